@@ -1,0 +1,66 @@
+"""``lass``: one command, one subcommand a file.
+
+A subcommand is a module of this package with ``HELP`` (one line),
+``add_arguments(parser)`` and ``run(arguments)``; heavy imports (torch, fairseq) stay
+inside ``run`` so that ``lass --help`` answers at once.
+"""
+
+import argparse
+import importlib
+import sys
+from typing import Sequence
+
+from lass_plugin.errors import LassError
+
+SUBCOMMANDS = {
+    "prepare": "prepare",
+    "search": "search",
+    "extract": "extract",
+    "list": "list_masks",
+    "compare": "compare",
+    "merge": "merge",
+    "random": "random_masks",
+    "evaluate": "evaluate",
+    "import-lass": "import_lass",
+    "export": "export",
+    "quickstart": "quickstart",
+}
+"""Name of each subcommand and the module of this package that holds it."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of ``lass`` with every subcommand."""
+    parser = argparse.ArgumentParser(
+        prog="lass",
+        description="Language-specific sub-networks of multilingual models.",
+    )
+    subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND")
+    subparsers.required = True
+    for name, module_name in SUBCOMMANDS.items():
+        module = importlib.import_module(f"lass_plugin.cli.{module_name}")
+        subparser = subparsers.add_parser(
+            name,
+            help=module.HELP,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; a user's mistake ends with one sentence and status 1."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except LassError as error:
+        print(f"lass {arguments.subcommand}: {error.code}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"lass {arguments.subcommand}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Atomic writing: a file is either the old one or the new one, never half of either."""
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Iterator
+
+from lass_plugin.errors import LassError
+
+
+@contextlib.contextmanager
+def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside *target*; on success sync it and rename it there.
+
+    Any error removes the temporary file and leaves the old target as it was. A failure
+    of the file system (no space, no permission) is raised as :class:`LassError`.
+    """
+    target = Path(target)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"
+        )
+        os.close(descriptor)
+        temporary = Path(name)
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+        _sync_directory(target.parent)
+    except OSError as error:
+        _discard(temporary)
+        raise LassError(
+            f"cannot write {target}: {error.strerror or error}; free some space or "
+            "choose another place (what was there before is unchanged)"
+        ) from error
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def write_text(target: str | os.PathLike, text: str) -> None:
+    """Write *text* (UTF-8) to *target* atomically."""
+    with atomic_path(target) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_bytes(target: str | os.PathLike, content: bytes) -> None:
+    """Write *content* to *target* atomically."""
+    with atomic_path(target) as path:
+        path.write_bytes(content)
+
+
+def write_json(target: str | os.PathLike, value: Any) -> None:
+    """Write *value* as indented JSON with a stable order of keys."""
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_directory(directory: Path) -> None:
+    with contextlib.suppress(OSError):  # some file systems cannot sync a directory
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _discard(temporary: Path | None) -> None:
+    if temporary is not None:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

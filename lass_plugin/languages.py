@@ -1,0 +1,51 @@
+"""Language keys: what a mask is chosen by. Today a key is a translation direction."""
+
+import re
+from dataclasses import dataclass
+from typing import Iterable
+
+from lass_plugin.errors import LassError
+
+_CODE = re.compile(r"[A-Za-z0-9_@.]+")
+
+
+@dataclass(frozen=True, order=True)
+class Pair:
+    """A translation direction, written ``de-en`` as fairseq writes it."""
+
+    source: str
+    target: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Pair":
+        """Read ``de-en``.
+
+        Raises:
+            LassError: *text* is not two language codes with one hyphen between them.
+        """
+        source, hyphen, target = text.strip().partition("-")
+        if not (hyphen and _CODE.fullmatch(source) and _CODE.fullmatch(target)):
+            raise LassError(
+                f"'{text}' is not a language pair; write SOURCE-TARGET, such as de-en"
+            )
+        return cls(source, target)
+
+    def __str__(self) -> str:
+        return f"{self.source}-{self.target}"
+
+
+def parse_pairs(text: str | Iterable[str]) -> list[Pair]:
+    """Read ``de-en,en-de`` or a list of such; refuse repeats and an empty list."""
+    items = text.split(",") if isinstance(text, str) else list(text)
+    pairs = [Pair.parse(item) for item in items if item.strip()]
+    if not pairs:
+        raise LassError("the list of language pairs is empty; write de-en,en-de,…")
+    repeated = sorted({str(pair) for pair in pairs if pairs.count(pair) > 1})
+    if repeated:
+        raise LassError(f"language pair {repeated[0]} is listed more than once")
+    return pairs
+
+
+def languages_of(pairs: Iterable[Pair]) -> list[str]:
+    """Every language of *pairs*, sorted (fairseq numbers language tokens in order)."""
+    return sorted({code for pair in pairs for code in (pair.source, pair.target)})
