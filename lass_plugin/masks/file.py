@@ -1,0 +1,150 @@
+"""The mask file: safetensors, one bit a weight, the same bytes for the same mask.
+
+A file holds the mask of one language key. Each site is a uint8 tensor of packed bits
+under the site's name; everything else is one JSON text with sorted keys in the
+metadata (one entry, because safetensors does not fix the order of several). A mask set
+is a folder of such files, ``de-en.safetensors`` and so on.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Mapping
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lass_plugin import files
+from lass_plugin.errors import LassError
+from lass_plugin.masks.mask import Mask, MaskSet, Provenance, packing_units
+from lass_plugin.masks.packing import packed_size
+
+SUFFIX = ".safetensors"
+_ENTRY = "lass_mask"
+VERSION = 1
+
+
+def save_mask(path: str | os.PathLike, mask: Mask) -> None:
+    """Write *mask* to *path* atomically."""
+    header = describe(mask)
+    tensors = {name: bits.cpu().contiguous() for name, bits in mask.bits.items()}
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"))
+    files.write_bytes(path, save(tensors, metadata={_ENTRY: text}))
+
+
+def save_masks(folder: str | os.PathLike, masks: MaskSet) -> list[Path]:
+    """Write every mask of the set to ``folder/KEY.safetensors``."""
+    paths = []
+    for key, mask in masks.items():
+        paths.append(Path(folder) / f"{key}{SUFFIX}")
+        save_mask(paths[-1], mask)
+    return paths
+
+
+def describe(mask: Mask) -> dict[str, Any]:
+    """The JSON-able description of a mask: all of it but the bits."""
+    return {
+        "version": VERSION,
+        "key": mask.key,
+        "shapes": {name: list(shape) for name, shape in mask.shapes.items()},
+        "provenance": mask.provenance.to_dict(),
+        "base": mask.base,
+    }
+
+
+def restore(header: Any, tensors: Mapping[str, Tensor], where: str) -> Mask:
+    """The mask of a description and its packed bits; everything is checked.
+
+    Raises:
+        LassError: the description or the bits are not those of a mask of ours; *where*
+            names the file in the message.
+    """
+    try:
+        if header["version"] != VERSION:
+            raise LassError(
+                f"{where} is a mask of format version {header['version']}; this "
+                f"release reads version {VERSION}, so use the release that wrote it"
+            )
+        shapes = {
+            str(name): tuple(int(size) for size in shape)
+            for name, shape in header["shapes"].items()
+        }
+        mask = Mask(
+            key=str(header["key"]),
+            bits=dict(tensors),
+            shapes=shapes,
+            provenance=Provenance.from_dict(header["provenance"]),
+            base={str(k): float(v) for k, v in header["base"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LassError(
+            f"{where} is not a mask of this package ({type(error).__name__}: {error}); "
+            "write it again with 'lass extract' or 'lass import-lass'"
+        ) from error
+    _check_bits(mask, where)
+    return mask
+
+
+def _check_bits(mask: Mask, where: str) -> None:
+    if mask.bits.keys() != mask.shapes.keys() or not mask.shapes:
+        raise LassError(f"{where} names matrices that it holds no bits of; it is broken")
+    for name, shape in mask.shapes.items():
+        bits, units = mask.bits[name], packing_units(shape)
+        if (
+            not shape
+            or min(shape) < 1
+            or bits.dtype != torch.uint8
+            or bits.dim() != 1
+            or bits.numel() != packed_size(units)
+        ):
+            raise LassError(
+                f"{where} holds {bits.numel()} bytes of {bits.dtype} for {name} of "
+                f"shape {shape}; one bit a weight is expected, so it is broken"
+            )
+        spare = -units % 8
+        if spare and int(bits[-1]) >> (8 - spare):
+            raise LassError(f"{where} has stray bits after the end of {name}")
+
+
+def load_mask(path: str | os.PathLike) -> Mask:
+    """Read one mask file.
+
+    Raises:
+        LassError: missing, unreadable, truncated, or not a mask file of ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LassError(f"there is no mask file {path}")
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata() or {}
+            if _ENTRY not in metadata:
+                raise LassError(
+                    f"{path} is a safetensors file but not a mask of this package; "
+                    "give a file that 'lass extract' wrote"
+                )
+            header = json.loads(metadata[_ENTRY])
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise LassError(
+            f"{path} cannot be read as a mask ({error}); it is truncated, damaged or "
+            "of another format ('lass import-lass' reads the masks of LaSS)"
+        ) from error
+    return restore(header, tensors, str(path))
+
+
+def load_masks(path: str | os.PathLike) -> MaskSet:
+    """Read a mask set: a folder of mask files, or one file, or several with commas."""
+    masks = []
+    for part in str(path).split(","):
+        place = Path(part)
+        if place.is_dir():
+            found = sorted(place.glob(f"*{SUFFIX}"))
+            if not found:
+                raise LassError(f"there is no mask file (*{SUFFIX}) in {place}")
+            masks.extend(load_mask(file) for file in found)
+        else:
+            masks.append(load_mask(place))
+    return MaskSet(masks)

@@ -1,0 +1,68 @@
+"""Bits: boolean masks packed eight to a byte, and counts on the packed form.
+
+Bit *i* of the flattened mask is bit ``i % 8`` (least significant first) of byte
+``i // 8``; the unused high bits of the last byte are zero.
+"""
+
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_POPCOUNT = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
+    axis=1, dtype=np.uint8
+)
+
+
+def packed_size(units: int) -> int:
+    """Bytes that hold *units* bits."""
+    return (units + 7) // 8
+
+
+def pack(mask: Tensor) -> Tensor:
+    """Pack a boolean tensor of any shape.
+
+    Returns:
+        ``(ceil(mask.numel() / 8),)`` uint8 on the device of *mask*.
+    """
+    if mask.dtype != torch.bool:
+        raise TypeError(f"a mask is boolean, not {mask.dtype}")
+    bits = np.packbits(mask.detach().cpu().numpy().reshape(-1), bitorder="little")
+    return torch.from_numpy(bits).to(mask.device)
+
+
+@functools.lru_cache(maxsize=None)
+def _byte_table(device: torch.device) -> Tensor:
+    """``(256,)`` int64: the eight bits of each byte, one byte a bit."""
+    every_byte = np.arange(256, dtype=np.uint8)[:, None]
+    bits = np.unpackbits(every_byte, axis=1, bitorder="little")
+    return torch.from_numpy(bits).contiguous().view(torch.int64).view(-1).to(device)
+
+
+def unpack(packed: Tensor, shape: torch.Size | tuple[int, ...]) -> Tensor:
+    """The boolean mask of *shape* that :func:`pack` packed, on the same device.
+
+    One gather of eight-byte entries a packed byte: no loop over bits.
+    """
+    units = int(np.prod(shape, dtype=np.int64))
+    spread = torch.index_select(_byte_table(packed.device), 0, packed.int())
+    return spread.view(torch.bool)[:units].view(shape)
+
+
+def count(packed: Tensor) -> int:
+    """Number of ones."""
+    return _popcount(packed.cpu().numpy())
+
+
+def count_shared(first: Tensor, second: Tensor) -> int:
+    """Number of ones that two packed masks of the same length share."""
+    if first.shape != second.shape:
+        raise ValueError(f"masks of {first.numel()} and {second.numel()} bytes")
+    return _popcount(first.cpu().numpy() & second.cpu().numpy())
+
+
+def _popcount(data: np.ndarray) -> int:
+    if hasattr(np, "bitwise_count"):  # numpy 2
+        return int(np.bitwise_count(data).sum(dtype=np.int64))
+    return int(_POPCOUNT[data].sum(dtype=np.int64))

@@ -1,0 +1,81 @@
+"""Sites: the named weight matrices of a transformer that a mask can cover."""
+
+import re
+from typing import Iterable, Mapping
+
+from torch import Tensor, nn
+
+from lass_plugin.errors import LassError
+
+TARGETS: dict[str, str] = {
+    "attention": r"(encoder|decoder)\.layers\.\d+\.(self_attn|encoder_attn)\."
+    r"(q|k|v|out)_proj\.weight",
+    "feed-forward": r"(encoder|decoder)\.layers\.\d+\.fc[12]\.weight",
+    "embeddings": r"(encoder|decoder)\.embed_tokens\.weight",
+    "output-projection": r"decoder\.output_projection\.weight",
+}
+"""What can be masked, and the parameter names that each target covers. The papers mask
+attention and feed-forward matrices (He 2023, §4.2; Lin 2021, §3.2)."""
+
+DEFAULT_TARGETS = ("attention", "feed-forward")
+
+
+def parse_targets(text: str | Iterable[str]) -> tuple[str, ...]:
+    """Read ``attention,feed-forward`` into a tuple in the order of :data:`TARGETS`."""
+    items = text.split(",") if isinstance(text, str) else list(text)
+    wanted = {item.strip() for item in items if item.strip()}
+    unknown = sorted(wanted - TARGETS.keys())
+    if unknown or not wanted:
+        raise LassError(
+            f"unknown mask target '{unknown[0] if unknown else ''}'; "
+            f"choose from {', '.join(TARGETS)}"
+        )
+    return tuple(target for target in TARGETS if target in wanted)
+
+
+def select_sites(
+    tensors: Mapping[str, Tensor], targets: Iterable[str]
+) -> dict[str, Tensor]:
+    """The tensors (parameters or entries of a state dict) that *targets* cover."""
+    patterns = [re.compile(TARGETS[target]) for target in targets]
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if any(pattern.fullmatch(name) for pattern in patterns)
+    }
+
+
+def find_sites(model: nn.Module, targets: Iterable[str]) -> dict[str, nn.Parameter]:
+    """The parameters of *model* that *targets* cover, in the model's own order.
+
+    Raises:
+        LassError: a target covers nothing here, or the output projection is the same
+            tensor as an embedding (one mask would then act on both uses).
+    """
+    every_name = dict(model.named_parameters(remove_duplicate=False))
+    unique = {name for name, _ in model.named_parameters()}
+    found: dict[str, nn.Parameter] = {}
+    for target in targets:
+        sites = select_sites(every_name, [target])
+        if not sites:
+            raise LassError(
+                f"mask target '{target}' covers no parameter of this model; "
+                "leave it out or choose another architecture"
+            )
+        tied = sorted(sites.keys() - unique)
+        if tied and target == "output-projection":
+            raise LassError(
+                f"{tied[0]} is the same tensor as an embedding, so a mask on it would "
+                "mask the embedding too; train the base without "
+                "--share-decoder-input-output-embed and --share-all-embeddings, or "
+                "use the target 'embeddings', which then covers both uses"
+            )
+        found.update({name: sites[name] for name in sites if name in unique})
+    return {name: found[name] for name in every_name if name in found}
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model inside fairseq's (nested) data-parallel wrappers."""
+    while isinstance(getattr(model, "module", None), nn.Module):
+        model = model.module
+    return model
