@@ -1,8 +1,48 @@
+"""What the package is and needs. The exact versions it is tested with are in
+constraints.txt; ``scripts/check_requirements.py`` reads the two lists below."""
+
+from pathlib import Path
+
 from setuptools import find_packages, setup
+
+# Lower bound: the oldest release that is known to work or that has the interface in
+# use. Upper bound: the next major release after the one in constraints.txt.
+INSTALL_REQUIRES = [
+    # Stock fairseq cannot be imported on Python 3.11 or later; this fork can.
+    'fairseq-fixed==0.12.3.1; python_version >= "3.11"',
+    'fairseq==0.12.2; python_version < "3.11"',
+    "torch>=2.4,<3",  # torch.serialization.add_safe_globals came with 2.4
+    "numpy>=1.24,<3",
+    "sacrebleu>=2.3,<3",  # metrics as classes, paired significance tests
+    "sentencepiece>=0.2,<1",
+    "subword-nmt>=0.3.8,<1",
+    "sacremoses>=0.1,<1",
+    "safetensors>=0.4,<1",
+    "matplotlib>=3.8,<4",
+]
+EXTRAS_REQUIRE = {
+    "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.90,<7"],
+    "dev": ["ruff>=0.9,<1", "mypy>=1.14,<3"],
+}
+
+README = Path(__file__).parent / "README.md"
 
 setup(
     name="lass-plugin",
     version="0.1.0",
+    description=(
+        "A fairseq plugin for language-specific sub-networks of multilingual "
+        "translation models"
+    ),
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    author="the lass_plugin authors",
+    license="MIT",
+    python_requires=">=3.10,<3.13",
     packages=find_packages(include=["lass_plugin", "lass_plugin.*"]),
+    package_data={"lass_plugin": ["py.typed", "**/*.yaml", "**/*.json", "**/*.txt"]},
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["lass = lass_plugin.cli.main:main"]},
+    zip_safe=False,
 )
