@@ -1,0 +1,244 @@
+"""Several systems over several pairs: scores, differences to a baseline, averages."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.metrics import (
+    Score,
+    base_language,
+    bleu,
+    chrf,
+    text_form,
+    tokenizer_for,
+)
+from lass_plugin.evaluation.significance import (
+    SAMPLES,
+    SEED,
+    Difference,
+    paired_bootstrap,
+)
+from lass_plugin.languages import Pair, parse_pairs
+
+METRICS = ("BLEU", "chrF")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one system made of the test sets: a list of sentences for every pair.
+
+    *mask* says in words which masks the model ran under, None for the dense model.
+    """
+
+    name: str
+    checkpoint: str
+    mask: str | None
+    hypotheses: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """Scores of one system on one pair by metric; no differences for the baseline."""
+
+    sentences: int
+    scores: dict[str, Score]
+    differences: dict[str, Difference] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SystemScores:
+    """Scores of one system on all pairs, with the checkpoint and mask they are of."""
+
+    name: str
+    checkpoint: str
+    mask: str | None
+    pairs: dict[str, PairScores]
+
+    def __post_init__(self) -> None:
+        _check_label("name", self.name)
+        _check_label(f"checkpoint of {self.name}", self.checkpoint)
+        if self.mask is not None:
+            _check_label(f"mask of {self.name}", self.mask)
+
+    def average(self, metric: str, pairs: Sequence[str]) -> float:
+        """Return the plain mean of *metric* over *pairs*."""
+        return fmean(self.pairs[pair].scores[metric].value for pair in pairs)
+
+    def average_difference(self, metric: str, pairs: Sequence[str]) -> float:
+        """Return the plain mean of the differences to the baseline over *pairs*."""
+        return fmean(self.pairs[pair].differences[metric].delta for pair in pairs)
+
+    def wins(self, metric: str) -> int:
+        """Return in how many pairs the system is better than the baseline."""
+        return sum(each.differences[metric].delta > 0 for each in self.pairs.values())
+
+    def win_ratio(self, metric: str) -> float:
+        """Return the share of the pairs in which it is better than the baseline."""
+        return self.wins(metric) / len(self.pairs)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Systems over the same pairs; the first one is the baseline.
+
+    *text* is the form that was scored, ``tokenised`` or ``detokenised``.
+    """
+
+    text: str
+    systems: tuple[SystemScores, ...]
+
+    def __post_init__(self) -> None:
+        if not self.systems:
+            raise LassError("the report has no systems; score at least the baseline")
+        names = [system.name for system in self.systems]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise LassError(f"two systems are called '{repeated[0]}'; rename one")
+        for system in self.systems:
+            _check_system(system, self.baseline)
+
+    @property
+    def baseline(self) -> SystemScores:
+        """The system that the others are compared with."""
+        return self.systems[0]
+
+    @property
+    def others(self) -> tuple[SystemScores, ...]:
+        """The systems that are compared with the baseline."""
+        return self.systems[1:]
+
+    @property
+    def pairs(self) -> list[str]:
+        """The pairs in the order of the tables."""
+        return list(self.baseline.pairs)
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Pairs to average over: all, from English, into English; none is empty."""
+        groups = {"all": self.pairs, "en→X": [], "X→en": []}
+        for text in self.pairs:
+            pair = Pair.parse(text)
+            if base_language(pair.source) == "en":
+                groups["en→X"].append(text)
+            elif base_language(pair.target) == "en":
+                groups["X→en"].append(text)
+        return {name: pairs for name, pairs in groups.items() if pairs}
+
+
+def compare(
+    systems: Sequence[Outputs],
+    references: Mapping[str, Sequence[str]],
+    tokenize: str | None = None,
+    n_samples: int = SAMPLES,
+    seed: int = SEED,
+) -> Report:
+    """Score *systems* on every pair of *references*; the first is the baseline.
+
+    *tokenize* forces one BLEU tokenizer for all pairs, see :mod:`.metrics`; with
+    ``none`` hypotheses and references must be tokenised text.
+
+    Raises:
+        LassError: a system has no hypotheses for a pair, or for one without
+            references; the numbers of sentences differ; a tokenizer is not installed.
+    """
+    for key in parse_pairs(references):
+        tokenizer_for(key.target, tokenize)  # fail before the work, not half-way
+    for system in systems:
+        _check_pairs(system.name, list(system.hypotheses), list(references))
+    scored: list[dict[str, PairScores]] = [{} for _ in systems]
+    for pair in references:
+        of_systems = _score_pair(
+            pair, systems, references[pair], tokenize, n_samples, seed
+        )
+        for results, result in zip(scored, of_systems, strict=True):
+            results[pair] = result
+    return Report(
+        text_form(tokenize),
+        tuple(
+            SystemScores(system.name, str(system.checkpoint), system.mask, results)
+            for system, results in zip(systems, scored, strict=True)
+        ),
+    )
+
+
+def score_system(
+    system: Outputs,
+    references: Mapping[str, Sequence[str]],
+    tokenize: str | None = None,
+) -> SystemScores:
+    """Score one system on every pair of *references*, without a comparison."""
+    return compare([system], references, tokenize).baseline
+
+
+def _score_pair(
+    pair: str,
+    systems: Sequence[Outputs],
+    references: Sequence[str],
+    tokenize: str | None,
+    n_samples: int,
+    seed: int,
+) -> list[PairScores]:
+    """Return the scores of each system on one pair, compared with the first."""
+    results = [PairScores(len(references), {}) for _ in systems]
+    for metric in (bleu(pair, references, tokenize), chrf(pair, references)):
+        baseline = None
+        for system, result in zip(systems, results, strict=True):
+            statistics = metric.statistics(system.hypotheses[pair])
+            result.scores[metric.name] = metric.score_of(statistics)
+            if baseline is None:
+                baseline = statistics
+                continue
+            result.differences[metric.name] = paired_bootstrap(
+                metric, baseline, statistics, n_samples, seed
+            )
+    return results
+
+
+def _check_system(system: SystemScores, baseline: SystemScores) -> None:
+    """Refuse a system that cannot stand in one table with the baseline."""
+    if not system.pairs:
+        raise LassError(f"{system.name} has no pairs; score at least one")
+    _check_pairs(system.name, list(system.pairs), list(baseline.pairs))
+    for pair, result in system.pairs.items():
+        other = baseline.pairs[pair]
+        if set(result.scores) != set(METRICS):
+            raise LassError(
+                f"{system.name} on {pair} has scores of {', '.join(result.scores)}; "
+                f"a report needs {' and '.join(METRICS)}"
+            )
+        if set(result.differences) != (set() if system is baseline else set(METRICS)):
+            raise LassError(
+                f"{system.name} on {pair} has differences where the baseline has none, "
+                "or none where it needs them; compare the systems again"
+            )
+        if result.sentences != other.sentences or any(
+            result.scores[name].signature != other.scores[name].signature
+            for name in METRICS
+        ):
+            raise LassError(
+                f"{system.name} and {baseline.name} were scored on different numbers "
+                f"of sentences or with different signatures on {pair}; score both again"
+            )
+
+
+def _check_pairs(name: str, pairs: list[str], expected: list[str]) -> None:
+    missing = [pair for pair in expected if pair not in pairs]
+    unknown = [pair for pair in pairs if pair not in expected]
+    if missing:
+        raise LassError(
+            f"system {name} has no translations of {', '.join(missing)}; translate "
+            "these or leave their references out"
+        )
+    if unknown:
+        raise LassError(
+            f"system {name} has translations of {', '.join(unknown)}, for which there "
+            "are no references; add references or leave the pair out"
+        )
+
+
+def _check_label(what: str, text: str) -> None:
+    if not text.strip() or not text.isprintable():
+        raise LassError(
+            f"the {what} is {text!r}; a score needs one, in a line of printable text"
+        )

@@ -1,0 +1,161 @@
+"""BLEU and chrF of one pair by sacreBLEU; a score never travels without its signature.
+
+The text is scored as it is given. Whether it is tokenised or detokenised is decided by
+the tokenizer: with ``none`` sacreBLEU counts n-grams of what stands between spaces, so
+hypotheses and references must be tokenised text (LaSS reports such BLEU); with every
+other tokenizer they must be detokenised text.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sacrebleu.metrics
+from sacrebleu.metrics.base import Metric as SacrebleuMetric
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+
+TOKENIZERS = (
+    *("13a", "intl", "none", "char", "zh", "ja-mecab", "ko-mecab"),
+    *("flores101", "flores200", "spm"),
+)
+"""What may be asked for; ``spm`` is sacreBLEU's older name of ``flores101``."""
+
+_TOKENIZER_OF_LANGUAGE = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
+_TWO_LETTERS = {
+    **{"eng": "en", "zho": "zh", "chi": "zh", "cmn": "zh", "yue": "zh"},
+    **{"jpn": "ja", "kor": "ko"},
+}
+_WHAT_IT_NEEDS = {
+    "ja-mecab": 'install it with pip install "sacrebleu[ja]"',
+    "ko-mecab": 'install it with pip install "sacrebleu[ko]"',
+    "flores101": "install sentencepiece and let sacreBLEU download its model once",
+    "flores200": "install sentencepiece and let sacreBLEU download its model once",
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A value between 0 and 100 and the signature that says how it was computed."""
+
+    metric: str
+    value: float
+    signature: str
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise LassError(f"the {self.metric} score is {self.value}, not a number")
+        if not self.signature:
+            raise LassError(f"the {self.metric} score has no signature; score it again")
+
+
+class Metric:
+    """One metric with the references of one pair, made ready once for many systems."""
+
+    def __init__(self, name: str, pair: Pair, size: int, scorer: SacrebleuMetric):
+        self.name = name
+        self.pair = pair
+        self.size = size
+        self._scorer = scorer
+
+    def statistics(self, hypotheses: Sequence[str]) -> np.ndarray:
+        """Return the counts that the metric adds up, one row a sentence.
+
+        Shape (sentences, counts), float64 (counts are whole numbers, sums are exact).
+
+        Raises:
+            LassError: there are not as many hypotheses as references.
+        """
+        hypotheses = _sentences(hypotheses, "hypotheses", self.pair)
+        if len(hypotheses) != self.size:
+            raise LassError(
+                f"{self.pair} has {len(hypotheses)} hypotheses for {self.size} "
+                "references; give one hypothesis for every reference, in their order"
+            )
+        rows = self._scorer._extract_corpus_statistics(hypotheses, None)
+        return np.array(rows, dtype=np.float64)
+
+    def value(self, totals: np.ndarray) -> float:
+        """Return the corpus score of summed counts, *totals* of shape (counts,)."""
+        return float(self._scorer._compute_score_from_stats(totals.tolist()).score)
+
+    def score_of(self, statistics: np.ndarray) -> Score:
+        """Return the corpus score of *statistics*, shape (sentences, counts)."""
+        signature = str(self._scorer.get_signature())
+        return Score(self.name, self.value(statistics.sum(axis=0)), signature)
+
+    def score(self, hypotheses: Sequence[str]) -> Score:
+        """Return the corpus score of *hypotheses*."""
+        return self.score_of(self.statistics(hypotheses))
+
+
+def bleu(
+    pair: Pair | str, references: Sequence[str], tokenize: str | None = None
+) -> Metric:
+    """BLEU (sacreBLEU's defaults) with the tokenizer of the pair's target language."""
+    pair = Pair.parse(str(pair))
+    lines = _sentences(references, "references", pair)
+    name = tokenizer_for(pair.target, tokenize)
+    scorer = sacrebleu.metrics.BLEU(
+        tokenize=name,
+        force=name == "none",  # without it sacreBLEU warns of text that is tokenised
+        references=[lines],
+    )
+    return Metric("BLEU", pair, len(lines), scorer)
+
+
+def chrf(pair: Pair | str, references: Sequence[str]) -> Metric:
+    """chrF2: character 1- to 6-grams, recall weighted twice; spaces do not count."""
+    pair = Pair.parse(str(pair))
+    lines = _sentences(references, "references", pair)
+    return Metric("chrF", pair, len(lines), sacrebleu.metrics.CHRF(references=[lines]))
+
+
+def tokenizer_for(target: str, tokenize: str | None = None) -> str:
+    """Return the sacreBLEU tokenizer for text in the language *target*.
+
+    *tokenize* forces one. Otherwise Chinese, Japanese and Korean have their own and
+    every other language has ``13a``. Call it before a long translation: it finds out
+    whether the tokenizer can be used on this machine.
+
+    Raises:
+        LassError: the name is unknown, or what the tokenizer needs is not installed.
+    """
+    default = _TOKENIZER_OF_LANGUAGE.get(base_language(target), "13a")
+    name = default if tokenize is None else tokenize
+    if name not in TOKENIZERS:
+        raise LassError(
+            f"'{name}' is not a tokenizer of BLEU; choose {', '.join(TOKENIZERS)}"
+        )
+    name = "flores101" if name == "spm" else name
+    try:
+        sacrebleu.metrics.BLEU(tokenize=name)
+    except (Exception, SystemExit) as error:  # each tokenizer fails in its own way
+        remedy = _WHAT_IT_NEEDS.get(name, "install sacrebleu again")
+        raise LassError(
+            f"the BLEU tokenizer {name} for the language {target} cannot be used here; "
+            f"{remedy}, or choose another for all systems, such as char"
+        ) from error
+    return name
+
+
+def text_form(tokenize: str | None) -> str:
+    """Say which text BLEU is of: ``tokenised`` (``none``) or ``detokenised``."""
+    return "tokenised" if tokenize == "none" else "detokenised"
+
+
+def base_language(code: str) -> str:
+    """Return the language of a code with a region or script: ``zh`` of ``zho_Hans``."""
+    language = code.split("_")[0].split("@")[0].lower()
+    return _TWO_LETTERS.get(language, language)
+
+
+def _sentences(lines: Sequence[str], what: str, pair: Pair) -> list[str]:
+    """Return *lines* as a list of strings; refuse an empty list and anything else."""
+    if isinstance(lines, str) or not all(isinstance(line, str) for line in lines):
+        raise LassError(f"the {what} of {pair} are not a list of sentences; pass one")
+    if not lines:
+        raise LassError(f"{pair} has 0 {what}; give at least one sentence to score")
+    return list(lines)
