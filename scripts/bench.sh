@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs benchmarks/bench_*.py one after another, each with the given arguments.
+set -u
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/scripts/environment.sh"
+lass_environment test || exit 1
+cd "$root" || exit 1
+
+found=
+for benchmark in benchmarks/bench_*.py; do
+    [ -f "$benchmark" ] || continue
+    found=yes
+    echo "== $benchmark"
+    "$LASS_PYTHON" "$benchmark" "$@" || {
+        lass_say "error: $benchmark failed"
+        exit 1
+    }
+done
+[ -n "$found" ] || {
+    lass_say "error: there is no benchmarks/bench_*.py to run"
+    exit 1
+}

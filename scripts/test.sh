@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs the tests, after installing what they need (see scripts/environment.sh).
+#
+#   bash scripts/test.sh                     the fast tests
+#   bash scripts/test.sh tests/laws -k mask  any arguments of pytest
+#   bash scripts/test.sh --all               the slow tests too, and on a machine with
+#                                            an NVIDIA GPU those that need one
+set -u
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/scripts/environment.sh"
+
+arguments=()
+for argument in "$@"; do
+    if [ "$argument" != --all ]; then
+        arguments+=("$argument")
+    elif nvidia-smi -L >/dev/null 2>&1; then
+        arguments+=(-m "")
+    else
+        arguments+=(-m "not gpu")
+    fi
+done
+
+lass_environment test || exit 1
+cd "$root" || exit 1
+# The models of the tests are so small that more threads only get in each other's way.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+export PYTHONUNBUFFERED=1
+"$LASS_PYTHON" -m pytest ${arguments[@]+"${arguments[@]}"}
+status=$?
+if [ "$status" -eq 5 ]; then
+    lass_say "error: no test was selected; slow ones need --all, those for a GPU -m gpu"
+fi
+exit "$status"

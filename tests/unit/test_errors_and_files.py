@@ -1,0 +1,146 @@
+"""A mistake is one sentence and status 1; a file is the old one or the new one."""
+
+import errno
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from lass_plugin import files
+from lass_plugin.errors import LassError
+
+
+def names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+class TestLassError:
+    def test_str_is_the_sentence(self):
+        error = LassError("mask set m.safetensors has no pair de-en")
+        assert str(error) == "mask set m.safetensors has no pair de-en"
+        assert error.message == str(error)
+
+    def test_uncaught_it_is_one_sentence_on_stderr_and_status_1(self):
+        result = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "from lass_plugin.errors import LassError\n"
+                "raise LassError('no pair de-en; name one of en-fr, fr-en')",
+            ],
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 1
+        assert result.stdout == ""
+        assert result.stderr == "error: no pair de-en; name one of en-fr, fr-en\n"
+
+    def test_except_exception_does_not_swallow_it(self):
+        with pytest.raises(LassError):
+            try:
+                raise LassError("told")
+            except Exception:
+                pass
+
+
+class TestAtomicPath:
+    def test_writes_a_new_file_and_makes_its_directory(self, tmp_path):
+        target = tmp_path / "a" / "b" / "masks.bin"
+        with files.atomic_path(target) as path:
+            path.write_bytes(b"\x01")
+            assert not target.exists()
+        assert target.read_bytes() == b"\x01"
+        assert names(target.parent) == ["masks.bin"]
+
+    def test_replaces_an_old_file(self, tmp_path):
+        target = tmp_path / "masks.bin"
+        target.write_bytes(b"old, and longer")
+        files.write_bytes(target, b"new")
+        assert target.read_bytes() == b"new"
+        assert names(tmp_path) == ["masks.bin"]
+
+    def test_temporary_file_lies_beside_the_target(self, tmp_path):
+        with files.atomic_path(tmp_path / "masks.bin") as path:
+            assert path.parent == tmp_path  # a rename between disks is not atomic
+
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, LassError])
+    def test_old_file_survives_an_exception_in_the_block(self, tmp_path, error):
+        target = tmp_path / "masks.bin"
+        target.write_bytes(b"old")
+        with pytest.raises(error):
+            with files.atomic_path(target) as path:
+                path.write_bytes(b"half of the n")
+                raise error("interrupted")
+        assert target.read_bytes() == b"old"
+        assert names(tmp_path) == ["masks.bin"]
+
+    @pytest.mark.parametrize("fails", ["fsync", "replace"])
+    def test_full_disk_costs_the_new_file_never_the_old(
+        self, tmp_path, monkeypatch, fails
+    ):
+        target = tmp_path / "masks.bin"
+        target.write_bytes(b"old")
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(files.os, fails, full)
+        with pytest.raises(LassError) as caught:
+            files.write_bytes(target, b"new")
+        assert str(target) in caught.value.message
+        assert os.strerror(errno.ENOSPC) in caught.value.message
+        assert target.read_bytes() == b"old"
+        assert names(tmp_path) == ["masks.bin"]
+
+    def test_full_disk_while_the_block_writes(self, tmp_path):
+        target = tmp_path / "masks.bin"
+        target.write_bytes(b"old")
+        with pytest.raises(LassError, match="cannot write"):
+            with files.atomic_path(target) as path:
+                path.write_bytes(b"half of the n")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        assert target.read_bytes() == b"old"
+        assert names(tmp_path) == ["masks.bin"]
+
+    @pytest.mark.skipif(
+        not os.path.exists("/dev/full"), reason="this system has no /dev/full"
+    )
+    def test_write_to_a_device_that_is_full(self, tmp_path):
+        target = tmp_path / "masks.bin"
+        target.write_bytes(b"old")
+        with pytest.raises(LassError, match="No space left"):
+            with files.atomic_path(target):
+                with open("/dev/full", "wb", buffering=0) as device:
+                    device.write(b"new")
+        assert target.read_bytes() == b"old"
+        assert names(tmp_path) == ["masks.bin"]
+
+    def test_a_directory_that_cannot_be_made_is_told(self, tmp_path):
+        (tmp_path / "file").write_text("in the way")
+        with pytest.raises(LassError, match="cannot write"):
+            files.write_text(tmp_path / "file" / "masks.txt", "new")
+
+    def test_permissions_follow_the_umask(self, tmp_path):
+        old = os.umask(0o027)
+        try:
+            files.write_text(tmp_path / "a.txt", "a")
+        finally:
+            os.umask(old)
+        assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
+
+
+def test_text_is_utf8(tmp_path):
+    files.write_text(tmp_path / "a.txt", "Müller\n")
+    assert (tmp_path / "a.txt").read_bytes() == "Müller\n".encode()
+
+
+def test_json_reads_back_and_keeps_the_order_of_keys(tmp_path):
+    value = {"pair": "de-en", "ratio": 0.4, "a": ["ü", None, True]}
+    files.write_json(tmp_path / "a.json", value)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == value
+    assert list(json.loads(text)) == ["pair", "ratio", "a"]
+    assert "ü" in text and text.endswith("}\n")
