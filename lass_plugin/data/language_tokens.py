@@ -1,0 +1,96 @@
+"""Language tokens: which token says to the model what to translate from and to."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Mapping
+
+from fairseq.data import Dictionary
+from fairseq.data.multilingual.multilingual_utils import augment_dictionary, get_lang_tok
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, languages_of
+
+
+@dataclass(frozen=True)
+class LanguageTokens:
+    """The choice of language tokens; a checkpoint carries it, see ``task_state``."""
+
+    languages: tuple[str, ...]
+    """Every language, in the order in which the dictionary numbers their tokens."""
+    encoder: str | None = None
+    """``src`` or ``tgt``: token put before the source sentence; None for none."""
+    decoder: bool = False
+    """Whether the target token is put before the target sentence."""
+    style: str = "multilingual"
+    """``multilingual`` (``__de__``) or ``mbart`` (``[de]``)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "languages": list(self.languages)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "LanguageTokens":
+        return cls(
+            languages=tuple(values["languages"]),
+            encoder=values["encoder"],
+            decoder=bool(values["decoder"]),
+            style=values["style"],
+        )
+
+    def add_to(self, dictionary: Dictionary) -> None:
+        """Append the tokens that *dictionary* lacks, as the stock task does."""
+        augment_dictionary(dictionary, list(self.languages), self.style)
+
+    def check_pairs(self, pairs: list[Pair]) -> None:
+        """Refuse pairs of languages that have no token."""
+        for code in languages_of(pairs):
+            if code not in self.languages:
+                raise LassError(
+                    f"language {code} is not in the language list "
+                    f"({', '.join(self.languages)}); add it to --langs or --lang-dict"
+                )
+
+    def encoder_token(self, pair: Pair, dictionary: Dictionary) -> int | None:
+        """Index of the token before the source of *pair*, or None."""
+        if self.encoder is None:
+            return None
+        language = pair.source if self.encoder == "src" else pair.target
+        return self._index(language, dictionary)
+
+    def decoder_token(self, pair: Pair, dictionary: Dictionary) -> int | None:
+        """Index of the token before the target of *pair*, or None."""
+        return self._index(pair.target, dictionary) if self.decoder else None
+
+    def _index(self, language: str, dictionary: Dictionary) -> int:
+        token = get_lang_tok(language, self.style)
+        index = dictionary.index(token)
+        if index == dictionary.unk():
+            raise LassError(
+                f"the dictionary has no language token {token}; use the dictionary and "
+                "the --langs or --lang-dict that the model was trained with"
+            )
+        return index
+
+
+def read_languages(
+    langs: str | None, lang_dict: str | None, data: str, pairs: list[Pair]
+) -> tuple[str, ...]:
+    """The list of languages: ``--langs``, ``--lang-dict``, ``DATA/langs.txt`` or the
+    sorted languages of the pairs, in this order of preference."""
+    if langs and lang_dict:
+        raise LassError("--langs and --lang-dict exclude each other; give one of them")
+    if langs:
+        found = [code.strip() for code in langs.split(",") if code.strip()]
+    else:
+        path = Path(lang_dict) if lang_dict else Path(data) / "langs.txt"
+        if lang_dict and not path.is_file():
+            raise LassError(f"the language list --lang-dict {path} does not exist")
+        if not path.is_file():
+            return tuple(languages_of(pairs))
+        lines = path.read_text(encoding="utf-8").splitlines()
+        found = [line.strip() for line in lines if line.strip()]
+    repeated = sorted({code for code in found if found.count(code) > 1})
+    if repeated:
+        raise LassError(f"language {repeated[0]} is listed more than once")
+    if not found:
+        raise LassError("the list of languages is empty; check --langs or --lang-dict")
+    return tuple(found)

@@ -1,0 +1,147 @@
+"""The parallel data of one pair, read from a fairseq data folder."""
+
+from pathlib import Path
+
+from fairseq.data import (
+    AppendTokenDataset,
+    ConcatDataset,
+    Dictionary,
+    FairseqDataset,
+    LanguagePairDataset,
+    PrependTokenDataset,
+    StripTokenDataset,
+    TruncateDataset,
+    data_utils,
+    indexed_dataset,
+)
+
+from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+
+
+def load_dictionary(path: Path) -> Dictionary:
+    """Read a fairseq dictionary file."""
+    if not path.is_file():
+        raise LassError(
+            f"there is no dictionary {path}; make the data folder with 'lass prepare' "
+            "or fairseq-preprocess with one joint dictionary"
+        )
+    return Dictionary.load(str(path))
+
+
+def find_split(folder: Path, split: str, pair: Pair, language: str) -> str | None:
+    """Path prefix of one side of a split, which may be stored in either order."""
+    for order in (str(pair), f"{pair.target}-{pair.source}"):
+        prefix = str(folder / f"{split}.{order}.{language}")
+        if indexed_dataset.dataset_exists(prefix, impl=None):
+            return prefix
+    return None
+
+
+def load_pair(
+    folder: Path,
+    split: str,
+    pair: Pair,
+    source_dictionary: Dictionary,
+    target_dictionary: Dictionary,
+    tokens: LanguageTokens,
+    *,
+    combine: bool = False,
+    left_pad_source: bool = True,
+    left_pad_target: bool = False,
+    truncate_source: int | None = None,
+    with_target: bool = True,
+) -> LanguagePairDataset:
+    """The pair's data with its language tokens before source and target.
+
+    Args:
+        combine: also read ``split1``, ``split2``, … as fairseq does.
+        truncate_source: cut the source to so many tokens, language token included.
+        with_target: False to read the source only; a missing target is then allowed.
+
+    Raises:
+        LassError: no data, a side without sentences, or sides of unequal length.
+    """
+    source = _load_side(folder, split, pair, pair.source, source_dictionary, combine)
+    if source is None:
+        raise LassError(
+            f"there is no {split} data of {pair} in {folder} "
+            f"(looked for {split}.{pair}.{pair.source}.idx and the reverse order); "
+            "prepare it or leave the pair out of --lang-pairs"
+        )
+    target = None
+    if with_target:
+        target = _load_side(
+            folder, split, pair, pair.target, target_dictionary, combine
+        )
+        if target is None:
+            raise LassError(
+                f"the {split} data of {pair} in {folder} lacks its {pair.target} side"
+            )
+        if len(source) != len(target):
+            raise LassError(
+                f"the {split} data of {pair} has {len(source)} source and "
+                f"{len(target)} target sentences; prepare it again from equal files"
+            )
+    if len(source) == 0:
+        raise LassError(f"the {split} data of {pair} in {folder} is empty")
+    if truncate_source is not None:
+        kept = truncate_source - 1 - (tokens.encoder is not None)
+        eos = source_dictionary.eos()
+        source = AppendTokenDataset(
+            TruncateDataset(StripTokenDataset(source, eos), kept), eos
+        )
+    source = prepend(source, tokens.encoder_token(pair, source_dictionary))
+    if target is not None:
+        target = prepend(target, tokens.decoder_token(pair, target_dictionary))
+    return LanguagePairDataset(
+        source,
+        source.sizes,
+        source_dictionary,
+        target,
+        target.sizes if target is not None else None,
+        target_dictionary,
+        left_pad_source=left_pad_source,
+        left_pad_target=left_pad_target,
+    )
+
+
+def prepend(dataset: FairseqDataset, token: int | None) -> FairseqDataset:
+    """*dataset* with *token* before every sentence; unchanged for None."""
+    return dataset if token is None else PrependTokenDataset(dataset, token)
+
+
+def _load_side(
+    folder: Path,
+    split: str,
+    pair: Pair,
+    language: str,
+    dictionary: Dictionary,
+    combine: bool,
+) -> FairseqDataset | None:
+    parts = []
+    for number in range(1 << 10):
+        name = f"{split}{number}" if number else split
+        prefix = find_split(folder, name, pair, language)
+        if prefix is None:
+            break
+        parts.append(_open(prefix, dictionary))
+        if not combine:
+            break
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else ConcatDataset(parts)
+
+
+def _open(prefix: str, dictionary: Dictionary) -> FairseqDataset:
+    try:
+        dataset = data_utils.load_indexed_dataset(prefix, dictionary, None)
+    except Exception as error:  # numpy, struct and OS errors alike: the file is broken
+        raise LassError(
+            f"the data file {prefix}.idx or .bin cannot be read ({error}); prepare the "
+            "data again"
+        ) from error
+    if dataset is None:
+        raise LassError(f"the data file {prefix}.idx or .bin cannot be read")
+    return dataset

@@ -1,0 +1,204 @@
+"""All pairs of a split as one dataset whose batches hold one pair each."""
+
+import logging
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+from fairseq.data import FairseqDataset, LanguagePairDataset, iterators
+
+from lass_plugin.data import batching, sampling
+from lass_plugin.errors import LassError
+
+logger = logging.getLogger(__name__)
+
+
+class PairsDataset(FairseqDataset):
+    """Sentences of several pairs, numbered pair after pair.
+
+    A batch is a dictionary as :class:`LanguagePairDataset` makes it, with the pair
+    under ``language_key`` (None if the batch mixes pairs).
+
+    Args:
+        parts: pair (``de-en``) -> its data; the order numbers the sentences.
+        split: name for messages.
+        method, temperature: how often pairs are drawn, see :mod:`.sampling`; for
+            training only.
+        mixed: batches of any pairs together instead of one pair each.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, LanguagePairDataset],
+        split: str,
+        method: str = "concat",
+        temperature: float = 1.0,
+        mixed: bool = False,
+    ):
+        super().__init__()
+        self.parts = dict(parts)
+        self.split = split
+        self.method = method
+        self.temperature = temperature
+        self.mixed = mixed
+        self._keys = list(self.parts)
+        counts = [len(part) for part in self.parts.values()]
+        self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def locate(self, index: int) -> tuple[str, int]:
+        """The pair of a sentence and its number within the pair."""
+        part = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self._keys[part], int(index - self._starts[part])
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        key, local = self.locate(index)
+        item = self.parts[key][local]
+        item["id"] = int(index)
+        return item
+
+    def collater(self, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Merge sentences into a padded batch of one pair."""
+        if not samples:
+            return {}
+        keys = {self.locate(sample["id"])[0] for sample in samples}
+        if len(keys) > 1 and not self.mixed:
+            raise RuntimeError(f"a batch mixes the pairs {sorted(keys)}")
+        batch = self.parts[next(iter(keys))].collater(list(samples))
+        batch["language_key"] = None if self.mixed else next(iter(keys))
+        return batch
+
+    def size(self, index: int) -> tuple[int, int]:
+        key, local = self.locate(index)
+        return self.parts[key].size(local)
+
+    def num_tokens(self, index: int) -> int:
+        key, local = self.locate(index)
+        return self.parts[key].num_tokens(local)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """``(n, 2)`` tokens of source and target, ``(n,)`` without targets."""
+        return np.concatenate([part.sizes for part in self.parts.values()])
+
+    @property
+    def supports_prefetch(self) -> bool:
+        return False
+
+    @property
+    def src(self) -> FairseqDataset:
+        """Source sentences, for a dataset of one pair (fairseq-generate reads it)."""
+        return next(iter(self.parts.values())).src
+
+    @property
+    def tgt(self) -> FairseqDataset | None:
+        return next(iter(self.parts.values())).tgt
+
+    def batches(
+        self,
+        epoch: int,
+        *,
+        seed: int,
+        training: bool,
+        max_tokens: int | None,
+        max_sentences: int | None,
+        multiple: int,
+        limits: Any,
+        drop_too_long: bool,
+    ) -> list[np.ndarray]:
+        """The batches of an epoch; in training drawn by the sampling method.
+
+        The same *seed* and *epoch* give the same batches. Outside training every
+        sentence is in exactly one batch.
+        """
+        allowed = {
+            key: self._within_limits(key, limits, drop_too_long) for key in self._keys
+        }
+        present = [key for key in self._keys if len(allowed[key])]
+        if not present:
+            return []
+        times = dict.fromkeys(present, 1.0)
+        if training:
+            counts = [len(allowed[key]) for key in present]
+            repeats = sampling.passes(counts, self.method, self.temperature)
+            times = dict(zip(present, repeats.tolist(), strict=True))
+        options = (max_tokens, max_sentences, multiple)
+        if self.mixed:
+            rng = _generator(seed, epoch, 0)
+            chosen = [
+                self._start(key)
+                + allowed[key][sampling.draw(len(allowed[key]), times[key], rng)]
+                for key in present
+            ]
+            numbers = np.concatenate(chosen)
+            return batching.make_batches(self.sizes[numbers], numbers, *options, rng)
+        result: list[np.ndarray] = []
+        for key in present:
+            rng = _generator(seed, epoch, self._keys.index(key)) if training else None
+            local = allowed[key]
+            own = batching.make_batches(
+                self.parts[key].sizes[local], local + self._start(key), *options, rng
+            )
+            if rng is None:
+                result.extend(own)
+            else:
+                chosen_batches = sampling.draw(len(own), times[key], rng)
+                result.extend(own[number] for number in chosen_batches)
+        return result
+
+    def _start(self, key: str) -> int:
+        return int(self._starts[self._keys.index(key)])
+
+    def _within_limits(self, key: str, limits: Any, drop_too_long: bool) -> np.ndarray:
+        """Numbers within the pair of the sentences that the model can take."""
+        sizes = self.parts[key].sizes
+        within = batching.fits(sizes, limits)
+        numbers = np.flatnonzero(within)
+        lost = len(within) - len(numbers)
+        if lost and not drop_too_long:
+            first = int(np.flatnonzero(~within)[0])
+            raise LassError(
+                f"sentence {first + 1} of the {self.split} data of {key} has "
+                f"{sizes[first].tolist()} tokens (source, target) with limits {limits}; "
+                "raise --max-source-positions and --max-target-positions, or leave "
+                f"such sentences ({lost}) out with "
+                "--skip-invalid-size-inputs-valid-test"
+            )
+        if lost:
+            logger.warning(
+                f"{self.split} {key}: {lost} of {len(within)} sentences are longer than "
+                f"{limits} tokens and are left out"
+            )
+        return numbers
+
+
+def _generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng([seed, epoch, stream])
+
+
+class PairsIterator(iterators.EpochBatchIterator):
+    """fairseq's epoch iterator, with the state of a search among its own.
+
+    What an iterator returns as its state is saved with the checkpoint and given back
+    on every rank when training resumes; it is fairseq's only such place that is not
+    tied to the model or to one optimizer.
+
+    Args:
+        companion: object with ``state_dict()`` and ``load_state_dict(state)``.
+    """
+
+    def __init__(self, *args: Any, companion: Any = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._companion = companion
+
+    def state_dict(self) -> dict[str, Any]:
+        state = super().state_dict()
+        if self._companion is not None:
+            state["subnetwork"] = self._companion.state_dict()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        if self._companion is not None and "subnetwork" in state_dict:
+            self._companion.load_state_dict(state_dict["subnetwork"])

@@ -1,0 +1,554 @@
+"""The task ``translation_subnetwork``: base training, joint training, translation."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+import torch
+from fairseq import metrics, utils
+from fairseq.data import Dictionary, LanguagePairDataset, ListDataset
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.optim.amp_optimizer import AMPOptimizer
+from fairseq.tasks import FairseqTask, register_task
+from omegaconf import II
+
+from lass_plugin import optim as _registered_optimizers  # noqa: F401
+from lass_plugin.compatibility import prepare_fairseq
+from lass_plugin.data import pair_data, sampling
+from lass_plugin.data.language_tokens import LanguageTokens, read_languages
+from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.masks import MaskSet, load_masks
+from lass_plugin.masks.state import digest, from_state, to_state
+from lass_plugin.training import validation
+from lass_plugin.training.inference import Subnetworks
+from lass_plugin.training.joint import JointTraining, check_base
+from lass_plugin.training.precision import autocast, check_precision
+
+logger = logging.getLogger(__name__)
+
+prepare_fairseq()
+
+
+@dataclass
+class TranslationSubnetworkConfig(FairseqDataclass):
+    data: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "folder of binarized data; several, separated by colons, are the "
+            "shards of the training data, one an epoch"
+        },
+    )
+    source_lang: Optional[str] = field(
+        default=None,
+        metadata={"help": "source language (translation)", "argparse_alias": "-s"},
+    )
+    target_lang: Optional[str] = field(
+        default=None,
+        metadata={"help": "target language (translation)", "argparse_alias": "-t"},
+    )
+    lang_pairs: Optional[str] = field(
+        default=None, metadata={"help": "pairs of languages: en-de,de-en,…"}
+    )
+    langs: Optional[str] = field(
+        default=None,
+        metadata={"help": "all languages, in the order of their tokens: de,en,…"},
+    )
+    lang_dict: Optional[str] = field(
+        default=None,
+        metadata={"help": "file with one language a line (default: DATA/langs.txt)"},
+    )
+    source_dict: Optional[str] = field(
+        default=None, metadata={"help": "dictionary of all source languages"}
+    )
+    target_dict: Optional[str] = field(
+        default=None, metadata={"help": "dictionary of all target languages"}
+    )
+    lang_tok_style: ChoiceEnum(["multilingual", "mbart"]) = field(
+        default="multilingual", metadata={"help": "__de__ or [de]"}
+    )
+    encoder_langtok: Optional[str] = field(
+        default=None,
+        metadata={"help": "token before the source: src or tgt language (or none)"},
+    )
+    decoder_langtok: bool = field(
+        default=False, metadata={"help": "target language token before the target"}
+    )
+    left_pad_source: bool = field(default=True, metadata={"help": "pad on the left"})
+    left_pad_target: bool = field(default=False, metadata={"help": "pad on the left"})
+    max_source_positions: int = field(
+        default=1024, metadata={"help": "longest source sentence in tokens"}
+    )
+    max_target_positions: int = field(
+        default=1024, metadata={"help": "longest target sentence in tokens"}
+    )
+    truncate_source: bool = field(
+        default=False, metadata={"help": "cut sources to --max-source-positions"}
+    )
+    sampling_method: ChoiceEnum(list(sampling.METHODS)) = field(
+        default="concat", metadata={"help": "how often each pair is drawn"}
+    )
+    sampling_temperature: float = field(
+        default=1.5, metadata={"help": "T of p ∝ n^(1/T), for temperature sampling"}
+    )
+    mixed_batches: bool = field(
+        default=False,
+        metadata={"help": "batches of all pairs together (only without masks)"},
+    )
+    masks: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "masks for joint training: a folder or files separated by commas; "
+            "in translation, for a checkpoint that carries none"
+        },
+    )
+    inference_masks: Optional[str] = field(
+        default=None,
+        metadata={"help": "masks to translate with instead of the checkpoint's"},
+    )
+    dense: bool = field(
+        default=False, metadata={"help": "translate without the checkpoint's masks"}
+    )
+    allow_other_base: bool = field(
+        default=False,
+        metadata={"help": "accept masks that were searched on other weights"},
+    )
+    bf16_autocast: bool = field(
+        default=False,
+        metadata={"help": "multiply in bfloat16, weights in float32 (CPU and GPU)"},
+    )
+    keep_inference_langtok: bool = field(
+        default=False, metadata={"help": "keep language tokens in translations"}
+    )
+    # taken from fairseq's own options, so that they are given once
+    train_subset: str = II("dataset.train_subset")
+    fp16: bool = II("common.fp16")
+    bf16: bool = II("common.bf16")
+    amp: bool = II("common.amp")
+    memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
+    cpu: bool = II("common.cpu")
+    tpu: bool = II("common.tpu")
+    ddp_backend: str = II("distributed_training.ddp_backend")
+    zero_sharding: str = II("distributed_training.zero_sharding")
+    use_bmuf: bool = II("optimization.use_bmuf")
+    max_update: int = II("optimization.max_update")
+
+
+@register_task("translation_subnetwork", dataclass=TranslationSubnetworkConfig)
+class TranslationSubnetworkTask(FairseqTask):
+    """Multilingual translation where every pair may have a sub-network of its own.
+
+    Without ``--masks`` this trains the base; with them it trains jointly, every pair
+    its own sub-network only; with ``--source-lang`` and ``--target-lang`` it translates
+    under the mask that the checkpoint carries for the pair.
+    """
+
+    cfg: TranslationSubnetworkConfig
+    phase = "base"
+
+    def __init__(
+        self,
+        cfg: TranslationSubnetworkConfig,
+        pairs: list[Pair],
+        tokens: LanguageTokens,
+        source_dictionary: Dictionary,
+        target_dictionary: Dictionary,
+    ):
+        super().__init__(cfg)
+        self.pairs = pairs
+        self.tokens = tokens
+        self._source_dictionary = source_dictionary
+        self._target_dictionary = target_dictionary
+        self.masks: MaskSet | None = None
+        """Masks of joint training, or those of the checkpoint last loaded."""
+        self._masks_of_checkpoint = False
+        self._joint: JointTraining | None = None
+        self._continues_joint = False
+
+    # -- set-up ------------------------------------------------------------------
+
+    @classmethod
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> "TranslationSubnetworkTask":
+        if not cfg.data:
+            raise LassError("give the folder of binarized data as first argument")
+        folder = Path(utils.split_paths(cfg.data)[0])
+        if not folder.is_dir():
+            raise LassError(f"the data folder {folder} does not exist")
+        if bool(cfg.source_lang) != bool(cfg.target_lang):
+            raise LassError("give both --source-lang and --target-lang, or neither")
+        if cfg.source_lang:
+            pairs = [Pair.parse(f"{cfg.source_lang}-{cfg.target_lang}")]
+        elif cfg.lang_pairs:
+            pairs = parse_pairs(cfg.lang_pairs)
+        else:
+            raise LassError(
+                "give --lang-pairs for training, or --source-lang and --target-lang "
+                "for translation"
+            )
+        if cfg.encoder_langtok not in (None, "src", "tgt"):
+            raise LassError(
+                f"--encoder-langtok is src or tgt, not '{cfg.encoder_langtok}'"
+            )
+        if not cfg.source_lang:
+            cls.check_training_options(cfg)
+        languages = read_languages(cfg.langs, cfg.lang_dict, str(folder), pairs)
+        tokens = LanguageTokens(
+            languages, cfg.encoder_langtok, cfg.decoder_langtok, str(cfg.lang_tok_style)
+        )
+        tokens.check_pairs(pairs)
+        source = cls._joint_dictionary(folder, cfg.source_dict, pairs, "source")
+        target = cls._joint_dictionary(folder, cfg.target_dict, pairs, "target")
+        tokens.add_to(source)
+        tokens.add_to(target)
+        if source == target:
+            target = source
+        logger.info(f"dictionary: {len(source)} types; languages: {languages}")
+        return cls(cfg, pairs, tokens, source, target)
+
+    @classmethod
+    def check_training_options(cls, cfg: Any) -> None:
+        """Refuse options that cannot be strict or would have no effect."""
+        check_precision(cfg)
+        if cfg.mixed_batches and cfg.masks:
+            raise LassError(
+                "--mixed-batches and --masks exclude each other: a batch must belong "
+                "to one sub-network; leave --mixed-batches out of joint training"
+            )
+        for option in ("inference_masks", "dense"):
+            if getattr(cfg, option):
+                raise LassError(
+                    f"--{option.replace('_', '-')} is for translation; training under "
+                    "masks takes --masks"
+                )
+        sharded = {
+            "--ddp-backend fully_sharded": str(cfg.ddp_backend) == "fully_sharded",
+            "--ddp-backend slowmo": str(cfg.ddp_backend) == "slowmo",
+            "--zero-sharding os": str(cfg.zero_sharding) == "os",
+            "--use-bmuf": cfg.use_bmuf,
+            "--tpu": cfg.tpu,
+        }
+        for option, given in sharded.items():
+            if given and (cfg.masks or cls.phase == "search"):
+                raise LassError(
+                    f"{option} takes the weights or the optimizer's state out of the "
+                    "plugin's sight, so the update could not be strict; use "
+                    "--ddp-backend legacy_ddp or pytorch_ddp"
+                )
+
+    @staticmethod
+    def _joint_dictionary(
+        folder: Path, given: str | None, pairs: list[Pair], side: str
+    ) -> Dictionary:
+        if given:
+            return pair_data.load_dictionary(Path(given))
+        languages = sorted({getattr(pair, side) for pair in pairs})
+        first = pair_data.load_dictionary(folder / f"dict.{languages[0]}.txt")
+        for language in languages[1:]:
+            path = folder / f"dict.{language}.txt"
+            if pair_data.load_dictionary(path) != first:
+                raise LassError(
+                    f"{path} differs from dict.{languages[0]}.txt; all {side} "
+                    f"languages share one dictionary, so binarize with a joint one or "
+                    f"give --{side}-dict"
+                )
+        return first
+
+    @property
+    def source_dictionary(self) -> Dictionary:
+        return self._source_dictionary
+
+    @property
+    def target_dictionary(self) -> Dictionary:
+        return self._target_dictionary
+
+    def max_positions(self) -> tuple[int, int]:
+        return self.cfg.max_source_positions, self.cfg.max_target_positions
+
+    # -- data --------------------------------------------------------------------
+
+    def has_sharded_data(self, split: str) -> bool:
+        shards = utils.split_paths(self.cfg.data)
+        return len(shards) > 1 and split == self.cfg.train_subset
+
+    def load_dataset(
+        self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any
+    ) -> None:
+        """Load a split of every pair."""
+        training = split == self.cfg.train_subset and not self.cfg.source_lang
+        if training and self.cfg.masks and self.masks is None:
+            self.masks = load_masks(self.cfg.masks).only(map(str, self.pairs))
+        folders = utils.split_paths(self.cfg.data)
+        folder = folders[(epoch - 1) % len(folders) if training else 0]
+        parts = {
+            str(pair): pair_data.load_pair(
+                Path(folder),
+                split,
+                pair,
+                self.source_dictionary,
+                self.target_dictionary,
+                self.tokens,
+                combine=combine,
+                left_pad_source=self.cfg.left_pad_source,
+                left_pad_target=self.cfg.left_pad_target,
+                truncate_source=(
+                    self.cfg.max_source_positions if self.cfg.truncate_source else None
+                ),
+            )
+            for pair in self.pairs
+        }
+        counts = ", ".join(f"{key} {len(part)}" for key, part in parts.items())
+        logger.info(f"{split}: {counts} sentences")
+        self.datasets[split] = PairsDataset(
+            parts,
+            split,
+            str(self.cfg.sampling_method),
+            self.cfg.sampling_temperature,
+            mixed=self.cfg.mixed_batches and training,
+        )
+
+    def build_dataset_for_inference(
+        self, src_tokens: list, src_lengths: list, constraints: Any = None
+    ) -> PairsDataset:
+        """Sentences that ``fairseq-interactive`` reads."""
+        if constraints is not None:
+            raise LassError("this task does not translate with --constraints")
+        pair = self.pairs[0]
+        source = pair_data.prepend(
+            ListDataset(src_tokens, src_lengths),
+            self.tokens.encoder_token(pair, self.source_dictionary),
+        )
+        data = LanguagePairDataset(
+            source,
+            source.sizes,
+            self.source_dictionary,
+            left_pad_source=self.cfg.left_pad_source,
+        )
+        return PairsDataset({str(pair): data}, "input")
+
+    def get_batch_iterator(
+        self,
+        dataset: PairsDataset,
+        max_tokens: int | None = None,
+        max_sentences: int | None = None,
+        max_positions: Any = None,
+        ignore_invalid_inputs: bool = False,
+        required_batch_size_multiple: int = 1,
+        seed: int = 1,
+        num_shards: int = 1,
+        shard_id: int = 0,
+        num_workers: int = 0,
+        epoch: int = 1,
+        data_buffer_size: int = 0,
+        disable_iterator_cache: bool = False,
+        skip_remainder_batch: bool = False,
+        grouped_shuffling: bool = False,
+        update_epoch_batch_itr: bool = False,
+        **kwargs: Any,
+    ) -> PairsIterator:
+        """Batches of one pair each; drawn anew for every epoch of training."""
+        training = dataset is self.datasets.get(self.cfg.train_subset)
+
+        def batches_of(data: PairsDataset, epoch: int) -> list:
+            return data.batches(
+                epoch,
+                seed=seed,
+                training=training,
+                max_tokens=max_tokens,
+                max_sentences=max_sentences,
+                multiple=required_batch_size_multiple,
+                limits=max_positions,
+                drop_too_long=ignore_invalid_inputs,
+            )
+
+        return PairsIterator(
+            dataset=dataset,
+            collate_fn=dataset.collater,
+            batch_sampler=batches_of,
+            seed=seed,
+            num_shards=num_shards,
+            shard_id=shard_id,
+            num_workers=num_workers,
+            epoch=epoch,
+            buffer_size=data_buffer_size,
+            skip_remainder_batch=skip_remainder_batch,
+            grouped_shuffling=grouped_shuffling,
+            companion=self._run_state() if training else None,
+        )
+
+    # -- training ----------------------------------------------------------------
+
+    def train_step(
+        self,
+        sample: dict[str, Any],
+        model: torch.nn.Module,
+        criterion: Any,
+        optimizer: Any,
+        update_num: int,
+        ignore_grad: bool = False,
+    ) -> tuple[torch.Tensor, Any, dict[str, Any]]:
+        """Forward and backward of one micro-batch, under the mask of its pair."""
+        with self._micro_batch(sample, model, optimizer, ignore_grad):
+            model.train()
+            model.set_num_updates(update_num)
+            with self._autocast(sample, optimizer):
+                loss, sample_size, logging_output = criterion(model, sample)
+            if ignore_grad:
+                loss *= 0
+            optimizer.backward(loss)
+        return loss, sample_size, logging_output
+
+    def _micro_batch(self, sample: Any, model: Any, optimizer: Any, ignore_grad: bool):
+        if self.masks is None:
+            return torch.enable_grad()
+        if self._joint is None or not self._joint.belongs_to(optimizer):
+            if not (self._continues_joint or self.cfg.allow_other_base):
+                check_base(model, self.masks)
+            self._joint = JointTraining(model, self.masks, optimizer)
+            Subnetworks.attach(model, self._joint.weights)
+        return self._joint.micro_batch(sample["language_key"], not ignore_grad)
+
+    def _autocast(self, sample: dict[str, Any], optimizer: Any):
+        device = sample["net_input"]["src_tokens"].device
+        if isinstance(optimizer, AMPOptimizer):
+            return torch.autocast(device.type)
+        return autocast(self.cfg.bf16_autocast, device)
+
+    def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
+        if self._joint is None:
+            optimizer.step()
+            return
+        with self._joint.update():
+            optimizer.step()
+
+    def valid_step(
+        self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
+    ) -> tuple[torch.Tensor, Any, dict[str, Any]]:
+        """Loss of one batch under the mask of its pair."""
+        key = sample["language_key"]
+        model.eval()
+        with (
+            torch.no_grad(),
+            self.subnetworks(model).using(key),
+            self._autocast(sample, None),
+        ):
+            loss, sample_size, logging_output = criterion(model, sample)
+        validation.add_pair(logging_output, key, [str(pair) for pair in self.pairs])
+        return loss, sample_size, logging_output
+
+    def reduce_metrics(self, logging_outputs: list, criterion: Any) -> None:
+        super().reduce_metrics(logging_outputs, criterion)
+        validation.log_pairs(metrics, logging_outputs)
+
+    # -- checkpoints -------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """``task_state`` of a checkpoint: all that translating with it needs."""
+        state: dict[str, Any] = {"language_tokens": self.tokens.to_dict()}
+        if self.masks is not None:
+            state["masks"] = to_state(self.masks)
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take masks and language tokens from a checkpoint (translation)."""
+        if "language_tokens" in state_dict:
+            self._adopt_tokens(LanguageTokens.from_dict(state_dict["language_tokens"]))
+        self.masks = None
+        self._masks_of_checkpoint = "masks" in state_dict
+        if self._masks_of_checkpoint:
+            self.masks = from_state(state_dict["masks"])
+
+    def _adopt_tokens(self, trained: LanguageTokens) -> None:
+        """Translate with the tokens of training; options that contradict them fail."""
+        mine = self.tokens
+        contradictions = {
+            "--encoder-langtok": (mine.encoder, trained.encoder, None),
+            "--decoder-langtok": (mine.decoder, trained.decoder, False),
+            "--lang-tok-style": (mine.style, trained.style, "multilingual"),
+        }
+        for option, (given, needed, default) in contradictions.items():
+            if given not in (needed, default):
+                raise LassError(
+                    f"{option} is {given}, but the checkpoint was trained with "
+                    f"{needed}; leave the option out"
+                )
+        trained.check_pairs(self.pairs)
+        if (self.cfg.langs or self.cfg.lang_dict) and (
+            mine.languages != trained.languages
+        ):
+            raise LassError(
+                f"the languages given ({', '.join(mine.languages)}) are not those that "
+                f"the checkpoint was trained with ({', '.join(trained.languages)}); "
+                "leave --langs and --lang-dict out"
+            )
+        self.tokens = trained
+        for dictionary in {id(d): d for d in self._dictionaries()}.values():
+            self._drop_tokens(dictionary, mine)
+            trained.add_to(dictionary)
+
+    def _dictionaries(self) -> tuple[Dictionary, Dictionary]:
+        return self.source_dictionary, self.target_dictionary
+
+    @staticmethod
+    def _drop_tokens(dictionary: Dictionary, tokens: LanguageTokens) -> None:
+        """Undo ``tokens.add_to`` for the tokens that stand at the dictionary's end."""
+        added = Dictionary()
+        tokens.add_to(added)
+        mine = set(added.symbols[added.nspecial :])
+        while dictionary.symbols[-1] in mine and len(dictionary) > dictionary.nspecial:
+            del dictionary.indices[dictionary.symbols.pop()]
+            dictionary.count.pop()
+
+    def _run_state(self) -> Any:
+        """What is saved with, and checked against, the state of a training run."""
+        return self
+
+    # -- translation -------------------------------------------------------------
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
+        model = super().build_model(cfg, from_checkpoint)
+        model.subnetwork_masks = self.masks if self._masks_of_checkpoint else None
+        return model
+
+    def subnetworks(self, model: torch.nn.Module) -> Subnetworks:
+        """The sub-networks of a model that is evaluated or translated with."""
+        return Subnetworks.of(model, self)
+
+    def build_generator(self, models: list, args: Any, *more: Any, **kwargs: Any):
+        """A generator; with one pair to translate, its mask is multiplied in for good."""
+        if self.cfg.source_lang:
+            for model in models:
+                self.subnetworks(model).bake(str(self.pairs[0]))
+        extra = dict(kwargs.pop("extra_gen_cls_kwargs", None) or {})
+        if self.tokens.decoder and not self.cfg.keep_inference_langtok:
+            extra["symbols_to_strip_from_output"] = {
+                self.tokens.decoder_token(pair, self.target_dictionary)
+                for pair in self.pairs
+            } | set(extra.get("symbols_to_strip_from_output") or ())
+        return super().build_generator(
+            models, args, *more, extra_gen_cls_kwargs=extra, **kwargs
+        )
+
+    def inference_step(
+        self,
+        generator: Any,
+        models: list,
+        sample: dict[str, Any],
+        prefix_tokens: torch.Tensor | None = None,
+        constraints: Any = None,
+    ) -> list:
+        """Translate one batch, its target language token as forced prefix."""
+        key = sample["language_key"]
+        token = self.tokens.decoder_token(Pair.parse(key), self.target_dictionary)
+        if token is not None:
+            source = sample["net_input"]["src_tokens"]
+            forced = source.new_full((source.size(0), 1), token)
+            if prefix_tokens is None:
+                prefix_tokens = forced
+            elif not bool((prefix_tokens[:, :1] == forced).all()):
+                prefix_tokens = torch.cat([forced, prefix_tokens], dim=1)
+        with torch.no_grad(), Subnetworks.all_using(models, self, key):
+            return generator.generate(
+                models, sample, prefix_tokens=prefix_tokens, constraints=constraints
+            )

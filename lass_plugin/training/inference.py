@@ -1,0 +1,125 @@
+"""The sub-networks of a model that is evaluated or translated with."""
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Iterator
+
+from torch import nn
+
+from lass_plugin.errors import LassError
+from lass_plugin.masks import MaskSet, fingerprint, load_masks
+from lass_plugin.masks.sites import unwrap
+from lass_plugin.training.joint import sites_of
+from lass_plugin.training.masked_weights import MaskedWeights, bake
+
+if TYPE_CHECKING:
+    from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
+
+logger = logging.getLogger(__name__)
+
+
+class Subnetworks:
+    """Switches a model between the sub-networks of its pairs, or leaves it dense.
+
+    Args:
+        weights: the masked weights, or None for a model without masks.
+    """
+
+    def __init__(self, model: nn.Module, weights: MaskedWeights | None):
+        self._model = model
+        self._weights = weights
+        self._baked: str | None = None
+
+    @classmethod
+    def of(cls, model: nn.Module, task: "TranslationSubnetworkTask") -> "Subnetworks":
+        """Those of *model*, made when first asked for."""
+        inner = unwrap(model)
+        if not hasattr(inner, "subnetworks"):
+            masks = choose_masks(inner, task)
+            weights = None
+            if masks is not None:
+                weights = MaskedWeights(sites_of(inner, masks), masks)
+            # nn.Module would register a module; this is none
+            object.__setattr__(inner, "subnetworks", cls(inner, weights))
+        return inner.subnetworks
+
+    @classmethod
+    def attach(cls, model: nn.Module, weights: MaskedWeights) -> None:
+        """Validate with the masked weights that training uses."""
+        inner = unwrap(model)
+        object.__setattr__(inner, "subnetworks", cls(inner, weights))
+
+    @contextlib.contextmanager
+    def using(self, key: str | None) -> Iterator[None]:
+        """Compute with the sub-network of *key* inside this block."""
+        if self._baked is not None and key != self._baked:
+            raise LassError(
+                f"the mask of {self._baked} has been multiplied into this model; load "
+                f"the checkpoint again for {key}"
+            )
+        if self._weights is None or self._baked is not None:
+            yield
+            return
+        if key is None:
+            raise LassError("a batch mixes pairs; it cannot be put under one mask")
+        with self._weights.applied(key, mask_gradients=False, reuse=True):
+            yield
+
+    @classmethod
+    @contextlib.contextmanager
+    def all_using(
+        cls, models: list[nn.Module], task: "TranslationSubnetworkTask", key: str
+    ) -> Iterator[None]:
+        """:meth:`using` for every model of an ensemble."""
+        with contextlib.ExitStack() as stack:
+            for model in models:
+                stack.enter_context(cls.of(model, task).using(key))
+            yield
+
+    def bake(self, key: str) -> None:
+        """Multiply the mask of *key* into the weights for good. Idempotent."""
+        with self.using(key):
+            pass  # refuses another key than the one baked, and a key without a mask
+        if self._weights is not None and self._baked is None:
+            bake(self._weights.sites, self._weights.bits(key))
+            self._baked = key
+
+
+def choose_masks(
+    model: nn.Module, task: "TranslationSubnetworkTask"
+) -> MaskSet | None:
+    """The masks to evaluate *model* with, or None for dense.
+
+    ``--inference-masks`` come first, then those of the checkpoint, then ``--masks``.
+
+    Raises:
+        LassError: a pair of the task has no mask, or the masks belong to other weights.
+    """
+    cfg = task.cfg
+    if cfg.dense:
+        if cfg.inference_masks:
+            raise LassError("--dense and --inference-masks exclude each other")
+        return None
+    carried: MaskSet | None = getattr(model, "subnetwork_masks", None)
+    wanted = [str(pair) for pair in task.pairs]
+    if cfg.inference_masks:
+        masks = load_masks(cfg.inference_masks)
+    elif carried is not None:
+        missing = [key for key in wanted if key not in carried]
+        if missing:
+            raise LassError(
+                f"the checkpoint carries no mask of {missing[0]} (it has "
+                f"{', '.join(carried)}); give one with --inference-masks, or --dense "
+                "to translate without a mask"
+            )
+        masks = carried
+    elif cfg.masks:
+        masks = load_masks(cfg.masks)
+        if not cfg.allow_other_base and task.cfg.source_lang:
+            base = fingerprint(sites_of(model, masks))
+            for key in wanted:
+                masks[key].check_base(base)
+    else:
+        return None
+    logger.info(f"translating under the masks of {', '.join(wanted)}")
+    return masks.only(wanted)

@@ -1,0 +1,115 @@
+"""Joint training: every pair updates only its own sub-network (He 2023, §3.3)."""
+
+import contextlib
+import logging
+from typing import Iterator
+
+import torch
+import torch.distributed
+from fairseq.distributed import utils as distributed_utils
+from fairseq.optim import FairseqOptimizer
+from torch import nn
+
+from lass_plugin.masks.fingerprint import fingerprint
+from lass_plugin.masks.mask import MaskSet
+from lass_plugin.masks.sites import unwrap
+from lass_plugin.training.masked_weights import MaskedWeights
+from lass_plugin.training.slots import find_slots
+from lass_plugin.training.strict_update import check_optimizer, strict
+
+logger = logging.getLogger(__name__)
+
+
+class JointTraining:
+    """Micro-batches under their masks, and strict updates of the union of these.
+
+    Args:
+        model: possibly wrapped for data-parallel training.
+        masks: one mask for every pair that is trained.
+        optimizer: refused if it cannot be strict.
+    """
+
+    def __init__(self, model: nn.Module, masks: MaskSet, optimizer: FairseqOptimizer):
+        check_optimizer(optimizer)
+        sites = sites_of(unwrap(model), masks)
+        self.weights = MaskedWeights(sites, masks)
+        self._keys = list(masks)
+        self._sites = sites
+        self._slots = find_slots(optimizer, sites)
+        self._optimizer = optimizer
+        self._participants: set[str] = set()
+
+    def belongs_to(self, optimizer: FairseqOptimizer) -> bool:
+        """False after the trainer has rebuilt its optimizer."""
+        return optimizer is self._optimizer
+
+    @contextlib.contextmanager
+    def micro_batch(self, key: str, counts: bool = True) -> Iterator[None]:
+        """Forward and backward of one micro-batch of *key*.
+
+        Args:
+            counts: False for the dummy batch of a rank that has run out of data; its
+                gradient is zero and its sub-network does not take part in the update.
+        """
+        if next(iter(self._sites.values())).grad is None:
+            # gradients have just been cleared: this micro-batch begins an update
+            # (the one before may have been dropped for an overflow of its gradients)
+            self._participants.clear()
+        if counts:
+            self._participants.add(key)
+        with self.weights.applied(key):
+            yield
+
+    @contextlib.contextmanager
+    def update(self) -> Iterator[None]:
+        """The optimizer's step: weights outside the union of this update stay still."""
+        keys = self._gather_participants()
+        movable = (
+            self.weights.union(keys)
+            if keys
+            else {k: torch.zeros_like(v) for k, v in self._any_mask().items()}
+        )
+        with strict(self._optimizer, self._slots, movable):
+            yield
+        self._participants.clear()
+
+    def _any_mask(self):
+        return self.weights.bits(self._keys[0])
+
+    def _gather_participants(self) -> list[str]:
+        """Keys that took part in this update, on this rank or another."""
+        if distributed_utils.get_data_parallel_world_size() > 1:
+            device = next(iter(self._sites.values())).device
+            took_part = torch.tensor(
+                [key in self._participants for key in self._keys],
+                dtype=torch.int32,
+                device=device,
+            )
+            torch.distributed.all_reduce(
+                took_part,
+                op=torch.distributed.ReduceOp.MAX,
+                group=distributed_utils.get_data_parallel_group(),
+            )
+            flags = took_part.tolist()
+            return [key for key, flag in zip(self._keys, flags, strict=True) if flag]
+        return sorted(self._participants)
+
+
+def sites_of(model: nn.Module, masks: MaskSet) -> dict[str, nn.Parameter]:
+    """The parameters of *model* that *masks* cover, in the model's order.
+
+    Raises:
+        LassError: the model lacks a matrix or has another shape.
+    """
+    parameters = dict(model.named_parameters())
+    sites = {name: parameters[name] for name in parameters if name in masks.shapes}
+    for mask in masks.values():
+        mask.check_fits(sites)
+    return sites
+
+
+def check_base(model: nn.Module, masks: MaskSet) -> None:
+    """Refuse masks that were searched on other weights than those of *model*."""
+    base = fingerprint(sites_of(unwrap(model), masks))
+    for mask in masks.values():
+        mask.check_base(base)

@@ -1,0 +1,103 @@
+"""Slots: where fairseq's optimizers keep the value, gradient and state of a parameter.
+
+``FP16Optimizer`` steps on one flat float32 copy of all parameters (or on one copy for
+each), the others on the parameters themselves. Whatever reads or restores the state of
+a matrix goes through its slot and so works in every precision.
+"""
+
+from dataclasses import dataclass
+from typing import Mapping
+
+import torch
+from fairseq.optim import FairseqOptimizer
+from fairseq.optim.amp_optimizer import AMPOptimizer
+from fairseq.optim.fp16_optimizer import FP16Optimizer, MemoryEfficientFP16Optimizer
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A stretch of a tensor that a torch optimizer steps on."""
+
+    owner: Tensor
+    """The parameter in the torch optimizer, the matrix itself or a flat copy of all."""
+    offset: int
+    """Index of the matrix's first weight in the flattened owner."""
+    units: int
+    """Number of weights of the matrix."""
+
+    def view(self, tensor: Tensor) -> Tensor:
+        """``(units,)`` view of this matrix in *tensor*, which is laid out as owner."""
+        return tensor.detach().view(-1)[self.offset : self.offset + self.units]
+
+    @property
+    def value(self) -> Tensor:
+        return self.view(self.owner)
+
+    @property
+    def gradient(self) -> Tensor | None:
+        grad = self.owner.grad
+        return None if grad is None else self.view(grad)
+
+    def state(self, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+        """Views of the state tensors (moments) that hold one number a weight."""
+        return {
+            name: self.view(tensor)
+            for name, tensor in optimizer.state.get(self.owner, {}).items()
+            if torch.is_tensor(tensor) and tensor.numel() == self.owner.numel() > 1
+        }
+
+
+def find_slots(
+    optimizer: FairseqOptimizer, sites: Mapping[str, nn.Parameter]
+) -> dict[str, Slot]:
+    """The slot of each site in *optimizer*."""
+    places = _owners(optimizer)
+    return {
+        name: places.get(id(parameter), Slot(parameter, 0, parameter.numel()))
+        for name, parameter in sites.items()
+    }
+
+
+def _owners(optimizer: FairseqOptimizer) -> dict[int, Slot]:
+    """id of a model parameter -> slot, where that is not the parameter itself."""
+    if not isinstance(optimizer, FP16Optimizer):
+        return {}
+    places: dict[int, Slot] = {}
+    if optimizer.has_flat_params:
+        offsets = dict.fromkeys(optimizer.fp32_params, 0)
+        only_device = next(iter(offsets)) if len(offsets) == 1 else None
+        for parameter in optimizer.fp16_params:
+            device = parameter.device.index if only_device is None else only_device
+            units = parameter.numel()
+            owner = optimizer.fp32_params[device]
+            places[id(parameter)] = Slot(owner, offsets[device], units)
+            offsets[device] += units
+    else:
+        copies = optimizer.fp32_params
+        for parameter, copy in zip(optimizer.fp16_params, copies, strict=True):
+            places[id(parameter)] = Slot(copy, 0, copy.numel())
+    return places
+
+
+def gradient_factor(optimizer: FairseqOptimizer) -> float | Tensor:
+    """What the optimizer will still multiply its gradients by before it steps.
+
+    fairseq's half-precision optimizers undo loss scaling, divide by the sample size
+    and clip by this one factor, lazily; elsewhere all of it has been done already.
+    """
+    return getattr(optimizer, "_multiply_factor", 1.0)
+
+
+def torch_optimizer(optimizer: FairseqOptimizer) -> torch.optim.Optimizer:
+    """The torch optimizer inside fairseq's wrappers."""
+    return innermost(optimizer).optimizer
+
+
+def innermost(optimizer: FairseqOptimizer) -> FairseqOptimizer:
+    """The fairseq optimizer inside the wrappers for mixed precision."""
+    if isinstance(optimizer, (FP16Optimizer, AMPOptimizer)):
+        return optimizer.fp32_optimizer
+    if isinstance(optimizer, MemoryEfficientFP16Optimizer):
+        return optimizer.wrapped_optimizer
+    return optimizer

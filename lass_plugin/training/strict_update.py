@@ -1,0 +1,122 @@
+"""Strict update: what lies outside the sub-networks of an update does not move.
+
+Momentum and weight decay move a weight even when its gradient is zero. Here every
+weight outside the union of the masks that took part in an update keeps its value and
+its optimizer state bit for bit.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Iterator, Mapping
+
+import torch
+from fairseq.optim import FairseqOptimizer
+from fairseq.optim.adadelta import Adadelta
+from fairseq.optim.adagrad import Adagrad
+from fairseq.optim.adam import FairseqAdam
+from fairseq.optim.adamax import FairseqAdamax
+from fairseq.optim.nag import FairseqNAG
+from fairseq.optim.sgd import SGD
+from torch import Tensor
+
+from lass_plugin.errors import LassError
+from lass_plugin.masks.packing import unpack
+from lass_plugin.training.slots import Slot, innermost, torch_optimizer
+
+ELEMENTWISE = (FairseqAdam, SGD, FairseqNAG, Adagrad, FairseqAdamax, Adadelta)
+"""Stock optimizers whose update of a weight depends on that weight's own gradient and
+state alone, so that holding the others back changes nothing for it."""
+
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+@dataclass(frozen=True)
+class Region:
+    """A matrix inside an optimizer's tensor, and the weights of it that may move."""
+
+    slot: Slot
+    bits: Tensor
+    """``(ceil(units / 8),)`` packed mask, 1 = may move."""
+
+
+def restore_outside(new: Tensor, old: Tensor, movable: Tensor) -> None:
+    """Put *old* back into *new* wherever *movable* is False, bit for bit.
+
+    Done on the integers behind the numbers, so that -0.0, infinities and NaN survive.
+
+    Args:
+        new: ``(units,)`` floating point, changed in place.
+        old: ``(units,)`` of the same type; overwritten.
+        movable: ``(units,)`` boolean.
+    """
+    integer = _INTEGERS[new.element_size()]
+    new_bits, old_bits = new.view(integer), old.view(integer)
+    held = movable.to(integer).sub_(1)  # 0 where movable, all ones where held
+    old_bits.bitwise_xor_(new_bits).bitwise_and_(held)
+    new_bits.bitwise_xor_(old_bits)
+
+
+def check_optimizer(optimizer: FairseqOptimizer) -> None:
+    """Refuse an optimizer that cannot be made strict.
+
+    Raises:
+        LassError: the optimizer mixes information between weights (factored moments,
+            norms of whole layers) or keeps its state in a form that cannot be restored.
+    """
+    inner = innermost(optimizer)
+    if supports_regions(optimizer):
+        return
+    if not isinstance(inner, ELEMENTWISE):
+        raise LassError(
+            f"the optimizer {type(inner).__name__} cannot keep the weights outside a "
+            "sub-network still; use --optimizer strict_adam (fastest), adam, adagrad, "
+            "adamax, adadelta, nag or sgd"
+        )
+    if getattr(inner.optimizer, "use_fp16_stats", False):
+        raise LassError(
+            "--fp16-adam-stats keeps scaled moments that cannot be held still; leave it "
+            "out, or use --optimizer strict_adam"
+        )
+
+
+def supports_regions(optimizer: FairseqOptimizer) -> bool:
+    """Whether the optimizer itself knows how to hold weights back."""
+    return hasattr(torch_optimizer(optimizer), "hold")
+
+
+@contextlib.contextmanager
+def strict(
+    optimizer: FairseqOptimizer,
+    slots: Mapping[str, Slot],
+    movable: Mapping[str, Tensor],
+) -> Iterator[None]:
+    """While this is open, ``optimizer.step()`` moves only *movable* weights of *slots*.
+
+    Args:
+        slots: site name -> slot.
+        movable: site name -> packed mask, on the device of the slot.
+    """
+    inner = torch_optimizer(optimizer)
+    regions = [Region(slots[name], bits) for name, bits in movable.items()]
+    if supports_regions(optimizer):
+        with inner.hold(regions):
+            yield
+        return
+    before = [
+        (
+            region.slot.value.clone(),
+            {k: v.clone() for k, v in region.slot.state(inner).items()},
+        )
+        for region in regions
+    ]
+    yield
+    for region, (value, states) in zip(regions, before, strict=True):
+        slot = region.slot
+        may_move = unpack(region.bits, (slot.units,))
+        restore_outside(slot.value, value, may_move)
+        for name, state in slot.state(inner).items():
+            # state that this very step has created was nothing before: zero
+            old = states.get(name)
+            restore_outside(
+                state, torch.zeros_like(state) if old is None else old, may_move
+            )

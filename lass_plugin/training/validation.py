@@ -1,0 +1,47 @@
+"""Validation of each pair: a loss a pair, and their unweighted mean."""
+
+import math
+from typing import Any, Sequence
+
+
+def add_pair(
+    logging_output: dict[str, Any], key: str | None, keys: Sequence[str]
+) -> None:
+    """Note the loss of a batch under its pair; every rank gets the same entries."""
+    for name in keys:
+        own = name == key
+        loss = logging_output.get("nll_loss", logging_output["loss"])
+        logging_output[f"pair_loss:{name}"] = loss if own else 0
+        logging_output[f"pair_tokens:{name}"] = logging_output["ntokens"] if own else 0
+
+
+def log_pairs(metrics: Any, logging_outputs: Sequence[dict[str, Any]]) -> None:
+    """Log ``loss_de-en`` (bits a token) for each pair and ``pair_loss``, their mean.
+
+    ``--best-checkpoint-metric pair_loss`` chooses the checkpoint that is best for the
+    average pair, where ``loss`` weighs every pair by the size of its validation data.
+    """
+    names = {
+        name.partition(":")[2]
+        for output in logging_outputs
+        for name in output
+        if name.startswith("pair_tokens:")
+    }
+    if not names:
+        return
+    for name in sorted(names):
+        tokens = _total(logging_outputs, f"pair_tokens:{name}")
+        if tokens > 0:
+            loss = _total(logging_outputs, f"pair_loss:{name}") / tokens / math.log(2)
+            metrics.log_scalar(f"loss_{name}", loss, tokens, round=3)
+    metrics.log_derived("pair_loss", lambda meters: _mean_of_pairs(meters, names))
+
+
+def _mean_of_pairs(meters: Any, names: set[str]) -> float:
+    present = [f"loss_{name}" for name in sorted(names) if f"loss_{name}" in meters]
+    values = [meters[name].avg for name in present]
+    return round(float(sum(values) / max(1, len(values))), 4)
+
+
+def _total(logging_outputs: Sequence[dict[str, Any]], name: str) -> float:
+    return float(sum(float(output.get(name, 0)) for output in logging_outputs))

@@ -1,0 +1,167 @@
+"""Small made-up languages, tiny models and ways to run fairseq's commands in tests."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).resolve().parent.parent
+PAIRS = ("de-en", "en-de", "en-nl", "nl-en")
+WORDS = 24
+
+
+def _sentences(count: int, seed: int) -> list[list[int]]:
+    generator = random.Random(seed)
+    return [
+        [generator.randrange(WORDS) for _ in range(generator.randint(2, 9))]
+        for _ in range(count)
+    ]
+
+
+def _spell(language: str, sentence: list[int]) -> str:
+    order = sentence if language != "nl" else list(reversed(sentence))
+    return " ".join(f"{language}{word}" for word in order)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """A fairseq data folder of three made-up languages and four directions.
+
+    Odd sizes on purpose: 13 test sentences and 17 for validation are no multiple of 8.
+    """
+    from fairseq.data import Dictionary, indexed_dataset
+
+    folder = tmp_path_factory.mktemp("data")
+    dictionary = Dictionary()
+    for language in ("de", "en", "nl"):
+        for word in range(WORDS):
+            dictionary.add_symbol(f"{language}{word}")
+    for language in ("de", "en", "nl"):
+        dictionary.save(str(folder / f"dict.{language}.txt"))
+    (folder / "langs.txt").write_text("de\nen\nnl\n")
+    (folder / "raw").mkdir()
+    sizes = {"train": {"de": 150, "nl": 60}, "valid": {"de": 17, "nl": 17}}
+    sizes["test"] = {"de": 13, "nl": 13}
+    for split_number, (split, counts) in enumerate(sizes.items()):
+        for other, count in counts.items():
+            sentences = _sentences(count, seed=10 * split_number + len(other))
+            for language in ("en", other):
+                prefix = folder / f"{split}.en-{other}.{language}"
+                builder = indexed_dataset.make_builder(
+                    f"{prefix}.bin", impl="mmap", vocab_size=len(dictionary)
+                )
+                lines = [_spell(language, sentence) for sentence in sentences]
+                for line in lines:
+                    builder.add_item(
+                        dictionary.encode_line(line, add_if_not_exist=False).int()
+                    )
+                builder.finalize(f"{prefix}.idx")
+                if split != "train":
+                    raw = folder / "raw" / prefix.name
+                    raw.write_text("".join(line + "\n" for line in lines))
+    return folder
+
+
+MODEL_FLAGS = (
+    "--arch transformer --encoder-layers 2 --decoder-layers 2 --encoder-embed-dim 32 "
+    "--decoder-embed-dim 32 --encoder-ffn-embed-dim 64 --decoder-ffn-embed-dim 64 "
+    "--encoder-attention-heads 2 --decoder-attention-heads 2 --share-all-embeddings "
+    "--dropout 0.1"
+).split()
+
+TASK_FLAGS = (
+    f"--user-dir {ROOT / 'lass_plugin'} --task translation_subnetwork "
+    "--encoder-langtok src --decoder-langtok"
+).split()
+
+TRAIN_FLAGS = (
+    "--criterion label_smoothed_cross_entropy --label-smoothing 0.1 --lr 0.003 "
+    "--lr-scheduler inverse_sqrt --warmup-updates 5 --clip-norm 1.0 --max-tokens 160 "
+    "--optimizer strict_adam --cpu --num-workers 0 --no-progress-bar --log-interval 5 "
+    "--seed 3 --sampling-method temperature --sampling-temperature 2"
+).split()
+
+
+class Commands:
+    """fairseq's commands as a user calls them, in a process of their own."""
+
+    def __init__(self, data: Path):
+        self.data = data
+
+    def run(
+        self, command: str, *arguments: object, check: bool = True, **kwargs
+    ) -> subprocess.CompletedProcess:
+        modules = {
+            "train": "fairseq_cli.train",
+            "generate": "fairseq_cli.generate",
+            "interactive": "fairseq_cli.interactive",
+            "validate": "fairseq_cli.validate",
+            "lass": "lass_plugin.cli",
+        }
+        entry = f"import sys; from {modules[command]} import cli_main as main; main()"
+        start = [sys.executable, "-c", entry]
+        if command == "lass":
+            start = [sys.executable, "-m", "lass_plugin.cli"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        environment.update(kwargs.pop("env", {}))
+        result = subprocess.run(
+            [*start, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=300,
+            **kwargs,
+        )
+        if check and result.returncode:
+            raise AssertionError(
+                f"{command} ended with {result.returncode}\n{result.stdout[-3000:]}\n"
+                f"{result.stderr[-6000:]}"
+            )
+        return result
+
+    def train(self, save_dir: Path, *arguments: object, **kwargs):
+        pairs = () if "--lang-pairs" in arguments else ("--lang-pairs", ",".join(PAIRS))
+        flags = list(arguments)
+        task = [flag for flag in TASK_FLAGS]
+        if "--task" in flags:  # the later one wins in argparse, but be plain
+            place = task.index("--task")
+            del task[place : place + 2]
+        return self.run(
+            "train",
+            self.data,
+            *task,
+            *pairs,
+            *MODEL_FLAGS,
+            *TRAIN_FLAGS,
+            "--save-dir",
+            save_dir,
+            *flags,
+            **kwargs,
+        )
+
+
+@pytest.fixture(scope="session")
+def commands(data) -> Commands:
+    return Commands(data)
+
+
+@pytest.fixture(scope="session")
+def base(commands, tmp_path_factory) -> Path:
+    """The checkpoint of a base model trained for 40 updates."""
+    folder = tmp_path_factory.mktemp("base")
+    commands.train(folder, "--max-update", 40, "--no-epoch-checkpoints")
+    return folder / "checkpoint_last.pt"
+
+
+def load(path: Path) -> dict:
+    """A checkpoint, read as safely as torch can."""
+    from lass_plugin.compatibility import allow_checkpoint_types
+
+    allow_checkpoint_types()
+    return torch.load(path, map_location="cpu", weights_only=True)
