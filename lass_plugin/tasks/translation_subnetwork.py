@@ -136,6 +136,33 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     max_update: int = II("optimization.max_update")
 
 
+class RunState:
+    """Which masks a run trains under; a resumed run must go on with the same."""
+
+    def __init__(self, task: "TranslationSubnetworkTask"):
+        self._task = task
+
+    def state_dict(self) -> dict[str, Any]:
+        masks = self._task.masks
+        if masks is None:
+            return {"phase": "base"}
+        return {"phase": "joint", "masks": digest(masks)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        mine = self.state_dict()
+        if state["phase"] == "base" and mine["phase"] == "joint":
+            return  # joint training that also takes over the base's optimizer
+        if state != mine:
+            raise LassError(
+                f"this run was begun as {state['phase']} training"
+                + (" with other masks" if state["phase"] == mine["phase"] else "")
+                + "; go on with the same --masks, or start anew from its weights with "
+                "--restore-file and --reset-optimizer --reset-dataloader "
+                "--reset-meters --reset-lr-scheduler"
+            )
+        self._task.continues_joint = mine["phase"] == "joint"
+
+
 @register_task("translation_subnetwork", dataclass=TranslationSubnetworkConfig)
 class TranslationSubnetworkTask(FairseqTask):
     """Multilingual translation where every pair may have a sub-network of its own.
@@ -165,7 +192,7 @@ class TranslationSubnetworkTask(FairseqTask):
         """Masks of joint training, or those of the checkpoint last loaded."""
         self._masks_of_checkpoint = False
         self._joint: JointTraining | None = None
-        self._continues_joint = False
+        self.continues_joint = False
 
     # -- set-up ------------------------------------------------------------------
 
@@ -403,7 +430,7 @@ class TranslationSubnetworkTask(FairseqTask):
         if self.masks is None:
             return torch.enable_grad()
         if self._joint is None or not self._joint.belongs_to(optimizer):
-            if not (self._continues_joint or self.cfg.allow_other_base):
+            if not (self.continues_joint or self.cfg.allow_other_base):
                 check_base(model, self.masks)
             self._joint = JointTraining(model, self.masks, optimizer)
             Subnetworks.attach(model, self._joint.weights)
@@ -501,8 +528,8 @@ class TranslationSubnetworkTask(FairseqTask):
             dictionary.count.pop()
 
     def _run_state(self) -> Any:
-        """What is saved with, and checked against, the state of a training run."""
-        return self
+        """What is saved with a training run and checked when it is resumed."""
+        return RunState(self)
 
     # -- translation -------------------------------------------------------------
 

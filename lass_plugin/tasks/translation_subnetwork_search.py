@@ -1,0 +1,147 @@
+"""The task ``translation_subnetwork_search``: finds the sub-network of one pair."""
+
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from fairseq import metrics
+from fairseq.dataclass import ChoiceEnum
+from fairseq.tasks import register_task
+from omegaconf import II
+
+from lass_plugin.errors import LassError
+from lass_plugin.masks import DEFAULT_TARGETS, parse_targets
+from lass_plugin.tasks.translation_subnetwork import (
+    TranslationSubnetworkConfig,
+    TranslationSubnetworkTask,
+)
+from lass_plugin.training.search import (
+    CRITERIA,
+    SCHEDULES,
+    SearchPlan,
+    SubnetworkSearch,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
+    pruning_criterion: ChoiceEnum(list(CRITERIA)) = field(
+        default="magnitude", metadata={"help": "score of a weight"}
+    )
+    pruning_schedule: ChoiceEnum(list(SCHEDULES)) = field(
+        default="oneshot",
+        metadata={"help": "prune once at the end, or more and more during training"},
+    )
+    pruning_ratio: float = field(
+        default=0.5, metadata={"help": "share of each matrix removed in the end"}
+    )
+    pruning_start: int = field(
+        default=0, metadata={"help": "T1: updates before pruning begins (gradual)"}
+    )
+    pruning_ramp: int = field(
+        default=0, metadata={"help": "T2: updates until the ratio is reached (gradual)"}
+    )
+    pruning_interval: int = field(
+        default=10, metadata={"help": "select the mask anew every N updates (gradual)"}
+    )
+    mask_targets: str = field(
+        default=",".join(DEFAULT_TARGETS),
+        metadata={
+            "help": "matrices to search in: attention, feed-forward, embeddings, "
+            "output-projection"
+        },
+    )
+    move_pruned: bool = field(
+        default=False,
+        metadata={"help": "update weights that are masked out too (gradual)"},
+    )
+    report_interval: int = field(
+        default=0,
+        metadata={"help": "say every N updates how settled the mask is (0: 20 times)"},
+    )
+    no_save_optimizer_state: bool = II("checkpoint.no_save_optimizer_state")
+
+
+@register_task(
+    "translation_subnetwork_search", dataclass=TranslationSubnetworkSearchConfig
+)
+class TranslationSubnetworkSearchTask(TranslationSubnetworkTask):
+    """Fine-tunes on one pair and scores its weights (He 2023, §3.2; Lin 2021, §3.2).
+
+    The checkpoint keeps the scores; ``lass extract`` takes masks from it.
+    """
+
+    cfg: TranslationSubnetworkSearchConfig
+    phase = "search"
+
+    def __init__(self, cfg: Any, pairs: list, *more: Any):
+        super().__init__(cfg, pairs, *more)
+        self.search = SubnetworkSearch(plan_of(cfg, str(pairs[0])))
+
+    @classmethod
+    def check_training_options(cls, cfg: Any) -> None:
+        super().check_training_options(cfg)
+        pairs = [pair for pair in cfg.lang_pairs.split(",") if pair.strip()]
+        if len(pairs) != 1:
+            raise LassError(
+                f"a search is of one pair, but --lang-pairs names {len(pairs)}; "
+                "'lass search' runs one search for each pair"
+            )
+        if cfg.masks:
+            raise LassError(
+                "a search makes a mask and takes none; leave --masks out, or use "
+                "--task translation_subnetwork for joint training"
+            )
+        plan_of(cfg, pairs[0].strip()).check(cfg.max_update)
+
+    def _micro_batch(self, sample: Any, model: Any, optimizer: Any, ignore_grad: bool):
+        self.search.begin(model, optimizer)
+        stack = contextlib.ExitStack()
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(self.search.micro_batch())
+        return stack
+
+    def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
+        self.search.step(optimizer)
+        every = self.cfg.report_interval or max(1, self.cfg.max_update // 20)
+        if self.search.updates % every == 0:
+            logger.info(self.search.describe_settled())
+
+    def reduce_metrics(self, logging_outputs: list, criterion: Any) -> None:
+        super().reduce_metrics(logging_outputs, criterion)
+        ratio = self.search.plan.ratio_at(self.search.updates)
+        metrics.log_scalar("pruned", ratio, weight=0, round=4)
+
+    def _run_state(self) -> Any:
+        return self.search
+
+    def subnetworks(self, model: torch.nn.Module) -> Any:
+        """Validation sees the sub-network in use."""
+        return _SearchedNetwork(self.search)
+
+
+class _SearchedNetwork:
+    def __init__(self, search: SubnetworkSearch):
+        self._search = search
+
+    def using(self, key: str | None) -> contextlib.AbstractContextManager:
+        return self._search.micro_batch()
+
+
+def plan_of(cfg: Any, key: str) -> SearchPlan:
+    """The plan that the options of *cfg* describe."""
+    return SearchPlan(
+        key=key,
+        criterion=str(cfg.pruning_criterion),
+        schedule=str(cfg.pruning_schedule),
+        ratio=cfg.pruning_ratio,
+        start=cfg.pruning_start,
+        ramp=cfg.pruning_ramp,
+        interval=cfg.pruning_interval,
+        targets=parse_targets(cfg.mask_targets),
+        move_pruned=cfg.move_pruned,
+    )

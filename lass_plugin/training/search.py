@@ -1,0 +1,370 @@
+"""Search: one pair's sub-network while the base is fine-tuned on the pair (phase 2).
+
+Scores are kept, not just the mask, so that a mask at another ratio needs no new
+training; and two half scores are kept, so that the search can say how much of its mask
+is more than chance.
+"""
+
+import contextlib
+import logging
+from dataclasses import asdict, dataclass
+from typing import Any, Iterator, Mapping
+
+import torch
+from fairseq.optim import FairseqOptimizer
+from torch import Tensor, nn
+
+from lass_plugin.errors import LassError
+from lass_plugin.masks import Fingerprint, Mask, Provenance, find_sites, fingerprint
+from lass_plugin.masks import packing
+from lass_plugin.masks.sites import unwrap
+from lass_plugin.schedules import check_ratio, cubic
+from lass_plugin.scores import accumulate_movement, magnitude
+from lass_plugin.selection import select
+from lass_plugin.training.masked_weights import MaskedWeights
+from lass_plugin.training.slots import find_slots, gradient_factor
+from lass_plugin.training.strict_update import check_optimizer, strict
+
+logger = logging.getLogger(__name__)
+
+CRITERIA = ("magnitude", "gradient")
+SCHEDULES = ("oneshot", "gradual")
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a search does; saved with it, so that it goes on as it began.
+
+    The four systems of He 2023 (§4.3) are criterion × schedule; magnitude with oneshot
+    is LaSS (Lin 2021).
+    """
+
+    key: str
+    criterion: str = "magnitude"
+    schedule: str = "oneshot"
+    ratio: float = 0.5
+    """R_p, share of each matrix that is removed in the end."""
+    start: int = 0
+    """T1, updates before the ramp (gradual)."""
+    ramp: int = 0
+    """T2, updates of the ramp (gradual); then the ratio is held."""
+    interval: int = 10
+    """The mask is selected anew every so many updates (gradual)."""
+    targets: tuple[str, ...] = ("attention", "feed-forward")
+    move_pruned: bool = False
+    """Whether weights that are masked out are updated too (straight-through)."""
+
+    def check(self, max_update: int) -> None:
+        """Refuse a plan that cannot be carried out in *max_update* updates (0: open).
+
+        Raises:
+            LassError: names the option at fault.
+        """
+        check_ratio(self.ratio, "--pruning-ratio")
+        if self.criterion not in CRITERIA:
+            raise LassError(
+                f"unknown --pruning-criterion '{self.criterion}'; choose from "
+                f"{', '.join(CRITERIA)} (random masks: 'lass random')"
+            )
+        if self.schedule not in SCHEDULES:
+            raise LassError(
+                f"unknown --pruning-schedule '{self.schedule}'; choose from "
+                f"{', '.join(SCHEDULES)}"
+            )
+        if min(self.start, self.ramp) < 0 or self.interval < 1:
+            raise LassError(
+                "--pruning-start and --pruning-ramp must be 0 or more, and "
+                "--pruning-interval 1 or more"
+            )
+        if self.schedule == "oneshot" and (self.start or self.ramp or self.move_pruned):
+            raise LassError(
+                "--pruning-start, --pruning-ramp and --move-pruned have no effect with "
+                "--pruning-schedule oneshot; leave them out or choose gradual"
+            )
+        if self.schedule == "gradual" and not self.ramp:
+            raise LassError(
+                "--pruning-schedule gradual needs --pruning-ramp (T2 of Eq. 4), such as "
+                "half of the updates"
+            )
+        if max_update and self.start + self.ramp > max_update:
+            raise LassError(
+                f"the schedule is longer than the run: --pruning-start {self.start} + "
+                f"--pruning-ramp {self.ramp} is more than --max-update {max_update}"
+            )
+
+    def ratio_at(self, updates: int) -> float:
+        """Share removed while training after *updates* updates (Eq. 4)."""
+        if self.schedule == "oneshot":
+            return 0.0
+        return cubic(updates, self.ratio, self.start, self.ramp)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "targets": list(self.targets)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "SearchPlan":
+        return cls(**{**values, "targets": tuple(values["targets"])})
+
+
+class SubnetworkSearch:
+    """The state of one search: scores, the mask in use, and what it was started from.
+
+    Args:
+        plan: what to do.
+    """
+
+    def __init__(self, plan: SearchPlan):
+        self.plan = plan
+        self.updates = 0
+        self.base: Fingerprint = {}
+        self._halves: list[dict[str, Tensor]] = [{}, {}]
+        """Scores of the even and of the odd updates; their sum is Eq. 2."""
+        self._bits: dict[str, Tensor] = {}
+        """Packed mask in use, empty while nothing is removed."""
+        self._snapshots: dict[int, dict[str, Tensor]] = {}
+        """Updates -> packed mask at the final ratio then, for how it settles."""
+        self._sites: dict[str, nn.Parameter] = {}
+        self._weights: MaskedWeights | None = None
+        self._optimizer: FairseqOptimizer | None = None
+
+    # -- training ----------------------------------------------------------------
+
+    def begin(self, model: nn.Module, optimizer: FairseqOptimizer) -> None:
+        """Find the matrices to search in, once for each optimizer."""
+        if self._optimizer is optimizer:
+            return
+        check_optimizer(optimizer)
+        self._optimizer = optimizer
+        self._sites = find_sites(unwrap(model), self.plan.targets)
+        self._slots = find_slots(optimizer, self._sites)
+        if self._weights is None or self._weights.sites != self._sites:
+            self._weights = MaskedWeights(self._sites)
+        if not self.base:
+            self.base = fingerprint(self._sites)
+        if self.plan.criterion == "gradient":
+            for half in self._halves:
+                for name, parameter in self._sites.items():
+                    known = half.get(name)
+                    if known is None:
+                        known = torch.zeros(parameter.shape, dtype=torch.float32)
+                    half[name] = known.to(parameter.device)
+        if self._bits:
+            self._weights.set_mask(self.plan.key, self._bits)
+
+    @property
+    def weights(self) -> MaskedWeights | None:
+        return self._weights
+
+    @contextlib.contextmanager
+    def micro_batch(self) -> Iterator[None]:
+        """Forward with W ⊙ M, gradient straight through (Eq. 5)."""
+        if self._bits and self._weights is not None:
+            with self._weights.applied(self.plan.key, mask_gradients=False):
+                yield
+        else:
+            yield
+
+    def step(self, optimizer: FairseqOptimizer) -> None:
+        """Add the update's gradient to the scores, take the step, select the mask."""
+        if self.plan.criterion == "gradient":
+            self._accumulate(optimizer)
+        if self._bits and not self.plan.move_pruned:
+            for name, slot in self._slots.items():
+                gradient = slot.gradient
+                if gradient is not None:  # Eq. 6: ∂L/∂W has the mask as a factor
+                    movable = packing.unpack(
+                        self._weights.bits(self.plan.key)[name], (slot.units,)
+                    )
+                    gradient.mul_(movable)
+            with strict(optimizer, self._slots, self._weights.bits(self.plan.key)):
+                optimizer.step()
+        else:
+            optimizer.step()
+        self.updates += 1
+        self._select()
+
+    def _accumulate(self, optimizer: FairseqOptimizer) -> None:
+        factor = gradient_factor(optimizer)
+        half = self._halves[self.updates % 2]
+        for name, slot in self._slots.items():
+            if slot.gradient is not None:
+                accumulate_movement(
+                    half[name].view(-1), slot.value, slot.gradient, factor
+                )
+
+    def _select(self) -> None:
+        plan = self.plan
+        ratio = plan.ratio_at(self.updates)
+        due = self.updates % plan.interval == 0 or self.updates == (
+            plan.start + plan.ramp
+        )
+        if ratio > 0.0 and due:
+            self._bits = self._select_bits(self.scores(), ratio)
+            self._weights.set_mask(plan.key, self._bits)
+
+    def _select_bits(
+        self, scores: Mapping[str, Tensor], ratio: float
+    ) -> dict[str, Tensor]:
+        try:
+            return {
+                name: packing.pack(select(score, ratio))
+                for name, score in scores.items()
+            }
+        except ValueError as error:
+            raise LassError(f"the search of {self.plan.key} failed: {error}") from error
+
+    # -- results -----------------------------------------------------------------
+
+    def scores(self, half: int | None = None) -> dict[str, Tensor]:
+        """Score of every weight: of all updates, or of the even or odd ones only."""
+        if self.plan.criterion == "magnitude":
+            return {name: magnitude(weight) for name, weight in self._sites.items()}
+        if half is not None:
+            return self._halves[half]
+        even, odd = self._halves
+        return {name: even[name] + odd[name] for name in even}
+
+    def settled(self) -> dict[str, float]:
+        """How much of the mask at the final ratio is more than chance.
+
+        ``halves`` (gradient): Sim of the masks from the even and the odd updates.
+        ``since_halfway``: Sim of the mask now and the one after about half as many
+        updates. ``chance``: Sim of two random masks. 1 is perfect agreement.
+        """
+        self._take_snapshot()
+        report = {"chance": 1.0 - self.plan.ratio}
+        if self.plan.criterion == "gradient" and self.updates > 1:
+            bits = [
+                self._select_bits(self.scores(half), self.plan.ratio)
+                for half in (0, 1)
+            ]
+            report["halves"] = _similarity(*bits)
+        earlier = [n for n in self._snapshots if n <= 0.5 * self.updates]
+        if earlier:
+            then = self._snapshots[max(earlier)]
+            report["since_halfway"] = _similarity(self._snapshots[self.updates], then)
+        return report
+
+    def _take_snapshot(self) -> None:
+        if self.updates in self._snapshots:
+            return
+        self._snapshots[self.updates] = {
+            name: bits.cpu()
+            for name, bits in self._select_bits(
+                self.scores(), self.plan.ratio
+            ).items()
+        }
+        useful = [n for n in self._snapshots if n <= 0.5 * self.updates]
+        oldest = max(useful, default=0)
+        self._snapshots = {n: m for n, m in self._snapshots.items() if n >= oldest}
+
+    def describe_settled(self) -> str:
+        """:meth:`settled` in one line for the log."""
+        report = self.settled()
+        parts = [
+            f"{label} {report[name]:.3f}"
+            for name, label in (
+                ("halves", "masks of even and odd updates share"),
+                ("since_halfway", "mask now and at half the updates share"),
+            )
+            if name in report
+        ]
+        agreement = "; ".join(parts) or "too early to say"
+        return (
+            f"search of {self.plan.key} after {self.updates} updates: ratio in use "
+            f"{self.plan.ratio_at(self.updates):.3f}; {agreement} "
+            f"(chance {report['chance']:.3f})"
+        )
+
+    # -- state -------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and strings, saved with every checkpoint of the search."""
+        settled = self.settled() if self.updates and self._sites else {}
+        return {
+            "phase": "search",
+            "version": VERSION,
+            "plan": self.plan.to_dict(),
+            "updates": self.updates,
+            "base": self.base,
+            "halves": [
+                {name: score.cpu().clone() for name, score in half.items()}
+                for half in self._halves
+            ],
+            "bits": {name: bits.cpu() for name, bits in self._bits.items()},
+            "snapshots": dict(self._snapshots),
+            "settled": settled,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the search that *state* was saved from.
+
+        Raises:
+            LassError: it was another search.
+        """
+        check_state(state)
+        saved = SearchPlan.from_dict(state["plan"])
+        for name, value in self.plan.to_dict().items():
+            if saved.to_dict()[name] != value:
+                raise LassError(
+                    f"the search in this folder was begun with {name} "
+                    f"{saved.to_dict()[name]}, not {value}; go on with the same options "
+                    "or choose another --save-dir"
+                )
+        self.updates = int(state["updates"])
+        self.base = dict(state["base"])
+        self._halves = [dict(half) for half in state["halves"]]
+        self._bits = dict(state["bits"])
+        self._snapshots = dict(state["snapshots"])
+        self._optimizer = None
+
+
+def check_state(state: Mapping[str, Any]) -> None:
+    """Refuse a run state that is not that of a search of ours."""
+    if state.get("phase") != "search":
+        raise LassError(
+            f"this checkpoint is of the {state.get('phase', 'base')} phase, not of a "
+            "search; start a search from it with --finetune-from-model or with "
+            "--restore-file and --reset-optimizer --reset-dataloader --reset-meters "
+            "--reset-lr-scheduler"
+        )
+    if state.get("version") != VERSION:
+        raise LassError(
+            f"this search was written in format version {state.get('version')}; this "
+            f"release reads version {VERSION}, so use the release that wrote it"
+        )
+
+
+def mask_from_checkpoint(
+    state: Mapping[str, Any], model: Mapping[str, Tensor], ratio: float | None = None
+) -> Mask:
+    """The mask of a search at any ratio.
+
+    Args:
+        state: what :meth:`SubnetworkSearch.state_dict` returned.
+        model: name -> weight of the search's checkpoint (the score by magnitude).
+        ratio: None for the ratio of the search.
+    """
+    check_state(state)
+    plan = SearchPlan.from_dict(state["plan"])
+    ratio = check_ratio(plan.ratio if ratio is None else ratio)
+    names = list(state["base"])
+    if plan.criterion == "gradient":
+        even, odd = state["halves"]
+        scores = {name: even[name].float() + odd[name].float() for name in names}
+    else:
+        scores = {name: magnitude(model[name].float()) for name in names}
+    try:
+        masks = {name: select(score, ratio) for name, score in scores.items()}
+    except ValueError as error:
+        raise LassError(f"the search of {plan.key} has failed: {error}") from error
+    provenance = Provenance(
+        plan.criterion, ratio, plan.schedule, int(state["updates"])
+    )
+    return Mask.from_tensors(plan.key, masks, provenance, state["base"])
+
+
+def _similarity(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
+    shared = sum(packing.count_shared(first[name], second[name]) for name in first)
+    return shared / max(1, sum(packing.count(bits) for bits in first.values()))
