@@ -1,0 +1,65 @@
+"""Architectures of the papers: shapes of fairseq's own ``transformer``, nothing more.
+
+Embeddings are three separate matrices, as the parameter count of He 2023 (Table 12)
+implies; share them with ``--share-all-embeddings`` or
+``--share-decoder-input-output-embed``.
+"""
+
+from typing import Any
+
+from fairseq.models import register_model_architecture
+from fairseq.models.transformer import base_architecture
+from fairseq.models.transformer.transformer_legacy import transformer_vaswani_wmt_en_de_big
+
+
+@register_model_architecture("transformer", "transformer_small")
+def transformer_small(args: Any) -> None:
+    """6 + 6 layers, 512 units, FFN 1024, 4 heads (He 2023, App. B; Wu 2019)."""
+    for side in ("encoder", "decoder"):
+        _default(args, f"{side}_embed_dim", 512)
+        _default(args, f"{side}_ffn_embed_dim", 1024)
+        _default(args, f"{side}_attention_heads", 4)
+        _default(args, f"{side}_layers", 6)
+    base_architecture(args)
+
+
+@register_model_architecture("transformer", "lass_transformer_small")
+def lass_transformer_small(args: Any) -> None:
+    """transformer-small with GELU and learned positions (Lin 2021, §4)."""
+    _gelu_and_learned_positions(args)
+    transformer_small(args)
+
+
+@register_model_architecture("transformer", "lass_transformer_base")
+def lass_transformer_base(args: Any) -> None:
+    """transformer-base (512, FFN 2048, 8 heads) with GELU and learned positions."""
+    _gelu_and_learned_positions(args)
+    base_architecture(args)
+
+
+@register_model_architecture("transformer", "lass_transformer_big")
+def lass_transformer_big(args: Any) -> None:
+    """transformer-big (1024, FFN 4096, 16 heads) with GELU and learned positions."""
+    _gelu_and_learned_positions(args)
+    transformer_vaswani_wmt_en_de_big(args)
+
+
+@register_model_architecture("transformer", "transformer_quickstart")
+def transformer_quickstart(args: Any) -> None:
+    """3 + 3 layers, 128 units, FFN 256, 4 heads: trains in minutes on two cores."""
+    for side in ("encoder", "decoder"):
+        _default(args, f"{side}_embed_dim", 128)
+        _default(args, f"{side}_ffn_embed_dim", 256)
+        _default(args, f"{side}_attention_heads", 4)
+        _default(args, f"{side}_layers", 3)
+    base_architecture(args)
+
+
+def _gelu_and_learned_positions(args: Any) -> None:
+    _default(args, "activation_fn", "gelu")
+    _default(args, "encoder_learned_pos", True)
+    _default(args, "decoder_learned_pos", True)
+
+
+def _default(args: Any, name: str, value: Any) -> None:
+    setattr(args, name, getattr(args, name, value))
