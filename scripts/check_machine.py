@@ -83,7 +83,8 @@ def check_disk(directory: Path) -> str | None:
     if free < DISK_GIB:
         return (
             f"{directory} has {free:.1f} GB free and the installation needs "
-            f"{DISK_GIB:.0f} there; free some, name another place with LASS_VENV=DIR, {SKIP}"
+            f"{DISK_GIB:.0f} there; free some, name another place with LASS_VENV=DIR, "
+            f"{SKIP}"
         )
     temporary = tempfile.gettempdir()
     free = shutil.disk_usage(temporary).free / GIB

@@ -173,9 +173,9 @@ lass_check_machine() {
 lass_install() {
     local base=$1 venv=$2 extras=$3 extra log fingerprint started=$SECONDS
     log=$venv/install.log
-    lass_say "installing into $venv: takes 2 to 6 minutes, once (details: $log)"
     lass_make_venv "$base" "$venv" || return 1
     : >"$log" || return 1
+    lass_say "installing into $venv: takes 2 to 6 minutes, once (details: $log)"
     # Stock fairseq depends on an omegaconf whose metadata newer versions of pip refuse.
     if "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info >= (3, 11))'; then
         lass_pip "$venv" install "pip<24.1" >>"$log" 2>&1 ||
@@ -249,13 +249,13 @@ lass_explain_failure() {
     if grep -qi "no space left on device" "$log"; then
         what="the disk is full; free 4 GB, or name another place with LASS_VENV=DIR"
         what="$what (and TMPDIR=DIR for temporary files)"
-    elif grep -qiE "name resolution|NewConnectionError|Connection(Error|Reset|Timeout)|\
-connection (refused|aborted)|ProxyError|SSLError|ReadTimeout|unreachable" "$log"; then
+    elif grep -qi "connection broken by" "$log"; then
         what="pip could not reach its package index; connect this machine to the"
         what="$what network, or set PIP_INDEX_URL or PIP_PROXY"
     elif grep -qE "No matching distribution|ResolutionImpossible" "$log"; then
-        what=$(grep -E "No matching distribution|ResolutionImpossible" "$log" | tail -1)
-        what="pip found no fitting version (${what#ERROR: }); check PIP_INDEX_URL"
+        what=$(grep -m 1 "^ERROR: " "$log")
+        what=${what#ERROR: }
+        what="pip found no fitting versions (${what%.}); check PIP_INDEX_URL"
     elif grep -qE "[Ff]ailed building wheel|error: command .* failed|Killed" "$log"; then
         what="fairseq could not be compiled; check the C++ compiler and that 3 GB of"
         what="$what memory are free, or use Python 3.12"
