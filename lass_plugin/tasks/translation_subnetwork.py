@@ -371,11 +371,13 @@ class TranslationSubnetworkTask(FairseqTask):
         disable_iterator_cache: bool = False,
         skip_remainder_batch: bool = False,
         grouped_shuffling: bool = False,
-        update_epoch_batch_itr: bool = False,
+        update_epoch_batch_itr: bool | None = None,
         **kwargs: Any,
     ) -> PairsIterator:
         """Batches of one pair each; drawn anew for every epoch of training."""
-        training = dataset is self.datasets.get(self.cfg.train_subset)
+        # only the trainer's own iterator passes this option; whoever else goes through
+        # the training data (--gen-subset train) wants every sentence of it once
+        training = update_epoch_batch_itr is not None
 
         def batches_of(data: PairsDataset, epoch: int) -> list:
             return data.batches(
