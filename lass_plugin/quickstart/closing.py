@@ -1,0 +1,59 @@
+"""What the quick start ends with: sentences, places and what to run next."""
+
+from pathlib import Path
+
+from lass_plugin.evaluation.evaluation import Evaluation
+from lass_plugin.languages import Pair
+
+
+def example_sentences(evaluation: Evaluation, width: int = 96) -> str:
+    """One sentence of the test set a direction, as each system translated it."""
+    blocks = []
+    test_set = evaluation.test_set
+    for pair, references in test_set.references.items():
+        number = _telling(references)
+        lines = [
+            ("source", test_set.sources[pair][number]),
+            ("reference", references[number]),
+            *(
+                (outputs.name, outputs.hypotheses[pair][number])
+                for outputs in evaluation.outputs
+            ),
+        ]
+        label = max(len(name) for name, _ in lines)
+        blocks.append(
+            "\n".join(
+                [str(pair)]
+                + [f"  {name:<{label}}  {_cut(text, width)}" for name, text in lines]
+            )
+        )
+    return "\n\n".join(blocks)
+
+
+def _telling(references: list[str]) -> int:
+    """The sentence nearest to nine words, the first of equals: short enough to read."""
+    lengths = [abs(len(reference.split()) - 9) for reference in references]
+    return lengths.index(min(lengths))
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def what_next(out: Path, data: Path, joint: Path, pair: Pair) -> str:
+    """Commands that go on from here, ready to paste."""
+    masks, base = out / "masks", out / "checkpoints" / "base" / "checkpoint_last.pt"
+    return f"""Results in {out}:
+  report/scores.md, .json, .csv     the table above
+  report/similarity.png, .csv       how much of their sub-networks the pairs share
+  report/translations/              every translation
+  masks/                            one file a pair, one bit a weight
+  checkpoints/                      base, dense and joint model
+
+What to run next:
+  lass list {masks}
+  lass compare {masks} --by component
+  lass export {joint} --pair {pair} --out {pair}.pt
+  lass search {data} --base {base} --out search-gradient \\
+      --pairs {pair} --criterion gradient --schedule gradual --updates 2000
+  your own text: lass quickstart --data DIR   (train|valid|test.SRC-TGT.LANG)"""
