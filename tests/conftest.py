@@ -159,6 +159,43 @@ def base(commands, tmp_path_factory) -> Path:
     return folder / "checkpoint_last.pt"
 
 
+@pytest.fixture(scope="session")
+def forked(data, tmp_path_factory):
+    """``commands`` that start quickly, can be killed and can run out of disk."""
+    from forked import ForkedCommands
+
+    return ForkedCommands(data, tmp_path_factory.mktemp("forked"))
+
+
+@pytest.fixture(scope="session")
+def masks(base, tmp_path_factory) -> Path:
+    """A folder with a random mask of the base for each pair."""
+    from in_process import random_mask
+
+    from lass_plugin.masks import MaskSet, save_masks
+
+    folder = tmp_path_factory.mktemp("masks")
+    weights = load(base)["model"]
+    save_masks(folder, MaskSet(random_mask(pair, weights) for pair in PAIRS))
+    return folder
+
+
+FROM_BASE = (
+    "--reset-optimizer --reset-dataloader --reset-meters --reset-lr-scheduler"
+).split()
+
+
+@pytest.fixture(scope="session")
+def joint(forked, base, masks, tmp_path_factory) -> Path:
+    """The checkpoint of a joint training for 20 updates."""
+    folder = tmp_path_factory.mktemp("joint")
+    forked.train(
+        *(folder, "--restore-file", base, *FROM_BASE, "--masks", masks),
+        *("--max-update", 20, "--no-epoch-checkpoints"),
+    )
+    return folder / "checkpoint_last.pt"
+
+
 def load(path: Path) -> dict:
     """A checkpoint, read as safely as torch can."""
     from lass_plugin.compatibility import allow_checkpoint_types

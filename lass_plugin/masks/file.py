@@ -7,6 +7,8 @@ is a folder of such files, ``de-en.safetensors`` and so on.
 """
 
 import json
+import math
+import operator
 import os
 from pathlib import Path
 from typing import Any, Mapping
@@ -18,12 +20,15 @@ from torch import Tensor
 
 from lass_plugin import files
 from lass_plugin.errors import LassError
-from lass_plugin.masks.mask import Mask, MaskSet, Provenance, packing_units
+from lass_plugin.masks.mask import Mask, MaskSet, Provenance, is_key, packing_units
 from lass_plugin.masks.packing import packed_size
 
 SUFFIX = ".safetensors"
 _ENTRY = "lass_mask"
 VERSION = 1
+_SIGNS_OF_ANOTHER_KIND = (
+    *(KeyError, TypeError, ValueError, AttributeError, OverflowError),
+)
 
 
 def save_mask(path: str | os.PathLike, mask: Mask) -> None:
@@ -68,22 +73,28 @@ def restore(header: Any, tensors: Mapping[str, Tensor], where: str) -> Mask:
                 f"release reads version {VERSION}, so use the release that wrote it"
             )
         shapes = {
-            str(name): tuple(int(size) for size in shape)
+            name: tuple(operator.index(size) for size in shape)
             for name, shape in header["shapes"].items()
         }
+        if not is_key(header["key"]):
+            raise ValueError(f"its key is {header['key']!r}")
         mask = Mask(
-            key=str(header["key"]),
+            key=header["key"],
             bits=dict(tensors),
             shapes=shapes,
             provenance=Provenance.from_dict(header["provenance"]),
-            base={str(k): float(v) for k, v in header["base"].items()},
+            base={name: float(value) for name, value in header["base"].items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _SIGNS_OF_ANOTHER_KIND as error:
         raise LassError(
             f"{where} is not a mask of this package ({type(error).__name__}: {error}); "
             "write it again with 'lass extract' or 'lass import-lass'"
         ) from error
     _check_bits(mask, where)
+    if (mask.base and mask.base.keys() != mask.shapes.keys()) or not all(
+        map(math.isfinite, mask.base.values())
+    ):
+        raise LassError(f"{where} has a fingerprint of other weights; it is broken")
     return mask
 
 

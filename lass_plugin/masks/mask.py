@@ -1,5 +1,6 @@
 """Mask and mask set: which weights a language key keeps."""
 
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Iterable, Iterator, Mapping
 
@@ -26,6 +27,14 @@ class Provenance:
     note: str = ""
     """For people: seed, parts merged, file imported."""
 
+    def __post_init__(self) -> None:
+        for name, kind in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise TypeError(f"{name} of a mask is {value!r}")
+        if self.ratio is not None and not 0.0 <= self.ratio < 1.0:
+            raise ValueError(f"ratio of a mask is {self.ratio}, outside [0, 1)")
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -33,6 +42,20 @@ class Provenance:
     def from_dict(cls, values: Mapping[str, Any]) -> "Provenance":
         known = {item.name for item in fields(cls)}
         return cls(**{name: values[name] for name in values if name in known})
+
+
+_KINDS: dict[str, Any] = {
+    "criterion": str,
+    "ratio": float | int | None,
+    "schedule": str,
+    "updates": int,
+    "note": str,
+}
+
+
+def is_key(value: Any) -> bool:
+    """Whether *value* can be the key of a mask: it becomes the name of a file."""
+    return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9_@.-]+", value))
 
 
 @dataclass(frozen=True)
@@ -47,6 +70,12 @@ class Mask:
     provenance: Provenance
     base: Fingerprint = field(default_factory=dict)
     """Fingerprint of the weights searched on; empty where unknown (imported masks)."""
+
+    def __post_init__(self) -> None:
+        if not is_key(self.key):
+            raise LassError(
+                f"the key of a mask is {self.key!r}; a key is a pair, such as de-en"
+            )
 
     @classmethod
     def from_tensors(
