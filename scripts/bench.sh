@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs benchmarks/bench_*.py one after another, each with the given arguments.
+# Runs the programs in benchmarks/ one after another, each with the given arguments.
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/scripts/environment.sh"
@@ -7,8 +7,8 @@ lass_environment test || exit 1
 cd "$root" || exit 1
 
 found=
-for benchmark in benchmarks/bench_*.py; do
-    [ -f "$benchmark" ] || continue
+for benchmark in benchmarks/*.py; do
+    grep -qs '^if __name__ == "__main__"' "$benchmark" || continue
     found=yes
     echo "== $benchmark"
     "$LASS_PYTHON" "$benchmark" "$@" || {
@@ -17,6 +17,6 @@ for benchmark in benchmarks/bench_*.py; do
     }
 done
 [ -n "$found" ] || {
-    lass_say "error: there is no benchmarks/bench_*.py to run"
+    lass_say "error: there is no program in benchmarks/ to run"
     exit 1
 }
