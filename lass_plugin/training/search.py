@@ -337,7 +337,10 @@ def check_state(state: Mapping[str, Any]) -> None:
 
 
 def mask_from_checkpoint(
-    state: Mapping[str, Any], model: Mapping[str, Tensor], ratio: float | None = None
+    state: Mapping[str, Any],
+    model: Mapping[str, Tensor],
+    ratio: float | None = None,
+    criterion: str | None = None,
 ) -> Mask:
     """The mask of a search at any ratio.
 
@@ -345,12 +348,26 @@ def mask_from_checkpoint(
         state: what :meth:`SubnetworkSearch.state_dict` returned.
         model: name -> weight of the search's checkpoint (the score by magnitude).
         ratio: None for the ratio of the search.
+        criterion: None for that of the search. A one-shot search by gradient trains
+            exactly as one by magnitude does, so it gives that one's mask too.
+
+    Raises:
+        LassError: the search has no such scores, or they are NaN.
     """
     check_state(state)
     plan = SearchPlan.from_dict(state["plan"])
     ratio = check_ratio(plan.ratio if ratio is None else ratio)
+    criterion = plan.criterion if criterion is None else criterion
+    if criterion != plan.criterion and (criterion, plan.schedule) != (
+        "magnitude",
+        "oneshot",
+    ):
+        raise LassError(
+            f"the search of {plan.key} ({plan.criterion}, {plan.schedule}) gives no "
+            f"mask by {criterion}; search again with --criterion {criterion}"
+        )
     names = list(state["base"])
-    if plan.criterion == "gradient":
+    if criterion == "gradient":
         even, odd = state["halves"]
         scores = {name: even[name].float() + odd[name].float() for name in names}
     else:
@@ -360,7 +377,7 @@ def mask_from_checkpoint(
     except ValueError as error:
         raise LassError(f"the search of {plan.key} has failed: {error}") from error
     provenance = Provenance(
-        plan.criterion, ratio, plan.schedule, int(state["updates"])
+        criterion, ratio, plan.schedule, int(state["updates"])
     )
     return Mask.from_tensors(plan.key, masks, provenance, state["base"])
 
