@@ -568,7 +568,8 @@ class TranslationSubnetworkTask(FairseqTask):
         constraints: Any = None,
     ) -> list:
         """Translate one batch, its target language token as forced prefix."""
-        key = sample["language_key"]
+        # fairseq-interactive hands on the tokens alone; it translates one pair
+        key = sample.get("language_key", str(self.pairs[0]))
         token = self.tokens.decoder_token(Pair.parse(key), self.target_dictionary)
         if token is not None:
             source = sample["net_input"]["src_tokens"]

@@ -1,0 +1,33 @@
+"""Runs of training inside the test's own process, and masks drawn at random."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PAIRS
+from runs import Run, random_masks
+
+
+@pytest.fixture
+def start(data):
+    """Build a :class:`Run` on the made-up languages from the flags given."""
+
+    def build(*flags: Any) -> Run:
+        return Run(data, *flags)
+
+    return build
+
+
+@pytest.fixture
+def draw_masks(start, tmp_path):
+    """Write random masks and return their folder: ``--masks`` of a run."""
+    from lass_plugin.masks import save_masks
+
+    def draw(
+        keys=PAIRS, ratio: float = 0.5, seed: int = 1, name: str = "masks"
+    ) -> Path:
+        sites = start().sites
+        save_masks(tmp_path / name, random_masks(sites, keys, ratio, seed))
+        return tmp_path / name
+
+    return draw
