@@ -1,0 +1,121 @@
+"""Pictures, for screen and print: PNG and SVG beside the data that they are made of."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Sequence
+
+import numpy as np
+
+from lass_plugin.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = "cividis"  # the same order of light for every eye, and in grey print
+
+SPAN = 0.02
+"""Least difference between the ends of a scale, lest noise be painted as structure."""
+
+
+def heat_map(
+    matrix: np.ndarray,
+    labels: Sequence[str],
+    path: str | os.PathLike,
+    title: str,
+    *,
+    breaks: Sequence[int] = (),
+    limits: tuple[float, float] | None = None,
+    caption: str = "",
+    columns: Sequence[str] | None = None,
+) -> list[Path]:
+    """Draw a matrix as coloured cells with their values written in them.
+
+    Args:
+        matrix: ``(rows, columns)``; NaN leaves a cell grey and empty.
+        labels: names of the rows, and of the columns unless *columns* gives these.
+        path: picture to write; its suffix is replaced by ``.png`` and ``.svg``.
+        breaks: a line is drawn before these rows and columns, between groups.
+        limits: values of the darkest and the lightest colour (default: the least and
+            the greatest value, at least :data:`SPAN` apart).
+        caption: a line below, such as what the values mean.
+
+    Returns:
+        The two files written, the same bytes for the same input.
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+    matrix = np.asarray(matrix, dtype=np.float64)
+    columns = labels if columns is None else columns
+    low, high = limits or _limits(matrix)
+    digits = 3 if high - low < 0.1 else 2
+    side = (0.42 if digits == 2 else 0.48) * max(matrix.shape) + 1.6
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    colours = colormaps[_COLOURS]
+    scale = Normalize(low, high, clip=True)
+    axes.set_facecolor("0.9")
+    image = axes.imshow(matrix, cmap=colours, norm=scale, interpolation="nearest")
+    axes.set_xticks(range(len(columns)), columns, rotation=90)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.tick_params(length=0)
+    axes.set_title(title, fontsize=11)
+    if caption:
+        axes.set_xlabel(caption, fontsize=8)
+    for row, column in np.ndindex(matrix.shape):
+        value = matrix[row, column]
+        if np.isnan(value):
+            continue
+        red, green, blue, _ = colours(scale(value))
+        light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
+        axes.text(
+            column,
+            row,
+            _text(value, digits),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="black" if light else "white",
+        )
+    for place in breaks:
+        axes.axhline(place - 0.5, color="white", linewidth=2)
+        axes.axvline(place - 0.5, color="white", linewidth=2)
+    figure.colorbar(image, ax=axes, shrink=0.75)
+    return _save(figure, Path(path))
+
+
+def _limits(matrix: np.ndarray) -> tuple[float, float]:
+    """The range of the values, widened to :data:`SPAN` around its middle."""
+    if np.isnan(matrix).all():
+        return 0.0, 1.0
+    low, high = float(np.nanmin(matrix)), float(np.nanmax(matrix))
+    missing = max(0.0, SPAN - (high - low)) / 2
+    return low - missing, high + missing
+
+
+def _text(value: float, digits: int) -> str:
+    """``.94`` for 0.94, to leave room in the cell."""
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def _save(figure: "Figure", path: Path) -> list[Path]:
+    """Write a figure as PNG and SVG, without dates and release numbers."""
+    import matplotlib
+
+    written = []
+    metadata: dict[str, dict[str, Any]] = {
+        ".png": {"Software": None},
+        ".svg": {"Date": None, "Creator": None},
+    }
+    for suffix, extra in metadata.items():
+        target = path.with_suffix(suffix)
+        with (
+            atomic_path(target) as temporary,
+            open(temporary, "wb") as file,
+            matplotlib.rc_context({"svg.hashsalt": path.stem, "svg.fonttype": "none"}),
+        ):
+            figure.savefig(file, format=suffix[1:], dpi=200, metadata=extra)
+        written.append(target)
+    return written

@@ -1,0 +1,156 @@
+"""Similarity of masks as files: JSON, CSV, and heat maps drawn from the JSON."""
+
+import csv
+import io
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lass_plugin import files
+from lass_plugin.analysis.pictures import heat_map
+from lass_plugin.analysis.similarity import (
+    WHOLE,
+    Overlap,
+    order_keys,
+    overlaps,
+    parts_of,
+)
+from lass_plugin.errors import LassError
+from lass_plugin.masks import MaskSet
+
+MEASURE = "mean of Sim(M1, M2) and Sim(M2, M1), Sim(M1, M2) = |M1 and M2| / |M1|"
+
+
+def write_similarity(
+    masks: MaskSet,
+    folder: str | os.PathLike,
+    by: str = "all",
+    order: str = "direction",
+) -> list[Path]:
+    """Write ``similarity.json``, ``.csv``, ``.png`` and ``.svg`` to *folder*.
+
+    Args:
+        by: ``all``, ``component`` or ``layer``; the parts get heat maps of their own.
+        order: see :func:`lass_plugin.analysis.similarity.order_keys`.
+
+    Returns:
+        The files written.
+    """
+    return write_overlaps(overlaps(masks, parts_of(masks.shapes, by)), folder, order)
+
+
+def write_overlaps(
+    parts: dict[str, Overlap], folder: str | os.PathLike, order: str = "direction"
+) -> list[Path]:
+    """:func:`write_similarity` for masks that have been compared already."""
+    folder = Path(folder)
+    keys = order_keys(next(iter(parts.values())).keys, order)
+    record = {
+        "measure": MEASURE,
+        "keys": keys,
+        "parts": {name: _record(overlap, keys) for name, overlap in parts.items()},
+    }
+    data = folder / "similarity.json"
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    rows = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")  # a row of a matrix on one line
+    text = rows.sub(lambda row: f"[{' '.join(row[1].split())}]", text)
+    files.write_text(data, text + "\n")
+    table = folder / "similarity.csv"
+    files.write_text(table, _csv(record))
+    return [data, table, *draw_similarity(data)]
+
+
+def _record(overlap: Overlap, keys: list[str]) -> dict[str, Any]:
+    """One part as JSON, its rows and columns in the order of *keys*."""
+    order = [overlap.keys.index(key) for key in keys]
+
+    def table(matrix: np.ndarray, digits: int = 6) -> list[list[float]]:
+        return [[round(v, digits) for v in row] for row in _arrange(matrix, order)]
+
+    return {
+        "weights": overlap.units,
+        "kept": [int(overlap.kept[index]) for index in order],
+        "shared": _arrange(overlap.shared, order),
+        "similarity": table(overlap.symmetric()),
+        "chance": table(overlap.chance()),
+    }
+
+
+def _arrange(matrix: np.ndarray, order: list[int]) -> list[list]:
+    return matrix[np.ix_(order, order)].tolist()
+
+
+def _csv(record: dict[str, Any]) -> str:
+    """A line for each part and two masks, both directions of Eq. 2 with it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["part", "first", "second", "similarity", "chance", "first_in_second"]
+        + ["second_in_first", "shared", "kept_first", "kept_second", "weights"]
+    )
+    for name, part in record["parts"].items():
+        for i, first in enumerate(record["keys"]):
+            for j, second in enumerate(record["keys"][i + 1 :], start=i + 1):
+                shared, kept = part["shared"][i][j], part["kept"]
+                directed = [
+                    f"{shared / kept[k]:.6f}" if kept[k] else "" for k in (i, j)
+                ]
+                writer.writerow(
+                    [name, first, second]
+                    + [f"{part[key][i][j]:.6f}" for key in ("similarity", "chance")]
+                    + [*directed, shared, kept[i], kept[j], part["weights"]]
+                )
+    return text.getvalue()
+
+
+def draw_similarity(data: str | os.PathLike) -> list[Path]:
+    """Draw a heat map of every part in a ``similarity.json``, beside that file.
+
+    Raises:
+        LassError: *data* is not such a file.
+    """
+    data = Path(data)
+    try:
+        record = json.loads(data.read_text(encoding="utf-8"))
+        keys = list(record["keys"])
+        parts = {
+            name: (np.array(part["similarity"]), np.array(part["chance"]))
+            for name, part in record["parts"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LassError(
+            f"{data} is not a similarity.json of 'lass compare' ({error})"
+        ) from error
+    written = []
+    for name, (matrix, chance) in parts.items():
+        np.fill_diagonal(matrix, np.nan)  # 1 by definition
+        suffix = "" if name == WHOLE else f".{re.sub(r'[^a-z0-9]+', '-', name)}"
+        apart = ~np.eye(len(keys), dtype=bool)
+        mean = f"{chance[apart].mean():.2f}" if len(keys) > 1 else "-"
+        written += heat_map(
+            matrix,
+            keys,
+            data.with_name(f"similarity{suffix}.png"),
+            f"Similarity of masks, {name}",
+            breaks=_group_starts(keys),
+            caption=f"shared weights / weights kept; chance {mean}",
+        )
+    return written
+
+
+def _group_starts(keys: list[str]) -> list[int]:
+    """Where neighbouring keys have neither source nor target in common, or where a
+    run of one source ends and a run of one target begins."""
+    sides = [key.partition("-")[::2] for key in keys]
+    starts, common = [], {0, 1}
+    for place in range(1, len(sides)):
+        same = {side for side in (0, 1) if sides[place][side] == sides[place - 1][side]}
+        common &= same
+        if not common:
+            starts.append(place)
+            common = {0, 1}
+    return starts

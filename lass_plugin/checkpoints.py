@@ -1,0 +1,259 @@
+"""Reading fairseq checkpoints safely: base, search and joint training, or foreign ones.
+
+Nothing of a file is executed: torch's safe loading reads tensors and plain values, and
+the few classes that fairseq itself stores (see :mod:`lass_plugin.compatibility`).
+"""
+
+import os
+import re
+import zipfile
+from argparse import Namespace
+from pathlib import Path
+from typing import Any, Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from lass_plugin.errors import LassError
+from lass_plugin.masks import Mask, MaskSet, load_masks
+from lass_plugin.masks.sites import TARGETS, select_sites
+from lass_plugin.masks.state import from_state
+
+
+def load_tensors(path: str | os.PathLike, expected: str) -> Any:
+    """What ``torch.save`` wrote to *path*, read without executing anything of it.
+
+    Args:
+        expected: what the file should have been, for the message ("a checkpoint").
+
+    Raises:
+        LassError: missing, truncated, damaged, or made of classes that are not allowed.
+    """
+    from lass_plugin.compatibility import allow_checkpoint_types
+
+    allow_checkpoint_types()
+    path = Path(path)
+    if not path.is_file():
+        raise LassError(f"there is no file {path}; check the path of {expected}")
+    try:
+        whole = zipfile.is_zipfile(path)  # false for files of torch < 1.6 too
+        if not whole and _begins_as_archive(path):
+            raise LassError(
+                f"{path} is truncated: its end is missing; copy it again or take an "
+                "earlier one"
+            )
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
+    except LassError:
+        raise
+    except Exception as error:  # bytes of others: unpickling them can raise anything
+        refused = re.search(r"GLOBAL ([\w.]+)|unrecognized function (.+)", str(error))
+        if refused:
+            raise LassError(
+                f"{path} holds a Python object ({refused[1] or refused[2]}) that could "
+                f"run a program when it is loaded, so it is not read; give {expected} "
+                "of plain tensors"
+            ) from error
+        raise LassError(
+            f"{path} cannot be read as {expected} ({_reason(error)}); it is truncated, "
+            "damaged or of another format"
+        ) from error
+
+
+def _begins_as_archive(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(4) == b"PK\3\4"
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of an error of torch."""
+    first = re.split(r"(?<=[.:]) |\n", str(error).strip(), maxsplit=1)[0].rstrip(".: ")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a fairseq checkpoint to the CPU; its tensors stay on disk until used.
+
+    Raises:
+        LassError: unreadable (see :func:`load_tensors`), or not a fairseq checkpoint.
+    """
+    checkpoint = load_tensors(path, "a checkpoint")
+    model = checkpoint.get("model") if isinstance(checkpoint, dict) else None
+    if not isinstance(model, dict) or not any(
+        isinstance(value, Tensor) for value in model.values()
+    ):
+        raise LassError(
+            f"{path} is not a fairseq checkpoint (it has no weights under 'model'); "
+            "give a checkpoint_*.pt of fairseq-train ('lass import-lass' reads the "
+            "masks of LaSS)"
+        )
+    return checkpoint
+
+
+def weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Name -> weight of every parameter and buffer of a checkpoint."""
+    return {
+        name: value
+        for name, value in checkpoint["model"].items()
+        if isinstance(value, Tensor)
+    }
+
+
+def search_state(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> dict:
+    """The state of the search that a checkpoint was saved by.
+
+    Raises:
+        LassError: it is the checkpoint of another phase or of stock fairseq.
+    """
+    from lass_plugin.training.search import SearchPlan, check_state
+
+    state = _section(checkpoint, "extra_state", "train_iterator", "subnetwork")
+    phase = state.get("phase") if isinstance(state, dict) else None
+    if phase != "search":
+        what = f"of {phase} training" if phase else "of stock fairseq"
+        raise LassError(
+            f"{path} is a checkpoint {what}, not of a search, and carries no masks; "
+            "give the checkpoint_last.pt that a search of 'lass search' or of "
+            "--task translation_subnetwork_search wrote"
+        )
+    try:
+        check_state(state)
+        SearchPlan.from_dict(state["plan"])
+        for name, kind in _SEARCH_FIELDS.items():
+            if not isinstance(state[name], kind):
+                raise TypeError(f"{name} is {type(state[name]).__name__}")
+    except LassError as error:
+        raise LassError(f"{path}: {error.message}") from error
+    except (KeyError, TypeError) as error:
+        raise LassError(_damaged_search(path, error)) from error
+    return state
+
+
+_SEARCH_FIELDS = {"updates": int, "base": dict, "halves": list, "settled": dict}
+
+
+def _damaged_search(path: str | os.PathLike, error: Exception) -> str:
+    return (
+        f"the search in {path} cannot be read ({type(error).__name__}: {error}); "
+        "the checkpoint is damaged, so take an earlier one of the same folder"
+    )
+
+
+def searched_mask(
+    checkpoint: Mapping[str, Any], path: str | os.PathLike, ratio: float | None = None
+) -> Mask:
+    """The mask of a search's checkpoint at *ratio* (None: the ratio of the search).
+
+    Raises:
+        LassError: not the checkpoint of a search, or its scores are damaged or NaN.
+    """
+    from lass_plugin.training.search import mask_from_checkpoint
+
+    state = search_state(checkpoint, path)
+    try:
+        return mask_from_checkpoint(state, checkpoint["model"], ratio)
+    except LassError as error:
+        raise LassError(f"{path}: {error.message}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise LassError(_damaged_search(path, error)) from error
+
+
+def carried_masks(
+    checkpoint: Mapping[str, Any], path: str | os.PathLike
+) -> MaskSet | None:
+    """The masks that a jointly trained checkpoint carries, None for any other."""
+    state = _section(checkpoint, "task_state", "masks")
+    if state is None:
+        return None
+    if not isinstance(state, dict):
+        raise LassError(f"the masks in {path} are damaged; take another checkpoint")
+    return from_state(state, str(path))
+
+
+def masks_at(places: str | os.PathLike | Iterable[str | os.PathLike]) -> MaskSet:
+    """The masks at one or several places, as one set.
+
+    Args:
+        places: mask files, folders of mask files, jointly trained checkpoints; in a
+            single text these may be separated by commas.
+
+    Raises:
+        LassError: a place holds no mask, or the masks are of different models.
+    """
+    if isinstance(places, str | os.PathLike):
+        places = str(places).split(",")
+    found: list[Mask] = []
+    for place in map(Path, places):
+        if place.is_file() and (place.suffix == ".pt" or zipfile.is_zipfile(place)):
+            masks = carried_masks(read_checkpoint(place), place)
+            if masks is None:
+                raise LassError(
+                    f"{place} carries no masks; give a jointly trained checkpoint, or "
+                    "take the mask of a search out with 'lass extract'"
+                )
+        else:
+            masks = load_masks(place)
+        found.extend(masks.values())
+    return MaskSet(found)
+
+
+def model_options(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Option -> value of the model of a checkpoint, empty where they are not known."""
+    options = _section(checkpoint, "cfg", "model")
+    if options is None:
+        options = checkpoint.get("args")
+    if isinstance(options, Namespace):
+        options = vars(options)
+    return dict(options) if isinstance(options, Mapping) else {}
+
+
+def same_tensors(checkpoint: Mapping[str, Any]) -> dict[str, str]:
+    """Name -> first name of the same tensor, for embeddings that the model shares.
+
+    A state dict lists a shared embedding under every name of it, and the names need
+    not share memory in the file; the options of the model say what is shared.
+    """
+    options = model_options(checkpoint)
+    encoder, decoder = "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"
+    projection = "decoder.output_projection.weight"
+    names: list[str] = []
+    if options.get("share_all_embeddings") or options.get("merge_src_tgt_embed"):
+        names = [encoder, decoder, projection]
+    elif options.get("share_decoder_input_output_embed"):
+        names = [decoder, projection]
+    present = [name for name in names if name in checkpoint["model"]]
+    return {name: present[0] for name in present[1:]}
+
+
+def sites_of_checkpoint(
+    checkpoint: Mapping[str, Any], path: str | os.PathLike, targets: Iterable[str]
+) -> dict[str, Tensor]:
+    """The weights that *targets* cover, as ``masks.find_sites`` finds them in a model.
+
+    Raises:
+        LassError: a target covers nothing, or an output projection that is shared.
+    """
+    shared = same_tensors(checkpoint)
+    found: dict[str, Tensor] = {}
+    for target in targets:
+        sites = select_sites(weights(checkpoint), [target])
+        if not sites:
+            raise LassError(
+                f"mask target '{target}' covers no weight of {path}; choose other "
+                f"targets ({', '.join(TARGETS)})"
+            )
+        if target == "output-projection" and sites.keys() & shared.keys():
+            raise LassError(
+                f"the output projection of {path} is the same tensor as an embedding, "
+                "so a mask on it would mask the embedding too; use the target "
+                "'embeddings', which covers both uses"
+            )
+        found.update({name: sites[name] for name in sites if name not in shared})
+    return found
+
+
+def _section(checkpoint: Mapping[str, Any], *names: str) -> Any:
+    """The value under nested keys, None where one of them is missing."""
+    value: Any = checkpoint
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value

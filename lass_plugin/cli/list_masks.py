@@ -1,0 +1,144 @@
+"""List masks: what they cover, keep, and come from.
+
+PATH is a mask file, a folder of mask files, or a jointly trained checkpoint.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Iterable, Sequence
+
+if TYPE_CHECKING:
+    from lass_plugin.masks import Mask
+
+HELP = "list masks and where they come from"
+
+_COLUMNS = {
+    "key": "key",
+    "criterion": "criterion",
+    "schedule": "schedule",
+    "ratio": "ratio",
+    "updates": "updates",
+    "weights": "weights",
+    "kept": "kept %",
+    "base": "base",
+    "bytes": "bytes",
+    "bits_per_weight": "bits/weight",
+}
+"""Field of a mask's record and heading of its column."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``lass list``."""
+    parser.add_argument("places", metavar="PATH", nargs="+", type=Path)
+    parser.add_argument(
+        "--by-site", action="store_true", help="also the share kept of each matrix"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON instead of tables"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table, or JSON."""
+    from lass_plugin.checkpoints import masks_at
+
+    records = [
+        _record(mask, path, arguments.by_site)
+        for place in arguments.places
+        for path in _files(place)
+        for mask in masks_at([path]).values()
+    ]
+    if arguments.json:
+        json.dump(records, sys.stdout, indent=2, ensure_ascii=False)
+        print()
+        return 0
+    columns = dict(_COLUMNS)
+    if len(arguments.places) > 1:
+        columns["place"] = "place"
+    rows = [[_text(name, record[name]) for name in columns] for record in records]
+    print_table([list(columns.values()), *rows])
+    for record in records:
+        if record["note"]:
+            print(f"{record['key']}: {record['note']}")
+    if arguments.by_site:
+        print()
+        _print_sites(records)
+    return 0
+
+
+def _files(place: Path) -> list[Path]:
+    """The mask files of a folder; anything else stands for itself."""
+    from lass_plugin.masks.file import SUFFIX
+
+    return (sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else []) or [place]
+
+
+def _record(mask: "Mask", path: Path, by_site: bool) -> dict[str, Any]:
+    """All that is listed of one mask; ``kept`` is a share, ``bytes`` those on disk."""
+    from lass_plugin.masks.file import SUFFIX
+    from lass_plugin.masks.fingerprint import short_name
+
+    size = sum(bits.numel() for bits in mask.bits.values())  # inside a checkpoint
+    if path.suffix == SUFFIX:
+        size = path.stat().st_size
+    record = {
+        "key": mask.key,
+        **mask.provenance.to_dict(),
+        "weights": mask.units,
+        "kept": mask.kept() / mask.units,
+        "matrices": len(mask.shapes),
+        "base": short_name(mask.base) if mask.base else None,
+        "bytes": size,
+        "bits_per_weight": 8 * size / mask.units,
+        "place": str(path),
+    }
+    if by_site:
+        record["sites"] = {
+            name: {"shape": list(shape), "kept": mask.kept(name)}
+            for name, shape in mask.shapes.items()
+        }
+    return record
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if name == "kept":
+        return f"{100 * value:.2f}"
+    if name == "bits_per_weight":
+        return f"{value:.3f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _print_sites(records: Sequence[dict[str, Any]]) -> None:
+    """A table of the share kept: a row a matrix, a column a mask."""
+    names = list(dict.fromkeys(name for record in records for name in record["sites"]))
+    rows = [["kept % of", "shape", *(record["key"] for record in records)]]
+    for name in names:
+        found = [record["sites"].get(name) for record in records]
+        shape = next(site["shape"] for site in found if site)
+        cells = [
+            f"{100 * site['kept'] / _product(site['shape']):.2f}" if site else "-"
+            for site in found
+        ]
+        rows.append([name, "×".join(map(str, shape)), *cells])
+    print_table(rows)
+
+
+def _product(sizes: Iterable[int]) -> int:
+    from lass_plugin.masks.mask import packing_units
+
+    return packing_units(sizes)
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print *rows* in columns, the first to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
+        print("  ".join(cells).rstrip())
