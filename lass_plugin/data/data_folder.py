@@ -1,0 +1,193 @@
+"""A data folder that holds a whole preparation or none, whatever interrupts it.
+
+The new files are made in ``OUT/.preparation/new``. When all are there, ``commit.json``
+says what is to be removed and moved; from then on any run first finishes the move.
+``OUT/preparation.json`` comes last: with it, the folder is whole.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lass_plugin.errors import LassError
+from lass_plugin.files import write_json
+
+RECORD = "preparation.json"
+_WORK = ".preparation"
+_KINDS = ("dict*.txt", "*.bin", "*.idx", "langs.txt", "spm.model", "bpe.codes")
+
+
+@contextlib.contextmanager
+def open_work_folder(out: Path) -> Iterator[Path]:
+    """Hold the work folder of *out* alone; remove it in the end if all went well.
+
+    Raises:
+        LassError: another process holds it, or *out* cannot be written.
+    """
+    work = out / _WORK
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = open(work / "lock", "wb")
+    except OSError as error:
+        raise LassError(
+            f"cannot write to the folder {out} ({error.strerror}); choose another"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LassError(
+                f"another lass prepare is working on {out}; wait until it has finished"
+            ) from error
+        except OSError:  # a file system without locks
+            pass
+        try:
+            _finish_commit(out, work)
+            yield work
+        except BaseException:
+            if [child.name for child in work.iterdir()] == ["lock"]:
+                shutil.rmtree(work, ignore_errors=True)
+            raise
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def find_preparation(out: Path, wanted: dict, fresh: bool) -> dict | None:
+    """The record in *out* if it is what is *wanted*; None if there is work to do.
+
+    Args:
+        wanted: ``options`` by their names and ``inputs`` (file name to SHA-256).
+        fresh: there is work to do in any case.
+    Raises:
+        LassError: *out* was prepared differently (and not *fresh*), or by others.
+    """
+    if not (out / RECORD).exists():
+        foreign = sorted(path.name for kind in _KINDS for path in out.glob(kind))
+        if foreign:
+            raise LassError(
+                f"{out} holds {foreign[0]}, which lass prepare did not write; "
+                "choose another folder"
+            )
+        return None
+    record = _read_record(out)
+    if fresh:
+        return None
+    if differences := _differences(record, wanted):
+        raise LassError(
+            f"{out} was prepared differently ({'; '.join(differences)}); add --fresh "
+            "to replace it or choose another folder"
+        )
+    for name, size in record["files"].items():
+        if not (out / name).is_file() or (out / name).stat().st_size != size:
+            print(f"note: {out / name} is not whole; preparing again", file=sys.stderr)
+            return None
+    return record
+
+
+def _differences(record: dict, wanted: dict) -> list[str]:
+    differences = [
+        f"--{name} was {record['options'].get(name)} and is {value}"
+        for name, value in wanted["options"].items()
+        if record["options"].get(name) != value
+    ]
+    before, now = record["inputs"], wanted["inputs"]
+    for name in sorted(before.keys() | now.keys()):
+        if name not in now:
+            differences.append(f"{name} is gone")
+        elif name not in before:
+            differences.append(f"{name} is new")
+        elif before[name] != now[name]:
+            differences.append(f"{name} has changed")
+    return differences
+
+
+def _read_record(out: Path) -> dict:
+    try:
+        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        if {"options", "inputs", "files"} <= record.keys():
+            return record
+        raise ValueError("a part is missing")
+    except (OSError, ValueError, AttributeError) as error:
+        raise LassError(
+            f"{out / RECORD} is damaged ({error}); choose another folder"
+        ) from error
+
+
+def was_begun(work: Path, wanted: dict) -> bool:
+    """Whether an interrupted run was to make what is *wanted* (even in place of other).
+
+    The versions of the software may have changed since: see :func:`begin`.
+    """
+    plan = _read_plan(work)
+    return all(plan.get(name) == value for name, value in wanted.items())
+
+
+def begin(work: Path, plan: dict, fresh: bool) -> None:
+    """Keep what an interrupted run with the same *plan* left in *work*, and only that.
+
+    Args:
+        fresh: keep nothing.
+    """
+    if _read_plan(work) == plan and not fresh:
+        print("note: going on with an interrupted preparation", file=sys.stderr)
+        return
+    _clear(work)
+    write_json(work / "plan.json", plan)
+
+
+def _read_plan(work: Path) -> dict:
+    try:
+        return json.loads((work / "plan.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def files_in(new: Path) -> dict[str, int]:
+    """Name and size in bytes of every finished file below *new*."""
+    return {
+        path.relative_to(new).as_posix(): path.stat().st_size
+        for path in sorted(new.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def commit(out: Path, work: Path, record: dict) -> None:
+    """Move ``work/new`` into *out* in place of the preparation that was there."""
+    old = _read_record(out)["files"] if (out / RECORD).exists() else {}
+    write_json(work / RECORD, record)
+    moves = sorted(record["files"])
+    removals = sorted(old.keys() - record["files"].keys())
+    write_json(work / "commit.json", {"remove": removals, "move": moves})
+    _finish_commit(out, work)
+
+
+def _finish_commit(out: Path, work: Path) -> None:
+    plan_path = work / "commit.json"
+    if not plan_path.exists():
+        return
+    if (work / RECORD).exists():  # else all was moved
+        plan = json.loads(plan_path.read_text(encoding="utf-8"))
+        (out / RECORD).unlink(missing_ok=True)
+        for name in plan["remove"]:
+            (out / name).unlink(missing_ok=True)
+        for name in plan["move"]:
+            if (work / "new" / name).exists():  # else moved before an interruption
+                (out / name).parent.mkdir(exist_ok=True)
+                os.replace(work / "new" / name, out / name)
+        os.replace(work / RECORD, out / RECORD)
+    _clear(work)
+
+
+def _clear(work: Path) -> None:
+    """Empty *work* but for its lock: first what lets a run go on, last the commit."""
+    (work / "plan.json").unlink(missing_ok=True)
+    for child in list(work.iterdir()):
+        if child.is_dir():
+            shutil.rmtree(child)
+        elif child.name not in ("lock", "commit.json"):
+            child.unlink()
+    (work / "commit.json").unlink(missing_ok=True)

@@ -1,0 +1,181 @@
+"""Parallel text files: finding, reading and checking them."""
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Iterator, Sequence
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Bitext:
+    """The two files of one split of one pair, and the direction that names them."""
+
+    split: str
+    pair: Pair
+    source: Path
+    target: Path
+
+    @property
+    def name(self) -> str:
+        """``train.de-en``, as fairseq calls it in a data folder."""
+        return f"{self.split}.{self.pair}"
+
+    @property
+    def sides(self) -> tuple[tuple[str, Path], tuple[str, Path]]:
+        """(language, file) of the source and of the target."""
+        return (self.pair.source, self.source), (self.pair.target, self.target)
+
+
+def find_bitexts(
+    text_dir: Path, pairs: Sequence[Pair]
+) -> tuple[list[Bitext], list[str]]:
+    """Find ``{train,valid,test}.SRC-TGT.LANG[.gz]`` for every pair.
+
+    The name may hold the pair in either order; its own order comes first. Two
+    directions that share their files give one bitext, named by the one listed first.
+
+    Returns:
+        The bitexts, split by split in the order of *pairs*; and names of the valid and
+        test sets that are not there (``valid.de-en``).
+    Raises:
+        LassError: a training set, or one of two files, is missing.
+    """
+    if not text_dir.is_dir():
+        raise LassError(f"the text folder {text_dir} does not exist")
+    bitexts: dict[tuple[str, frozenset[Path]], Bitext] = {}
+    absent = []
+    for split in SPLITS:
+        for pair in pairs:
+            if pair.source == pair.target:
+                raise LassError(f"{pair} has the same language twice; remove that pair")
+            files = _find(text_dir, split, pair)
+            if files:
+                key = (split, frozenset(files))
+                bitexts.setdefault(key, Bitext(split, pair, *files))
+            elif split == "train":
+                raise LassError(
+                    f"there is no training text for {pair}: {text_dir} has neither "
+                    f"train.{pair}.{pair.source} nor "
+                    f"train.{pair.target}-{pair.source}.{pair.source} "
+                    "(or the same with .gz)"
+                )
+            else:
+                absent.append(f"{split}.{pair}")
+    return list(bitexts.values()), absent
+
+
+def _find(text_dir: Path, split: str, pair: Pair) -> tuple[Path, Path] | None:
+    for order in (pair, Pair(pair.target, pair.source)):
+        stem = f"{split}.{order}"
+        source = _plain_or_gzip(text_dir, f"{stem}.{pair.source}")
+        target = _plain_or_gzip(text_dir, f"{stem}.{pair.target}")
+        if source and target:
+            return source, target
+        if source or target:
+            lost = pair.target if source else pair.source
+            raise LassError(
+                f"{source or target} has no counterpart {stem}.{lost} (or "
+                f"{stem}.{lost}.gz); add it or remove the pair {pair}"
+            )
+    return None
+
+
+def _plain_or_gzip(folder: Path, name: str) -> Path | None:
+    found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+    if len(found) > 1:
+        raise LassError(f"there are both {found[0]} and {found[1]}; remove one of them")
+    return found[0] if found else None
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file, gzip or not, without their ends.
+
+    Lines end at ``\\n`` or ``\\r\\n``. Other characters that some readers take for the
+    end of a line (U+2028, form feed, a lone ``\\r`` …) become spaces, so that every
+    reader of our files counts the same lines. A byte order mark is removed.
+
+    Raises:
+        LassError: the file cannot be read or is not UTF-8, with the line number.
+    """
+    number = 0
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            for number, content in enumerate(file, start=1):
+                encoding = "utf-8-sig" if number == 1 else "utf-8"
+                line = content.decode(encoding).removesuffix("\n").removesuffix("\r")
+                yield line if line.isprintable() else " ".join(line.splitlines())
+    except UnicodeDecodeError as error:
+        raise LassError(
+            f"{path}:{number} is not UTF-8 (byte {error.start + 1} of the line is "
+            f"0x{error.object[error.start]:02x}); convert the file to UTF-8"
+        ) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise LassError(
+            f"{path} is damaged after line {number}: {error}; copy it again"
+        ) from error
+    except OSError as error:
+        raise LassError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def check(bitext: Bitext) -> int:
+    """Read both files to their ends; return the number of lines of each.
+
+    Raises:
+        LassError: not UTF-8; no lines; unequal numbers of lines; an empty line outside
+            of train; no pair of lines with text on both sides.
+    """
+    counts = [0, 0]
+    usable = 0
+    first_blank: str | None = None
+    lines = zip_longest(read_lines(bitext.source), read_lines(bitext.target))
+    for number, sides in enumerate(lines, start=1):
+        blank = False
+        for side, line in enumerate(sides):
+            counts[side] += line is not None
+            if line is not None and not line.strip():
+                blank = True
+                first_blank = first_blank or f"{bitext.sides[side][1]}:{number}"
+        usable += not blank and None not in sides
+    for (_, path), count in zip(bitext.sides, counts, strict=True):
+        if not count:
+            raise LassError(f"{path} is empty; add text or remove {bitext.pair}")
+    if counts[0] != counts[1]:
+        raise LassError(
+            f"{bitext.source} has {counts[0]} lines but {bitext.target} has "
+            f"{counts[1]}; line n of the one must translate line n of the other"
+        )
+    if first_blank and bitext.split != "train":
+        raise blank_line(first_blank)
+    if not usable:
+        raise LassError(
+            f"no line of {bitext.source} and {bitext.target} has text on both sides"
+        )
+    return counts[0]
+
+
+def blank_line(place: str) -> LassError:
+    """The error for an empty line, ``FILE:LINE``, of a set that is to be scored."""
+    return LassError(
+        f"{place} is an empty line; valid and test sets must have text on every line "
+        "(remove the line from both files)"
+    )
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of the bytes of a file, in hexadecimal digits."""
+    try:
+        digest = hashlib.sha256()
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+    except OSError as error:
+        raise LassError(f"cannot read {path}: {error.strerror or error}") from error
