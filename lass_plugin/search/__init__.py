@@ -1,0 +1,11 @@
+"""Phase 2 for every pair: one search after another, or many at once.
+
+Settings say what is wanted, flags rebuild the base's model, jobs are trainings in
+processes of their own, a queue runs them, results are read from their checkpoints.
+"""
+
+from lass_plugin.search.results import SearchResult
+from lass_plugin.search.searches import run_searches, search_commands
+from lass_plugin.search.settings import SearchSettings
+
+__all__ = ["SearchResult", "SearchSettings", "run_searches", "search_commands"]

@@ -1,0 +1,208 @@
+"""The command of every pair, and what is checked before any of them is started."""
+
+import logging
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import torch
+
+import lass_plugin
+from lass_plugin.data.pair_data import find_split
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.masks import parse_targets
+from lass_plugin.search.base import Base
+from lass_plugin.search.flags import SEARCH_TASK, FlagBuilder
+from lass_plugin.search.settings import SearchSettings
+
+USER_DIR = Path(lass_plugin.__file__).resolve().parent
+NEVER = "1000000000"
+SAVES = 10
+"""How often a search saves itself, and validates."""
+
+
+class SearchCommands:
+    """Commands of fairseq-train for the pairs of *settings*.
+
+    Args:
+        base: the base model.
+        on_cpu: train on the CPU.
+
+    Raises:
+        LassError: flags that fairseq does not take, or that ``lass search`` sets.
+    """
+
+    def __init__(self, settings: SearchSettings, base: Base, on_cpu: bool):
+        self.settings = settings
+        self.base = base
+        self.on_cpu = on_cpu
+        self._builder = FlagBuilder(base, settings.flags, settings.updates, on_cpu)
+        self._flags = self._builder.flags()
+
+    def arguments(self, pair: Pair) -> list[str]:
+        """All that follows ``fairseq-train --user-dir …``, the data folder first."""
+        settings = self.settings
+        plan = settings.plan_of(pair)
+        updates = settings.updates
+        data = os.pathsep.join(str(folder.resolve()) for folder in settings.folders)
+        arguments = [data, "--task", SEARCH_TASK, "--lang-pairs", str(pair)]
+        arguments += ["--finetune-from-model", str(settings.base.resolve())]
+        arguments += ["--save-dir", str(settings.folder_of(pair).resolve())]
+        arguments += ["--max-update", str(updates)]
+        arguments += ["--pruning-criterion", plan.criterion]
+        arguments += ["--pruning-schedule", plan.schedule]
+        arguments += ["--pruning-ratio", str(plan.ratio)]
+        if plan.schedule == "gradual":
+            arguments += ["--pruning-start", str(plan.start)]
+            arguments += ["--pruning-ramp", str(plan.ramp)]
+        arguments += ["--pruning-interval", str(plan.interval)]
+        arguments += ["--mask-targets", ",".join(plan.targets)]
+        arguments += ["--move-pruned"] * plan.move_pruned
+        arguments += ["--cpu"] * self.on_cpu
+        # saved by updates, not by epochs, which differ in length from pair to pair
+        arguments += ["--save-interval", NEVER, "--validate-interval", NEVER]
+        arguments += ["--save-interval-updates", str(max(1, updates // SAVES))]
+        arguments += ["--keep-interval-updates", "1", "--no-epoch-checkpoints"]
+        arguments += ["--log-format", "json", "--num-workers", "0"]
+        arguments += ["--log-interval", str(max(1, min(100, updates // 100)))]
+        if not self._has_validation(pair):
+            arguments.append("--disable-validation")
+        return arguments + self._flags
+
+    def command(self, pair: Pair) -> list[str]:
+        """The whole command of one pair, an argument list."""
+        data, *rest = self.arguments(pair)
+        start = [sys.executable, "-m", "fairseq_cli.train", data]
+        return [*start, "--user-dir", str(USER_DIR), *rest]
+
+    # -- checks ------------------------------------------------------------------
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        """Say what is missing for *pairs*, and whether the base fits the data.
+
+        Raises:
+            LassError: names what is at fault.
+        """
+        parse_targets(self.settings.targets)
+        for folder in self.settings.folders or [Path("")]:
+            if not folder.is_dir():
+                raise LassError(f"the data folder {folder} does not exist")
+        options = self._builder.parsed(self.arguments(pairs[0]))
+        for pair in pairs:
+            for folder in self.settings.folders:
+                self._check_data(folder, options.train_subset, pair)
+        if self.on_cpu or torch.cuda.is_available():
+            self._check_model(options)
+
+    def check_space(self, pairs: int, jobs: int) -> None:
+        """Refuse to start *pairs* searches, *jobs* at a time, on too full a disk.
+
+        A finished search keeps one checkpoint (weights, two moments, two half scores);
+        a running one has up to three (last, best, the last interval).
+        """
+        weights = self.base.bytes()
+        sites = self.base.sites(self.settings.targets).values()
+        scores = sum(4 * site.numel() for site in sites)
+        one = 3 * weights + 2 * scores * (self.settings.criterion == "gradient")
+        needed = one * (pairs + 2 * min(jobs, pairs))
+        place = self.settings.out
+        while not place.exists():
+            place = place.absolute().parent
+        free = shutil.disk_usage(place).free
+        if needed > free:
+            raise LassError(
+                f"the searches need about {_gigabytes(needed)} of disk in "
+                f"{self.settings.out}, but only {_gigabytes(free)} are free; free some "
+                "space, choose another --out, or run fewer pairs at once"
+            )
+
+    def _has_validation(self, pair: Pair) -> bool:
+        flags = list(self.settings.flags)
+        subsets = "valid"
+        for number, flag in enumerate(flags):
+            name, equals, value = flag.partition("=")
+            if name == "--valid-subset":
+                subsets = value if equals else flags[number + 1]
+        folder = self.settings.folders[0]
+        return all(
+            find_split(folder, subset, pair, language)
+            for subset in subsets.split(",")
+            for language in (pair.source, pair.target)
+        )
+
+    @staticmethod
+    def _check_data(folder: Path, split: str, pair: Pair) -> None:
+        for language in (pair.source, pair.target):
+            if find_split(folder, split, pair, language) is None:
+                raise LassError(
+                    f"there is no {split} data of {pair} in {folder} (looked for "
+                    f"{split}.{pair}.{language}.idx and the reverse order); prepare it "
+                    "or leave the pair out of --pairs"
+                )
+
+    def _check_model(self, options: Any) -> None:
+        """Build the model without memory for its weights and compare the shapes."""
+        model = _empty_model(options)
+        mine = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+        theirs = {n: tuple(t.shape) for n, t in self.base.weights.items()}
+        for name, shape in mine.items():
+            if name not in theirs and name.endswith(".version"):
+                continue  # a buffer that fairseq fills in
+            if theirs.get(name) == shape:
+                continue
+            if name not in theirs:
+                raise LassError(
+                    f"{self.base.path} has no {name}, which its architecture needs; it "
+                    "is no complete checkpoint, or flags after -- change its model"
+                )
+            if "embed_tokens" in name and shape[1:] == theirs[name][1:]:
+                raise LassError(
+                    f"{self.base.path} has {theirs[name][0]} symbols in {name}, but "
+                    f"the dictionary of {self.settings.data} with its language tokens "
+                    f"has {shape[0]}; give the data folder and the languages that the "
+                    "base was trained with (--langs after --)"
+                )
+            raise LassError(
+                f"{name} has shape {theirs[name]} in {self.base.path} but {shape} in "
+                "the model that its options describe; a flag after -- changes it"
+            )
+
+
+def _empty_model(options: Any) -> torch.nn.Module:
+    """The model that fairseq-train would build, its weights without memory."""
+    from fairseq import tasks
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        cfg = convert_namespace_to_omegaconf(options)
+        task = tasks.setup_task(cfg.task)
+        with torch.device("meta"):
+            return task.build_model(cfg.model)
+    except LassError:
+        raise
+    except Exception as error:  # whatever fairseq finds wrong with the options
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise LassError(
+            "fairseq-train cannot be set up with the base's options and the flags "
+            f"after --: {(str(cause).strip() or repr(cause)).splitlines()[0]}"
+        ) from error
+    finally:
+        logging.disable(before)
+
+
+def printed(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """A command as one line for a POSIX shell."""
+    settings = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
+    return " ".join([*settings, shlex.join(command)])
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"

@@ -1,0 +1,168 @@
+"""What a search has come to, read from its checkpoint; and its mask."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping
+
+from lass_plugin.checkpoints import read_checkpoint, search_state, searched_mask
+from lass_plugin.data.progress import duration
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.masks import load_mask, save_mask
+from lass_plugin.masks.file import SUFFIX, describe
+from lass_plugin.masks.fingerprint import Fingerprint, same_weights
+from lass_plugin.search.settings import OPTIONS, SearchSettings
+from lass_plugin.training.search import SearchPlan
+
+CHECKPOINT = "checkpoint_last.pt"
+SUPERSEDED = ("checkpoint_best.pt", "checkpoint_[0-9]*_[0-9]*.pt")
+"""Of a finished search only the last checkpoint is of use."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A finished search and its mask."""
+
+    key: str
+    updates: int
+    ratio: float
+    settled: Mapping[str, float]
+    """``chance``, ``since_halfway``, ``halves``: see SubnetworkSearch.settled."""
+    seconds: float
+    """Time of training, over all sessions."""
+    mask: Path
+    checkpoint: Path
+
+
+@dataclass(frozen=True)
+class Found:
+    """A search as its last checkpoint holds it."""
+
+    path: Path
+    checkpoint: Mapping[str, Any]
+    state: Mapping[str, Any]
+
+    @property
+    def updates(self) -> int:
+        return int(self.state["updates"])
+
+
+def find(settings: SearchSettings, pair: Pair) -> Found | None:
+    """The search of *pair* so far, or None.
+
+    Raises:
+        LassError: the folder holds something else than a search.
+    """
+    path = settings.folder_of(pair) / CHECKPOINT
+    if not path.exists():
+        return None
+    checkpoint = read_checkpoint(path)
+    return Found(path, checkpoint, search_state(checkpoint, path))
+
+
+def check_same(
+    settings: SearchSettings, pair: Pair, found: Found, base: Fingerprint
+) -> None:
+    """Refuse to go on with, or take a mask from, a search with another plan or base.
+
+    Raises:
+        LassError: names the option that differs.
+    """
+    where = f"the search in {found.path.parent}"
+    saved = SearchPlan.from_dict(found.state["plan"]).to_dict()
+    for name, value in settings.plan_of(pair).to_dict().items():
+        if saved[name] == value:
+            continue
+        if name == "key":
+            raise LassError(f"{where} is of {saved[name]}; choose another --out")
+        hint = " ('lass extract' takes a mask at any ratio)" if name == "ratio" else ""
+        raise LassError(
+            f"{where} was begun with {OPTIONS[name]} {_shown(saved[name])}, not "
+            f"{_shown(value)}; go on with the same options or choose another --out"
+            f"{hint}"
+        )
+    if found.updates > settings.updates:
+        raise LassError(
+            f"{where} has had {found.updates} updates, more than --updates "
+            f"{settings.updates}; go on with the same options or choose another --out"
+        )
+    if not same_weights(found.state["base"], base):
+        raise LassError(
+            f"{where} was begun from another base than {settings.base}; give that base "
+            "or choose another --out"
+        )
+
+
+def is_finished(settings: SearchSettings, found: Found | None) -> bool:
+    """Whether the search has had all its updates."""
+    return found is not None and found.updates == settings.updates
+
+
+def write_mask(settings: SearchSettings, pair: Pair, found: Found) -> SearchResult:
+    """Write the mask of a finished search, unless the same is there already."""
+    path = settings.masks_folder / f"{pair}{SUFFIX}"
+    plan = SearchPlan.from_dict(found.state["plan"])
+    mask = searched_mask(found.checkpoint, found.path)
+    seconds = found.checkpoint["extra_state"].get("previous_training_time")
+    if not _holds(path, mask):
+        save_mask(path, mask)
+    return SearchResult(
+        key=str(pair),
+        updates=found.updates,
+        ratio=plan.ratio,
+        settled=dict(found.state["settled"]),
+        seconds=float(seconds or 0.0),
+        mask=path,
+        checkpoint=found.path,
+    )
+
+
+def tidy(settings: SearchSettings, pair: Pair) -> None:
+    """Remove what the last checkpoint of a finished search supersedes.
+
+    Nothing is removed where the user has asked for checkpoints of some kind.
+    """
+    asked = ("--keep-", "--save-", "--best-checkpoint", "--maximize-best")
+    if any(flag.startswith(asked) for flag in settings.flags):
+        return
+    for pattern in SUPERSEDED:
+        for path in settings.folder_of(pair).glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+def table(results: list[SearchResult]) -> str:
+    """The results as a table for people."""
+    head = ("pair", "updates", "ratio", "halves agree", "since half-way", "chance")
+    rows: list[tuple[str, ...]] = [(*head, "time", "mask")]
+    for result in results:
+        shares = [
+            f"{result.settled[name]:.3f}" if name in result.settled else "–"
+            for name in ("halves", "since_halfway", "chance")
+        ]
+        numbers = (result.key, str(result.updates), f"{result.ratio:g}", *shares)
+        rows.append((*numbers, duration(result.seconds), str(result.mask)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column in (0, 7) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _holds(path: Path, mask: Any) -> bool:
+    """Whether *path* is this very mask."""
+    if not path.is_file():
+        return False
+    try:
+        there = load_mask(path)
+    except LassError:
+        return False
+    return describe(there) == describe(mask) and all(
+        there.bits[name].equal(bits) for name, bits in mask.bits.items()
+    )
+
+
+def _shown(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)

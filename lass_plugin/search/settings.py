@@ -1,0 +1,120 @@
+"""What searches are wanted: the plan of every pair, where, and on what."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.masks import DEFAULT_TARGETS
+from lass_plugin.training.search import SearchPlan
+
+OPTIONS = {
+    "criterion": "--criterion",
+    "schedule": "--schedule",
+    "ratio": "--ratio",
+    "start": "--start",
+    "ramp": "--ramp",
+    "interval": "--interval",
+    "targets": "--targets",
+    "move_pruned": "--move-pruned",
+}
+"""Field of a plan -> the option of ``lass search`` that sets it."""
+
+_TASK_OPTIONS = {
+    "--pruning-": "--",
+    "--max-update": "--updates",
+    "--mask-targets": "--targets",
+}
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """One search for each of *pairs*, all with the same plan.
+
+    The defaults are those of He 2023, App. C.1 (IWSLT): 80,000 updates, of which the
+    first twentieth does not prune and the next nine twentieths ramp up to .6.
+    """
+
+    data: str
+    """fairseq data folder, or shards of it separated by colons."""
+    base: Path
+    """Checkpoint of the base model."""
+    out: Path
+    """Each pair's checkpoint and log go to ``out/PAIR``."""
+    pairs: tuple[Pair, ...]
+    criterion: str = "gradient"
+    schedule: str = "gradual"
+    ratio: float = 0.6
+    updates: int = 80_000
+    start: int | None = None
+    """T1; None for ``updates / 20`` (gradual)."""
+    ramp: int | None = None
+    """T2; None for ``9 / 20`` of the updates (gradual)."""
+    interval: int = 10
+    targets: tuple[str, ...] = DEFAULT_TARGETS
+    move_pruned: bool = False
+    flags: tuple[str, ...] = ()
+    """Further flags of fairseq-train; they win over the base's options."""
+    cpu: bool = False
+    """Train on the CPU even where there is a GPU."""
+    devices: tuple[str, ...] = ()
+    """GPUs to use; empty for all."""
+    jobs: int | None = None
+    """Searches at the same time; None for one a GPU, or one a CPU core."""
+    threads: int | None = None
+    """CPU threads of each; None for ``$OMP_NUM_THREADS``, or cores / jobs."""
+    masks_out: Path | None = None
+    """Folder of the masks; None for ``out/masks``."""
+    stop_on_error: bool = False
+    """End everything when one search fails, instead of finishing the others."""
+
+    @property
+    def masks_folder(self) -> Path:
+        return self.masks_out if self.masks_out is not None else self.out / "masks"
+
+    @property
+    def folders(self) -> list[Path]:
+        """The data folder or its shards."""
+        return [Path(part) for part in self.data.split(os.pathsep) if part]
+
+    def folder_of(self, pair: Pair) -> Path:
+        return self.out / str(pair)
+
+    def plan_of(self, pair: Pair) -> SearchPlan:
+        """The plan of one pair."""
+        start, ramp = self.start, self.ramp
+        if self.schedule == "gradual":
+            start = self.updates // 20 if start is None else start
+            ramp = max(1, 9 * self.updates // 20) if ramp is None else ramp
+        return SearchPlan(
+            key=str(pair),
+            criterion=self.criterion,
+            schedule=self.schedule,
+            ratio=self.ratio,
+            start=start or 0,
+            ramp=ramp or 0,
+            interval=self.interval,
+            targets=self.targets,
+            move_pruned=self.move_pruned,
+        )
+
+    def check(self) -> None:
+        """Refuse what cannot be carried out, before anything is started.
+
+        Raises:
+            LassError: names the option at fault.
+        """
+        for name in ("updates", "jobs", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise LassError(f"--{name} must be 1 or more, not {value}")
+        if self.cpu and self.devices:
+            raise LassError("--cpu and --devices exclude each other; give one of them")
+        try:
+            self.plan_of(self.pairs[0]).check(self.updates)
+        except LassError as error:
+            message = error.message
+            for theirs, ours in _TASK_OPTIONS.items():
+                message = message.replace(theirs, ours)
+            raise LassError(message) from None

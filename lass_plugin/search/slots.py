@@ -1,0 +1,98 @@
+"""Slots: where a search runs, a GPU or some cores, and the environment it gets."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lass_plugin.errors import LassError
+from lass_plugin.search.settings import SearchSettings
+
+LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""Left by torchrun and the like; a search is one process and must not join others."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One place for one search at a time."""
+
+    device: str | None
+    """GPU as ``CUDA_VISIBLE_DEVICES`` names it; None for the CPU."""
+    threads: int
+
+    def settings(self) -> dict[str, str]:
+        """The variables that put a search into this slot."""
+        return {
+            "CUDA_VISIBLE_DEVICES": self.device or "",
+            "OMP_NUM_THREADS": str(self.threads),
+            "MKL_NUM_THREADS": str(self.threads),
+            "PYTHONWARNINGS": "ignore",
+        }
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a search in this slot."""
+        kept = {k: v for k, v in os.environ.items() if k not in LAUNCHER}
+        return {**kept, **self.settings(), "PYTHONUNBUFFERED": "1"}
+
+
+def on_cpu(settings: SearchSettings) -> bool:
+    """Whether the searches train on the CPU."""
+    return settings.cpu or not (settings.devices or torch.cuda.is_available())
+
+
+def find_slots(settings: SearchSettings, pairs: int) -> list[Slot]:
+    """The slots for *pairs* searches: one a GPU, or one a core, unless told otherwise.
+
+    Two trainings with torch's default number of threads slow each other many times
+    over, so the threads of all slots together are never more than the cores, unless
+    ``--threads`` or ``OMP_NUM_THREADS`` says so.
+    """
+    devices: list[str | None] = [None]
+    if not on_cpu(settings):
+        devices = list(settings.devices or visible_devices())
+    jobs = settings.jobs
+    if jobs is None:
+        jobs = cores() if devices == [None] else len(devices)
+    jobs = max(1, min(jobs, pairs))
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    threads = settings.threads or (int(given) if given.isdigit() else 0)
+    threads = threads or max(1, cores() // jobs)
+    return [Slot(devices[number % len(devices)], threads) for number in range(jobs)]
+
+
+def check_devices(settings: SearchSettings) -> None:
+    """Refuse GPUs that are not there."""
+    if not settings.devices:
+        return
+    count = torch.cuda.device_count()
+    for device in settings.devices:
+        if count == 0 or (device.isdigit() and int(device) >= count):
+            there = f"there are {count}, from 0" if count else "there is none here"
+            raise LassError(
+                f"GPU {device} of --devices does not exist: {there}; correct it or "
+                "use --cpu"
+            )
+
+
+def visible_devices() -> list[str]:
+    """The GPUs as ``CUDA_VISIBLE_DEVICES`` names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named:
+        return [name.strip() for name in named.split(",")]
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def cores() -> int:
+    """CPU cores that this process may use, a container's share included."""
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, max(1, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass  # no such file, or "max": no limit
+    return count
