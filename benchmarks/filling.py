@@ -129,7 +129,7 @@ def _dataset(table: np.ndarray):
 
 def _lengths_in(folder: Path) -> Sequence[np.ndarray]:
     """Lengths of the sentences of a data folder, language tokens included."""
-    pairs = list(made_up_data.names_in(folder))
+    pairs = made_up_data.names_in(folder)
     flags = trainings.our_task_flags(pairs) + trainings.model_flags("tiny")
     flags += trainings.training_flags(4096, "cpu", 1)
     with contextlib.redirect_stdout(None):

@@ -40,7 +40,7 @@ def _run(args, folder: Path) -> bool:
         sizes = made_up_data.unequal_sizes(len(pairs), 5000 * len(pairs))
         made_up_data.write_folder(data, dict(zip(pairs, sizes, strict=True)))
     else:
-        pairs = list(made_up_data.names_in(data))
+        pairs = made_up_data.names_in(data)
     common = trainings.model_flags(args.scale)
     common += trainings.training_flags(args.max_tokens, args.device, args.seed)
     stock = trainings.Training(

@@ -7,7 +7,7 @@ format with numpy alone, fast enough for millions of sentences.
 
 import struct
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Mapping
 
 import numpy as np
 
@@ -118,12 +118,16 @@ def _write(prefix: Path, counts: np.ndarray, tokens: np.ndarray) -> None:
         file.write(starts.astype(np.int64).tobytes())
 
 
-def names_in(folder: Path, split: str = "train") -> Sequence[str]:
-    """The pairs of a data folder that ``lass prepare`` wrote, in both directions."""
-    found = []
+def names_in(folder: Path, split: str = "train", mirrored: bool = True) -> list[str]:
+    """The pairs of a data folder.
+
+    Args:
+        mirrored: the other direction of each too, as ``lass prepare`` means it.
+    """
+    found: list[str] = []
     for path in sorted(folder.glob(f"{split}.*-*.*.idx")):
         pair = path.name.split(".")[1]
         if pair not in found:
             found.append(pair)
-    mirrored = ["-".join(reversed(pair.split("-"))) for pair in found]
-    return found + [pair for pair in mirrored if pair not in found]
+    others = ["-".join(reversed(pair.split("-"))) for pair in found]
+    return found + [pair for pair in others if mirrored and pair not in found]

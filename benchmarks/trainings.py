@@ -82,24 +82,31 @@ def _common(pairs: Sequence[str], temperature: float) -> list[str]:
     return flags + ["--sampling-temperature", str(temperature)]
 
 
+def set_up(data: Path, flags: Sequence[str]) -> tuple[Any, Any]:
+    """A task and its whole configuration, as ``fairseq-train`` makes them."""
+    from fairseq import options, tasks, utils
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    utils.import_user_module(argparse.Namespace(user_dir=str(PLUGIN)))
+    with contextlib.redirect_stdout(io.StringIO()):
+        arguments = options.parse_args_and_arch(
+            options.get_training_parser(), [str(data), *flags]
+        )
+        cfg = convert_namespace_to_omegaconf(arguments)
+        return tasks.setup_task(cfg.task), cfg
+
+
 class Training:
     """A fairseq trainer and the batches of its first epoch."""
 
     def __init__(self, data: Path, flags: Sequence[str]):
-        from fairseq import options, tasks, utils
-        from fairseq.dataclass.utils import convert_namespace_to_omegaconf
         from fairseq.trainer import Trainer
 
-        logging.disable(logging.WARNING)
-        warnings.simplefilter("ignore")
-        utils.import_user_module(argparse.Namespace(user_dir=str(PLUGIN)))
+        self.task, self.cfg = set_up(data, flags)
         with contextlib.redirect_stdout(io.StringIO()):
-            arguments = options.parse_args_and_arch(
-                options.get_training_parser(), [str(data), *flags]
-            )
-            self.cfg: Any = convert_namespace_to_omegaconf(arguments)
             torch.manual_seed(self.cfg.common.seed)
-            self.task = tasks.setup_task(self.cfg.task)
             self.model = self.task.build_model(self.cfg.model)
             criterion = self.task.build_criterion(self.cfg.criterion)
             self.trainer = Trainer(self.cfg, self.task, self.model, criterion)

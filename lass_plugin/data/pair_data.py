@@ -95,7 +95,7 @@ def load_pair(
     source = prepend(source, tokens.encoder_token(pair, source_dictionary))
     if target is not None:
         target = prepend(target, tokens.decoder_token(pair, target_dictionary))
-    return LanguagePairDataset(
+    dataset = LanguagePairDataset(
         source,
         source.sizes,
         source_dictionary,
@@ -105,6 +105,9 @@ def load_pair(
         left_pad_source=left_pad_source,
         left_pad_target=left_pad_target,
     )
+    if target is not None:  # columns of the one table instead of copies
+        dataset.src_sizes, dataset.tgt_sizes = dataset.sizes.T
+    return dataset
 
 
 def prepend(dataset: FairseqDataset, token: int | None) -> FairseqDataset:

@@ -115,28 +115,28 @@ class PairsDataset(FairseqDataset):
         allowed = {
             key: self._within_limits(key, limits, drop_too_long) for key in self._keys
         }
-        present = [key for key in self._keys if len(allowed[key])]
+        present = [key for key in self._keys if allowed[key].any()]
         if not present:
             return []
         times = dict.fromkeys(present, 1.0)
         if training:
-            counts = [len(allowed[key]) for key in present]
+            counts = [int(np.count_nonzero(allowed[key])) for key in present]
             repeats = sampling.passes(counts, self.method, self.temperature)
             times = dict(zip(present, repeats.tolist(), strict=True))
         options = (max_tokens, max_sentences, multiple)
         if self.mixed:
             rng = _generator(seed, epoch, 0)
-            chosen = [
-                self._start(key)
-                + allowed[key][sampling.draw(len(allowed[key]), times[key], rng)]
-                for key in present
-            ]
+            chosen = []
+            for key in present:
+                local = np.flatnonzero(allowed[key])
+                drawn = sampling.draw(len(local), times[key], rng)
+                chosen.append(local[drawn] + self._start(key))
             numbers = np.concatenate(chosen)
             return batching.make_batches(self.sizes[numbers], numbers, *options, rng)
         result: list[np.ndarray] = []
         for key in present:
             rng = _generator(seed, epoch, self._keys.index(key)) if training else None
-            local = allowed[key]
+            local = np.flatnonzero(allowed[key])
             own = batching.make_batches(
                 self.parts[key].sizes[local], local + self._start(key), *options, rng
             )
@@ -151,26 +151,25 @@ class PairsDataset(FairseqDataset):
         return int(self._starts[self._keys.index(key)])
 
     def _within_limits(self, key: str, limits: Any, drop_too_long: bool) -> np.ndarray:
-        """Numbers within the pair of the sentences that the model can take."""
+        """``(sentences,)`` boolean: those of the pair that the model can take."""
         sizes = self.parts[key].sizes
         within = batching.fits(sizes, limits)
-        numbers = np.flatnonzero(within)
-        lost = len(within) - len(numbers)
+        lost = len(within) - int(np.count_nonzero(within))
         if lost and not drop_too_long:
             first = int(np.flatnonzero(~within)[0])
             raise LassError(
                 f"sentence {first + 1} of the {self.split} data of {key} has "
-                f"{sizes[first].tolist()} tokens (source, target) with limits {limits}; "
-                "raise --max-source-positions and --max-target-positions, or leave "
+                f"{sizes[first].tolist()} tokens (source, target) with limits "
+                f"{limits}; raise --max-source-positions and --max-target-positions, or leave "
                 f"such sentences ({lost}) out with "
                 "--skip-invalid-size-inputs-valid-test"
             )
         if lost:
             logger.warning(
-                f"{self.split} {key}: {lost} of {len(within)} sentences are longer than "
-                f"{limits} tokens and are left out"
+                f"{self.split} {key}: {lost} of {len(within)} sentences are longer "
+                f"than {limits} tokens and are left out"
             )
-        return numbers
+        return within
 
 
 def _generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
