@@ -176,20 +176,12 @@ lass_install() {
     lass_make_venv "$base" "$venv" || return 1
     : >"$log" || return 1
     lass_say "installing into $venv: takes 2 to 6 minutes, once (details: $log)"
-    # Stock fairseq depends on an omegaconf whose metadata newer versions of pip refuse.
-    if "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info >= (3, 11))'; then
-        lass_pip "$venv" install "pip<24.1" >>"$log" 2>&1 ||
-            { lass_explain_failure "$log"; return 1; }
-    fi
-    # fairseq is compiled against the PyTorch of this environment. In pip's isolated
-    # build environment it would need a second one.
     lass_say "  1 of 3: PyTorch"
     lass_pip "$venv" install -c "$LASS_ROOT/constraints.txt" \
         torch numpy cython setuptools wheel >>"$log" 2>&1 ||
         { lass_explain_failure "$log"; return 1; }
     lass_say "  2 of 3: fairseq and the rest (fairseq may have to be compiled)"
-    (cd "$LASS_ROOT" && lass_pip "$venv" install -c constraints.txt \
-        --no-build-isolation -e ".[$extras]") >>"$log" 2>&1 ||
+    (cd "$LASS_ROOT" && lass_install_rest "$venv" ".[$extras]") >>"$log" 2>&1 ||
         { lass_explain_failure "$log"; return 1; }
     lass_say "  3 of 3: first import"
     "$venv/bin/python" -c 'import torch, fairseq' >>"$log" 2>&1 || {
@@ -203,13 +195,29 @@ lass_install() {
     lass_say "installed in $((SECONDS - started)) s"
 }
 
-# pip of VENV, deaf to settings that would make it install elsewhere.
-lass_pip() {
-    local venv=$1
-    shift
-    PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONNOUSERSITE=1 \
-        PYTHONPATH= "$venv/bin/python" -m pip "$@"
+lass_install_rest() {
+    local venv=$1 package=$2
+    if "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        # fairseq-fixed is compiled against the PyTorch of this environment; pip's
+        # isolated build environment would need a second one.
+        lass_pip "$venv" install -c constraints.txt --no-build-isolation -e "$package"
+        return
+    fi
+    # Stock fairseq lacks the sources of its PyTorch extensions, so it can be built only
+    # where there is no PyTorch; newer versions of pip refuse the omegaconf it asks for.
+    lass_pip "$venv" install "pip<24.1" &&
+        PIP_CONSTRAINT=constraints.txt lass_pip "$venv" install -e "$package"
 }
+
+# pip of VENV, deaf to settings that would make it install elsewhere, or make fairseq
+# compile kernels that this package does not use.
+lass_pip() (
+    venv=$1
+    shift
+    unset CUDA_HOME PYTHONPATH PYTHONHOME
+    export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONNOUSERSITE=1
+    exec "$venv/bin/python" -m pip "$@"
+)
 
 # Leave a complete environment for an update; make any other of ours again.
 lass_make_venv() {
