@@ -1,5 +1,7 @@
 """A training run inside the test's own process, and masks drawn at random."""
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +131,34 @@ def assert_same(first: dict, second: dict) -> None:
     assert first.keys() == second.keys()
     different = [name for name in first if not same_bits(first[name], second[name])]
     assert not different, different
+
+
+def multiply_into(run: Run, mask) -> None:
+    """Make *run* the model whose weights have been multiplied by *mask*."""
+    with torch.no_grad():
+        for name, weight in run.sites.items():
+            weight.mul_(mask.unpack(name))
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def train_by_two(commands, save_dir: Path, *flags: Any) -> None:
+    """``fairseq-train`` as two processes on one CPU, which exchange gradients."""
+    shared = [
+        *("--distributed-init-method", f"tcp://127.0.0.1:{free_port()}"),
+        *("--distributed-world-size", 2, "--distributed-backend", "gloo"),
+        *("--distributed-no-spawn", "--device-id", 0, "--ddp-backend", "legacy_ddp"),
+    ]
+    with ThreadPoolExecutor() as pool:
+        ranks = [
+            pool.submit(
+                commands.train, save_dir, *flags, *shared, "--distributed-rank", rank
+            )
+            for rank in range(2)
+        ]
+        for rank in ranks:
+            rank.result()

@@ -63,6 +63,14 @@ class FairseqStrictAdam(FairseqOptimizer):
             "weight_decay": self.cfg.weight_decay,
         }
 
+    @property
+    def supports_memory_efficient_fp16(self) -> bool:
+        """Asked by fairseq's wrapper alone, which would end with a traceback."""
+        raise LassError(
+            "strict_adam keeps no float32 moments of half-precision weights, as "
+            "--memory-efficient-fp16 needs; use --fp16 alone, or --optimizer adam"
+        )
+
 
 class StrictAdam(torch.optim.Optimizer):
     """The torch optimizer behind :class:`FairseqStrictAdam`."""

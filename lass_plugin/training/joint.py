@@ -51,9 +51,10 @@ class JointTraining:
             counts: False for the dummy batch of a rank that has run out of data; its
                 gradient is zero and its sub-network does not take part in the update.
         """
-        if next(iter(self._sites.values())).grad is None:
+        if all(site.grad is None for site in self._sites.values()):
             # gradients have just been cleared: this micro-batch begins an update
-            # (the one before may have been dropped for an overflow of its gradients)
+            # (the one before may have been dropped for an overflow of its gradients);
+            # all, because a layer that was dropped gets no gradient
             self._participants.clear()
         if counts:
             self._participants.add(key)

@@ -15,6 +15,7 @@ from fairseq.optim.adadelta import Adadelta
 from fairseq.optim.adagrad import Adagrad
 from fairseq.optim.adam import FairseqAdam
 from fairseq.optim.adamax import FairseqAdamax
+from fairseq.optim.fp16_optimizer import FP16Optimizer
 from fairseq.optim.nag import FairseqNAG
 from fairseq.optim.sgd import SGD
 from torch import Tensor
@@ -120,3 +121,6 @@ def strict(
             restore_outside(
                 state, torch.zeros_like(state) if old is None else old, may_move
             )
+    if isinstance(optimizer, FP16Optimizer):
+        # its step has already copied what it made of the held weights to the model
+        optimizer._sync_fp32_params_to_fp16()
