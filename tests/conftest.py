@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -187,12 +188,14 @@ FROM_BASE = (
 
 @pytest.fixture(scope="session")
 def joint(forked, base, masks, tmp_path_factory) -> Path:
-    """The checkpoint of a joint training for 20 updates."""
+    """The checkpoint of a joint training for 20 updates; its masks folder is gone."""
     folder = tmp_path_factory.mktemp("joint")
+    given = shutil.copytree(masks, folder / "masks")
     forked.train(
-        *(folder, "--restore-file", base, *FROM_BASE, "--masks", masks),
+        *(folder, "--restore-file", base, *FROM_BASE, "--masks", given),
         *("--max-update", 20, "--no-epoch-checkpoints"),
     )
+    shutil.rmtree(given)
     return folder / "checkpoint_last.pt"
 
 

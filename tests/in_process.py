@@ -8,6 +8,7 @@ import torch
 from conftest import MODEL_FLAGS, PAIRS, TASK_FLAGS, TRAIN_FLAGS
 from fairseq import checkpoint_utils, options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.tasks import FairseqTask
 
 from lass_plugin import masks as mask_package
 from lass_plugin.tasks import translation_subnetwork_search  # noqa: F401, registers
@@ -41,13 +42,19 @@ def training_task(data: Path, *flags: object, **more: Any) -> TranslationSubnetw
     return tasks.setup_task(training_config(data, *flags, **more).task)
 
 
-def translation_task(data: Path, flags: str) -> TranslationSubnetworkTask:
-    """The task, set up as ``fairseq-generate`` does."""
+def translation_config(data: Path, flags: str):
+    """The configuration that ``fairseq-generate`` makes of *flags*."""
     parser = options.get_generation_parser()
     arguments = [str(data), "--task", "translation_subnetwork", *shlex.split(flags)]
     arguments += ["--path", "unused.pt"]
-    args = options.parse_args_and_arch(parser, arguments)
-    return tasks.setup_task(convert_namespace_to_omegaconf(args).task)
+    return convert_namespace_to_omegaconf(
+        options.parse_args_and_arch(parser, arguments)
+    )
+
+
+def translation_task(data: Path, flags: str) -> TranslationSubnetworkTask:
+    """The task, set up as ``fairseq-generate`` does."""
+    return tasks.setup_task(translation_config(data, flags).task)
 
 
 def load_model(checkpoint: Path, task: TranslationSubnetworkTask) -> torch.nn.Module:
@@ -57,14 +64,22 @@ def load_model(checkpoint: Path, task: TranslationSubnetworkTask) -> torch.nn.Mo
 
 
 def logits(model: torch.nn.Module, task: TranslationSubnetworkTask, split: str):
-    """Log-probabilities of the first batch of *split* (forced decoding)."""
+    """Log-probabilities of the sentences of the task's first pair, given the targets."""
     if split not in task.datasets:
         task.load_dataset(split)
-    dataset = task.dataset(split)
+    dataset = next(iter(task.dataset(split).parts.values()))
     batch = dataset.collater([dataset[i] for i in range(len(dataset))])
     with torch.no_grad():
-        output = model(**batch["net_input"])
+        output = model.eval()(**batch["net_input"])
     return model.get_normalized_probs(output, log_probs=True)
+
+
+def as_stock(checkpoint: Path, task: TranslationSubnetworkTask) -> torch.nn.Module:
+    """A stock model with the weights of *checkpoint*, with nothing of the plugin."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    model = FairseqTask.build_model(task, state["cfg"]["model"])
+    model.load_state_dict(state["model"])
+    return model.eval()
 
 
 def random_mask(key: str, weights: dict, ratio: float = 0.5, base: bool = True):

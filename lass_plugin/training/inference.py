@@ -53,11 +53,8 @@ class Subnetworks:
     def using(self, key: str | None) -> Iterator[None]:
         """Compute with the sub-network of *key* inside this block."""
         if self._baked is not None and key != self._baked:
-            raise LassError(
-                f"the mask of {self._baked} has been multiplied into this model; load "
-                f"the checkpoint again for {key}"
-            )
-        if self._weights is None or self._baked is not None:
+            raise self._already_baked(key)
+        if self._weights is None:
             yield
             return
         if key is None:
@@ -78,11 +75,18 @@ class Subnetworks:
 
     def bake(self, key: str) -> None:
         """Multiply the mask of *key* into the weights for good. Idempotent."""
-        with self.using(key):
-            pass  # refuses another key than the one baked, and a key without a mask
-        if self._weights is not None and self._baked is None:
+        if self._baked is not None and key != self._baked:
+            raise self._already_baked(key)
+        if self._weights is not None:
             bake(self._weights.sites, self._weights.bits(key))
             self._baked = key
+            self._weights = None  # the masks of the other keys are of no more use
+
+    def _already_baked(self, key: str | None) -> LassError:
+        return LassError(
+            f"the mask of {self._baked} has been multiplied into this model; load the "
+            f"checkpoint again for {key}"
+        )
 
 
 def choose_masks(
