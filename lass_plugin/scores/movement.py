@@ -17,7 +17,9 @@ def accumulate_movement(
     Args:
         score: S, float32, shape of the matrix.
         weight: W, shape of the matrix.
-        gradient: ∂L/∂W as the optimizer is about to use it, reduced over processes.
+        gradient: ∂L/∂W as the optimizer is about to use it: of the whole update,
+            reduced over processes, divided by the tokens, and clipped (--clip-norm), so
+            that an outsized gradient counts no more for the score than for W.
         factor: what the optimizer would still multiply the gradient by (it undoes loss
             scaling in mixed precision).
     """

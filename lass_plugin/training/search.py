@@ -15,14 +15,20 @@ from fairseq.optim import FairseqOptimizer
 from torch import Tensor, nn
 
 from lass_plugin.errors import LassError
-from lass_plugin.masks import Fingerprint, Mask, Provenance, find_sites, fingerprint
-from lass_plugin.masks import packing
+from lass_plugin.masks import (
+    Fingerprint,
+    Mask,
+    Provenance,
+    find_sites,
+    fingerprint,
+    packing,
+)
 from lass_plugin.masks.sites import unwrap
 from lass_plugin.schedules import check_ratio, cubic
 from lass_plugin.scores import accumulate_movement, magnitude
 from lass_plugin.selection import select
 from lass_plugin.training.masked_weights import MaskedWeights
-from lass_plugin.training.slots import find_slots, gradient_factor
+from lass_plugin.training.slots import drops_update, find_slots, gradient_factor
 from lass_plugin.training.strict_update import check_optimizer, strict
 
 logger = logging.getLogger(__name__)
@@ -166,7 +172,13 @@ class SubnetworkSearch:
             yield
 
     def step(self, optimizer: FairseqOptimizer) -> None:
-        """Add the update's gradient to the scores, take the step, select the mask."""
+        """Add the update's gradient to the scores, take the step, select the mask.
+
+        An update that is dropped for an overflow counts for nothing.
+        """
+        if drops_update(optimizer):
+            optimizer.step()  # lets the gradient scaler lower its scale
+            return
         if self.plan.criterion == "gradient":
             self._accumulate(optimizer)
         if self._bits and not self.plan.move_pruned:

@@ -89,6 +89,22 @@ def gradient_factor(optimizer: FairseqOptimizer) -> float | Tensor:
     return getattr(optimizer, "_multiply_factor", 1.0)
 
 
+def drops_update(optimizer: FairseqOptimizer) -> bool:
+    """Whether ``step()`` will do nothing, because gradients overflowed under AMP.
+
+    fairseq's other wrappers raise before the task is asked for a step; with AMP it asks
+    and leaves it to the gradient scaler to skip.
+    """
+    if not isinstance(optimizer, AMPOptimizer):
+        return False
+    norms = [
+        torch.linalg.vector_norm(parameter.grad)
+        for parameter in optimizer.fp32_optimizer.params
+        if parameter.grad is not None
+    ]
+    return bool(norms) and not bool(torch.isfinite(torch.stack(norms)).all())
+
+
 def torch_optimizer(optimizer: FairseqOptimizer) -> torch.optim.Optimizer:
     """The torch optimizer inside fairseq's wrappers."""
     return innermost(optimizer).optimizer
