@@ -6,6 +6,7 @@ the few classes that fairseq itself stores (see :mod:`lass_plugin.compatibility`
 
 import os
 import re
+import warnings
 import zipfile
 from argparse import Namespace
 from pathlib import Path
@@ -42,7 +43,9 @@ def load_tensors(path: str | os.PathLike, expected: str) -> Any:
                 f"{path} is truncated: its end is missing; copy it again or take an "
                 "earlier one"
             )
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
+        with warnings.catch_warnings():  # of a pickle protocol that is refused anyway
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
     except LassError:
         raise
     except Exception as error:  # bytes of others: unpickling them can raise anything
