@@ -82,11 +82,13 @@ class SystemScores:
 class Report:
     """Systems over the same pairs; the first one is the baseline.
 
-    *text* is the form that was scored, ``tokenised`` or ``detokenised``.
+    *text* is the form that was scored, ``tokenised`` or ``detokenised``; *notes* are
+    sentences for people on how the translations and references were made.
     """
 
     text: str
     systems: tuple[SystemScores, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.systems:
@@ -97,6 +99,8 @@ class Report:
             raise LassError(f"two systems are called '{repeated[0]}'; rename one")
         for system in self.systems:
             _check_system(system, self.baseline)
+        for note in self.notes:
+            _check_label("note", note)
 
     @property
     def baseline(self) -> SystemScores:

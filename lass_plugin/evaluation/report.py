@@ -86,6 +86,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "format": _FORMAT,
         "version": _VERSION,
         "text": report.text,
+        "notes": list(report.notes),
         "baseline": report.baseline.name,
         "systems": [
             {**asdict(system), **_summary(report, system)} for system in report.systems
@@ -115,7 +116,11 @@ def _from_json(content: Any) -> Report:
     text = top.get("text", str)
     if text not in ("tokenised", "detokenised"):
         raise LassError(f"its text is '{text}', neither tokenised nor detokenised")
-    return Report(text, tuple(_system(each) for each in top.get("systems", list)))
+    notes = top.get("notes", list)
+    if not all(isinstance(note, str) for note in notes):
+        raise LassError("its 'notes' are not all text; write the report again")
+    systems = tuple(_system(each) for each in top.get("systems", list))
+    return Report(text, systems, tuple(notes))
 
 
 def _system(content: Any) -> SystemScores:

@@ -179,7 +179,7 @@ def _notes(
         for signature, pairs in pairs_of.items():
             where = "" if len(pairs_of) == 1 else f" ({plain(', '.join(pairs))})"
             notes.append(f"{metric}{where}: {code(signature)}")
-    return notes
+    return notes + [plain(note) for note in report.notes]
 
 
 def _side_by_side(report: Report, width: int) -> list[tuple[SystemScores, ...]]:
