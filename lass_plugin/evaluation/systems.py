@@ -1,0 +1,248 @@
+"""What is evaluated: checkpoints with the masks they are translated under."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq import checkpoint_utils, utils
+from fairseq.models import FairseqEncoderDecoderModel
+from omegaconf import OmegaConf
+
+import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
+from lass_plugin.checkpoints import carried_masks, masks_at, read_checkpoint
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, languages_of, parse_pairs
+from lass_plugin.masks import MaskSet
+from lass_plugin.masks.state import digest
+from lass_plugin.tasks.translation_subnetwork import (
+    TranslationSubnetworkConfig,
+    TranslationSubnetworkTask,
+)
+
+STOCK_TASK = "translation_multi_simple_epoch"
+SEARCH_TASK = "translation_subnetwork_search"
+TASKS = ("translation_subnetwork", SEARCH_TASK, STOCK_TASK)
+"""Training tasks whose checkpoints can be evaluated."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A name, a checkpoint, and what to translate under.
+
+    By default that is the masks that the checkpoint carries, if it carries any.
+    *inference_masks* (a folder, files or a checkpoint) replace them; *dense* leaves
+    them out.
+    """
+
+    name: str
+    checkpoint: Path
+    inference_masks: str | None = None
+    dense: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.name.isprintable() or not self.name.strip(" .") or "/" in self.name:
+            raise LassError(
+                f"'{self.name}' cannot be the name of a system, because its "
+                "translations are written to a folder of that name; write "
+                "NAME=CHECKPOINT with letters and digits before the ="
+            )
+        if self.dense and self.inference_masks:
+            raise LassError(
+                f"--dense {self.name} and --inference-masks {self.name}=… exclude each "
+                "other; leave one of them out"
+            )
+
+
+def check_names(systems: Sequence[System]) -> None:
+    """Refuse an empty list and two systems of one name."""
+    if not systems:
+        raise LassError("there is no system to evaluate; give --system NAME=CHECKPOINT")
+    names = [system.name for system in systems]
+    for name in names:
+        if names.count(name) > 1:
+            raise LassError(f"two systems are called '{name}'; rename one of them")
+
+
+class Saved:
+    """The checkpoint of a system, read, but its model not yet built."""
+
+    def __init__(self, system: System):
+        self.system = system
+        self._state = read_checkpoint(system.checkpoint)
+        if self._state.get("cfg"):
+            self._state["cfg"] = OmegaConf.create(
+                self._state["cfg"], flags={"allow_objects": True}
+            )
+        self._options = self._training_options()
+        pairs = self._options.get("lang_pairs")
+        self.trained_pairs = parse_pairs(pairs) if pairs else []
+
+    def _training_options(self) -> dict[str, Any]:
+        cfg = self._state.get("cfg")
+        options = cfg.get("task") if cfg else self._state.get("args")
+        if isinstance(options, argparse.Namespace):
+            options = vars(options)
+        if not isinstance(options, Mapping):
+            raise LassError(
+                f"{self.system.checkpoint} does not say how it was trained; give a "
+                "checkpoint that fairseq-train wrote"
+            )
+        task = options.get("_name") or options.get("task")
+        if task not in TASKS:
+            raise LassError(
+                f"{self.system.checkpoint} was trained with --task {task}; checkpoints "
+                f"of {', '.join(TASKS)} can be evaluated"
+            )
+        unlike = ("lang_tok_replacing_bos_eos", "extra_data")
+        for option in unlike if task == STOCK_TASK else ():
+            if options.get(option):
+                raise LassError(
+                    f"{self.system.checkpoint} was trained with "
+                    f"--{option.replace('_', '-')}, which changes the language tokens "
+                    "in a way that is not supported; train it without"
+                )
+        searched = self.system.dense or self.system.inference_masks
+        if task == SEARCH_TASK and not searched:
+            raise LassError(
+                f"{self.system.checkpoint} is of a search and carries no mask yet; "
+                f"add --inference-masks {self.system.name}=MASK or --dense "
+                f"{self.system.name}"
+            )
+        return dict(options)
+
+    def set_up(self, data: Path, pairs: Sequence[Pair]) -> "Ready":
+        """The task and masks for *pairs*, checked against *data* and the weights.
+
+        Raises:
+            LassError: a pair has no mask, or the dictionary of *data* is another.
+        """
+        task = TranslationSubnetworkTask.setup_task(self._task_options(data, pairs))
+        task.load_state_dict(self._state.get("task_state") or {})
+        for side, dictionary in (
+            ("encoder", task.source_dictionary),
+            ("decoder", task.target_dictionary),
+        ):
+            embedding = self._state["model"].get(f"{side}.embed_tokens.weight")
+            if embedding is not None and len(embedding) != len(dictionary):
+                raise LassError(
+                    f"the dictionary of {data} has {len(dictionary)} symbols, language "
+                    f"tokens included, but the {side} of {self.system.checkpoint} was "
+                    f"trained with {len(embedding)}; give the data folder that the "
+                    "model was trained with"
+                )
+        return Ready(self.system, data, task, self._state, self._masks(pairs))
+
+    def _task_options(
+        self, data: Path, pairs: Sequence[Pair]
+    ) -> TranslationSubnetworkConfig:
+        """Options of training that matter in translation; all others are left out."""
+        given, cfg = self._options, TranslationSubnetworkConfig()
+        for field in fields(cfg):
+            if str(field.default).startswith("${"):  # an option of fairseq's own
+                setattr(cfg, field.name, False)
+        cfg.data, cfg.train_subset = str(data), "train"
+        cfg.lang_pairs = ",".join(map(str, pairs))
+        trained = (self._state.get("task_state") or {}).get("language_tokens")
+        if trained:
+            cfg.langs = ",".join(trained["languages"])
+        elif given.get("langs"):
+            langs = given["langs"]
+            cfg.langs = langs if isinstance(langs, str) else ",".join(langs)
+        elif not given.get("lang_dict"):
+            cfg.langs = ",".join(languages_of(self.trained_pairs))
+        elif Path(given["lang_dict"]).is_file():
+            cfg.lang_dict = given["lang_dict"]
+        cfg.encoder_langtok = given.get("encoder_langtok") or None
+        cfg.decoder_langtok = bool(given.get("decoder_langtok"))
+        for name in ("lang_tok_style", "max_source_positions", "max_target_positions"):
+            setattr(cfg, name, given.get(name) or getattr(cfg, name))
+        for name in ("left_pad_source", "left_pad_target"):
+            value = given.get(name, getattr(cfg, name))
+            setattr(cfg, name, utils.eval_bool(value))
+        for name in ("source_dict", "target_dict"):
+            path = given.get("fixed_dictionary") or given.get(name)
+            setattr(cfg, name, path if path and Path(path).is_file() else None)
+        return cfg
+
+    def _masks(self, pairs: Sequence[Pair]) -> MaskSet | None:
+        """The masks to translate under, checked before any translation."""
+        system, checkpoint = self.system, self.system.checkpoint
+        if system.dense:
+            return None
+        where = system.inference_masks or checkpoint
+        masks = (
+            masks_at(system.inference_masks)
+            if system.inference_masks
+            else carried_masks(self._state, checkpoint)
+        )
+        if masks is None:
+            return None
+        for pair in map(str, pairs):
+            if pair not in masks:
+                raise LassError(
+                    f"system {system.name} has no mask of {pair} ({where} holds "
+                    f"{', '.join(masks)}); leave the pair out of --pairs, or add "
+                    f"--inference-masks {system.name}=MASKS or --dense {system.name}"
+                )
+        weights = self._state["model"]
+        sites = {name: weights[name] for name in masks.shapes if name in weights}
+        masks = masks.only(map(str, pairs))
+        for mask in masks.values():
+            mask.check_fits(sites, str(checkpoint))
+        return masks
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A system whose model can be built; *masks* is None for the dense model."""
+
+    system: System
+    data: Path
+    task: TranslationSubnetworkTask
+    state: dict[str, Any]
+    masks: MaskSet | None
+
+    @property
+    def mask_label(self) -> str | None:
+        """The masks in words, with the start of the SHA-256 of their bits."""
+        if self.masks is None:
+            return None
+        kinds = []
+        for mask in self.masks.values():
+            made = mask.provenance
+            words = [made.criterion, made.schedule]
+            words += [] if made.ratio is None else [f"ratio {made.ratio:g}"]
+            kinds.append(" ".join(word for word in words if word))
+        where = self.system.inference_masks or "carried by the checkpoint"
+        kind = "; ".join(dict.fromkeys(kinds))
+        return f"{where} ({kind}; sha256 {digest(self.masks)[:12]})"
+
+    def build_model(
+        self, device: torch.device, fp16: bool
+    ) -> FairseqEncoderDecoderModel:
+        """The model in evaluation mode on *device*."""
+        checkpoint = self.system.checkpoint
+        try:
+            (model,), _ = checkpoint_utils.load_model_ensemble(
+                [str(checkpoint)], task=self.task, state=self.state
+            )
+        except (RuntimeError, KeyError, ValueError, AssertionError) as error:
+            reason = " ".join(str(error).split())
+            raise LassError(
+                f"the model of {checkpoint} cannot be built ({reason}); the checkpoint "
+                "is damaged or of another version of fairseq"
+            ) from error
+        model.subnetwork_masks = self.masks
+        for name, parameter in model.named_parameters():
+            if not torch.isfinite(parameter).all():
+                raise LassError(
+                    f"{name} of {checkpoint} is not finite: training has diverged; "
+                    "take an earlier checkpoint"
+                )
+        model.to(device=device, dtype=torch.float16 if fp16 else None)
+        model.eval()
+        model.make_generation_fast_(beamable_mm_beam_size=None, need_attn=False)
+        return model

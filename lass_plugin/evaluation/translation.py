@@ -1,0 +1,240 @@
+"""Translate the sentences of many pairs with one model, each under its own mask."""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from fairseq import utils
+from fairseq.data import LanguagePairDataset, ListDataset
+from fairseq.models import FairseqEncoderDecoderModel
+
+from lass_plugin.data import pair_data
+from lass_plugin.data.pairs_dataset import PairsDataset
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.systems import Ready
+from lass_plugin.evaluation.texts import SUBWORDS, to_text
+from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
+from lass_plugin.training.precision import autocast
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How to translate; the defaults are those of fairseq-generate.
+
+    A translation has at most *max_len_a* · (length of the source) + *max_len_b* tokens;
+    scores are divided by length ** *lenpen*; a batch has at most *max_tokens* tokens of
+    the source. *limit* takes the first sentences of every pair only.
+    """
+
+    beam: int = 5
+    lenpen: float = 1.0
+    max_len_a: float = 0.0
+    max_len_b: int = 200
+    max_tokens: int = 4096
+    limit: int | None = None
+    truncate_source: bool = False
+    remove_bpe: str = "auto"
+    cpu: bool = False
+    fp16: bool = False
+    bf16_autocast: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("beam", "max_tokens", "limit"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                option = name.replace("_", "-")
+                raise LassError(f"--{option} is {value}; give a number above 0")
+        if self.max_len_a < 0 or self.max_len_a + self.max_len_b < 1:
+            raise LassError(
+                f"--max-len-a {self.max_len_a:g} --max-len-b {self.max_len_b} leave no "
+                "room for a translation; give larger numbers"
+            )
+        if self.remove_bpe not in SUBWORDS:
+            raise LassError(
+                f"--remove-bpe {self.remove_bpe} is unknown; choose from "
+                f"{', '.join(SUBWORDS)}"
+            )
+        if self.fp16 and self.bf16_autocast:
+            raise LassError(
+                "--fp16 and --bf16-autocast exclude each other; leave one of them out"
+            )
+        if self.fp16 and self.device.type == "cpu":
+            raise LassError("--fp16 needs a GPU; on a CPU use --bf16-autocast")
+
+    @property
+    def device(self) -> torch.device:
+        """A GPU if there is one, unless *cpu* is set."""
+        usable = torch.cuda.is_available() and not self.cpu
+        return torch.device("cuda" if usable else "cpu")
+
+    @property
+    def precision(self) -> str:
+        """``float32``, ``float16`` or ``bfloat16 autocast``."""
+        if self.bf16_autocast:
+            return "bfloat16 autocast"
+        return "float16" if self.fp16 else "float32"
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a system translated in how long, loading apart; tokens are those made."""
+
+    sentences: int
+    tokens: int
+    seconds: float
+
+    @property
+    def sentences_per_second(self) -> float:
+        return self.sentences / max(self.seconds, 1e-9)
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.tokens / max(self.seconds, 1e-9)
+
+
+def load_sources(
+    ready: Ready, split: str, limit: int | None = None, cut: int | None = None
+) -> PairsDataset:
+    """The sources of *split*, without their targets, so that these cannot matter.
+
+    Args:
+        limit: take the first sentences of every pair only.
+        cut: cut sources to so many tokens.
+    """
+    task, parts = ready.task, {}
+    for pair in task.pairs:
+        part = pair_data.load_pair(
+            ready.data,
+            split,
+            pair,
+            task.source_dictionary,
+            task.target_dictionary,
+            task.tokens,
+            left_pad_source=task.cfg.left_pad_source,
+            truncate_source=cut,
+            with_target=False,
+        )
+        parts[str(pair)] = part if limit is None else _first(part, limit)
+    return PairsDataset(parts, split)
+
+
+def _first(part: LanguagePairDataset, limit: int) -> LanguagePairDataset:
+    source = [part.src[index] for index in range(min(limit, len(part)))]
+    sizes = part.src_sizes[:limit]
+    return LanguagePairDataset(
+        ListDataset(source, sizes),
+        sizes,
+        part.src_dict,
+        left_pad_source=part.left_pad_source,
+    )
+
+
+def translate(
+    ready: Ready,
+    split: str,
+    decoding: Decoding,
+    subwords: str,
+    advance: Callable[[int, str], None] = lambda sentences, pair: None,
+) -> tuple[dict[str, list[str]], Speed]:
+    """Translate every pair of *ready*: the model is built once, its masks switched.
+
+    Args:
+        subwords: how tokens become text, see :mod:`.texts`.
+        advance: called after each batch with its number of sentences and its pair.
+
+    Returns:
+        Pair to translations, in the order of the data; and how long it took.
+
+    Raises:
+        LassError: a sentence is too long for the model, or memory is short.
+    """
+    task = ready.task
+    model = ready.build_model(decoding.device, decoding.fp16)
+    longest = min(task.max_positions()[0], model.max_positions()[0])
+    cut = longest if decoding.truncate_source else None
+    dataset = load_sources(ready, split, decoding.limit, cut)
+    _check_lengths(ready, dataset, longest)
+    translated: dict[str, list[str | None]] = {
+        key: [None] * len(part) for key, part in dataset.parts.items()
+    }
+    found = {
+        task.tokens.decoder_token(pair, task.target_dictionary) for pair in task.pairs
+    }
+    language_tokens = {token for token in found if token is not None}
+    tokens, start = 0, time.perf_counter()
+    for ids, outputs in _batches(task, model, dataset, decoding):
+        for index, output in zip(ids, outputs, strict=True):
+            key, local = dataset.locate(index)
+            translated[key][local] = to_text(
+                output, task.target_dictionary, subwords, language_tokens
+            )
+            tokens += len(output)
+        advance(len(ids), key)
+    seconds = time.perf_counter() - start
+    hypotheses = {
+        key: [line for line in lines if line is not None]
+        for key, lines in translated.items()
+    }
+    if sum(map(len, hypotheses.values())) != len(dataset):
+        raise RuntimeError(f"sentences of {split} were lost in translation")
+    return hypotheses, Speed(len(dataset), tokens, seconds)
+
+
+def _batches(
+    task: TranslationSubnetworkTask,
+    model: FairseqEncoderDecoderModel,
+    dataset: PairsDataset,
+    decoding: Decoding,
+):
+    """Yield for each batch the numbers of its sentences and the tokens of the best."""
+    options = argparse.Namespace(
+        beam=decoding.beam,
+        lenpen=decoding.lenpen,
+        max_len_a=decoding.max_len_a,
+        max_len_b=decoding.max_len_b,
+    )
+    generator = task.build_generator([model], options)
+    device = decoding.device
+    batches = dataset.batches(
+        epoch=1,
+        seed=1,
+        training=False,
+        max_tokens=decoding.max_tokens,
+        max_sentences=None,
+        multiple=1,
+        limits=None,
+        drop_too_long=False,
+    )
+    for numbers in batches:
+        sample = dataset.collater([dataset[number] for number in numbers])
+        if device.type == "cuda":
+            sample = utils.move_to_cuda(sample)
+        try:
+            # entered anew for every batch: autocast keeps copies of the weights, and
+            # the next batch may have another mask
+            with autocast(decoding.bf16_autocast, device):
+                found = task.inference_step(generator, [model], sample)
+        except torch.OutOfMemoryError as error:
+            raise LassError(
+                f"a batch of {sample['nsentences']} sentences of "
+                f"{sample['language_key']} does not fit into the GPU's memory; lower "
+                f"--max-tokens (now {decoding.max_tokens}) or --beam"
+            ) from error
+        best = [hypotheses[0]["tokens"].tolist() for hypotheses in found]
+        yield sample["id"].tolist(), best
+
+
+def _check_lengths(ready: Ready, dataset: PairsDataset, longest: int) -> None:
+    """Refuse sources that the model cannot take."""
+    for key, part in dataset.parts.items():
+        too_long = (part.src_sizes > longest).nonzero()[0]
+        if len(too_long):
+            first = int(too_long[0])
+            raise LassError(
+                f"sentence {first + 1} of the {dataset.split} data of {key} has "
+                f"{part.src_sizes[first]} tokens, but system {ready.system.name} takes "
+                f"at most {longest}; add --truncate-source to cut such sentences "
+                f"({len(too_long)} of {len(part)})"
+            )

@@ -1,0 +1,221 @@
+"""``lass evaluate``: the translations of fairseq-generate, written and scored."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import MODEL_FLAGS, PAIRS, TASK_FLAGS, load
+from in_process import random_mask
+
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.evaluation import evaluate
+from lass_plugin.evaluation.report import read
+from lass_plugin.evaluation.systems import System
+from lass_plugin.evaluation.translation import Decoding
+from lass_plugin.languages import parse_pairs
+from lass_plugin.masks import MaskSet, save_masks
+
+PLAIN = Decoding(beam=3, max_len_b=20, cpu=True)
+LONGER = ("--max-update", 400, "--no-epoch-checkpoints", "--disable-validation")
+
+
+@pytest.fixture(scope="module")
+def joint(commands, base, tmp_path_factory) -> Path:
+    """A checkpoint trained jointly from the base until it says something."""
+    folder = tmp_path_factory.mktemp("joint")
+    weights = load(base)["model"]
+    masks = MaskSet(random_mask(key, weights, ratio=0.3) for key in PAIRS)
+    save_masks(folder / "masks", masks)
+    start = ("--finetune-from-model", base, "--masks", folder / "masks")
+    commands.train(folder, *start, *LONGER)
+    return folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="module")
+def report_of(commands, base, joint, data, tmp_path_factory):
+    """The command on both systems: its process and its folder."""
+    out = tmp_path_factory.mktemp("report")
+    process = commands.run(
+        "lass",
+        *("evaluate", data, "--cpu", "--beam", 3, "--max-len-b", 20, "--out", out),
+        *("--system", f"baseline={base}", "--system", f"sub-networks={joint}"),
+        *("--system", f"no masks={joint}", "--dense", "no masks"),
+    )
+    return process, out
+
+
+def generate(commands, data, checkpoint, pair, *flags, task=TASK_FLAGS):
+    """What fairseq-generate translates *pair* to, in the order of the data."""
+    source, target = pair.split("-")
+    process = commands.run(
+        "generate",
+        *(data, *task, "--path", checkpoint, "-s", source, "-t", target, "--cpu"),
+        *("--beam", 3, "--max-len-b", 20, "--num-workers", 0, *flags),
+    )
+    lines = [line for line in process.stdout.splitlines() if line.startswith("H-")]
+    lines.sort(key=lambda line: int(line.split("\t")[0][2:]))
+    return [line.split("\t")[2] for line in lines]
+
+
+def written(out, system, pair):
+    path = out / "translations" / system / f"test.{pair}.{pair.split('-')[1]}"
+    return path.read_text().removesuffix("\n").split("\n")
+
+
+def test_translations_are_those_of_fairseq_generate(commands, data, joint, report_of):
+    _, out = report_of
+    for pair in ("de-en", "en-nl"):
+        expected = generate(commands, data, joint, pair)
+        assert len(expected) == 13 and len(set(expected)) > 5
+        assert written(out, "sub-networks", pair) == expected
+    dense = generate(commands, data, joint, "en-nl", "--dense")
+    assert written(out, "no masks", "en-nl") == dense
+    assert dense != expected
+
+
+def test_the_report_has_all_systems_and_says_what_was_done(report_of, data, joint):
+    process, out = report_of
+    report = read(out / "scores.json")
+    assert [system.name for system in report.systems] == [
+        *("baseline", "sub-networks", "no masks")
+    ]
+    assert report.pairs == list(PAIRS)
+    assert all(each.sentences == 13 for each in report.baseline.pairs.values())
+    assert report.systems[0].mask is None and report.systems[2].mask is None
+    assert "random ratio 0.3" in report.systems[1].mask
+    assert report.systems[1].checkpoint == str(joint)
+    assert "beam 3" in report.notes[0] and str(data / "raw") in report.notes[1]
+    assert report.systems[1].average("chrF", report.pairs) > 10
+    for text in (process.stdout, (out / "scores.md").read_text()):
+        assert "beam 3" in text and "references: " in text
+    for name in ("baseline", "sub-networks", "no masks"):
+        for pair in PAIRS:
+            assert len(written(out, name, pair)) == 13
+    run = json.loads((out / "run.json").read_text())
+    assert run["systems"]["sub-networks"]["sentences"] == 52
+    assert run["systems"]["sub-networks"]["tokens_per_second"] > 0
+    assert "translating: done in" in process.stderr
+    assert "INFO" not in process.stderr and "Warning" not in process.stderr
+
+
+def test_from_python_one_system_has_scores_and_no_comparison(joint, data, capsys):
+    system = System("only", joint)
+    pairs = parse_pairs("nl-en,de-en")
+    result = evaluate(data, [system], pairs, decoding=PLAIN, show_progress=False)
+    assert result.report.pairs == ["nl-en", "de-en"]
+    assert not result.report.others
+    assert not result.report.baseline.pairs["nl-en"].differences
+    assert capsys.readouterr().err == ""
+    for pair in ("nl-en", "de-en"):
+        assert len(result.outputs[0].hypotheses[pair]) == 13
+        assert len(result.test_set.sources[pair]) == 13
+        assert result.test_set.sources[pair][0].startswith(pair[:2])
+        assert result.test_set.references[pair][0].startswith("en")
+
+
+def test_references_may_lie_elsewhere(joint, data, tmp_path):
+    system = System("only", joint)
+    found = evaluate(
+        data, [system], parse_pairs("de-en"), decoding=PLAIN, show_progress=False
+    )
+    path = tmp_path / "test.de-en.en"
+    path.write_text("".join(f"{x}\n" for x in found.outputs[0].hypotheses["de-en"]))
+    again = evaluate(
+        data,
+        [system],
+        parse_pairs("de-en"),
+        decoding=PLAIN,
+        references=tmp_path,
+        show_progress=False,
+    )
+    assert again.report.baseline.average("chrF", ["de-en"]) == pytest.approx(100)
+    assert str(tmp_path) in again.report.notes[1]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_the_stock_task_is_translated_as_there(
+    commands, data, tmp_path
+):
+    task = ("--task", "translation_multi_simple_epoch", "--encoder-langtok", "tgt")
+    pairs = ("--lang-pairs", ",".join(PAIRS))
+    commands.run(
+        "train",
+        *(data, *task, *pairs, *MODEL_FLAGS, "--save-dir", tmp_path, *LONGER),
+        *("--criterion", "label_smoothed_cross_entropy", "--lr", 0.003, "--cpu"),
+        *("--optimizer", "adam", "--max-tokens", 160, "--num-workers", 0),
+    )
+    checkpoint = tmp_path / "checkpoint_last.pt"
+    result = evaluate(
+        data, [System("stock", checkpoint)], decoding=PLAIN, show_progress=False
+    )
+    assert result.report.pairs == list(PAIRS)
+    expected = generate(
+        *(commands, data, checkpoint, "nl-en", *pairs),
+        *("--required-batch-size-multiple", 1),
+        task=(*TASK_FLAGS[:2], *task),
+    )
+    assert len(set(expected)) > 5
+    assert result.outputs[0].hypotheses["nl-en"] == expected
+
+
+def test_masks_can_be_given_for_any_checkpoint(base, joint, data):
+    systems = [
+        System("carried", joint),
+        System("given", joint, str(joint.parent / "masks")),
+        System("of another", base, str(joint)),
+    ]
+    result = evaluate(data, systems, decoding=PLAIN, show_progress=False)
+    carried, given, other = result.outputs
+    assert carried.hypotheses == given.hypotheses != other.hypotheses
+    digests = {output.mask.split("sha256")[1] for output in result.outputs}
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    "flags, named",
+    [
+        (["--system", "a"], "--system a is not of the form NAME=CHECKPOINT"),
+        (["--system", "a={base}", "--system", "a={base}"], "are called 'a'"),
+        (["--system", "a={base}", "--dense", "b"], "--dense names the system 'b'"),
+        (
+            ["--system", "a={base}", "--inference-masks", "b=masks"],
+            "--inference-masks names the system 'b'",
+        ),
+        (["--system", "a={base}", "--pairs", "de"], "'de' is not a language pair"),
+        (["--system", "a={base}", "--tokenize", "13b"], "'13b' is not a tokenizer"),
+        (["--system", "a={base}", "--split", "dev"], "no dev data of de-en"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(flags, named, base, data, parse):
+    arguments = parse(data, *(flag.format(base=base) for flag in flags))
+    with pytest.raises(LassError) as error:
+        arguments.run(arguments)
+    assert named in error.value.message
+    assert "\n" not in error.value.message
+
+
+@pytest.fixture
+def parse():
+    import argparse
+
+    from lass_plugin.cli import evaluate as command
+
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    parser.set_defaults(run=command.run)
+    return lambda *arguments: parser.parse_args([str(each) for each in arguments])
+
+
+def test_a_truncated_checkpoint_ends_the_command_with_status_1(
+    commands, base, data, tmp_path
+):
+    shutil.copy(base, tmp_path / "cut.pt")
+    with open(tmp_path / "cut.pt", "r+b") as file:
+        file.truncate(base.stat().st_size // 2)
+    process = commands.run(
+        *("lass", "evaluate", data, "--system", f"a={tmp_path / 'cut.pt'}"), check=False
+    )
+    assert process.returncode == 1
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("lass evaluate: error: ") and "cut.pt" in line
