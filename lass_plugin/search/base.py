@@ -64,7 +64,7 @@ class Base:
         values = self.sections[section]
         if section == "model":
             return values.get("arch") or values.get("_name")
-        return values.get("_name") or values.get(section)
+        return values.get(section) or values.get("_name")
 
     def sites(self, targets: tuple[str, ...]) -> dict[str, Tensor]:
         """The matrices that *targets* cover.

@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -180,9 +181,10 @@ def _empty_model(options: Any) -> torch.nn.Module:
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        cfg = convert_namespace_to_omegaconf(options)
-        task = tasks.setup_task(cfg.task)
-        with torch.device("meta"):
+        with warnings.catch_warnings(), torch.device("meta"):
+            warnings.simplefilter("ignore")  # of hydra, about its own past
+            cfg = convert_namespace_to_omegaconf(options)
+            task = tasks.setup_task(cfg.task)
             return task.build_model(cfg.model)
     except LassError:
         raise

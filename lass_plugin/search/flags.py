@@ -5,13 +5,12 @@ would have without it differs from the base's.
 """
 
 import argparse
-import contextlib
-import io
 from pathlib import Path
 from typing import Any, Iterable, Sequence
 
 from lass_plugin.errors import LassError
 from lass_plugin.search.base import Base
+from lass_plugin.search.parser import option_of, parse, training_parser
 
 TASK = (
     "langs",
@@ -87,13 +86,12 @@ class FlagBuilder:
     """
 
     def __init__(self, base: Base, given: Sequence[str], updates: int, on_cpu: bool):
-        _register()
         self.base = base
         self.given = list(given)
         self.updates = updates
         self.on_cpu = on_cpu
         self._start = ["DATA", "--task", SEARCH_TASK, *self._registered_names()]
-        parser = _parser()
+        parser = training_parser()
         parse(parser, [*self._start, *self.given])
         self._actions = {
             action.dest: action
@@ -114,7 +112,9 @@ class FlagBuilder:
         inherited: list[str] = []
         wanted = self._wanted()
         for _ in range(4):  # some defaults follow other options
-            now = vars(parse(_parser(), [*self._start, *inherited, *self.given]))
+            now = vars(
+                parse(training_parser(), [*self._start, *inherited, *self.given])
+            )
             more = [
                 flag
                 for name, value in wanted.items()
@@ -132,7 +132,7 @@ class FlagBuilder:
         Args:
             arguments: all that follows its name, without ``--user-dir``.
         """
-        return parse(_parser(), arguments)
+        return parse(training_parser(), arguments)
 
     # -- what is wanted ----------------------------------------------------------
 
@@ -170,7 +170,7 @@ class FlagBuilder:
         for name in self._chosen:
             if name in RESERVED:
                 raise LassError(
-                    f"{_option(self._actions.get(name), name)} cannot be passed on to "
+                    f"{option_of(self._actions.get(name), name)} cannot be passed on to "
                     f"fairseq-train: {RESERVED[name]}"
                 )
 
@@ -259,7 +259,7 @@ class FlagBuilder:
 
     def _flag(self, name: str, value: Any, now: Any) -> list[str]:
         action = self._actions[name]
-        option = _option(action, name)
+        option = option_of(action, name)
         if action.nargs == 0:
             if _same(value, action.const):
                 return [option]
@@ -272,46 +272,6 @@ class FlagBuilder:
         if isinstance(value, (list, tuple)):
             value = ",".join(map(str, value))
         return [f"{option}={value}"] if str(value)[:1] == "-" else [option, str(value)]
-
-
-def parse(
-    parser: argparse.ArgumentParser, arguments: Sequence[str]
-) -> argparse.Namespace:
-    """fairseq's parsing; a wrong flag is one sentence instead of pages of usage."""
-    from fairseq import options
-
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return options.parse_args_and_arch(parser, input_args=list(arguments))
-    except LassError:
-        raise
-    except SystemExit as error:
-        lines = said.getvalue().strip().splitlines() or [str(error)]
-        reason = lines[-1].partition("error: ")[2] or lines[-1]
-        raise LassError(
-            f"fairseq-train does not take these flags: {reason}; correct what "
-            "follows --"
-        ) from None
-
-
-def _parser() -> argparse.ArgumentParser:
-    from fairseq import options
-
-    return options.get_training_parser()
-
-
-def _register() -> None:
-    """Make this package's tasks, models and optimizers known to fairseq's parser."""
-    import lass_plugin.models.transformer_architectures  # noqa: F401
-    import lass_plugin.optim  # noqa: F401
-    import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401
-
-
-def _option(action: argparse.Action | None, name: str) -> str:
-    if action is None or not action.option_strings:
-        return f"--{name.replace('_', '-')}"
-    return max(action.option_strings, key=len)
 
 
 def _same(first: Any, second: Any) -> bool:

@@ -81,6 +81,7 @@ class Job:
             return False
         self.end()  # whatever it may have left in its group
         self._release_lock()
+        self._process = None
         if status:
             self.failure = reason(self._said, status)
         return True

@@ -1,0 +1,370 @@
+"""Jobs, their queue, their logs and what is told of them; with made-up commands."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lass_plugin.cli import search as command_line
+from lass_plugin.errors import LassError
+from lass_plugin.languages import parse_pairs
+from lass_plugin.search.console import Console, Status, describe
+from lass_plugin.search.jobs import Job, end_all
+from lass_plugin.search.log import Progress, reason
+from lass_plugin.search.runner import run_jobs
+from lass_plugin.search.settings import SearchSettings
+from lass_plugin.search.slots import Slot, find_slots
+
+SETTLED = (
+    "2026-01-01 10:00:00 | INFO | lass_plugin.tasks.translation_subnetwork_search | "
+    "search of de-en after 40 updates: ratio in use 0.481; masks of even and odd "
+    "updates share 0.571; mask now and at half the updates share 0.683 (chance 0.400)"
+)
+JSON = (
+    '2026-01-01 10:00:00 | INFO | train_inner | {"epoch": 1, "update": 0.4, "loss": '
+    '"5.497", "nll_loss": "4.1", "pruned": "0.4815", "num_updates": "44", "lr": "3e-3"}'
+)
+SIMPLE = (
+    "2026-01-01 10:00:00 | INFO | train_inner | epoch 001:      4 / 9 loss=5.5, "
+    "nll_loss=4.1, pruned=0.48, ppl=45.17, num_updates=44, lr=0.003"
+)
+
+
+class Listener:
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.events: list[str] = []
+        self.statuses: list[Status] = []
+
+    def event(self, text: str) -> None:
+        self.events.append(text)
+
+    def status(self, status: Status) -> None:
+        self.statuses.append(status)
+
+
+def job(tmp_path: Path, key: str, code: str, updates: int = 10) -> Job:
+    return Job(key, [sys.executable, "-c", code], tmp_path / key, updates)
+
+
+def slots(count: int) -> list[Slot]:
+    return [Slot(None, 1) for _ in range(count)]
+
+
+def settings(tmp_path: Path, **changes) -> SearchSettings:
+    values = {
+        "data": str(tmp_path),
+        "base": tmp_path / "base.pt",
+        "out": tmp_path / "out",
+        "pairs": tuple(parse_pairs("de-en,en-de")),
+    }
+    return SearchSettings(**{**values, **changes})
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")
+    return not (status.exists() and " Z " in status.read_text())
+
+
+# -- logs ------------------------------------------------------------------------
+
+
+def test_progress_is_read_from_the_searchs_own_lines():
+    progress = Progress()
+    assert progress.read(SETTLED)
+    assert (progress.updates, progress.settled, progress.chance) == (40, 0.571, 0.4)
+
+
+@pytest.mark.parametrize("line", [JSON, SIMPLE])
+def test_progress_is_read_from_either_format_of_fairseq(line):
+    progress = Progress()
+    assert progress.read(line)
+    assert progress.updates == 44
+    assert progress.loss == pytest.approx(5.5, abs=0.01)
+    assert progress.ratio == pytest.approx(0.48, abs=0.01)
+
+
+def test_other_lines_say_nothing():
+    assert not Progress().read("INFO | train | {'num_updates': '9'} loading")
+
+
+def test_a_sentence_for_the_user_is_given_as_it_is():
+    text = "Traceback\nValueError: old\nerror: there is no train data of de-en; go\n"
+    assert reason(text, 1) == "there is no train data of de-en; go"
+
+
+def test_the_last_exception_is_given_without_its_traceback():
+    text = 'Traceback (most recent call last):\n  File "x"\nRuntimeError: out of it\n'
+    assert reason(text, 1) == "RuntimeError: out of it"
+
+
+def test_a_death_by_signal_is_named():
+    assert "signal 9" in reason("", -9) and "memory" in reason("", -9)
+
+
+# -- one job ---------------------------------------------------------------------
+
+
+def test_the_log_is_appended_and_only_the_new_part_is_read(tmp_path):
+    one = job(tmp_path, "de-en", f"print({JSON!r})")
+    one.folder.mkdir()
+    one.log.write_text(SETTLED + "\n")
+    one.start(os.environ)
+    while not one.poll():
+        time.sleep(0.05)
+    assert one.failure is None
+    assert one.progress.updates == 44 and one.progress.settled is None
+    assert one.log.read_text() == f"{SETTLED}\n{JSON}\n"
+
+
+def test_two_processes_cannot_run_one_search(tmp_path):
+    first = job(tmp_path, "de-en", "import time; time.sleep(60)")
+    second = job(tmp_path, "de-en", "pass")
+    first.start(os.environ)
+    try:
+        with pytest.raises(LassError, match="de-en is running already .*process"):
+            second.start(os.environ)
+    finally:
+        end_all([first])
+    second.start(os.environ)
+    end_all([second])
+
+
+def test_a_search_whose_starter_was_killed_still_holds_its_folder(tmp_path):
+    code = (
+        "import os, pathlib, sys; from lass_plugin.search.jobs import Job;"
+        f"j = Job('de-en', [sys.executable, '-c', 'import time; time.sleep(60)'],"
+        f" pathlib.Path({str(tmp_path / 'de-en')!r}), 1); j.start(os.environ);"
+        "os._exit(9)"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": root})
+    orphan = int((tmp_path / "de-en" / ".running").read_text())
+    try:
+        with pytest.raises(LassError, match=f"process {orphan}"):
+            job(tmp_path, "de-en", "pass").start(os.environ)
+    finally:
+        os.kill(orphan, signal.SIGKILL)
+
+
+def test_ending_a_job_ends_its_children_too(tmp_path):
+    code = (
+        "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', "
+        "'import time; time.sleep(60)']); print(p.pid, flush=True); time.sleep(60)"
+    )
+    one = job(tmp_path, "de-en", code)
+    one.start(os.environ)
+    while not one.log.read_text().strip():
+        time.sleep(0.05)
+    child = int(one.log.read_text())
+    end_all([one])
+    deadline = time.monotonic() + 5
+    while is_alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(child)
+
+
+# -- the queue -------------------------------------------------------------------
+
+
+def test_every_job_runs_once_and_no_more_at_a_time_than_slots(tmp_path):
+    code = (
+        f"import os, pathlib, time; here = pathlib.Path({str(tmp_path)!r});"
+        "(here / f'r{os.getpid()}').touch(); n = len(list(here.glob('r*')));"
+        "print('at once', n, flush=True); time.sleep(.5);"
+        "(here / f'r{os.getpid()}').unlink()"
+    )
+    jobs = [job(tmp_path, f"a{n}-b", code) for n in range(5)]
+    finished = []
+    run_jobs(jobs, slots(2), Listener(), lambda one: finished.append(one.key) or "done")
+    assert sorted(finished) == [one.key for one in jobs]
+    counts = [int(one.log.read_text().split()[-1]) for one in jobs]
+    assert max(counts) <= 2
+
+
+def test_a_failing_job_does_not_stop_the_others(tmp_path):
+    jobs = [
+        job(tmp_path, "de-en", "import sys; sys.exit('error: no data of de-en; go')"),
+        job(tmp_path, "en-de", "print('fine')"),
+    ]
+    listener, finished = Listener(), []
+    run_jobs(jobs, slots(1), listener, lambda one: finished.append(one.key) or "done")
+    assert finished == ["en-de"]
+    assert jobs[0].failure == "no data of de-en; go"
+    assert "de-en: failed: no data of de-en; go" in listener.events
+
+
+def test_stop_on_error_ends_the_others(tmp_path):
+    jobs = [
+        job(tmp_path, "de-en", "raise ValueError('broken')"),
+        job(tmp_path, "en-de", "import time; time.sleep(60)"),
+    ]
+    began = time.monotonic()
+    run_jobs(jobs, slots(2), Listener(), lambda one: "done", stop_on_error=True)
+    assert time.monotonic() - began < 20
+    assert jobs[0].failure == "ValueError: broken"
+    assert not jobs[1].runs
+
+
+def test_a_mask_that_cannot_be_taken_is_a_failure_of_that_pair(tmp_path):
+    def finish(one):
+        raise LassError("it ended after 3 of 10 updates")
+
+    jobs = [job(tmp_path, "de-en", "pass")]
+    run_jobs(jobs, slots(1), Listener(), finish)
+    assert jobs[0].failure == "it ended after 3 of 10 updates"
+
+
+def test_sigterm_ends_every_process(tmp_path):
+    """The starter is a process of its own, so that it can be sent a signal."""
+    code = f"""
+import pathlib, sys
+from lass_plugin.search.console import Console
+from lass_plugin.search.jobs import Job
+from lass_plugin.search.runner import run_jobs
+from lass_plugin.search.slots import Slot
+sleep = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+jobs = [Job(k, [sys.executable, "-c", sleep], pathlib.Path({str(tmp_path)!r}) / k, 1)
+        for k in ("de-en", "en-de")]
+run_jobs(jobs, [Slot(None, 1)] * 2, Console(), lambda one: "done")
+"""
+    root = str(Path(__file__).resolve().parents[2])
+    starter = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": root}
+    )
+    logs = [tmp_path / key / "train.log" for key in ("de-en", "en-de")]
+    while not all(log.is_file() and log.read_text().strip() for log in logs):
+        assert starter.poll() is None
+        time.sleep(0.1)
+    children = [int(log.read_text()) for log in logs]
+    starter.send_signal(signal.SIGTERM)
+    assert starter.wait(timeout=20) == 128 + signal.SIGTERM
+    assert not any(is_alive(child) for child in children)
+
+
+# -- slots and settings ----------------------------------------------------------
+
+
+def test_one_job_a_core_and_the_cores_shared_among_the_jobs(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("lass_plugin.search.slots.cores", lambda: 8)
+    wanted = settings(tmp_path, cpu=True)
+    assert find_slots(wanted, pairs=2) == [Slot(None, 4)] * 2
+    assert len(find_slots(wanted, pairs=20)) == 8
+    told = settings(tmp_path, cpu=True, jobs=3, threads=5)
+    assert find_slots(told, pairs=20) == [Slot(None, 5)] * 3
+
+
+def test_one_job_a_gpu_and_more_go_round(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    wanted = settings(tmp_path, devices=("1", "3"))
+    assert [slot.device for slot in find_slots(wanted, 8)] == ["1", "3"]
+    wanted = settings(tmp_path, devices=("1", "3"), jobs=3)
+    assert [slot.device for slot in find_slots(wanted, 8)] == ["1", "3", "1"]
+    assert find_slots(wanted, 8)[0].settings()["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+def test_a_search_does_not_join_the_processes_of_a_launcher(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    environment = Slot(None, 1).environment()
+    assert "RANK" not in environment
+    assert environment["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_the_default_schedule_is_that_of_the_paper(tmp_path):
+    plan = settings(tmp_path).plan_of(parse_pairs("de-en")[0])
+    assert (plan.criterion, plan.schedule, plan.ratio) == ("gradient", "gradual", 0.6)
+    assert (plan.start, plan.ramp) == (4_000, 36_000)
+    oneshot = settings(tmp_path, schedule="oneshot").plan_of(parse_pairs("de-en")[0])
+    assert (oneshot.start, oneshot.ramp) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"ratio": 1.0}, "--ratio 1.0 is outside"),
+        ({"updates": 0}, "--updates must be 1 or more"),
+        ({"updates": 10, "start": 8, "ramp": 3}, "--start 8 .* more than --updates 10"),
+        ({"criterion": "taste"}, "unknown --criterion 'taste'"),
+        ({"schedule": "oneshot", "ramp": 5}, "--ramp .*no effect .*--schedule oneshot"),
+        ({"jobs": 0}, "--jobs must be 1 or more"),
+        ({"cpu": True, "devices": ("0",)}, "--cpu and --devices exclude"),
+    ],
+)
+def test_wrong_settings_are_named_as_the_user_wrote_them(tmp_path, changes, message):
+    with pytest.raises(LassError, match=message) as error:
+        settings(tmp_path, **changes).check()
+    assert "--pruning" not in error.value.message
+
+
+# -- the command line ------------------------------------------------------------
+
+
+def parsed(*words: str):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    command_line.add_arguments(parser)
+    start = ["DATA", "--base", "b.pt", "--out", "o", "--pairs", "de-en,en-de,nl-en"]
+    return parser.parse_args([*start, *words])
+
+
+def test_what_follows_the_dashes_is_kept_for_fairseq():
+    arguments = parsed("--jobs", "2", "--", "--max-tokens", "40", "--lr", "1e-3")
+    assert arguments.flags == ("--max-tokens", "40", "--lr", "1e-3")
+    assert (arguments.data, arguments.jobs) == ("DATA", 2)
+    assert parsed().flags == ()
+
+
+def test_an_unknown_option_before_the_dashes_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        parsed("--max-tokens", "40")
+    assert "unrecognized arguments: --max-tokens 40" in capsys.readouterr().err
+
+
+def test_a_task_of_a_job_array_searches_one_pair():
+    def pairs(*words):
+        return [str(p) for p in command_line.settings_of(parsed(*words)).pairs]
+
+    assert pairs() == ["de-en", "en-de", "nl-en"]
+    assert pairs("--array", "2") == ["nl-en"]
+    assert pairs("--array", "1", "--array-base", "1") == ["de-en"]
+    with pytest.raises(LassError, match="--array 3 is outside 0-2"):
+        pairs("--array", "3")
+    with pytest.raises(LassError, match="--array 0 is outside 1-3"):
+        pairs("--array", "0", "--array-base", "1")
+
+
+# -- what is told ----------------------------------------------------------------
+
+
+def test_the_status_line_says_pairs_updates_and_how_settled():
+    progress = Progress(updates=40, loss=5.4, ratio=0.58, settled=0.71, chance=0.4)
+    status = Status(4, 1, 0, (("de-en", 100, progress), ("a-b", 9, Progress())), 125.0)
+    assert describe(status) == (
+        "1/4 pairs, 2 min 5 s left | de-en 40/100 loss 5.40 ratio 0.58 settled 0.71 "
+        "(chance 0.40) | a-b starting"
+    )
+
+
+def test_elsewhere_than_on_a_terminal_lines_are_plain_and_rare():
+    stream = io.StringIO()
+    console = Console(stream)
+    console.event("de-en: started")
+    for _ in range(50):
+        console.status(Status(1, 0, 0, (), None))
+    assert stream.getvalue() == "de-en: started\n"
+    often = Console(stream, interval=0)
+    often.status(Status(1, 0, 0, (), None))
+    assert stream.getvalue().endswith("\n0/1 pairs\n")
+    assert "\x1b" not in stream.getvalue()
