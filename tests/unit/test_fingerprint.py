@@ -13,7 +13,6 @@ from lass_plugin.masks.fingerprint import (
     short_name,
 )
 
-
 STORED = -1.8291888167986123
 
 

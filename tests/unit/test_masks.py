@@ -88,9 +88,7 @@ def test_a_set_names_what_is_wrong_with_it():
         MaskSet([make(), make(seed=1)])
     with pytest.raises(LassError, match="de-en and en-de cover different matrices"):
         MaskSet([make(), make("en-de", shapes={FC1: (3, 5)})])
-    with pytest.raises(
-        LassError, match="no mask of fr-en; the masks here are of de-en"
-    ):
+    with pytest.raises(LassError, match="no mask of fr-en; the masks .* de-en"):
         MaskSet([make()]).only(["fr-en"])
 
 
