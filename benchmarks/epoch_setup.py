@@ -59,21 +59,20 @@ def main() -> int:
         "epoch_setup_seconds", best["seconds"] * scale / SECONDS, 1, at_most=True
     )
     peak = max(run["peak"] for run in runs)
-    return 0 if pairing.result(
-        "epoch_setup_memory", peak / BYTES, 1, at_most=True
-    ) and reached else 1
+    reached &= pairing.result("epoch_setup_memory", peak / BYTES, 1, at_most=True)
+    return 0 if reached else 1
 
 
 def _in_own_process(folder: str) -> dict[str, float]:
     command = [sys.executable, __file__, *sys.argv[1:], "--measure", folder]
-    output = subprocess.run(command, check=True, capture_output=True, text=True)
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(output.stdout.strip().splitlines()[-1])
 
 
 def _measure(args) -> dict[str, float]:
     """Set up one epoch; seconds and bytes."""
     training = _imports(args)
-    before = _peak()
+    before = peak_memory()
     start, processor = time.perf_counter(), time.process_time()
     task, options = training
     task.load_dataset("train", epoch=1)
@@ -94,7 +93,7 @@ def _measure(args) -> dict[str, float]:
         "processor": time.process_time() - processor,
         "batches": len(iterator),
         "imports": before,
-        "peak": _peak(),
+        "peak": peak_memory(),
     }
 
 
@@ -109,7 +108,7 @@ def _imports(args):
     return trainings.set_up(folder, [*flags, "--optimizer", "adam"])
 
 
-def _peak() -> int:
+def peak_memory() -> int:
     """Largest resident memory of this process so far, in bytes."""
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss would begin with the parent's memory on Linux

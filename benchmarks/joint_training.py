@@ -46,7 +46,7 @@ def _run(args, folder: Path) -> bool:
     stock = trainings.Training(
         data, [*trainings.stock_task_flags(pairs), *common, "--optimizer", "adam"]
     )
-    masks = trainings.random_masks(stock.sites, pairs, 0.5, folder / "masks")
+    masks = trainings.random_masks(stock.sites, pairs, folder / "masks")
     joint_flags = [*trainings.our_task_flags(pairs, masks), *common, "--optimizer"]
     joint = trainings.Training(data, [*joint_flags, "strict_adam"])
     adam = trainings.Training(data, [*joint_flags, "adam"])

@@ -147,20 +147,20 @@ class Training:
 
 
 def random_masks(
-    sites: dict[str, torch.Tensor], pairs: Sequence[str], ratio: float, folder: Path
+    sites: dict[str, torch.Tensor], pairs: Sequence[str], folder: Path
 ) -> Path:
-    """Write a random mask of every pair; returns the folder."""
+    """Write a mask of every pair that keeps each weight by a coin's toss."""
     from lass_plugin.masks import Mask, MaskSet, Provenance, save_masks
-    from lass_plugin.selection import select
 
     masks = []
     for number, pair in enumerate(pairs):
-        generator = torch.Generator().manual_seed(number)
-        tensors = {
-            name: select(torch.rand(site.shape, generator=generator), ratio)
-            for name, site in sites.items()
+        rng = np.random.default_rng(number)
+        bits = {
+            name: torch.from_numpy(rng.integers(0, 256, site.numel() // 8, np.uint8))
+            for name, site in sites.items()  # sides are multiples of 8 at every scale
         }
-        masks.append(Mask.from_tensors(pair, tensors, Provenance("random", ratio)))
+        shapes = {name: tuple(site.shape) for name, site in sites.items()}
+        masks.append(Mask(pair, bits, shapes, Provenance("random", 0.5)))
     save_masks(folder, MaskSet(masks))
     return folder
 

@@ -1,0 +1,64 @@
+"""Bits that a weight's mask takes: in a mask file, and a pair in a checkpoint.
+
+The checkpoints are written by fairseq's trainer, one of base training and one of joint
+training with 16 pairs; their difference is what the masks cost. The masks are random
+at ratio .5, which no compression could make smaller.
+
+    python benchmarks/sizes.py [--scale small] [--pairs 16] [--quick]
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import made_up_data
+import pairing
+import trainings
+
+GOAL = 1.02
+
+
+def main() -> int:
+    options = trainings.parser(__doc__)
+    options.add_argument("--pairs", type=int, default=16)
+    args = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        return 0 if _run(args, Path(folder)) else 1
+
+
+def _run(args, folder: Path) -> bool:
+    pairs = made_up_data.pair_names(args.pairs)
+    data = folder / "data"
+    made_up_data.write_folder(data, dict.fromkeys(pairs, 50))
+    common = trainings.model_flags(args.scale)
+    common += trainings.training_flags(1024, args.device, args.seed)
+    common += ["--optimizer", "strict_adam"]
+    base = trainings.Training(data, [*trainings.our_task_flags(pairs), *common])
+    masks = trainings.random_masks(base.sites, pairs, folder / "masks")
+    weights = base.maskable
+    file_bytes = max(path.stat().st_size for path in masks.iterdir())
+
+    joint = trainings.Training(data, [*trainings.our_task_flags(pairs, masks), *common])
+    saved = []
+    for name, training in (("base", base), ("joint", joint)):
+        saved.append(folder / f"{name}.pt")
+        next(training.iterator.next_epoch_itr())
+        state = {"train_iterator": training.iterator.state_dict()}
+        training.trainer.consolidate_optimizer()
+        training.trainer.save_checkpoint(str(saved[-1]), state)
+    extra = saved[1].stat().st_size - saved[0].stat().st_size
+    print(
+        f"{weights} maskable weights; mask file {file_bytes} bytes; checkpoint "
+        f"{saved[0].stat().st_size} bytes, with masks of {len(pairs)} pairs {extra} more"
+    )
+    bits = {"file": 8 * file_bytes / weights}
+    bits["checkpoint"] = 8 * extra / (weights * len(pairs))
+    reached = [
+        pairing.result(f"sizes_{place}", value, GOAL, at_most=True)
+        for place, value in bits.items()
+    ]
+    return all(reached)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
