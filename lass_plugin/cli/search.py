@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pairs", metavar="SRC-TGT,…", required=True, help="directions to search")
     _add_plan(parser)
     _add_running(parser)
-    parser.parse_known_args = _PassingOn(parser)  # type: ignore[method-assign]
+    parser.parse_known_args = _PassingOn(parser)  # type: ignore
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +71,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--targets",
+        metavar="WHAT,…",
         default="attention,feed-forward",
         help="matrices: attention, feed-forward, embeddings, output-projection",
     )

@@ -169,9 +169,9 @@ class FlagBuilder:
     def _refuse_reserved(self) -> None:
         for name in self._chosen:
             if name in RESERVED:
+                option = option_of(self._actions.get(name), name)
                 raise LassError(
-                    f"{option_of(self._actions.get(name), name)} cannot be passed on to "
-                    f"fairseq-train: {RESERVED[name]}"
+                    f"{option} cannot be passed on to fairseq-train: {RESERVED[name]}"
                 )
 
     def _wanted(self) -> dict[str, Any]:
