@@ -67,7 +67,7 @@ def run_jobs(
                     free.append(slot)
                     _finish(job, finish, listener)
                 failed = sum(job.failure is not None for job in jobs)
-                if failed and stop_on_error:
+                if (failed and stop_on_error) or not (waiting or running):
                     break
                 done = total - len(waiting) - len(running) - failed
                 listener.status(

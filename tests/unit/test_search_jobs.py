@@ -192,6 +192,16 @@ def test_every_job_runs_once_and_no_more_at_a_time_than_slots(tmp_path):
     assert max(counts) <= 2
 
 
+def test_the_last_thing_told_is_an_event_so_that_no_status_line_is_left(tmp_path):
+    told = []
+    listener = Listener()
+    listener.event = lambda text: told.append(text)
+    listener.status = lambda status: told.append(status)
+    jobs = [job(tmp_path, "de-en", "import time; time.sleep(.5)")]
+    run_jobs(jobs, slots(1), listener, lambda one: "done")
+    assert isinstance(told[1], Status) and told[-1] == "de-en: done"
+
+
 def test_a_failing_job_does_not_stop_the_others(tmp_path):
     jobs = [
         job(tmp_path, "de-en", "import sys; sys.exit('error: no data of de-en; go')"),
