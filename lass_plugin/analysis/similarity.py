@@ -11,8 +11,10 @@ in every matrix as these would share
 over the matrices s of n_s weights: the density of M2, if that is the same everywhere.
 """
 
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -159,6 +161,26 @@ def similarity_matrix(
     chosen = list(masks.shapes) if sites is None else list(sites)
     overlap = overlaps(masks, {WHOLE: chosen})[WHOLE]
     return overlap.symmetric() if symmetric else overlap.directed()
+
+
+def write_similarity(
+    masks: MaskSet,
+    folder: str | os.PathLike,
+    by: str = "all",
+    order: str = "direction",
+) -> list[Path]:
+    """Compare *masks*; write JSON, CSV and a heat map as PNG and SVG to *folder*.
+
+    Args:
+        by: see :func:`parts_of`; the parts get heat maps of their own.
+        order: see :func:`order_keys`.
+
+    Returns:
+        The files written.
+    """
+    from lass_plugin.analysis.similarity_files import write_overlaps
+
+    return write_overlaps(overlaps(masks, parts_of(masks.shapes, by)), folder, order)
 
 
 def parts_of(sites: Iterable[str], by: str) -> dict[str, list[str]]:

@@ -12,41 +12,24 @@ import numpy as np
 
 from lass_plugin import files
 from lass_plugin.analysis.pictures import heat_map
-from lass_plugin.analysis.similarity import (
-    WHOLE,
-    Overlap,
-    order_keys,
-    overlaps,
-    parts_of,
-)
+from lass_plugin.analysis.similarity import WHOLE, Overlap, order_keys
 from lass_plugin.errors import LassError
-from lass_plugin.masks import MaskSet
 
 MEASURE = "mean of Sim(M1, M2) and Sim(M2, M1), Sim(M1, M2) = |M1 and M2| / |M1|"
-
-
-def write_similarity(
-    masks: MaskSet,
-    folder: str | os.PathLike,
-    by: str = "all",
-    order: str = "direction",
-) -> list[Path]:
-    """Write ``similarity.json``, ``.csv``, ``.png`` and ``.svg`` to *folder*.
-
-    Args:
-        by: ``all``, ``component`` or ``layer``; the parts get heat maps of their own.
-        order: see :func:`lass_plugin.analysis.similarity.order_keys`.
-
-    Returns:
-        The files written.
-    """
-    return write_overlaps(overlaps(masks, parts_of(masks.shapes, by)), folder, order)
 
 
 def write_overlaps(
     parts: dict[str, Overlap], folder: str | os.PathLike, order: str = "direction"
 ) -> list[Path]:
-    """:func:`write_similarity` for masks that have been compared already."""
+    """Write ``similarity.json``, ``.csv``, ``.png`` and ``.svg`` to *folder*.
+
+    Args:
+        parts: name of a part -> counts; each part gets heat maps of its own.
+        order: see :func:`lass_plugin.analysis.similarity.order_keys`.
+
+    Returns:
+        The files written.
+    """
     folder = Path(folder)
     keys = order_keys(next(iter(parts.values())).keys, order)
     record = {

@@ -50,10 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out.suffix != ".pt":
         raise LassError(f"--out {arguments.out} must be a file that ends in .pt")
     checkpoint = read_checkpoint(path)
-    if arguments.masks is not None:
-        masks = masks_at([arguments.masks])
-    else:
-        masks = carried_masks(checkpoint, path)
+    masks = (
+        carried_masks(checkpoint, path)
+        if arguments.masks is None
+        else masks_at([arguments.masks])
+    )
     if masks is None:
         raise LassError(
             f"{path} carries no masks; give a jointly trained checkpoint, or the mask "

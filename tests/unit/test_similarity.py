@@ -18,12 +18,9 @@ from lass_plugin.analysis.similarity import (
     overlaps,
     parts_of,
     similarity_matrix,
-)
-from lass_plugin.analysis.similarity_files import (
-    _group_starts,
-    draw_similarity,
     write_similarity,
 )
+from lass_plugin.analysis.similarity_files import _group_starts, draw_similarity
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Mask, MaskSet, Provenance
 
