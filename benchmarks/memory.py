@@ -117,7 +117,8 @@ def bytes_of_tensors() -> int:
     for item in gc.get_objects():
         if not issubclass(type(item), torch.Tensor):
             continue
-        for tensor in (item, item.grad if item.is_leaf else None):
+        gradient = item.grad if isinstance(item, torch.nn.Parameter) else None
+        for tensor in (item, gradient):
             if tensor is not None and tensor.device.type != "meta":
                 storage = tensor.untyped_storage()
                 storages[storage.data_ptr()] = storage.nbytes()
