@@ -1,4 +1,4 @@
-"""Reading fairseq checkpoints safely: base, search and joint training, or foreign ones.
+"""Reading fairseq checkpoints safely, our own or foreign ones, and writing them whole.
 
 Nothing of a file is executed: torch's safe loading reads tensors and plain values, and
 the few classes that fairseq itself stores (see :mod:`lass_plugin.compatibility`).
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lass_plugin.errors import LassError
+from lass_plugin.files import atomic_path
 from lass_plugin.masks import Mask, MaskSet, load_masks
 from lass_plugin.masks.sites import TARGETS, select_sites
 from lass_plugin.masks.state import from_state
@@ -60,6 +61,23 @@ def load_tensors(path: str | os.PathLike, expected: str) -> Any:
             f"{path} cannot be read as {expected} ({_reason(error)}); it is truncated, "
             "damaged or of another format"
         ) from error
+
+
+def save_tensors(target: str | os.PathLike, value: Any) -> None:
+    """Write *value* to *target* with ``torch.save``, whole or not at all.
+
+    Raises:
+        LassError: the file system fails; what was there before is unchanged.
+    """
+    with atomic_path(target, only_writer=True) as temporary:
+        try:
+            with open(temporary, "wb") as file:
+                torch.save(value, file)
+        except RuntimeError as error:
+            # torch's writer says where in its code it was, not what the system said
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
 
 
 def _begins_as_archive(path: Path) -> bool:

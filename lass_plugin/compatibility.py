@@ -1,13 +1,15 @@
-"""What current torch and Python need of fairseq, done once when the plugin is loaded."""
+"""What current torch and Python need of fairseq, done when the plugin is loaded."""
 
 import argparse
 import os
 import shutil
-from pathlib import Path
+from typing import Any
 
 import torch
+from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 
+from lass_plugin.checkpoints import read_checkpoint, save_tensors
 from lass_plugin.files import atomic_path
 
 
@@ -42,31 +44,58 @@ def allow_checkpoint_types() -> None:
     torch.serialization.add_safe_globals(allowed)
 
 
-def copy_checkpoints_atomically() -> None:
-    """Make fairseq's copies of checkpoints (last, best) whole or not there at all.
+def write_checkpoints_atomically() -> None:
+    """Make fairseq's checkpoints whole or not there at all, and a full disk a sentence.
 
-    fairseq writes ``checkpointN.pt`` by a rename but then copies it over
-    ``checkpoint_last.pt`` in place; a full disk would leave half a file there.
+    fairseq writes ``checkpointN.pt`` by a rename, but does not sync it; after an error
+    it writes once more behind what it has written already; and it copies the file over
+    ``checkpoint_last.pt`` in place, where a full disk would leave half a file.
     """
-
-    stock = PathManager.copy
-    if getattr(stock, "is_atomic", False):
+    stock_save = checkpoint_utils.torch_persistent_save
+    stock_copy = PathManager.copy
+    if getattr(stock_save, "is_atomic", False):
         return
 
+    def save(obj: Any, filename: str, async_write: bool = False) -> None:
+        if async_write or "://" in filename:  # as the handler of the place does
+            stock_save(obj, filename, async_write=async_write)
+        else:
+            save_tensors(filename, obj)
+
     def copy(src_path: str, dst_path: str, overwrite: bool = False, **more) -> bool:
-        if "://" in f"{src_path}{dst_path}":  # remote: as the handler of the scheme does
-            return stock(src_path, dst_path, overwrite=overwrite, **more)
+        if "://" in f"{src_path}{dst_path}":
+            return stock_copy(src_path, dst_path, overwrite=overwrite, **more)
         if not overwrite and os.path.exists(dst_path):
             return False
-        with atomic_path(Path(dst_path)) as temporary:
+        with atomic_path(dst_path, only_writer=True) as temporary:
             shutil.copyfile(src_path, temporary)
         return True
 
-    copy.is_atomic = True  # type: ignore[attr-defined]
+    save.is_atomic = True  # type: ignore[attr-defined]
+    checkpoint_utils.torch_persistent_save = save
     PathManager.copy = staticmethod(copy)
+
+
+def explain_unreadable_checkpoints() -> None:
+    """Tell in one sentence what is wrong with a file that is given as a checkpoint."""
+    stock = checkpoint_utils.load_checkpoint_to_cpu
+    if getattr(stock, "explains", False):
+        return
+
+    def load(path: str, *arguments: Any, **more: Any) -> Any:
+        try:
+            return stock(path, *arguments, **more)
+        except Exception:
+            if "://" not in str(path):
+                read_checkpoint(path)  # says what is wrong with the file, if that is it
+            raise
+
+    load.explains = True  # type: ignore[attr-defined]
+    checkpoint_utils.load_checkpoint_to_cpu = load
 
 
 def prepare_fairseq() -> None:
     """All of the above; safe to call again."""
     allow_checkpoint_types()
-    copy_checkpoints_atomically()
+    write_checkpoints_atomically()
+    explain_unreadable_checkpoints()

@@ -11,21 +11,31 @@ from lass_plugin.errors import LassError
 
 
 @contextlib.contextmanager
-def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
+def atomic_path(
+    target: str | os.PathLike, only_writer: bool = False
+) -> Iterator[Path]:
     """Yield a temporary path beside *target*; on success sync it and rename it there.
 
     Any error removes the temporary file and leaves the old target as it was. A failure
     of the file system (no space, no permission) is raised as :class:`LassError`.
+
+    Args:
+        only_writer: nobody else writes *target* at the same time, so the temporary file
+            has a fixed name: a process that is killed again and again while it writes
+            large files leaves one such file and not many.
     """
     target = Path(target)
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"
-        )
-        os.close(descriptor)
-        temporary = Path(name)
+        if only_writer:
+            temporary = target.with_name(f"{target.name}.tmp")
+        else:
+            descriptor, name = tempfile.mkstemp(
+                dir=target.parent, prefix=f".{target.name}.", suffix=".tmp"
+            )
+            os.close(descriptor)
+            temporary = Path(name)
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())

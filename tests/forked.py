@@ -5,16 +5,15 @@ so every command still has a process of its own that can be killed or limited.
 """
 
 import importlib
+import io
 import logging
 import multiprocessing
 import os
 import resource
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 from conftest import Commands
 
@@ -58,16 +57,13 @@ class ForkedCommands(Commands):
         *arguments: object,
         check: bool = True,
         cwd: Path | None = None,
-        largest_file: int | None = None,
-        kill_when: Callable[[], bool] | None = None,
-        prepare: tuple[str, str] | None = None,
+        prepare: tuple | None = None,
     ) -> Finished:
         """Run *command* and wait for it.
 
         Args:
-            largest_file: bytes; writing more to one file fails, as on a full disk.
-            kill_when: asked all the time; the process gets SIGKILL once it says True.
-            prepare: module and name of a function that the process calls first.
+            prepare: name of a function of this module, and its arguments, that the
+                process calls first.
         """
         self.count += 1
         outputs = [self.folder / f"{self.count}.{end}" for end in ("out", "err")]
@@ -78,20 +74,11 @@ class ForkedCommands(Commands):
                 [str(argument) for argument in arguments],
                 [str(output) for output in outputs],
                 str(cwd or self.folder),
-                largest_file,
                 prepare,
             ),
         )
         process.start()
-        deadline = time.monotonic() + 300
-        while process.is_alive() and time.monotonic() < deadline:
-            if kill_when is None:
-                process.join(1)
-            elif kill_when():
-                os.kill(process.pid, signal.SIGKILL)
-                process.join()
-            else:
-                time.sleep(0.001)
+        process.join(300)
         assert not process.is_alive(), f"{command} has not ended"
         stdout, stderr = (
             output.read_text(encoding="utf-8") if output.exists() else ""
@@ -110,8 +97,7 @@ def _child(
     arguments: list[str],
     outputs: list[str],
     cwd: str,
-    largest_file: int | None,
-    prepare: tuple[str, str] | None,
+    prepare: tuple | None,
 ) -> None:
     for number, output in enumerate(outputs, start=1):
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -124,8 +110,76 @@ def _child(
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, force=True)
     os.chdir(cwd)
     sys.argv = [module, *arguments]
-    if largest_file is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     if prepare is not None:
-        getattr(importlib.import_module(prepare[0]), prepare[1])()
+        globals()[prepare[0]](*prepare[1:])
     importlib.import_module(module).cli_main()
+
+
+# -- what can befall a process: functions for ``prepare`` ------------------------------
+
+
+def die_at_update(number: int) -> None:
+    """SIGKILL after *number* updates, in the midst of the next one's backward."""
+    from fairseq.trainer import Trainer
+
+    stock = Trainer.train_step
+
+    def train_step(self, *arguments, **more):
+        if self.get_num_updates() == number:
+            self.task.optimizer_step = lambda *_, **__: die()
+        return stock(self, *arguments, **more)
+
+    Trainer.train_step = train_step
+
+
+def die_at_save(number: int) -> None:
+    """SIGKILL when half of the *number*-th checkpoint file has been written."""
+    import torch
+
+    stock, saves = torch.save, []
+
+    def save(value, file, *arguments, **more):
+        saves.append(file)
+        if len(saves) < number:
+            return stock(value, file, *arguments, **more)
+        content = io.BytesIO()
+        stock(value, content, *arguments, **more)
+        half = content.getvalue()[: content.tell() // 2]
+        if isinstance(file, (str, os.PathLike)):
+            Path(file).write_bytes(half)
+        else:
+            file.write(half)
+            file.flush()
+        die()
+
+    torch.save = save
+
+
+def fill_disk_at_save(number: int) -> None:
+    """From the *number*-th ``torch.save`` on no file can grow beyond 100 kB."""
+    import torch
+
+    torch.save = _with_full_disk(torch.save, number)
+
+
+def fill_disk_at_copy(number: int) -> None:
+    """The same from the *number*-th copy of a checkpoint on."""
+    from fairseq.file_io import PathManager
+
+    PathManager.copy = staticmethod(_with_full_disk(PathManager.copy, number))
+
+
+def _with_full_disk(stock, number: int):
+    calls = []
+
+    def call(*arguments, **more):
+        calls.append(arguments)
+        if len(calls) == number:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        return stock(*arguments, **more)
+
+    return call
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

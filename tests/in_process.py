@@ -64,7 +64,7 @@ def load_model(checkpoint: Path, task: TranslationSubnetworkTask) -> torch.nn.Mo
 
 
 def logits(model: torch.nn.Module, task: TranslationSubnetworkTask, split: str):
-    """Log-probabilities of the sentences of the task's first pair, given the targets."""
+    """Log-probabilities of the sentences of the task's first pair (forced decoding)."""
     if split not in task.datasets:
         task.load_dataset(split)
     dataset = next(iter(task.dataset(split).parts.values()))

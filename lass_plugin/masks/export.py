@@ -11,7 +11,6 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import fields
 from typing import Any, Mapping
 
-import torch
 from fairseq.dataclass.configs import CommonConfig, DatasetConfig, GenerationConfig
 from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.models.transformer import (
@@ -29,10 +28,14 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 import lass_plugin.models.transformer_architectures  # noqa: F401  registers ours
-from lass_plugin.checkpoints import model_options, same_tensors, weights
+from lass_plugin.checkpoints import (
+    model_options,
+    same_tensors,
+    save_tensors,
+    weights,
+)
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
-from lass_plugin.files import atomic_path
 from lass_plugin.languages import Pair
 from lass_plugin.masks.mask import Mask
 
@@ -87,13 +90,7 @@ def exported(
 
 def save_exported(target: str | os.PathLike, checkpoint: Mapping[str, Any]) -> None:
     """Write a checkpoint of :func:`exported` to *target* atomically."""
-    with atomic_path(target) as temporary, open(temporary, "wb") as file:
-        try:
-            torch.save(dict(checkpoint), file)
-        except RuntimeError as error:  # torch's writer hides the file system's error
-            raise LassError(f"cannot write {target}: {error}; free some space") from (
-                error
-            )
+    save_tensors(target, dict(checkpoint))
 
 
 def data_folder(checkpoint: Mapping[str, Any]) -> str:

@@ -1,0 +1,212 @@
+"""Law 12: resume is exact.
+
+A run that is killed anywhere and started again by the same command ends with the same
+bytes of weights, optimizer state, scores and masks as one that was left alone (CPU,
+float32, dropout on). A run that is not the same one is refused.
+"""
+
+from pathlib import Path
+from signal import SIGKILL
+
+import pytest
+import torch
+from conftest import PAIRS, load
+from in_process import random_mask, training_task
+from runs import same_bits
+
+from lass_plugin.errors import LassError
+from lass_plugin.masks import MaskSet, save_mask, save_masks
+from lass_plugin.training.search import (
+    SearchPlan,
+    SubnetworkSearch,
+    mask_from_checkpoint,
+)
+
+SAVING = ("--save-interval-updates", 6, "--keep-interval-updates", 1)
+SAVING += ("--no-epoch-checkpoints",)
+OF_THE_PROCESS = {
+    *("metrics", "previous_training_time"),  # the time taken
+    *("cfg", "args"),  # the folder written to
+    "optimizer_history",  # one entry for each start
+}
+"""Entries of a checkpoint that are not of the model but of how it was run."""
+
+
+def differences(first, second, where: str = "") -> list[str]:
+    """The places where two checkpoints differ in any bit."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        if first.keys() != second.keys():
+            return [f"{where}: {sorted(map(str, first.keys() ^ second.keys()))}"]
+        return [
+            difference
+            for key in first
+            if key not in OF_THE_PROCESS
+            for difference in differences(first[key], second[key], f"{where}/{key}")
+        ]
+    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
+        if len(first) != len(second):
+            return [f"{where}: {len(first)} and {len(second)}"]
+        return [
+            difference
+            for number, pair in enumerate(zip(first, second, strict=True))
+            for difference in differences(*pair, f"{where}/{number}")
+        ]
+    if torch.is_tensor(first) and torch.is_tensor(second):
+        return [] if same_bits(first, second) else [where]
+    return [] if first == second and type(first) is type(second) else [where]
+
+
+def live_and_die(forked, folder: Path, flags, deaths) -> dict:
+    """The last checkpoint of a run that dies again and again and is started again."""
+    for death in deaths:
+        dead = forked.train(folder, *flags, prepare=death, check=False)
+        assert dead.returncode == -SIGKILL, dead.stderr[-2000:]
+    forked.train(folder, *flags)
+    return load(folder / "checkpoint_last.pt")
+
+
+def in_peace(forked, folder: Path, flags) -> dict:
+    forked.train(folder, *flags)
+    return load(folder / "checkpoint_last.pt")
+
+
+def compared(state: dict) -> dict:
+    """Both must hold what is compared, or nothing would be shown."""
+    assert state["model"] and state["last_optimizer_state"]["state"]
+    assert "subnetwork" in state["extra_state"]["train_iterator"]
+    return state
+
+
+def updates(state: dict) -> int:
+    return state["optimizer_history"][-1]["num_updates"]
+
+
+# An epoch of all pairs has 30 batches. Checkpoints are written after updates 6, 12, 18,
+# 24, 30 (the epoch's end) and 36.
+IN_AN_EPOCH = ("die_at_update", 15)
+IN_THE_NEXT = ("die_at_update", 33)
+
+
+def test_base_training(forked, tmp_path):
+    flags = ("--max-update", 38, *SAVING)
+    killed = live_and_die(forked, tmp_path / "a", flags, [IN_AN_EPOCH, IN_THE_NEXT])
+    whole = in_peace(forked, tmp_path / "b", flags)
+    assert updates(whole) == 38
+    assert differences(compared(killed), compared(whole)) == []
+
+
+def test_joint_training(forked, base, masks, tmp_path):
+    flags = ("--finetune-from-model", base, "--masks", masks)
+    flags += ("--max-update", 38, *SAVING)
+    deaths = [("die_at_save", 2), IN_THE_NEXT]
+    killed = live_and_die(forked, tmp_path / "a", flags, deaths)
+    whole = in_peace(forked, tmp_path / "b", flags)
+    assert updates(whole) == 38
+    assert differences(compared(killed), compared(whole)) == []
+    assert whole["task_state"]["masks"]["masks"].keys() == set(PAIRS)
+
+
+SEARCH = (
+    *("--task", "translation_subnetwork_search", "--lang-pairs", "de-en"),
+    *("--pruning-criterion", "gradient", "--pruning-schedule", "gradual"),
+    *("--pruning-ratio", 0.5, "--pruning-start", 3, "--pruning-ramp", 15),
+    *("--pruning-interval", 4, "--report-interval", 5, *SAVING),
+)
+
+
+def test_search(forked, base, tmp_path):
+    # 10 batches an epoch
+    flags = (*SEARCH, "--finetune-from-model", base, "--max-update", 22)
+    deaths = [("die_at_update", 8), ("die_at_update", 21)]
+    killed = live_and_die(forked, tmp_path / "a", flags, deaths)
+    whole = in_peace(forked, tmp_path / "b", flags)
+    assert updates(whole) == 22
+    state = compared(whole)["extra_state"]["train_iterator"]["subnetwork"]
+    assert all(state["halves"]) and state["bits"] and state["snapshots"]
+    assert state["updates"] == 22
+    assert differences(compared(killed), whole) == []
+    for ratio in (0.5, 0.8):
+        for name, checkpoint in (("a", killed), ("b", whole)):
+            search = checkpoint["extra_state"]["train_iterator"]["subnetwork"]
+            mask = mask_from_checkpoint(search, checkpoint["model"], ratio)
+            save_mask(tmp_path / f"{name}.safetensors", mask)
+        masks = [(tmp_path / f"{name}.safetensors").read_bytes() for name in "ab"]
+        assert masks[0] == masks[1]
+
+
+# -- another run is not resumed ------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def other_masks(base, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("other_masks")
+    weights = load(base)["model"]
+    save_masks(folder, MaskSet(random_mask(pair, weights, 0.3) for pair in PAIRS))
+    return folder
+
+
+def joint_state(data, folder) -> object:
+    task = training_task(data, "--masks", folder)
+    task.load_dataset("train")
+    return task._run_state()
+
+
+def test_other_masks_are_refused(data, masks, other_masks):
+    begun = joint_state(data, masks).state_dict()
+    joint_state(data, masks).load_state_dict(begun)
+    with pytest.raises(LassError, match="other masks"):
+        joint_state(data, other_masks).load_state_dict(begun)
+
+
+def test_a_joint_run_does_not_go_on_as_base_training(data, masks):
+    begun = joint_state(data, masks).state_dict()
+    with pytest.raises(LassError, match="begun as joint training"):
+        training_task(data)._run_state().load_state_dict(begun)
+
+
+def test_a_refusal_ends_the_command_with_one_sentence(forked, joint, data):
+    flags = ("--restore-file", joint, "--max-update", 30)
+    result = forked.train(joint.parent, *flags, check=False)
+    assert result.returncode == 1
+    assert result.told.startswith("error: this run was begun as joint training")
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+CHANGES = {
+    "criterion": "magnitude",
+    "schedule": "oneshot",
+    "ratio": 0.6,
+    "start": 5,
+    "ramp": 30,
+    "interval": 5,
+    "targets": ("attention",),
+    "move_pruned": True,
+    "key": "en-de",
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_plan_is_refused_by_name(name):
+    plan = SearchPlan("de-en", "gradient", "gradual", 0.5, 3, 15, 4)
+    begun = SubnetworkSearch(plan).state_dict()
+    SubnetworkSearch(plan).load_state_dict(begun)
+    changed = SearchPlan(**{**plan.__dict__, name: CHANGES[name]})
+    with pytest.raises(LassError, match=f"begun with {name} "):
+        SubnetworkSearch(changed).load_state_dict(begun)
+
+
+def test_every_part_of_a_plan_is_compared():
+    assert SearchPlan.__dataclass_fields__.keys() == CHANGES.keys()
+
+
+def test_a_search_does_not_go_on_from_another_phase(data, masks):
+    search = SubnetworkSearch(SearchPlan("de-en"))
+    for state in (
+        training_task(data)._run_state().state_dict(),
+        joint_state(data, masks).state_dict(),
+    ):
+        with pytest.raises(LassError, match=f"{state['phase']} phase"):
+            search.load_state_dict(state)
+    joint = joint_state(data, masks)
+    with pytest.raises(LassError, match="begun as search"):
+        joint.load_state_dict(search.state_dict())
