@@ -22,7 +22,15 @@ class LanguageTokens:
     decoder: bool = False
     """Whether the target token is put before the target sentence."""
     style: str = "multilingual"
-    """``multilingual`` (``__de__``) or ``mbart`` (``[de]``)."""
+    """``multilingual`` (``__de__``), ``mbart`` (``[de]``), or ``none``: the dictionary
+    gets no tokens, as for a base of the stock ``translation`` task."""
+
+    def __post_init__(self) -> None:
+        if self.style == "none" and (self.encoder or self.decoder):
+            raise LassError(
+                "--lang-tok-style none goes with neither --encoder-langtok nor "
+                "--decoder-langtok; leave it or them out"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "languages": list(self.languages)}
@@ -38,6 +46,8 @@ class LanguageTokens:
 
     def add_to(self, dictionary: Dictionary) -> None:
         """Append the tokens that *dictionary* lacks, as the stock task does."""
+        if self.style == "none":
+            return
         augment_dictionary(dictionary, list(self.languages), self.style)
 
     def check_pairs(self, pairs: list[Pair]) -> None:

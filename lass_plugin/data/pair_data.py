@@ -30,6 +30,20 @@ def load_dictionary(path: Path) -> Dictionary:
     return Dictionary.load(str(path))
 
 
+def parse_padding(value: str | bool) -> bool:
+    """Read ``--left-pad-source True`` as fairseq writes it.
+
+    Raises:
+        LassError: neither True nor False.
+    """
+    text = str(value).strip().lower()
+    if text not in ("true", "false"):
+        raise LassError(
+            f"--left-pad-source and --left-pad-target are True or False, not '{value}'"
+        )
+    return text == "true"
+
+
 def find_split(folder: Path, split: str, pair: Pair, language: str) -> str | None:
     """Path prefix of one side of a split, which may be stored in either order."""
     for order in (str(pair), f"{pair.target}-{pair.source}"):
@@ -48,8 +62,8 @@ def load_pair(
     tokens: LanguageTokens,
     *,
     combine: bool = False,
-    left_pad_source: bool = True,
-    left_pad_target: bool = False,
+    left_pad_source: str | bool = True,
+    left_pad_target: str | bool = False,
     truncate_source: int | None = None,
     with_target: bool = True,
 ) -> LanguagePairDataset:
@@ -102,8 +116,8 @@ def load_pair(
         target,
         target.sizes if target is not None else None,
         target_dictionary,
-        left_pad_source=left_pad_source,
-        left_pad_target=left_pad_target,
+        left_pad_source=parse_padding(left_pad_source),
+        left_pad_target=parse_padding(left_pad_target),
     )
     if target is not None:  # columns of the one table instead of copies
         dataset.src_sizes, dataset.tgt_sizes = dataset.sizes.T

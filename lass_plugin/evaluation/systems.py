@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq import checkpoint_utils, utils
+from fairseq import checkpoint_utils
 from fairseq.models import FairseqEncoderDecoderModel
 from omegaconf import OmegaConf
 
@@ -161,7 +161,7 @@ class Saved:
             setattr(cfg, name, given.get(name) or getattr(cfg, name))
         for name in ("left_pad_source", "left_pad_target"):
             value = given.get(name, getattr(cfg, name))
-            setattr(cfg, name, utils.eval_bool(value))
+            setattr(cfg, name, str(value))
         for name in ("source_dict", "target_dict"):
             path = given.get("fixed_dictionary") or given.get(name)
             setattr(cfg, name, path if path and Path(path).is_file() else None)

@@ -148,7 +148,7 @@ def _report(
         pairs,
         split,
         folder,
-        Decoding(beam=recipe.beam),
+        Decoding(beam=recipe.beam, max_len_a=1.2, max_len_b=10),
     )
     write_similarity(load_masks(masks), folder)
     print(f"\n{example_sentences(result)}\n")

@@ -66,8 +66,9 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     target_dict: Optional[str] = field(
         default=None, metadata={"help": "dictionary of all target languages"}
     )
-    lang_tok_style: ChoiceEnum(["multilingual", "mbart"]) = field(
-        default="multilingual", metadata={"help": "__de__ or [de]"}
+    lang_tok_style: ChoiceEnum(["multilingual", "mbart", "none"]) = field(
+        default="multilingual",
+        metadata={"help": "__de__, [de], or no tokens in the dictionary"},
     )
     encoder_langtok: Optional[str] = field(
         default=None,
@@ -76,8 +77,12 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     decoder_langtok: bool = field(
         default=False, metadata={"help": "target language token before the target"}
     )
-    left_pad_source: bool = field(default=True, metadata={"help": "pad on the left"})
-    left_pad_target: bool = field(default=False, metadata={"help": "pad on the left"})
+    left_pad_source: str = field(
+        default="True", metadata={"help": "pad sources on the left: True or False"}
+    )
+    left_pad_target: str = field(
+        default="False", metadata={"help": "pad targets on the left: True or False"}
+    )
     max_source_positions: int = field(
         default=1024, metadata={"help": "longest source sentence in tokens"}
     )
@@ -350,7 +355,7 @@ class TranslationSubnetworkTask(FairseqTask):
             source,
             source.sizes,
             self.source_dictionary,
-            left_pad_source=self.cfg.left_pad_source,
+            left_pad_source=pair_data.parse_padding(self.cfg.left_pad_source),
         )
         return PairsDataset({str(pair): data}, "input")
 

@@ -1,0 +1,92 @@
+"""The quick start on a made-up corpus: what it leaves, a second run, other settings."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.quickstart import Recipe, quickstart
+from lass_plugin.quickstart.corpus import catalogue_pairs, find_pairs
+
+
+def write_text(folder: Path) -> Path:
+    """Two languages that spell English words their own way."""
+    generator = random.Random(7)
+    syllables = ["ba", "do", "ki", "lu", "me", "po", "ra", "su", "ti", "we"]
+    words = ["".join(generator.sample(syllables, 3)) for _ in range(60)]
+    folder.mkdir()
+    for other in ("de", "nl"):
+        for split, count in (("train", 200), ("valid", 9), ("test", 11)):
+            lines = [
+                " ".join(generator.sample(words, generator.randint(2, 8)))
+                for _ in range(count)
+            ]
+            texts = {"en": lines, other: [f"{line} {other}" for line in lines]}
+            for language, content in texts.items():
+                path = folder / f"{split}.en-{other}.{language}"
+                path.write_text("".join(f"{line}\n" for line in content))
+    return folder
+
+
+def test_the_catalogues_give_eight_directions_with_english():
+    pairs = catalogue_pairs()
+    assert len(pairs) == 8
+    assert all("en" in (pair.source, pair.target) for pair in pairs)
+
+
+def test_the_users_text_gives_both_directions_of_every_bitext(tmp_path):
+    text = write_text(tmp_path / "text")
+    assert [str(pair) for pair in find_pairs(text)] == [
+        "en-de",
+        "de-en",
+        "en-nl",
+        "nl-en",
+    ]
+    assert find_pairs(text, "de-en,en-de") == [Pair("de", "en"), Pair("en", "de")]
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_a_folder_without_text_is_refused_by_name(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LassError, match=name):
+        find_pairs(tmp_path / name)
+
+
+def test_a_folder_that_it_did_not_make_is_left_alone(tmp_path):
+    theirs = tmp_path / "out" / "data" / "precious.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    with pytest.raises(LassError, match="did not make"):
+        quickstart(tmp_path / "out", write_text(tmp_path / "text"), fresh=True)
+    assert theirs.read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_it_leaves_scores_pictures_masks_and_checkpoints(tmp_path, capfd):
+    text = write_text(tmp_path / "text")
+    out = tmp_path / "out"
+    recipe = Recipe(
+        vocabulary=120, base_updates=12, search_updates=4, joint_updates=4, warmup=4
+    )
+    quickstart(out, text, recipe=recipe)
+    said = capfd.readouterr()
+    for name in ("scores.json", "scores.csv", "scores.md", "similarity.png"):
+        assert (out / "report" / name).stat().st_size > 0
+    for pair in ("en-de", "de-en", "en-nl", "nl-en"):
+        assert (out / "masks" / f"{pair}.safetensors").is_file()
+        assert pair in said.out
+    for name in ("base", "dense", "joint"):
+        assert (out / "checkpoints" / name / "checkpoint_last.pt").is_file()
+    assert "What to run next" in said.out and "left" in said.err
+
+    times = {
+        path: path.stat().st_mtime_ns for path in (out / "checkpoints").rglob("*.pt")
+    }
+    quickstart(out, text, recipe=recipe)  # nothing is trained again
+    assert times == {
+        path: path.stat().st_mtime_ns for path in (out / "checkpoints").rglob("*.pt")
+    }
+    with pytest.raises(LassError, match="--fresh"):
+        quickstart(out, text, recipe=Recipe(base_updates=13))
