@@ -39,13 +39,7 @@ def _run(args, folder: Path) -> bool:
     file_bytes = max(path.stat().st_size for path in masks.iterdir())
 
     joint = trainings.Training(data, [*trainings.our_task_flags(pairs, masks), *common])
-    saved = []
-    for name, training in (("base", base), ("joint", joint)):
-        saved.append(folder / f"{name}.pt")
-        next(training.iterator.next_epoch_itr())
-        state = {"train_iterator": training.iterator.state_dict()}
-        training.trainer.consolidate_optimizer()
-        training.trainer.save_checkpoint(str(saved[-1]), state)
+    saved = [base.save(folder / "base.pt"), joint.save(folder / "joint.pt")]
     extra = saved[1].stat().st_size - saved[0].stat().st_size
     print(
         f"{weights} maskable weights; mask file {file_bytes} bytes; checkpoint "

@@ -134,6 +134,15 @@ class Training:
         """Target words of a batch: what fairseq's words per second count."""
         return int(self.collate(batch)["ntokens"])
 
+    def save(self, path: Path) -> Path:
+        """Write a checkpoint, as at the end of an epoch; returns *path*."""
+        if not self.iterator.iterations_in_epoch:
+            next(self.iterator.next_epoch_itr())
+        self.trainer.consolidate_optimizer()
+        state = {"train_iterator": self.iterator.state_dict()}
+        self.trainer.save_checkpoint(str(path), state)
+        return path
+
     @property
     def maskable(self) -> int:
         """Number of weights that a mask covers."""
