@@ -47,7 +47,9 @@ class Score:
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
             raise LassError(f"the {self.metric} score is {self.value}, not a number")
-        if not self.signature:
+        if not str(self.metric).strip():
+            raise LassError(f"the score {self.value} does not say of which metric")
+        if not str(self.signature or "").strip():
             raise LassError(f"the {self.metric} score has no signature; score it again")
 
 
