@@ -26,9 +26,9 @@ def allow_checkpoint_types() -> None:
     try:
         from numpy._core import multiarray
     except ImportError:  # numpy 1
-        from numpy.core import multiarray
+        from numpy.core import multiarray  # type: ignore[no-redef]
 
-    allowed = [
+    allowed: list[Any] = [
         argparse.Namespace,
         np.ndarray,
         np.dtype,

@@ -7,6 +7,7 @@ inside ``run`` so that ``lass --help`` answers at once.
 
 import argparse
 import importlib
+import logging
 import sys
 from typing import Sequence
 
@@ -51,6 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; a user's mistake ends with one sentence and status 1."""
+    # fairseq sets logging up when it is imported; whoever is first decides
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     arguments = build_parser().parse_args(argv)
     try:
         return arguments.run(arguments) or 0

@@ -57,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         value = getattr(arguments, name)
         if value is not None:
             if value < 1:
-                raise LassError(f"--{name.replace('_', '-')} is {value}; give 1 or more")
+                option = f"--{name.replace('_', '-')}"
+                raise LassError(f"{option} is {value}; give 1 or more")
             changed[name] = value
     quickstart(
         arguments.out,

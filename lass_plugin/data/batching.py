@@ -120,7 +120,7 @@ def fits(sizes: np.ndarray, limits: Sequence[int | None] | int | None) -> np.nda
     if isinstance(limits, (int, float)):
         limits = [limits] * table.shape[1]
     within = np.ones(len(table), dtype=bool)
-    for side, limit in zip(range(table.shape[1]), limits):
+    for side, limit in zip(range(table.shape[1]), limits, strict=False):
         if limit is not None:
             within &= table[:, side] <= limit
     return within

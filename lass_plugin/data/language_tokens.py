@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from fairseq.data import Dictionary
-from fairseq.data.multilingual.multilingual_utils import augment_dictionary, get_lang_tok
+from fairseq.data.multilingual.multilingual_utils import (
+    augment_dictionary,
+    get_lang_tok,
+)
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
@@ -49,6 +52,15 @@ class LanguageTokens:
         if self.style == "none":
             return
         augment_dictionary(dictionary, list(self.languages), self.style)
+
+    def remove_from(self, dictionary: Dictionary) -> None:
+        """Undo :meth:`add_to` for the tokens that stand at the dictionary's end."""
+        added = Dictionary()
+        self.add_to(added)
+        mine = set(added.symbols[added.nspecial :])
+        while dictionary.symbols[-1] in mine:
+            del dictionary.indices[dictionary.symbols.pop()]
+            dictionary.count.pop()
 
     def check_pairs(self, pairs: list[Pair]) -> None:
         """Refuse pairs of languages that have no token."""

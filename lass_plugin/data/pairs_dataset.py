@@ -135,15 +135,16 @@ class PairsDataset(FairseqDataset):
             return batching.make_batches(self.sizes[numbers], numbers, *options, rng)
         result: list[np.ndarray] = []
         for key in present:
-            rng = _generator(seed, epoch, self._keys.index(key)) if training else None
+            stream = self._keys.index(key)
+            order = _generator(seed, epoch, stream) if training else None
             local = np.flatnonzero(allowed[key])
             own = batching.make_batches(
-                self.parts[key].sizes[local], local + self._start(key), *options, rng
+                self.parts[key].sizes[local], local + self._start(key), *options, order
             )
-            if rng is None:
+            if order is None:
                 result.extend(own)
             else:
-                chosen_batches = sampling.draw(len(own), times[key], rng)
+                chosen_batches = sampling.draw(len(own), times[key], order)
                 result.extend(own[number] for number in chosen_batches)
         return result
 
@@ -160,7 +161,8 @@ class PairsDataset(FairseqDataset):
             raise LassError(
                 f"sentence {first + 1} of the {self.split} data of {key} has "
                 f"{sizes[first].tolist()} tokens (source, target) with limits "
-                f"{limits}; raise --max-source-positions and --max-target-positions, or leave "
+                f"{limits}; raise --max-source-positions and "
+                "--max-target-positions, or leave "
                 f"such sentences ({lost}) out with "
                 "--skip-invalid-size-inputs-valid-test"
             )

@@ -100,7 +100,7 @@ def restore(header: Any, tensors: Mapping[str, Tensor], where: str) -> Mask:
 
 def _check_bits(mask: Mask, where: str) -> None:
     if mask.bits.keys() != mask.shapes.keys() or not mask.shapes:
-        raise LassError(f"{where} names matrices that it holds no bits of; it is broken")
+        raise LassError(f"{where} names matrices without their bits; it is broken")
     for name, shape in mask.shapes.items():
         bits, units = mask.bits[name], packing_units(shape)
         if (
@@ -148,7 +148,7 @@ def load_mask(path: str | os.PathLike) -> Mask:
 
 def load_masks(path: str | os.PathLike) -> MaskSet:
     """Read a mask set: a folder of mask files, or one file, or several with commas."""
-    masks = []
+    masks: list[Mask] = []
     for part in str(path).split(","):
         place = Path(part)
         if place.is_dir():

@@ -64,7 +64,7 @@ class Mask:
 
     key: str
     bits: dict[str, Tensor]
-    """Site name -> ``(ceil(units / 8),)`` uint8, see :mod:`lass_plugin.masks.packing`."""
+    """Site name -> ``(ceil(units / 8),)`` uint8, see :mod:`.packing`."""
     shapes: dict[str, tuple[int, ...]]
     """Site name -> shape of the weight matrix."""
     provenance: Provenance

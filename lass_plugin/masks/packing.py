@@ -32,7 +32,7 @@ def pack(mask: Tensor) -> Tensor:
     return torch.from_numpy(bits).to(mask.device)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _byte_table(device: torch.device) -> Tensor:
     """``(256,)`` int64: the eight bits of each byte, one byte a bit."""
     every_byte = np.arange(256, dtype=np.uint8)[:, None]

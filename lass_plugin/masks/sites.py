@@ -1,7 +1,7 @@
 """Sites: the named weight matrices of a transformer that a mask can cover."""
 
 import re
-from typing import Iterable, Mapping
+from typing import Any, Iterable, Mapping
 
 from torch import Tensor, nn
 
@@ -70,12 +70,13 @@ def find_sites(model: nn.Module, targets: Iterable[str]) -> dict[str, nn.Paramet
                 "--share-decoder-input-output-embed and --share-all-embeddings, or "
                 "use the target 'embeddings', which then covers both uses"
             )
-        found.update({name: sites[name] for name in sites if name in unique})
+        found.update({name: every_name[name] for name in sites if name in unique})
     return {name: found[name] for name in every_name if name in found}
 
 
 def unwrap(model: nn.Module) -> nn.Module:
     """The model inside fairseq's (nested) data-parallel wrappers."""
-    while isinstance(getattr(model, "module", None), nn.Module):
-        model = model.module
-    return model
+    inner: Any = model
+    while isinstance(getattr(inner, "module", None), nn.Module):
+        inner = inner.module
+    return inner

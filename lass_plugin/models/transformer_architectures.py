@@ -9,7 +9,9 @@ from typing import Any
 
 from fairseq.models import register_model_architecture
 from fairseq.models.transformer import base_architecture
-from fairseq.models.transformer.transformer_legacy import transformer_vaswani_wmt_en_de_big
+from fairseq.models.transformer.transformer_legacy import (
+    transformer_vaswani_wmt_en_de_big,
+)
 
 
 @register_model_architecture("transformer", "transformer_small")

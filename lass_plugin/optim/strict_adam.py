@@ -104,7 +104,7 @@ class StrictAdam(torch.optim.Optimizer):
             self._regions = {}
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One update of every parameter that has a gradient."""
         if closure is not None:
             raise NotImplementedError("StrictAdam takes no closure")
@@ -142,7 +142,8 @@ class StrictAdam(torch.optim.Optimizer):
                 if end < parameter.numel():
                     free.append((*(t[end:] for t in tensors), state["step"]))
             if free:
-                self._fused([list(column) for column in zip(*free)], options)
+                columns = [list(column) for column in zip(*free, strict=True)]
+                self._fused(columns, options)
 
     def _state(self, parameter: Tensor) -> dict[str, Tensor]:
         state = self.state[parameter]

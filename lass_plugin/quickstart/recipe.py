@@ -12,8 +12,8 @@ class Recipe:
     """Chosen so that what it shows is real after a quarter of an hour on two cores.
 
     A search by gradient needs thousands of updates before its masks are more than
-    noise, so the quick start searches as LaSS does (Lin 2021): by magnitude, pruned once
-    after fine-tuning on the pair.
+    noise, so the quick start searches as LaSS does (Lin 2021): by magnitude, pruned
+    once after fine-tuning on the pair.
     """
 
     vocabulary: int = 4000

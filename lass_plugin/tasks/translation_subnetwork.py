@@ -1,171 +1,36 @@
 """The task ``translation_subnetwork``: base training, joint training, translation."""
 
 import logging
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from fairseq import metrics, utils
 from fairseq.data import Dictionary, LanguagePairDataset, ListDataset
-from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask, register_task
-from omegaconf import II
 
 from lass_plugin import optim as _registered_optimizers  # noqa: F401
+from lass_plugin import options
 from lass_plugin.compatibility import prepare_fairseq
-from lass_plugin.data import pair_data, sampling
+from lass_plugin.data import pair_data
 from lass_plugin.data.language_tokens import LanguageTokens, read_languages
+from lass_plugin.data.pair_data import joint_dictionary
 from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet, load_masks
-from lass_plugin.masks.state import digest, from_state, to_state
+from lass_plugin.masks.state import from_state, to_state
+from lass_plugin.options import TranslationSubnetworkConfig
 from lass_plugin.training import validation
 from lass_plugin.training.inference import Subnetworks
 from lass_plugin.training.joint import JointTraining, check_base
-from lass_plugin.training.precision import autocast, check_precision
+from lass_plugin.training.precision import autocast
+from lass_plugin.training.run_state import RunState
 
 logger = logging.getLogger(__name__)
 
 prepare_fairseq()
-
-
-@dataclass
-class TranslationSubnetworkConfig(FairseqDataclass):
-    data: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "folder of binarized data; several, separated by colons, are the "
-            "shards of the training data, one an epoch"
-        },
-    )
-    source_lang: Optional[str] = field(
-        default=None,
-        metadata={"help": "source language (translation)", "argparse_alias": "-s"},
-    )
-    target_lang: Optional[str] = field(
-        default=None,
-        metadata={"help": "target language (translation)", "argparse_alias": "-t"},
-    )
-    lang_pairs: Optional[str] = field(
-        default=None, metadata={"help": "pairs of languages: en-de,de-en,…"}
-    )
-    langs: Optional[str] = field(
-        default=None,
-        metadata={"help": "all languages, in the order of their tokens: de,en,…"},
-    )
-    lang_dict: Optional[str] = field(
-        default=None,
-        metadata={"help": "file with one language a line (default: DATA/langs.txt)"},
-    )
-    source_dict: Optional[str] = field(
-        default=None, metadata={"help": "dictionary of all source languages"}
-    )
-    target_dict: Optional[str] = field(
-        default=None, metadata={"help": "dictionary of all target languages"}
-    )
-    lang_tok_style: ChoiceEnum(["multilingual", "mbart", "none"]) = field(
-        default="multilingual",
-        metadata={"help": "__de__, [de], or no tokens in the dictionary"},
-    )
-    encoder_langtok: Optional[str] = field(
-        default=None,
-        metadata={"help": "token before the source: src or tgt language (or none)"},
-    )
-    decoder_langtok: bool = field(
-        default=False, metadata={"help": "target language token before the target"}
-    )
-    left_pad_source: str = field(
-        default="True", metadata={"help": "pad sources on the left: True or False"}
-    )
-    left_pad_target: str = field(
-        default="False", metadata={"help": "pad targets on the left: True or False"}
-    )
-    max_source_positions: int = field(
-        default=1024, metadata={"help": "longest source sentence in tokens"}
-    )
-    max_target_positions: int = field(
-        default=1024, metadata={"help": "longest target sentence in tokens"}
-    )
-    truncate_source: bool = field(
-        default=False, metadata={"help": "cut sources to --max-source-positions"}
-    )
-    sampling_method: ChoiceEnum(list(sampling.METHODS)) = field(
-        default="concat", metadata={"help": "how often each pair is drawn"}
-    )
-    sampling_temperature: float = field(
-        default=1.5, metadata={"help": "T of p ∝ n^(1/T), for temperature sampling"}
-    )
-    mixed_batches: bool = field(
-        default=False,
-        metadata={"help": "batches of all pairs together (only without masks)"},
-    )
-    masks: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "masks for joint training: a folder or files separated by commas; "
-            "in translation, for a checkpoint that carries none"
-        },
-    )
-    inference_masks: Optional[str] = field(
-        default=None,
-        metadata={"help": "masks to translate with instead of the checkpoint's"},
-    )
-    dense: bool = field(
-        default=False, metadata={"help": "translate without the checkpoint's masks"}
-    )
-    allow_other_base: bool = field(
-        default=False,
-        metadata={"help": "accept masks that were searched on other weights"},
-    )
-    bf16_autocast: bool = field(
-        default=False,
-        metadata={"help": "multiply in bfloat16, weights in float32 (CPU and GPU)"},
-    )
-    keep_inference_langtok: bool = field(
-        default=False, metadata={"help": "keep language tokens in translations"}
-    )
-    # taken from fairseq's own options, so that they are given once
-    train_subset: str = II("dataset.train_subset")
-    fp16: bool = II("common.fp16")
-    bf16: bool = II("common.bf16")
-    amp: bool = II("common.amp")
-    memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
-    cpu: bool = II("common.cpu")
-    tpu: bool = II("common.tpu")
-    ddp_backend: str = II("distributed_training.ddp_backend")
-    zero_sharding: str = II("distributed_training.zero_sharding")
-    use_bmuf: bool = II("optimization.use_bmuf")
-    max_update: int = II("optimization.max_update")
-
-
-class RunState:
-    """Which masks a run trains under; a resumed run must go on with the same."""
-
-    def __init__(self, task: "TranslationSubnetworkTask"):
-        self._task = task
-
-    def state_dict(self) -> dict[str, Any]:
-        masks = self._task.masks
-        if masks is None:
-            return {"phase": "base"}
-        return {"phase": "joint", "masks": digest(masks)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        mine = self.state_dict()
-        if state["phase"] == "base" and mine["phase"] == "joint":
-            return  # joint training that also takes over the base's optimizer
-        if state != mine:
-            raise LassError(
-                f"this run was begun as {state['phase']} training"
-                + (" with other masks" if state["phase"] == mine["phase"] else "")
-                + "; go on with the same --masks, or start anew from its weights with "
-                "--restore-file and --reset-optimizer --reset-dataloader "
-                "--reset-meters --reset-lr-scheduler"
-            )
-        self._task.continues_joint = mine["phase"] == "joint"
 
 
 @register_task("translation_subnetwork", dataclass=TranslationSubnetworkConfig)
@@ -230,8 +95,8 @@ class TranslationSubnetworkTask(FairseqTask):
             languages, cfg.encoder_langtok, cfg.decoder_langtok, str(cfg.lang_tok_style)
         )
         tokens.check_pairs(pairs)
-        source = cls._joint_dictionary(folder, cfg.source_dict, pairs, "source")
-        target = cls._joint_dictionary(folder, cfg.target_dict, pairs, "target")
+        source = joint_dictionary(folder, cfg.source_dict, pairs, "source")
+        target = joint_dictionary(folder, cfg.target_dict, pairs, "target")
         tokens.add_to(source)
         tokens.add_to(target)
         if source == target:
@@ -242,50 +107,7 @@ class TranslationSubnetworkTask(FairseqTask):
     @classmethod
     def check_training_options(cls, cfg: Any) -> None:
         """Refuse options that cannot be strict or would have no effect."""
-        check_precision(cfg)
-        if cfg.mixed_batches and cfg.masks:
-            raise LassError(
-                "--mixed-batches and --masks exclude each other: a batch must belong "
-                "to one sub-network; leave --mixed-batches out of joint training"
-            )
-        for option in ("inference_masks", "dense"):
-            if getattr(cfg, option):
-                raise LassError(
-                    f"--{option.replace('_', '-')} is for translation; training under "
-                    "masks takes --masks"
-                )
-        sharded = {
-            "--ddp-backend fully_sharded": str(cfg.ddp_backend) == "fully_sharded",
-            "--ddp-backend slowmo": str(cfg.ddp_backend) == "slowmo",
-            "--zero-sharding os": str(cfg.zero_sharding) == "os",
-            "--use-bmuf": cfg.use_bmuf,
-            "--tpu": cfg.tpu,
-        }
-        for option, given in sharded.items():
-            if given and (cfg.masks or cls.phase == "search"):
-                raise LassError(
-                    f"{option} takes the weights or the optimizer's state out of the "
-                    "plugin's sight, so the update could not be strict; use "
-                    "--ddp-backend legacy_ddp or pytorch_ddp"
-                )
-
-    @staticmethod
-    def _joint_dictionary(
-        folder: Path, given: str | None, pairs: list[Pair], side: str
-    ) -> Dictionary:
-        if given:
-            return pair_data.load_dictionary(Path(given))
-        languages = sorted({getattr(pair, side) for pair in pairs})
-        first = pair_data.load_dictionary(folder / f"dict.{languages[0]}.txt")
-        for language in languages[1:]:
-            path = folder / f"dict.{language}.txt"
-            if pair_data.load_dictionary(path) != first:
-                raise LassError(
-                    f"{path} differs from dict.{languages[0]}.txt; all {side} "
-                    f"languages share one dictionary, so binarize with a joint one or "
-                    f"give --{side}-dict"
-                )
-        return first
+        options.check_training(cfg, masked=bool(cfg.masks))
 
     @property
     def source_dictionary(self) -> Dictionary:
@@ -416,7 +238,7 @@ class TranslationSubnetworkTask(FairseqTask):
     def train_step(
         self,
         sample: dict[str, Any],
-        model: torch.nn.Module,
+        model: Any,
         criterion: Any,
         optimizer: Any,
         update_num: int,
@@ -518,21 +340,11 @@ class TranslationSubnetworkTask(FairseqTask):
             )
         self.tokens = trained
         for dictionary in {id(d): d for d in self._dictionaries()}.values():
-            self._drop_tokens(dictionary, mine)
+            mine.remove_from(dictionary)
             trained.add_to(dictionary)
 
     def _dictionaries(self) -> tuple[Dictionary, Dictionary]:
         return self.source_dictionary, self.target_dictionary
-
-    @staticmethod
-    def _drop_tokens(dictionary: Dictionary, tokens: LanguageTokens) -> None:
-        """Undo ``tokens.add_to`` for the tokens that stand at the dictionary's end."""
-        added = Dictionary()
-        tokens.add_to(added)
-        mine = set(added.symbols[added.nspecial :])
-        while dictionary.symbols[-1] in mine and len(dictionary) > dictionary.nspecial:
-            del dictionary.indices[dictionary.symbols.pop()]
-            dictionary.count.pop()
 
     def _run_state(self) -> Any:
         """What is saved with a training run and checked when it is resumed."""
@@ -543,6 +355,11 @@ class TranslationSubnetworkTask(FairseqTask):
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
         model = super().build_model(cfg, from_checkpoint)
         model.subnetwork_masks = self.masks if self._masks_of_checkpoint else None
+        for module in model.modules():
+            if hasattr(module, "can_use_fastpath"):
+                # stock fairseq 0.12.2 would translate with copies of the weights, made
+                # when the checkpoint was loaded, that no mask reaches
+                module.can_use_fastpath = False
         return model
 
     def subnetworks(self, model: torch.nn.Module) -> Subnetworks:
@@ -550,7 +367,7 @@ class TranslationSubnetworkTask(FairseqTask):
         return Subnetworks.of(model, self)
 
     def build_generator(self, models: list, args: Any, *more: Any, **kwargs: Any):
-        """A generator; with one pair to translate, its mask is multiplied in for good."""
+        """A generator; the mask of the one pair to translate is multiplied in."""
         if self.cfg.source_lang:
             for model in models:
                 self.subnetworks(model).bake(str(self.pairs[0]))

@@ -2,68 +2,25 @@
 
 import contextlib
 import logging
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from fairseq import metrics
-from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
-from omegaconf import II
 
+from lass_plugin import options
 from lass_plugin.errors import LassError
-from lass_plugin.masks import DEFAULT_TARGETS, parse_targets
+from lass_plugin.masks import parse_targets
+from lass_plugin.options import TranslationSubnetworkSearchConfig
 from lass_plugin.tasks.translation_subnetwork import (
-    TranslationSubnetworkConfig,
     TranslationSubnetworkTask,
 )
 from lass_plugin.training.search import (
-    CRITERIA,
-    SCHEDULES,
     SearchPlan,
     SubnetworkSearch,
 )
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
-    pruning_criterion: ChoiceEnum(list(CRITERIA)) = field(
-        default="magnitude", metadata={"help": "score of a weight"}
-    )
-    pruning_schedule: ChoiceEnum(list(SCHEDULES)) = field(
-        default="oneshot",
-        metadata={"help": "prune once at the end, or more and more during training"},
-    )
-    pruning_ratio: float = field(
-        default=0.5, metadata={"help": "share of each matrix removed in the end"}
-    )
-    pruning_start: int = field(
-        default=0, metadata={"help": "T1: updates before pruning begins (gradual)"}
-    )
-    pruning_ramp: int = field(
-        default=0, metadata={"help": "T2: updates until the ratio is reached (gradual)"}
-    )
-    pruning_interval: int = field(
-        default=10, metadata={"help": "select the mask anew every N updates (gradual)"}
-    )
-    mask_targets: str = field(
-        default=",".join(DEFAULT_TARGETS),
-        metadata={
-            "help": "matrices to search in: attention, feed-forward, embeddings, "
-            "output-projection"
-        },
-    )
-    move_pruned: bool = field(
-        default=False,
-        metadata={"help": "update weights that are masked out too (gradual)"},
-    )
-    report_interval: int = field(
-        default=0,
-        metadata={"help": "say every N updates how settled the mask is (0: 20 times)"},
-    )
-    no_save_optimizer_state: bool = II("checkpoint.no_save_optimizer_state")
 
 
 @register_task(
@@ -84,7 +41,7 @@ class TranslationSubnetworkSearchTask(TranslationSubnetworkTask):
 
     @classmethod
     def check_training_options(cls, cfg: Any) -> None:
-        super().check_training_options(cfg)
+        options.check_training(cfg, masked=True)
         pairs = [pair for pair in cfg.lang_pairs.split(",") if pair.strip()]
         if len(pairs) != 1:
             raise LassError(

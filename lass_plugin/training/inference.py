@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, cast
 
 from torch import nn
 
@@ -41,7 +41,7 @@ class Subnetworks:
                 weights = MaskedWeights(sites_of(inner, masks), masks)
             # nn.Module would register a module; this is none
             object.__setattr__(inner, "subnetworks", cls(inner, weights))
-        return inner.subnetworks
+        return cast(Subnetworks, inner.subnetworks)
 
     @classmethod
     def attach(cls, model: nn.Module, weights: MaskedWeights) -> None:

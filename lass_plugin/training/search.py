@@ -90,8 +90,8 @@ class SearchPlan:
             )
         if self.schedule == "gradual" and not self.ramp:
             raise LassError(
-                "--pruning-schedule gradual needs --pruning-ramp (T2 of Eq. 4), such as "
-                "half of the updates"
+                "--pruning-schedule gradual needs --pruning-ramp (T2 of Eq. 4), such "
+                "as half of the updates"
             )
         if max_update and self.start + self.ramp > max_update:
             raise LassError(
@@ -181,15 +181,14 @@ class SubnetworkSearch:
             return
         if self.plan.criterion == "gradient":
             self._accumulate(optimizer)
-        if self._bits and not self.plan.move_pruned:
+        if self._bits and self._weights is not None and not self.plan.move_pruned:
+            in_use = self._weights.bits(self.plan.key)
             for name, slot in self._slots.items():
                 gradient = slot.gradient
                 if gradient is not None:  # Eq. 6: ∂L/∂W has the mask as a factor
-                    movable = packing.unpack(
-                        self._weights.bits(self.plan.key)[name], (slot.units,)
-                    )
+                    movable = packing.unpack(in_use[name], (slot.units,))
                     gradient.mul_(movable)
-            with strict(optimizer, self._slots, self._weights.bits(self.plan.key)):
+            with strict(optimizer, self._slots, in_use):
                 optimizer.step()
         else:
             optimizer.step()
@@ -213,7 +212,8 @@ class SubnetworkSearch:
         )
         if ratio > 0.0 and due:
             self._bits = self._select_bits(self.scores(), ratio)
-            self._weights.set_mask(plan.key, self._bits)
+            if self._weights is not None:
+                self._weights.set_mask(plan.key, self._bits)
 
     def _select_bits(
         self, scores: Mapping[str, Tensor], ratio: float
@@ -321,8 +321,8 @@ class SubnetworkSearch:
             if saved.to_dict()[name] != value:
                 raise LassError(
                     f"the search in this folder was begun with {name} "
-                    f"{saved.to_dict()[name]}, not {value}; go on with the same options "
-                    "or choose another --save-dir"
+                    f"{saved.to_dict()[name]}, not {value}; go on with the same "
+                    "options or choose another --save-dir"
                 )
         self.updates = int(state["updates"])
         self.base = dict(state["base"])

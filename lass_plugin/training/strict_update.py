@@ -75,8 +75,8 @@ def check_optimizer(optimizer: FairseqOptimizer) -> None:
         )
     if getattr(inner.optimizer, "use_fp16_stats", False):
         raise LassError(
-            "--fp16-adam-stats keeps scaled moments that cannot be held still; leave it "
-            "out, or use --optimizer strict_adam"
+            "--fp16-adam-stats keeps scaled moments that cannot be held still; leave "
+            "it out, or use --optimizer strict_adam"
         )
 
 
@@ -100,7 +100,7 @@ def strict(
     inner = torch_optimizer(optimizer)
     regions = [Region(slots[name], bits) for name, bits in movable.items()]
     if supports_regions(optimizer):
-        with inner.hold(regions):
+        with inner.hold(regions):  # type: ignore[attr-defined]
             yield
         return
     before = [

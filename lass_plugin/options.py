@@ -1,0 +1,201 @@
+"""What the tasks can be told, and the refusal of what cannot be done."""
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from omegaconf import II
+
+from lass_plugin.data import sampling
+from lass_plugin.errors import LassError
+from lass_plugin.masks import DEFAULT_TARGETS
+from lass_plugin.training.precision import check_precision
+from lass_plugin.training.search import CRITERIA, SCHEDULES
+
+
+@dataclass
+class TranslationSubnetworkConfig(FairseqDataclass):
+    data: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "folder of binarized data; several, separated by colons, are the "
+            "shards of the training data, one an epoch"
+        },
+    )
+    source_lang: Optional[str] = field(
+        default=None,
+        metadata={"help": "source language (translation)", "argparse_alias": "-s"},
+    )
+    target_lang: Optional[str] = field(
+        default=None,
+        metadata={"help": "target language (translation)", "argparse_alias": "-t"},
+    )
+    lang_pairs: Optional[str] = field(
+        default=None, metadata={"help": "pairs of languages: en-de,de-en,…"}
+    )
+    langs: Optional[str] = field(
+        default=None,
+        metadata={"help": "all languages, in the order of their tokens: de,en,…"},
+    )
+    lang_dict: Optional[str] = field(
+        default=None,
+        metadata={"help": "file with one language a line (default: DATA/langs.txt)"},
+    )
+    source_dict: Optional[str] = field(
+        default=None, metadata={"help": "dictionary of all source languages"}
+    )
+    target_dict: Optional[str] = field(
+        default=None, metadata={"help": "dictionary of all target languages"}
+    )
+    lang_tok_style: ChoiceEnum(  # type: ignore[valid-type]
+        ["multilingual", "mbart", "none"]
+    ) = field(
+        default="multilingual",
+        metadata={"help": "__de__, [de], or no tokens in the dictionary"},
+    )
+    encoder_langtok: Optional[str] = field(
+        default=None,
+        metadata={"help": "token before the source: src or tgt language (or none)"},
+    )
+    decoder_langtok: bool = field(
+        default=False, metadata={"help": "target language token before the target"}
+    )
+    left_pad_source: str = field(
+        default="True", metadata={"help": "pad sources on the left: True or False"}
+    )
+    left_pad_target: str = field(
+        default="False", metadata={"help": "pad targets on the left: True or False"}
+    )
+    max_source_positions: int = field(
+        default=1024, metadata={"help": "longest source sentence in tokens"}
+    )
+    max_target_positions: int = field(
+        default=1024, metadata={"help": "longest target sentence in tokens"}
+    )
+    truncate_source: bool = field(
+        default=False, metadata={"help": "cut sources to --max-source-positions"}
+    )
+    sampling_method: ChoiceEnum(list(sampling.METHODS)) = field(  # type: ignore[valid-type]
+        default="concat", metadata={"help": "how often each pair is drawn"}
+    )
+    sampling_temperature: float = field(
+        default=1.5, metadata={"help": "T of p ∝ n^(1/T), for temperature sampling"}
+    )
+    mixed_batches: bool = field(
+        default=False,
+        metadata={"help": "batches of all pairs together (only without masks)"},
+    )
+    masks: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "masks for joint training: a folder or files separated by commas; "
+            "in translation, for a checkpoint that carries none"
+        },
+    )
+    inference_masks: Optional[str] = field(
+        default=None,
+        metadata={"help": "masks to translate with instead of the checkpoint's"},
+    )
+    dense: bool = field(
+        default=False, metadata={"help": "translate without the checkpoint's masks"}
+    )
+    allow_other_base: bool = field(
+        default=False,
+        metadata={"help": "accept masks that were searched on other weights"},
+    )
+    bf16_autocast: bool = field(
+        default=False,
+        metadata={"help": "multiply in bfloat16, weights in float32 (CPU and GPU)"},
+    )
+    keep_inference_langtok: bool = field(
+        default=False, metadata={"help": "keep language tokens in translations"}
+    )
+    # taken from fairseq's own options, so that they are given once
+    train_subset: str = II("dataset.train_subset")
+    fp16: bool = II("common.fp16")
+    bf16: bool = II("common.bf16")
+    amp: bool = II("common.amp")
+    memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
+    cpu: bool = II("common.cpu")
+    tpu: bool = II("common.tpu")
+    ddp_backend: str = II("distributed_training.ddp_backend")
+    zero_sharding: str = II("distributed_training.zero_sharding")
+    use_bmuf: bool = II("optimization.use_bmuf")
+    max_update: int = II("optimization.max_update")
+
+
+@dataclass
+class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
+    pruning_criterion: ChoiceEnum(list(CRITERIA)) = field(  # type: ignore[valid-type]
+        default="magnitude", metadata={"help": "score of a weight"}
+    )
+    pruning_schedule: ChoiceEnum(list(SCHEDULES)) = field(  # type: ignore[valid-type]
+        default="oneshot",
+        metadata={"help": "prune once at the end, or more and more during training"},
+    )
+    pruning_ratio: float = field(
+        default=0.5, metadata={"help": "share of each matrix removed in the end"}
+    )
+    pruning_start: int = field(
+        default=0, metadata={"help": "T1: updates before pruning begins (gradual)"}
+    )
+    pruning_ramp: int = field(
+        default=0, metadata={"help": "T2: updates until the ratio is reached (gradual)"}
+    )
+    pruning_interval: int = field(
+        default=10, metadata={"help": "select the mask anew every N updates (gradual)"}
+    )
+    mask_targets: str = field(
+        default=",".join(DEFAULT_TARGETS),
+        metadata={
+            "help": "matrices to search in: attention, feed-forward, embeddings, "
+            "output-projection"
+        },
+    )
+    move_pruned: bool = field(
+        default=False,
+        metadata={"help": "update weights that are masked out too (gradual)"},
+    )
+    report_interval: int = field(
+        default=0,
+        metadata={"help": "say every N updates how settled the mask is (0: 20 times)"},
+    )
+    no_save_optimizer_state: bool = II("checkpoint.no_save_optimizer_state")
+
+
+def check_training(cfg: Any, masked: bool) -> None:
+    """Refuse options of a training that cannot be strict or would have no effect.
+
+    Args:
+        cfg: :class:`TranslationSubnetworkConfig` with fairseq's own options filled in.
+        masked: whether masks are trained under or searched for.
+
+    Raises:
+        LassError: names the option.
+    """
+    check_precision(cfg)
+    if cfg.mixed_batches and cfg.masks:
+        raise LassError(
+            "--mixed-batches and --masks exclude each other: a batch must belong "
+            "to one sub-network; leave --mixed-batches out of joint training"
+        )
+    for option in ("inference_masks", "dense"):
+        if getattr(cfg, option):
+            raise LassError(
+                f"--{option.replace('_', '-')} is for translation; training under "
+                "masks takes --masks"
+            )
+    sharded = {
+        "--ddp-backend fully_sharded": str(cfg.ddp_backend) == "fully_sharded",
+        "--ddp-backend slowmo": str(cfg.ddp_backend) == "slowmo",
+        "--zero-sharding os": str(cfg.zero_sharding) == "os",
+        "--use-bmuf": cfg.use_bmuf,
+        "--tpu": cfg.tpu,
+    }
+    for option, given in sharded.items():
+        if given and masked:
+            raise LassError(
+                f"{option} takes the weights or the optimizer's state out of the "
+                "plugin's sight, so the update could not be strict; use "
+                "--ddp-backend legacy_ddp or pytorch_ddp"
+            )
