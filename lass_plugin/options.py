@@ -12,6 +12,8 @@ from lass_plugin.masks import DEFAULT_TARGETS
 from lass_plugin.training.precision import check_precision
 from lass_plugin.training.search import CRITERIA, SCHEDULES
 
+DEFAULT_TEMPERATURE = 1.5
+
 
 @dataclass
 class TranslationSubnetworkConfig(FairseqDataclass):
@@ -78,8 +80,12 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     sampling_method: ChoiceEnum(list(sampling.METHODS)) = field(  # type: ignore[valid-type]
         default="concat", metadata={"help": "how often each pair is drawn"}
     )
-    sampling_temperature: float = field(
-        default=1.5, metadata={"help": "T of p ∝ n^(1/T), for temperature sampling"}
+    sampling_temperature: Optional[float] = field(
+        default=None,
+        metadata={
+            "help": "T of p ∝ n^(1/T), for temperature sampling "
+            f"(default: {DEFAULT_TEMPERATURE})"
+        },
     )
     mixed_batches: bool = field(
         default=False,
@@ -158,9 +164,11 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
     )
     report_interval: int = field(
         default=0,
-        metadata={"help": "say every N updates how settled the mask is (0: 20 times)"},
+        metadata={
+            "help": "say every N updates how settled the mask is (0: 20 times, or "
+            "every 1000 where --max-update is open)"
+        },
     )
-    no_save_optimizer_state: bool = II("checkpoint.no_save_optimizer_state")
 
 
 def check_training(cfg: Any, masked: bool) -> None:
@@ -174,17 +182,22 @@ def check_training(cfg: Any, masked: bool) -> None:
         LassError: names the option.
     """
     check_precision(cfg)
-    if cfg.mixed_batches and cfg.masks:
+    if cfg.mixed_batches and masked:
         raise LassError(
-            "--mixed-batches and --masks exclude each other: a batch must belong "
-            "to one sub-network; leave --mixed-batches out of joint training"
+            "--mixed-batches and sub-networks exclude each other (--masks, or a "
+            "search): a batch must belong to one sub-network; leave --mixed-batches out"
         )
-    for option in ("inference_masks", "dense"):
+    for option in ("inference_masks", "dense", "keep_inference_langtok"):
         if getattr(cfg, option):
             raise LassError(
                 f"--{option.replace('_', '-')} is for translation; training under "
                 "masks takes --masks"
             )
+    _check_other_base(cfg)
+    if not sampling_temperature(cfg) > 0.0:
+        raise LassError(
+            f"--sampling-temperature {cfg.sampling_temperature} is not above 0"
+        )
     sharded = {
         "--ddp-backend fully_sharded": str(cfg.ddp_backend) == "fully_sharded",
         "--ddp-backend slowmo": str(cfg.ddp_backend) == "slowmo",
@@ -199,3 +212,51 @@ def check_training(cfg: Any, masked: bool) -> None:
                 "plugin's sight, so the update could not be strict; use "
                 "--ddp-backend legacy_ddp or pytorch_ddp"
             )
+
+
+def check_translation(cfg: Any) -> None:
+    """Refuse options that have no effect or contradict each other in translation.
+
+    Raises:
+        LassError: names the option.
+    """
+    sources = [
+        name for name in ("dense", "inference_masks", "masks") if getattr(cfg, name)
+    ]
+    if len(sources) > 1:
+        first, second = (f"--{name.replace('_', '-')}" for name in sources[:2])
+        raise LassError(f"{first} and {second} exclude each other; give one of them")
+    _check_other_base(cfg)
+    for option, given in {
+        "--mixed-batches": cfg.mixed_batches,
+        "--sampling-method": str(cfg.sampling_method) != "concat",
+        "--sampling-temperature": cfg.sampling_temperature is not None,
+    }.items():
+        if given:
+            raise LassError(
+                f"{option} has no effect with --source-lang and --target-lang, which "
+                "are for translation; leave it out, or give --lang-pairs to train"
+            )
+
+
+def _check_other_base(cfg: Any) -> None:
+    if cfg.allow_other_base and not cfg.masks:
+        raise LassError(
+            "--allow-other-base has no effect without --masks; leave it out"
+        )
+
+
+def sampling_temperature(cfg: Any) -> float:
+    """T of temperature sampling.
+
+    Raises:
+        LassError: one is given for another method, which would not use it.
+    """
+    if cfg.sampling_temperature is None:
+        return DEFAULT_TEMPERATURE
+    if str(cfg.sampling_method) != "temperature":
+        raise LassError(
+            "--sampling-temperature has no effect with --sampling-method "
+            f"{cfg.sampling_method}; leave it out, or take the method temperature"
+        )
+    return cfg.sampling_temperature

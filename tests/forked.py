@@ -22,7 +22,13 @@ MODULES = {
     "generate": "fairseq_cli.generate",
     "interactive": "fairseq_cli.interactive",
     "validate": "fairseq_cli.validate",
+    "hydra": "fairseq_cli.hydra_train",
 }
+
+PLUGIN = (  # what fairseq imports of --user-dir
+    "lass_plugin.tasks.translation_subnetwork_search",
+    "lass_plugin.models.transformer_architectures",
+)
 
 
 @dataclass
@@ -47,9 +53,7 @@ class ForkedCommands(Commands):
         self.folder = folder
         self.count = 0
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(
-            [*MODULES.values(), "lass_plugin.tasks.translation_subnetwork_search"]
-        )
+        self.context.set_forkserver_preload([*MODULES.values(), *PLUGIN])
 
     def run(
         self,

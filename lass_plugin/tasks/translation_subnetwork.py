@@ -63,6 +63,8 @@ class TranslationSubnetworkTask(FairseqTask):
         self._masks_of_checkpoint = False
         self._joint: JointTraining | None = None
         self.continues_joint = False
+        self.of_checkpoint = False
+        """Whether the options are those that a checkpoint was trained with."""
 
     # -- set-up ------------------------------------------------------------------
 
@@ -77,6 +79,11 @@ class TranslationSubnetworkTask(FairseqTask):
             raise LassError("give both --source-lang and --target-lang, or neither")
         if cfg.source_lang:
             pairs = [Pair.parse(f"{cfg.source_lang}-{cfg.target_lang}")]
+            if cfg.lang_pairs and pairs[0] not in parse_pairs(cfg.lang_pairs):
+                raise LassError(
+                    f"{pairs[0]} is not one of --lang-pairs {cfg.lang_pairs}; leave "
+                    "--lang-pairs out to translate"
+                )
         elif cfg.lang_pairs:
             pairs = parse_pairs(cfg.lang_pairs)
         else:
@@ -88,7 +95,11 @@ class TranslationSubnetworkTask(FairseqTask):
             raise LassError(
                 f"--encoder-langtok is src or tgt, not '{cfg.encoder_langtok}'"
             )
-        if not cfg.source_lang:
+        if kwargs.get("from_checkpoint"):
+            pass  # these were checked when the run that wrote it began
+        elif cfg.source_lang:
+            options.check_translation(cfg)
+        else:
             cls.check_training_options(cfg)
         languages = read_languages(cfg.langs, cfg.lang_dict, str(folder), pairs)
         tokens = LanguageTokens(
@@ -102,7 +113,9 @@ class TranslationSubnetworkTask(FairseqTask):
         if source == target:
             target = source
         logger.info(f"dictionary: {len(source)} types; languages: {languages}")
-        return cls(cfg, pairs, tokens, source, target)
+        task = cls(cfg, pairs, tokens, source, target)
+        task.of_checkpoint = bool(kwargs.get("from_checkpoint"))
+        return task
 
     @classmethod
     def check_training_options(cls, cfg: Any) -> None:
@@ -158,7 +171,7 @@ class TranslationSubnetworkTask(FairseqTask):
             parts,
             split,
             str(self.cfg.sampling_method),
-            self.cfg.sampling_temperature,
+            options.sampling_temperature(self.cfg),
             mixed=self.cfg.mixed_batches and training,
         )
 
@@ -168,6 +181,8 @@ class TranslationSubnetworkTask(FairseqTask):
         """Sentences that ``fairseq-interactive`` reads."""
         if constraints is not None:
             raise LassError("this task does not translate with --constraints")
+        if not self.cfg.source_lang:
+            raise LassError("give --source-lang and --target-lang to translate")
         pair = self.pairs[0]
         source = pair_data.prepend(
             ListDataset(src_tokens, src_lengths),
@@ -245,6 +260,11 @@ class TranslationSubnetworkTask(FairseqTask):
         ignore_grad: bool = False,
     ) -> tuple[torch.Tensor, Any, dict[str, Any]]:
         """Forward and backward of one micro-batch, under the mask of its pair."""
+        if self.cfg.source_lang:
+            raise LassError(
+                "--source-lang and --target-lang are for translation; give "
+                f"--lang-pairs {self.pairs[0]} for training"
+            )
         with self._micro_batch(sample, model, optimizer, ignore_grad):
             model.train()
             model.set_num_updates(update_num)

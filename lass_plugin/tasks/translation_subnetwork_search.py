@@ -53,6 +53,8 @@ class TranslationSubnetworkSearchTask(TranslationSubnetworkTask):
                 "a search makes a mask and takes none; leave --masks out, or use "
                 "--task translation_subnetwork for joint training"
             )
+        if cfg.report_interval < 0:
+            raise LassError(f"--report-interval {cfg.report_interval} is below 0")
         plan_of(cfg, pairs[0].strip()).check(cfg.max_update)
 
     def _micro_batch(self, sample: Any, model: Any, optimizer: Any, ignore_grad: bool):
@@ -64,7 +66,8 @@ class TranslationSubnetworkSearchTask(TranslationSubnetworkTask):
 
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
         self.search.step(optimizer)
-        every = self.cfg.report_interval or max(1, self.cfg.max_update // 20)
+        twentieth = max(1, self.cfg.max_update // 20) if self.cfg.max_update else 1000
+        every = self.cfg.report_interval or twentieth
         if self.search.updates % every == 0:
             logger.info(self.search.describe_settled())
 

@@ -101,10 +101,13 @@ def choose_masks(
     """
     cfg = task.cfg
     if cfg.dense:
-        if cfg.inference_masks:
-            raise LassError("--dense and --inference-masks exclude each other")
         return None
     carried: MaskSet | None = getattr(model, "subnetwork_masks", None)
+    if cfg.masks and carried is not None and not task.of_checkpoint:
+        raise LassError(
+            f"--masks {cfg.masks} has no effect, because the checkpoint carries masks; "
+            "leave it out, or give --inference-masks to translate with others"
+        )
     wanted = [str(pair) for pair in task.pairs]
     if cfg.inference_masks:
         masks = load_masks(cfg.inference_masks)

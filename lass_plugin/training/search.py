@@ -83,11 +83,17 @@ class SearchPlan:
                 "--pruning-start and --pruning-ramp must be 0 or more, and "
                 "--pruning-interval 1 or more"
             )
-        if self.schedule == "oneshot" and (self.start or self.ramp or self.move_pruned):
-            raise LassError(
-                "--pruning-start, --pruning-ramp and --move-pruned have no effect with "
-                "--pruning-schedule oneshot; leave them out or choose gradual"
-            )
+        if self.schedule == "oneshot":
+            for option, default in (
+                *(("start", 0), ("ramp", 0), ("interval", SearchPlan.interval)),
+                ("move_pruned", False),
+            ):
+                if getattr(self, option) != default:
+                    flag = option if option == "move_pruned" else f"pruning_{option}"
+                    raise LassError(
+                        f"--{flag.replace('_', '-')} has no effect with "
+                        "--pruning-schedule oneshot; leave it out or choose gradual"
+                    )
         if self.schedule == "gradual" and not self.ramp:
             raise LassError(
                 "--pruning-schedule gradual needs --pruning-ramp (T2 of Eq. 4), such "

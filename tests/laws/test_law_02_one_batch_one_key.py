@@ -8,6 +8,7 @@ import torch
 from conftest import PAIRS
 from hypothesis import given
 from hypothesis import strategies as st
+from in_process import translation_task
 
 from lass_plugin.data.sampling import draw, passes, sampling_weights
 from lass_plugin.errors import LassError
@@ -64,12 +65,12 @@ def test_a_batch_that_mixes_pairs_is_refused(start):
         dataset.collater([dataset[0], dataset[len(dataset) - 1]])
 
 
-def test_sentences_typed_in_are_of_the_pair_to_translate(start):
-    run = start()
+def test_sentences_typed_in_are_of_the_pair_to_translate(data):
+    task = translation_task(data, "-s en -t de")
     tokens = [torch.tensor([5, 6, 2]), torch.tensor([7, 2])]
-    data = run.task.build_dataset_for_inference(tokens, [3, 2])
-    batch = data.collater([data[0], data[1]])
-    assert batch["language_key"] == str(run.task.pairs[0])
+    typed = task.build_dataset_for_inference(tokens, [3, 2])
+    batch = typed.collater([typed[0], typed[1]])
+    assert batch["language_key"] == "en-de"
 
 
 def test_training_validation_and_translation_apply_the_mask_of_the_batch(

@@ -193,12 +193,6 @@ def test_masked_and_dense_are_two_different_models(joint, data):
     assert torch.equal(outputs["--dense"], logits(stock, task, "test"))
 
 
-def test_dense_and_masks_exclude_each_other(joint, data, masks):
-    task = translation_task(data, f"-s de -t en --dense --inference-masks {masks}")
-    with pytest.raises(LassError, match="--dense and --inference-masks"):
-        task.subnetworks(load_model(joint, task))
-
-
 def test_a_base_checkpoint_is_translated_as_it_is(base, data):
     task = translation_task(data, "-s de -t en")
     model = load_model(base, task)
