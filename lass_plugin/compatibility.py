@@ -1,12 +1,18 @@
 """What current torch and Python need of fairseq, done when the plugin is loaded."""
 
 import argparse
+import atexit
+import contextlib
 import os
+import queue
 import shutil
+import threading
+import time
 from typing import Any
 
 import torch
 from fairseq import checkpoint_utils
+from fairseq.data import iterators
 from fairseq.file_io import PathManager
 
 from lass_plugin.checkpoints import read_checkpoint, save_tensors
@@ -94,8 +100,26 @@ def explain_unreadable_checkpoints() -> None:
     checkpoint_utils.load_checkpoint_to_cpu = load
 
 
+def stop_readers() -> None:
+    """End the threads that read batches ahead; asked for when Python ends.
+
+    They are daemons: Python kills them when it ends, and one that is just then inside
+    a call of torch takes the whole process down ("terminate called without an active
+    exception", status -6), after whatever was said last.
+    """
+    for thread in threading.enumerate():
+        if isinstance(thread, iterators.BackgroundConsumer):
+            thread._max_len = 0  # the batch that it is at will be its last
+            give_up = time.monotonic() + 10
+            while thread.is_alive() and time.monotonic() < give_up:
+                with contextlib.suppress(queue.Empty):
+                    thread._queue.get(timeout=0.01)  # it may be waiting for room
+
+
 def prepare_fairseq() -> None:
     """All of the above; safe to call again."""
     allow_checkpoint_types()
     write_checkpoints_atomically()
     explain_unreadable_checkpoints()
+    atexit.unregister(stop_readers)
+    atexit.register(stop_readers)

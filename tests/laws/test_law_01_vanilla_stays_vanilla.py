@@ -46,8 +46,11 @@ STOCK_TASK = (
 def test_names_and_shapes_are_those_of_the_model_under_a_mask_and_after(
     start, draw_masks
 ):
+    from fairseq import models
+
     dense = start()
-    before = {name: tuple(v.shape) for name, v in dense.model.state_dict().items()}
+    stock_model = models.build_model(dense.cfg.model, dense.task)
+    before = {name: tuple(v.shape) for name, v in stock_model.state_dict().items()}
     masked = start("--masks", draw_masks())
     sample = masked.batch("de-en")
     seen = {}

@@ -1,7 +1,5 @@
 """Law 5. What lies outside the masks of an update does not move, nor do its moments."""
 
-import functools
-
 import pytest
 import torch
 from fairseq.optim.adam import FairseqAdam
@@ -31,15 +29,6 @@ OPTIMIZERS = {
     "adamax": (),
     "adadelta": ("--lr", 1.0),
 }
-
-
-@pytest.fixture
-def half_precision_on_cpu(monkeypatch):
-    """Let fairseq's wrappers for mixed precision run where there is no GPU."""
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: None)
-    monkeypatch.setattr(torch.Tensor, "cuda", lambda self, *_: self)
-    scaler = functools.partial(torch.amp.GradScaler, "cpu")
-    monkeypatch.setattr(torch.cuda.amp, "GradScaler", scaler)
 
 
 def values(run) -> dict[str, torch.Tensor]:

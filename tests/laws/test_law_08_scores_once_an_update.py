@@ -1,6 +1,5 @@
 """Law 8. Scores grow once an update, by the gradient that the optimizer uses."""
 
-import functools
 from types import SimpleNamespace
 
 import pytest
@@ -143,15 +142,6 @@ def test_what_the_optimizer_has_yet_to_multiply_by_is_undone(kind, half):
     assert score.tolist() == [4.0, 5.0]
     assert torch.equal(gradient, before)
     assert gradient_factor(SimpleNamespace()) == 1.0
-
-
-@pytest.fixture
-def half_precision_on_cpu(monkeypatch):
-    """Let fairseq's wrappers for mixed precision run where there is no GPU."""
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: None)
-    monkeypatch.setattr(torch.Tensor, "cuda", lambda self, *_: self)
-    scaler = functools.partial(torch.amp.GradScaler, "cpu")
-    monkeypatch.setattr(torch.cuda.amp, "GradScaler", scaler)
 
 
 @pytest.mark.parametrize("clip", [0.0, 0.05])
