@@ -160,9 +160,15 @@ def _damaged_search(path: str | os.PathLike, error: Exception) -> str:
 
 
 def searched_mask(
-    checkpoint: Mapping[str, Any], path: str | os.PathLike, ratio: float | None = None
+    checkpoint: Mapping[str, Any],
+    path: str | os.PathLike,
+    ratio: float | None = None,
+    criterion: str | None = None,
 ) -> Mask:
-    """The mask of a search's checkpoint at *ratio* (None: the ratio of the search).
+    """The mask of a search's checkpoint, at its own ratio and criterion or others.
+
+    A one-shot search by gradient also gives the mask by magnitude; see
+    :func:`.training.search.mask_from_checkpoint`.
 
     Raises:
         LassError: not the checkpoint of a search, or its scores are damaged or NaN.
@@ -171,7 +177,9 @@ def searched_mask(
 
     state = search_state(checkpoint, path)
     try:
-        return mask_from_checkpoint(state, checkpoint["model"], ratio)
+        return mask_from_checkpoint(
+            state, checkpoint["model"], ratio, criterion
+        )
     except LassError as error:
         raise LassError(f"{path}: {error.message}") from error
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:

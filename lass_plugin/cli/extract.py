@@ -44,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of each matrix to remove (default: the ratio of the search)",
     )
     parser.add_argument(
+        "--criterion",
+        choices=("magnitude", "gradient"),
+        help="score to take the mask by (default: that of the search; a one-shot "
+        "search by gradient gives the mask by magnitude too)",
+    )
+    parser.add_argument(
         "--pairs",
         metavar="SRC-TGT,…",
         help="take only the masks of these pairs (default: all)",
@@ -70,9 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
         checkpoint = read_checkpoint(path)
         carried = carried_masks(checkpoint, path)
         if carried is not None:
-            found = _from_joint(carried, path, arguments.ratio)
+            options = {"ratio": arguments.ratio, "criterion": arguments.criterion}
+            found = _from_joint(carried, path, options)
         else:
-            found = _from_search(checkpoint, path, arguments.ratio, wanted)
+            found = _from_search(checkpoint, path, arguments, wanted)
         for mask, remark in found:
             if wanted is not None and mask.key not in wanted:
                 continue
@@ -119,22 +126,23 @@ def _checkpoint_files(places: list[Path]) -> list[Path]:
 
 
 def _from_joint(
-    carried: "MaskSet", path: Path, ratio: float | None
+    carried: "MaskSet", path: Path, options: Mapping[str, Any]
 ) -> "list[tuple[Mask, str]]":
     from lass_plugin.errors import LassError
 
-    if ratio is not None:
-        raise LassError(
-            f"{path} is jointly trained: its masks are fixed, so --ratio has no "
-            "effect; leave it out, or give the checkpoints of the searches"
-        )
+    for name, value in options.items():
+        if value is not None:
+            raise LassError(
+                f"{path} is jointly trained: its masks are fixed, so --{name} has no "
+                "effect; leave it out, or give the checkpoints of the searches"
+            )
     return [(mask, "carried by the checkpoint") for mask in carried.values()]
 
 
 def _from_search(
     checkpoint: Mapping[str, Any],
     path: Path,
-    ratio: float | None,
+    arguments: argparse.Namespace,
     wanted: list[str] | None,
 ) -> "list[tuple[Mask, str]]":
     from lass_plugin.checkpoints import search_state, searched_mask
@@ -142,7 +150,7 @@ def _from_search(
     state = search_state(checkpoint, path)
     if wanted is not None and state["plan"]["key"] not in wanted:
         return []  # before the work
-    mask = searched_mask(checkpoint, path, ratio)
+    mask = searched_mask(checkpoint, path, arguments.ratio, arguments.criterion)
     if warning := unfinished(state):
         print(f"warning: {path}: {warning}", file=sys.stderr)
     return [(mask, settled(state))]
