@@ -17,8 +17,8 @@ from omegaconf import II
 from torch import Tensor
 
 from lass_plugin.errors import LassError
-from lass_plugin.masks.packing import unpack
-from lass_plugin.training.strict_update import Region, restore_outside
+from lass_plugin.training.spreading import held_pattern
+from lass_plugin.training.strict_update import Region, restore_held
 
 CPU_PIECE = 1 << 18
 """Weights stepped on at a time on a CPU: four tensors of it stay in a core's caches."""
@@ -90,6 +90,8 @@ class StrictAdam(torch.optim.Optimizer):
         defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, defaults)
         self._regions: dict[int, list[Region]] = {}
+        self._copies: list[Tensor] = []
+        """Memory for values and moments of a piece before it is stepped on."""
 
     @contextlib.contextmanager
     def hold(self, regions: Iterable[Region]) -> Iterator[None]:
@@ -102,6 +104,7 @@ class StrictAdam(torch.optim.Optimizer):
             yield
         finally:
             self._regions = {}
+            self._copies = []
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -163,12 +166,27 @@ class StrictAdam(torch.optim.Optimizer):
         for start in range(0, units, piece):  # a piece is a multiple of eight weights
             end = min(start + piece, units)
             value, grad, mean, square = (tensor[start:end] for tensor in tensors)
-            movable = unpack(bits[start // 8 : (end + 7) // 8], (end - start,))
+            held = held_pattern(bits[start // 8 : (end + 7) // 8], value)
             changed = (value, mean, square)
-            before = [tensor.clone() for tensor in changed]
+            before = self._copied(changed)
             self._fused([[value], [grad], [mean], [square], [step]], options)
             for new, old in zip(changed, before, strict=True):
-                restore_outside(new, old, movable)
+                restore_held(new, old, held)
+
+    def _copied(self, tensors: tuple[Tensor, ...]) -> list[Tensor]:
+        """Copies of a piece's tensors, in memory that all pieces of a step share."""
+        first, units = tensors[0], tensors[0].numel()
+        if (
+            not self._copies
+            or self._copies[0].numel() < units
+            or self._copies[0].dtype != first.dtype
+            or self._copies[0].device != first.device
+        ):
+            self._copies = [torch.empty_like(tensor) for tensor in tensors]
+        return [
+            memory[:units].copy_(tensor)
+            for memory, tensor in zip(self._copies, tensors, strict=True)
+        ]
 
     @staticmethod
     def _fused(columns: list[list[Tensor]], options: dict) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lass_plugin.errors import LassError
 from lass_plugin.masks.mask import MaskSet
 from lass_plugin.masks.packing import unpack
+from lass_plugin.training.spreading import factors
 
 PackedMask = Mapping[str, Tensor]
 """Site name -> ``(ceil(units / 8),)`` uint8 on the device of the site."""
@@ -129,12 +130,12 @@ class MaskedWeights:
         copy = self._working.get(name)
         if copy is None or copy.device != weight.device or copy.dtype != weight.dtype:
             copy = self._working[name] = torch.empty_like(weight)
-        torch.mul(weight, unpack(bits, weight.shape), out=copy)
+        torch.mul(weight, factors(bits, weight), out=copy)
 
     def _mask_gradient(self, name: str, gradient: Tensor) -> Tensor | None:
         if self._applied is None or not self._masks_gradients:
             return None
-        mask = unpack(self._bits[self._applied][name], gradient.shape)
+        mask = factors(self._bits[self._applied][name], gradient)
         if gradient.is_contiguous():
             # the gradient of a weight matrix is a fresh product that nothing else
             # holds; a second buffer of its size would cost twice the time

@@ -188,13 +188,8 @@ class SubnetworkSearch:
         if self.plan.criterion == "gradient":
             self._accumulate(optimizer)
         if self._bits and self._weights is not None and not self.plan.move_pruned:
-            in_use = self._weights.bits(self.plan.key)
-            for name, slot in self._slots.items():
-                gradient = slot.gradient
-                if gradient is not None:  # Eq. 6: ∂L/∂W has the mask as a factor
-                    movable = packing.unpack(in_use[name], (slot.units,))
-                    gradient.mul_(movable)
-            with strict(optimizer, self._slots, in_use):
+            # Eq. 6: ∂L/∂W has the mask as a factor; a strict update discards the rest
+            with strict(optimizer, self._slots, self._weights.bits(self.plan.key)):
                 optimizer.step()
         else:
             optimizer.step()

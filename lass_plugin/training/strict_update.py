@@ -23,12 +23,11 @@ from torch import Tensor
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import unpack
 from lass_plugin.training.slots import Slot, innermost, torch_optimizer
+from lass_plugin.training.spreading import integer_type
 
 ELEMENTWISE = (FairseqAdam, SGD, FairseqNAG, Adagrad, FairseqAdamax, Adadelta)
 """Stock optimizers whose update of a weight depends on that weight's own gradient and
 state alone, so that holding the others back changes nothing for it."""
-
-_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @dataclass(frozen=True)
@@ -43,16 +42,24 @@ class Region:
 def restore_outside(new: Tensor, old: Tensor, movable: Tensor) -> None:
     """Put *old* back into *new* wherever *movable* is False, bit for bit.
 
-    Done on the integers behind the numbers, so that -0.0, infinities and NaN survive.
-
     Args:
         new: ``(units,)`` floating point, changed in place.
         old: ``(units,)`` of the same type; overwritten.
         movable: ``(units,)`` boolean.
     """
-    integer = _INTEGERS[new.element_size()]
+    restore_held(new, old, movable.to(integer_type(new.dtype)).sub_(1))
+
+
+def restore_held(new: Tensor, old: Tensor, held: Tensor) -> None:
+    """Put *old* back into *new* wherever *held* is all ones and not zero.
+
+    Done on the integers behind the numbers, so that -0.0, infinities and NaN survive.
+
+    Args:
+        held: ``(units,)`` integers as wide as the numbers, see :mod:`.spreading`.
+    """
+    integer = integer_type(new.dtype)
     new_bits, old_bits = new.view(integer), old.view(integer)
-    held = movable.to(integer).sub_(1)  # 0 where movable, all ones where held
     old_bits.bitwise_xor_(new_bits).bitwise_and_(held)
     new_bits.bitwise_xor_(old_bits)
 

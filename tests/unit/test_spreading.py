@@ -1,0 +1,83 @@
+"""Packed masks as numbers, and the fused step that holds weights still with them."""
+
+import pytest
+import torch
+
+from lass_plugin.masks.packing import pack
+from lass_plugin.optim import strict_adam
+from lass_plugin.optim.strict_adam import StrictAdam
+from lass_plugin.training.slots import Slot
+from lass_plugin.training.spreading import factors, held_pattern
+from lass_plugin.training.strict_update import Region, restore_held, restore_outside
+
+TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+
+def _mask(*shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(3)) < 0.5
+
+
+@pytest.mark.parametrize("number", TYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 16), (7, 33)])
+def test_factors_multiply_as_the_mask_does(shape, number):
+    weight = torch.randn(shape).to(number)
+    weight.view(-1)[0] = -0.0
+    mask = _mask(*shape)
+    spread = factors(pack(mask), weight)
+    assert spread.shape == weight.shape
+    integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}[number.itemsize]
+    product, expected = weight * spread, weight * mask
+    assert torch.equal(product.view(integer), expected.view(integer))
+
+
+@pytest.mark.parametrize("number", TYPES)
+@pytest.mark.parametrize("units", [1, 7, 8, 1001])
+def test_held_pattern_is_all_ones_outside_the_mask(units, number):
+    mask = _mask(units)
+    held = held_pattern(pack(mask), torch.zeros(units, dtype=number))
+    assert torch.equal(held, mask.to(held.dtype) - 1)
+
+
+def test_both_ways_to_restore_agree_on_every_bit():
+    mask = _mask(64)
+    new, old = torch.randn(64), torch.randn(64)
+    old[:4] = torch.tensor([float("nan"), float("inf"), -0.0, 0.0])
+    one, other = new.clone(), new.clone()
+    restore_outside(one, old.clone(), mask)
+    restore_held(other, old.clone(), held_pattern(pack(mask), new))
+    expected = torch.where(mask, new, old)
+    assert torch.equal(one.view(torch.int32), expected.view(torch.int32))
+    assert torch.equal(other.view(torch.int32), expected.view(torch.int32))
+
+
+@pytest.mark.parametrize("units", [5, 64, 200, 1000])
+def test_a_held_step_in_pieces_is_the_free_step_inside_the_mask(monkeypatch, units):
+    monkeypatch.setattr(strict_adam, "CPU_PIECE", 64)
+    generator = torch.Generator().manual_seed(units)
+    free, held = (torch.nn.Parameter(torch.zeros(units)) for _ in range(2))
+    start = torch.randn(units, generator=generator)
+    optimizers = []
+    for parameter in (free, held):
+        parameter.data.copy_(start)
+        optimizers.append(StrictAdam([parameter], lr=0.1, weight_decay=0.1))
+    for number in range(3):
+        mask = torch.rand(units, generator=generator) < 0.5
+        gradient = torch.randn(units, generator=generator)
+        free.data.copy_(held.data)
+        states = [o.state[p] for o, p in zip(optimizers, (free, held), strict=True)]
+        for name in states[0]:
+            states[0][name].copy_(states[1][name])
+        before = [held.data.clone()]
+        before += [states[1][n].clone() for n in states[1] if n != "step"]
+        for parameter in (free, held):
+            parameter.grad = gradient.clone()
+        optimizers[0].step()
+        region = Region(Slot(held, 0, units), pack(mask))
+        with optimizers[1].hold([region]):
+            optimizers[1].step()
+        after = [held.data, *(states[1][n] for n in states[1] if n != "step")]
+        stepped = [free.data, *(states[0][n] for n in states[0] if n != "step")]
+        if number:  # the first step makes the moments
+            for new, old, other in zip(after, before, stepped, strict=True):
+                assert torch.equal(new, torch.where(mask, other, old))
+        assert not optimizers[1]._copies
