@@ -44,18 +44,19 @@ def _run(args, folder: Path) -> bool:
         name: trainings.Training(folder, _search_flags(name, common))
         for name in CRITERIA
     }
-    every = plain.batches
-    plain.step(every[0])
+    reader = searches[CRITERIA[0]]  # sentences are numbered differently by each task
+    every = [reader.collate(batch) for batch in trainings.evenly(reader.batches, 40)]
+    plain.step_with(every[0])
     start = time.perf_counter()
-    plain.step(trainings.evenly(every, 1)[0])
+    plain.step_with(every[20])
     seconds = time.perf_counter() - start
     budget = 25 if args.quick else 140
     rounds = args.rounds or int(min(40, max(3, budget / (5 * seconds) - 1)))
-    batches = trainings.evenly(every, rounds)
-    contestants = {"plain": lambda number: plain.step(batches[number])}
+    samples = [every[place] for place in trainings.places(len(every), rounds)]
+    contestants = {"plain": lambda number: plain.step_with(samples[number])}
     for name, training in searches.items():
-        contestants[f"{name}, no selection"] = _at(training, batches, 3)
-        contestants[name] = _at(training, batches, INTERVAL - 1)
+        contestants[f"{name}, no selection"] = _at(training, samples, 3)
+        contestants[name] = _at(training, samples, INTERVAL - 1)
     times = pairing.take_turns(contestants, rounds, clock=args.clock)
     for name, values in times.items():
         print(f"{name}: {statistics.median(values):.3f} s an update")
@@ -77,12 +78,12 @@ def _search_flags(criterion: str, common: list[str]) -> list[str]:
     return [*flags, *common, "--optimizer", "strict_adam"]
 
 
-def _at(training: trainings.Training, batches: list, place: int):
+def _at(training: trainings.Training, samples: list, place: int):
     """An update in the middle of the ramp, *place* updates after a selection."""
 
     def update(number: int) -> None:
         training.task.search.updates = 25_000 + number * INTERVAL + place
-        training.step(batches[number])
+        training.step_with(samples[number])
 
     return update
 
