@@ -17,9 +17,9 @@ class Recipe:
     """
 
     vocabulary: int = 4000
-    base_updates: int = 1500
-    search_updates: int = 100
-    joint_updates: int = 700
+    base_updates: int = 1200
+    search_updates: int = 80
+    joint_updates: int = 600
     """Of joint training, and of the same training without masks beside it."""
     criterion: str = "magnitude"
     schedule: str = "oneshot"

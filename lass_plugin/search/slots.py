@@ -28,6 +28,9 @@ class Slot:
             "CUDA_VISIBLE_DEVICES": self.device or "",
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
+            # a thread that spins while it waits takes the core from whoever works: on
+            # a busy machine training is then ten times as slow
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
             "PYTHONWARNINGS": "ignore",
         }
 
