@@ -78,6 +78,35 @@ def split_batches(
     return bounds
 
 
+def split_full_batches(
+    lengths: np.ndarray,
+    max_tokens: int | None,
+    max_sentences: int | None,
+    multiple: int,
+    rng: np.random.Generator,
+) -> list[tuple[int, int]]:
+    """As :func:`split_batches`, but all batches are full and two of them overlap.
+
+    Up to a random place batches are filled from the short end, from there on from the
+    long end; where the two meet, some sentences are in both neighbours. Nothing is
+    left out. Sentences that all fit into one batch are one batch.
+    """
+    forward = split_batches(lengths, max_tokens, max_sentences, multiple)
+    if len(forward) == 1:
+        return forward
+    kept = forward[: rng.integers(1, len(forward))]
+    covered, end = kept[-1][1], len(lengths)
+    backward = []
+    while end > covered:
+        count = max(1, (max_tokens or np.iinfo(np.int64).max) // int(lengths[end - 1]))
+        count = min(count, max_sentences or count, end)
+        if count > multiple:
+            count -= count % multiple
+        backward.append((end - count, end))
+        end -= count
+    return kept + backward[::-1]
+
+
 def make_batches(
     sizes: np.ndarray,
     indices: np.ndarray,
@@ -85,12 +114,14 @@ def make_batches(
     max_sentences: int | None,
     multiple: int = 1,
     rng: np.random.Generator | None = None,
+    full: bool = False,
 ) -> list[np.ndarray]:
     """Batches of *indices*, each of sentences of like length.
 
     Args:
         sizes: ``(n, 2)`` or ``(n,)`` tokens of the sentences that *indices* name.
         indices: ``(n,)`` what the batches are to hold.
+        full: fill every batch, for which some sentences are taken twice (needs *rng*).
 
     Returns:
         Views of one array of int64.
@@ -100,7 +131,11 @@ def make_batches(
     order = order_by_length(sizes, rng)
     longest = sizes.max(axis=1) if sizes.ndim == 2 else sizes
     ordered = np.ascontiguousarray(indices[order])
-    bounds = split_batches(longest[order], max_tokens, max_sentences, multiple)
+    limits = (max_tokens, max_sentences, multiple)
+    if full and rng is not None:
+        bounds = split_full_batches(longest[order], *limits, rng)
+    else:
+        bounds = split_batches(longest[order], *limits)
     return [ordered[start:end] for start, end in bounds]
 
 

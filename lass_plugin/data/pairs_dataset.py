@@ -11,6 +11,9 @@ from lass_plugin.errors import LassError
 
 logger = logging.getLogger(__name__)
 
+FEW_BATCHES = 100
+"""A pair with fewer batches, seen twice or more an epoch, is cut anew for each pass."""
+
 
 class PairsDataset(FairseqDataset):
     """Sentences of several pairs, numbered pair after pair.
@@ -138,11 +141,12 @@ class PairsDataset(FairseqDataset):
             stream = self._keys.index(key)
             order = _generator(seed, epoch, stream) if training else None
             local = np.flatnonzero(allowed[key])
-            own = batching.make_batches(
-                self.parts[key].sizes[local], local + self._start(key), *options, order
-            )
+            sizes, numbers = self.parts[key].sizes[local], local + self._start(key)
+            own = batching.make_batches(sizes, numbers, *options, order)
             if order is None:
                 result.extend(own)
+            elif times[key] >= 2.0 and 1 < len(own) < FEW_BATCHES:
+                result.extend(_passes(sizes, numbers, times[key], options, order))
             else:
                 chosen_batches = sampling.draw(len(own), times[key], order)
                 result.extend(own[number] for number in chosen_batches)
@@ -172,6 +176,33 @@ class PairsDataset(FairseqDataset):
                 f"than {limits} tokens and are left out"
             )
         return within
+
+
+def _passes(
+    sizes: np.ndarray,
+    numbers: np.ndarray,
+    times: float,
+    options: tuple[int | None, int | None, int],
+    rng: np.random.Generator,
+) -> list[np.ndarray]:
+    """Batches of a small pair that is gone through *times* times, at least once.
+
+    With few batches a pass, the last and emptier one of every pass would count. So
+    each pass is cut anew into full batches that go over some sentences twice, and there
+    are fewer passes to make up for it.
+    """
+    result: list[np.ndarray] = []
+    left = times * len(numbers)
+    while left > 0:
+        own = batching.make_batches(sizes, numbers, *options, rng, full=True)
+        share = left / sum(len(batch) for batch in own)
+        if result and share < 1.0:
+            own = [own[number] for number in sampling.draw(len(own), share, rng)]
+            result.extend(own)
+            break
+        result.extend(own)
+        left -= sum(len(batch) for batch in own)
+    return result
 
 
 def _generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
