@@ -24,7 +24,9 @@ import trainings
 
 GOAL = 0.99
 MULTIPLE = 8
-EPOCHS = 2
+SCARCE = "scarce"
+"""1,300 to 48,000 sentences a pair, for information: batches of one pair must mix
+lengths there, and hold less of them, than batches of 36 pairs together."""
 
 
 def main() -> int:
@@ -33,10 +35,11 @@ def main() -> int:
     options.add_argument("--data", type=Path, help="a folder that lass prepare wrote")
     args = options.parse_args()
     logging.disable(logging.WARNING)
-    scale = 10 if args.quick else 1
+    epochs = 1 if args.quick else 2
     cases = {
         "small": [2000] * 8,
-        "large": made_up_data.unequal_sizes(36, 2_000_000 // scale),
+        "large": made_up_data.unequal_sizes(36, 2_000_000),
+        SCARCE: made_up_data.unequal_sizes(36, 200_000),
     }
     tables = {
         name: [
@@ -50,17 +53,17 @@ def main() -> int:
     reached = True
     for name, sizes in tables.items():
         for max_tokens in (1024, 4096, 8192):
-            reached &= _compare(name, sizes, max_tokens, args)
+            reached &= _compare(name, sizes, max_tokens, epochs, args)
     return 0 if reached else 1
 
 
-def _compare(name: str, sizes: list, max_tokens: int, args) -> bool:
+def _compare(name: str, sizes: list, max_tokens: int, epochs: int, args) -> bool:
     """Print the filling for one kind of data and one limit."""
     words, shares = {}, {}
     for kind, batches_of in (("stock", stock_batches), ("ours", our_batches)):
         tables = [
             table
-            for epoch in range(1, EPOCHS + 1)
+            for epoch in range(1, epochs + 1)
             for table in batches_of(sizes, max_tokens, epoch, args)
         ]
         words[kind] = float(np.mean([table[:, 1].sum() for table in tables]))
@@ -71,9 +74,11 @@ def _compare(name: str, sizes: list, max_tokens: int, args) -> bool:
         f"stock, {words['ours']:.1f} ours; words among positions "
         f"{shares['stock']:.3f} stock, {shares['ours']:.3f} ours"
     )
-    return pairing.result(
-        f"filling_{name}_{max_tokens}", words["ours"] / words["stock"], GOAL
-    )
+    title, ratio = f"filling_{name}_{max_tokens}", words["ours"] / words["stock"]
+    if name == SCARCE:
+        pairing.information(title, ratio)
+        return True
+    return pairing.result(title, ratio, GOAL)
 
 
 def our_batches(sizes: list, max_tokens: int, epoch: int, args) -> list[np.ndarray]:

@@ -43,7 +43,8 @@ def _run(args, folder: Path) -> bool:
     extra = saved[1].stat().st_size - saved[0].stat().st_size
     print(
         f"{weights} maskable weights; mask file {file_bytes} bytes; checkpoint "
-        f"{saved[0].stat().st_size} bytes, with masks of {len(pairs)} pairs {extra} more"
+        f"{saved[0].stat().st_size} bytes, with masks of {len(pairs)} pairs {extra} "
+        "more"
     )
     bits = {"file": 8 * file_bytes / weights}
     bits["checkpoint"] = 8 * extra / (weights * len(pairs))
