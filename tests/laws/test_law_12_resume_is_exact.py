@@ -92,6 +92,8 @@ def test_base_training(forked, tmp_path):
     killed = live_and_die(forked, tmp_path / "a", flags, [IN_AN_EPOCH, IN_THE_NEXT])
     whole = in_peace(forked, tmp_path / "b", flags)
     assert updates(whole) == 38
+    place = whole["extra_state"]["train_iterator"]
+    assert place["epoch"] == 2 and 15 < 38 - place["iterations_in_epoch"] < 33
     assert differences(compared(killed), compared(whole)) == []
 
 
