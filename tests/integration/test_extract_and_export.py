@@ -1,6 +1,7 @@
 """From a real search to a mask, and from a joint checkpoint to stock fairseq."""
 
 import pickletools
+import re
 import shlex
 import zipfile
 from pathlib import Path
@@ -42,17 +43,19 @@ def hypotheses(output: str) -> dict[int, tuple[str, str]]:
 
 
 def in_stock_fairseq(commands, command: str) -> dict:
-    """Run a printed command where nothing of this package can be imported."""
+    """Run a printed command, and see that it imports nothing of this package."""
     program, *words = shlex.split(command)
     assert program == "fairseq-generate" and "--user-dir" not in words
     result = commands.run(
         "generate",
         *words,
         "--cpu",
-        env={"PYTHONPATH": ""},
+        env={"PYTHONPATH": "", "PYTHONPROFILEIMPORTTIME": "1"},
         cwd="/",
     )
-    assert str(ROOT) not in result.stderr and "lass_plugin" not in result.stderr
+    imported = re.findall(r"^import time:.*\| +(\S+)$", result.stderr, re.MULTILINE)
+    assert "fairseq" in imported
+    assert not [name for name in imported if name.startswith("lass")]
     return hypotheses(result.stdout)
 
 
