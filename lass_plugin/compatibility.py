@@ -15,7 +15,8 @@ from fairseq import checkpoint_utils
 from fairseq.data import iterators
 from fairseq.file_io import PathManager
 
-from lass_plugin.checkpoints import read_checkpoint, save_tensors
+from lass_plugin.checkpoints import save_tensors
+from lass_plugin.explanations import explain_mistakes
 from lass_plugin.files import atomic_path
 
 
@@ -82,24 +83,6 @@ def write_checkpoints_atomically() -> None:
     PathManager.copy = staticmethod(copy)
 
 
-def explain_unreadable_checkpoints() -> None:
-    """Tell in one sentence what is wrong with a file that is given as a checkpoint."""
-    stock = checkpoint_utils.load_checkpoint_to_cpu
-    if getattr(stock, "explains", False):
-        return
-
-    def load(path: str, *arguments: Any, **more: Any) -> Any:
-        try:
-            return stock(path, *arguments, **more)
-        except Exception:
-            if "://" not in str(path):
-                read_checkpoint(path)  # says what is wrong with the file, if that is it
-            raise
-
-    load.explains = True  # type: ignore[attr-defined]
-    checkpoint_utils.load_checkpoint_to_cpu = load
-
-
 def stop_readers() -> None:
     """End the threads that read batches ahead; asked for when Python ends.
 
@@ -120,6 +103,6 @@ def prepare_fairseq() -> None:
     """All of the above; safe to call again."""
     allow_checkpoint_types()
     write_checkpoints_atomically()
-    explain_unreadable_checkpoints()
+    explain_mistakes()
     atexit.unregister(stop_readers)
     atexit.register(stop_readers)

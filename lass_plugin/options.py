@@ -8,6 +8,7 @@ from omegaconf import II
 
 from lass_plugin.data import sampling
 from lass_plugin.errors import LassError
+from lass_plugin.explanations import check_start
 from lass_plugin.masks import DEFAULT_TARGETS
 from lass_plugin.training.precision import check_precision
 from lass_plugin.training.search import CRITERIA, SCHEDULES
@@ -128,6 +129,9 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     zero_sharding: str = II("distributed_training.zero_sharding")
     use_bmuf: bool = II("optimization.use_bmuf")
     max_update: int = II("optimization.max_update")
+    restore_file: str = II("checkpoint.restore_file")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    save_dir: str = II("checkpoint.save_dir")
 
 
 @dataclass
@@ -182,6 +186,7 @@ def check_training(cfg: Any, masked: bool) -> None:
         LassError: names the option.
     """
     check_precision(cfg)
+    check_start(cfg.restore_file, cfg.finetune_from_model, cfg.save_dir)
     if cfg.mixed_batches and masked:
         raise LassError(
             "--mixed-batches and sub-networks exclude each other (--masks, or a "

@@ -29,7 +29,7 @@ class Job:
     failure: str | None = None
     """Why it failed; None while it has not."""
     seconds: float = 0.0
-    """How long it ran in this session."""
+    """How long it ran since this command was started."""
 
     _process: subprocess.Popen | None = None
     _lock: IO | None = None
