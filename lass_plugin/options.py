@@ -186,7 +186,8 @@ def check_training(cfg: Any, masked: bool) -> None:
         LassError: names the option.
     """
     check_precision(cfg)
-    check_start(cfg.restore_file, cfg.finetune_from_model, cfg.save_dir)
+    if cfg.save_dir:  # an evaluation sets up the task of a training, but saves nothing
+        check_start(cfg.restore_file, cfg.finetune_from_model, cfg.save_dir)
     if cfg.mixed_batches and masked:
         raise LassError(
             "--mixed-batches and sub-networks exclude each other (--masks, or a "

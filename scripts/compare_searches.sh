@@ -15,6 +15,7 @@ base_updates=${BASE:-3000} search_updates=${SEARCH:-400} joint_updates=${JOINT:-
 ratio=${RATIO:-0.4} vocabulary=${VOCAB:-4000} seed=${SEED:-1} jobs=${JOBS:-2}
 limit=${LIMIT:-300} user_dir=$(python -c 'import lass_plugin; print(lass_plugin.__path__[0])')
 export PYTHONWARNINGS=ignore OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+cpu=$([ "${CUDA:-0}" = 1 ] || echo --cpu)
 mkdir -p "$out"
 
 lass prepare --text "$text" --out "$out/data" --pairs "$pairs" --vocab-size "$vocabulary"
@@ -49,8 +50,8 @@ search() { # NAME CRITERION SCHEDULE FLAGS…
         >"$out/search-$name.txt"
 }
 
-train base "$base_updates" $([ "${CUDA:-0}" = 1 ] || echo --cpu)
-cpu=$([ "${CUDA:-0}" = 1 ] || echo --cpu)
+# nothing runs beside the base, so it has all cores
+OMP_NUM_THREADS=$((OMP_NUM_THREADS * jobs)) train base "$base_updates" $cpu
 
 third=$((search_updates / 3))
 search oneshot gradient oneshot $cpu
