@@ -31,8 +31,7 @@ train() { # NAME UPDATES FLAGS…: a training of all pairs, unless it is done
         --arch transformer_quickstart --share-all-embeddings --dropout 0.1 \
         --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \
         --optimizer strict_adam --adam-betas '(0.9,0.98)' --clip-norm 1.0 \
-        --lr 0.003 --lr-scheduler inverse_sqrt --warmup-updates 200 \
-        --max-tokens 2048 --bf16-autocast --num-workers 0 --seed "$seed" \
+        --lr 0.003 --max-tokens 2048 --bf16-autocast --num-workers 0 --seed "$seed" \
         --no-epoch-checkpoints --disable-validation --save-interval-updates 250 \
         --keep-interval-updates 1 --log-interval 50 --no-progress-bar \
         --max-update "$updates" --save-dir "$out/$name" "$@" >>"$out/$name/log" 2>&1
@@ -51,7 +50,8 @@ search() { # NAME CRITERION SCHEDULE FLAGS…
 }
 
 # nothing runs beside the base, so it has all cores
-OMP_NUM_THREADS=$((OMP_NUM_THREADS * jobs)) train base "$base_updates" $cpu
+OMP_NUM_THREADS=$((OMP_NUM_THREADS * jobs)) train base "$base_updates" \
+    --lr-scheduler inverse_sqrt --warmup-updates 200 $cpu
 
 third=$((search_updates / 3))
 search oneshot gradient oneshot $cpu
@@ -63,7 +63,10 @@ lass random --like "$out/masks/gradient-oneshot" --ratio "$ratio" --seed "$seed"
     --out "$out/masks/random"
 
 systems=(--system "dense=$out/dense/checkpoint_last.pt")
+# the rate falls to 0: at a high rate the pairs of the last batches decide the scores
 start=(--finetune-from-model "$out/base/checkpoint_last.pt")
+start+=(--lr-scheduler polynomial_decay --total-num-update "$joint_updates")
+start+=(--warmup-updates $((joint_updates / 10)))
 running=0
 for name in dense random magnitude-oneshot magnitude-gradual gradient-oneshot \
     gradient-gradual; do

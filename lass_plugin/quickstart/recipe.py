@@ -28,6 +28,7 @@ class Recipe:
     max_tokens: int = 2048
     lr: float = 3e-3
     warmup: int = 200
+    joint_warmup: int = 60
     search_lr: float = 1e-3
     temperature: float = 2.0
     beam: int = 4
@@ -36,8 +37,24 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def training_flags(self) -> list[str]:
-        """Flags of fairseq-train that base and joint training share."""
+    def base_flags(self) -> list[str]:
+        """Flags of fairseq-train for the base."""
+        schedule = f"--lr-scheduler inverse_sqrt --warmup-updates {self.warmup}"
+        return [*self._training_flags(), *schedule.split()]
+
+    def joint_flags(self) -> list[str]:
+        """Flags for joint training, and for the same training without masks.
+
+        The rate falls to 0: at a high rate the pairs of the last few batches decide
+        the scores, by more than the masks do.
+        """
+        schedule = (
+            f"--lr-scheduler polynomial_decay --warmup-updates {self.joint_warmup} "
+            f"--total-num-update {self.joint_updates}"
+        )
+        return [*self._training_flags(), *schedule.split()]
+
+    def _training_flags(self) -> list[str]:
         text = (
             f"--arch {self.arch} --share-all-embeddings --dropout 0.1 "
             "--task translation_subnetwork --encoder-langtok src --decoder-langtok "
@@ -45,8 +62,7 @@ class Recipe:
             f"--sampling-temperature {self.temperature} "
             "--criterion label_smoothed_cross_entropy --label-smoothing 0.1 "
             "--optimizer strict_adam --adam-betas (0.9,0.98) --clip-norm 1.0 "
-            f"--lr {self.lr} --lr-scheduler inverse_sqrt "
-            f"--warmup-updates {self.warmup} --max-tokens {self.max_tokens} "
+            f"--lr {self.lr} --max-tokens {self.max_tokens} "
             "--bf16-autocast --num-workers 0 --no-epoch-checkpoints "
             "--save-interval-updates 250 --keep-interval-updates 1 "
             "--validate-interval-updates 1000000 --validate-interval 1000000 "

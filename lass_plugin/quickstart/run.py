@@ -64,7 +64,7 @@ def quickstart(
     preparation.prepare(source, data, options, workers=cores())
 
     checkpoints = out / "checkpoints"
-    flags = tuple([*recipe.training_flags(), "--lang-pairs", keys])
+    flags = tuple([*recipe.base_flags(), "--lang-pairs", keys])
     base = Training("base", checkpoints / "base", recipe.base_updates, flags)
     _say(2, f"base model: one network for {len(chosen)} directions")
     train("base training", [base], data, [_slot(1)])
@@ -74,14 +74,13 @@ def quickstart(
 
     _say(4, "joint training, and the same training without masks beside it")
     start = ("--finetune-from-model", str(base.checkpoint.resolve()))
-    dense = Training(
-        "dense", checkpoints / "dense", recipe.joint_updates, flags + start
-    )
+    flags = (*recipe.joint_flags(), "--lang-pairs", keys, *start)
+    dense = Training("dense", checkpoints / "dense", recipe.joint_updates, flags)
     joint = replace(
         dense,
         name="joint",
         folder=checkpoints / "joint",
-        flags=(*flags, *start, "--masks", str(masks.resolve())),
+        flags=(*flags, "--masks", str(masks.resolve())),
     )
     together = [dense, joint]
     if cores() > 1:
