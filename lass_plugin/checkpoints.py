@@ -177,9 +177,7 @@ def searched_mask(
 
     state = search_state(checkpoint, path)
     try:
-        return mask_from_checkpoint(
-            state, checkpoint["model"], ratio, criterion
-        )
+        return mask_from_checkpoint(state, checkpoint["model"], ratio, criterion)
     except LassError as error:
         raise LassError(f"{path}: {error.message}") from error
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:

@@ -68,13 +68,15 @@ def explain_mistakes() -> None:
     _replace("verify_checkpoint_directory", _unwritable_folder)
 
 
-def check_start(restore_file: str, finetune_from_model: str | None, folder: str) -> None:
+def check_start(
+    restore_file: str, finetune_from_model: str | None, folder: str
+) -> None:
     """Refuse a start from a checkpoint that is not there.
 
     fairseq trains from scratch, and says so in one line of many, where
-    ``--restore-file`` does not exist. A path inside the run's own folder may be missing:
-    that is how scripts ask to go on from where a run was. A run that goes on needs its
-    base no more.
+    ``--restore-file`` does not exist. A path inside the run's own folder may be
+    missing: that is how scripts ask to go on from where a run was. A run that goes on
+    needs its base no more.
 
     Args:
         restore_file: ``--restore-file``.

@@ -11,9 +11,7 @@ from lass_plugin.errors import LassError
 
 
 @contextlib.contextmanager
-def atomic_path(
-    target: str | os.PathLike, only_writer: bool = False
-) -> Iterator[Path]:
+def atomic_path(target: str | os.PathLike, only_writer: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside *target*; on success sync it and rename it there.
 
     Any error removes the temporary file and leaves the old target as it was. A failure

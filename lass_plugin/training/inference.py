@@ -89,9 +89,7 @@ class Subnetworks:
         )
 
 
-def choose_masks(
-    model: nn.Module, task: "TranslationSubnetworkTask"
-) -> MaskSet | None:
+def choose_masks(model: nn.Module, task: "TranslationSubnetworkTask") -> MaskSet | None:
     """The masks to evaluate *model* with, or None for dense.
 
     ``--inference-masks`` come first, then those of the checkpoint, then ``--masks``.

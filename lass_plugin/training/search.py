@@ -249,8 +249,7 @@ class SubnetworkSearch:
         report = {"chance": 1.0 - self.plan.ratio}
         if self.plan.criterion == "gradient" and self.updates > 1:
             bits = [
-                self._select_bits(self.scores(half), self.plan.ratio)
-                for half in (0, 1)
+                self._select_bits(self.scores(half), self.plan.ratio) for half in (0, 1)
             ]
             report["halves"] = _similarity(*bits)
         earlier = [n for n in self._snapshots if n <= 0.5 * self.updates]
@@ -264,9 +263,7 @@ class SubnetworkSearch:
             return
         self._snapshots[self.updates] = {
             name: bits.cpu()
-            for name, bits in self._select_bits(
-                self.scores(), self.plan.ratio
-            ).items()
+            for name, bits in self._select_bits(self.scores(), self.plan.ratio).items()
         }
         useful = [n for n in self._snapshots if n <= 0.5 * self.updates]
         oldest = max(useful, default=0)
@@ -389,9 +386,7 @@ def mask_from_checkpoint(
         masks = {name: select(score, ratio) for name, score in scores.items()}
     except ValueError as error:
         raise LassError(f"the search of {plan.key} has failed: {error}") from error
-    provenance = Provenance(
-        criterion, ratio, plan.schedule, int(state["updates"])
-    )
+    provenance = Provenance(criterion, ratio, plan.schedule, int(state["updates"]))
     return Mask.from_tensors(plan.key, masks, provenance, state["base"])
 
 

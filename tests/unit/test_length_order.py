@@ -42,9 +42,7 @@ def test_short_side_is_padded_less_than_by_order_of_source():
     rng = np.random.default_rng(0)
     ours = make_batches(sizes, every, 4096, None, 8, rng)
     ends = np.cumsum([len(batch) for batch in ours])[:-1]
-    assert _positions(sizes, ours) < 0.99 * _positions(
-        sizes, np.split(by_source, ends)
-    )
+    assert _positions(sizes, ours) < 0.99 * _positions(sizes, np.split(by_source, ends))
 
 
 def test_one_side_and_no_sentences():
