@@ -90,8 +90,8 @@ class FlagBuilder:
         self.given = list(given)
         self.updates = updates
         self.on_cpu = on_cpu
+        parser = training_parser()  # registers what the names are looked up in
         self._start = ["DATA", "--task", SEARCH_TASK, *self._registered_names()]
-        parser = training_parser()
         parse(parser, [*self._start, *self.given])
         self._actions = {
             action.dest: action
