@@ -1,5 +1,6 @@
 """The parallel data of one pair, read from a fairseq data folder."""
 
+import os
 from pathlib import Path
 from typing import Sequence
 
@@ -189,4 +190,18 @@ def _open(prefix: str, dictionary: Dictionary) -> FairseqDataset:
         ) from error
     if dataset is None:
         raise LassError(f"the data file {prefix}.idx or .bin cannot be read")
+    if _is_cut(prefix, dataset):
+        raise LassError(
+            f"the data file {prefix}.bin is shorter than {prefix}.idx says; prepare "
+            "the data again"
+        )
     return dataset
+
+
+def _is_cut(prefix: str, dataset: FairseqDataset) -> bool:
+    """Whether the end of the ``.bin`` of a memory-mapped dataset is missing."""
+    index = getattr(dataset, "_index", None)
+    if not isinstance(dataset, indexed_dataset.MMapIndexedDataset) or not len(dataset):
+        return False
+    end = int(index._pointers[-1]) + int(index._sizes[-1]) * index.dtype().itemsize
+    return os.path.getsize(f"{prefix}.bin") < end

@@ -135,6 +135,13 @@ def test_an_exported_model_is_masked_once_and_says_what_it_is(joint, tmp_path, c
     assert exported["last_optimizer_state"] is None and "task_state" not in exported
 
 
+def test_a_search_knows_the_architectures_of_this_package(commands, joint, tmp_path):
+    words = ["search", commands.data, "--base", joint, "--pairs", "de-en", "--cpu"]
+    words += ["--out", tmp_path, "--updates", 40, "--print-commands"]
+    result = commands.run("lass", *words)
+    assert "--arch transformer_quickstart" in result.stdout
+
+
 def test_export_names_what_is_wrong(joint, base, tmp_path, capsys):
     out = tmp_path / "out.pt"
 

@@ -1,0 +1,23 @@
+"""Reading the binarized data of a pair."""
+
+import shutil
+
+import pytest
+
+from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.data.pair_data import joint_dictionary, load_pair
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+
+
+@pytest.mark.parametrize("language, suffix", [("de", "bin"), ("en", "idx")])
+def test_a_truncated_data_file_is_named(data, tmp_path, language, suffix):
+    folder, pair = tmp_path / "data", Pair("de", "en")
+    shutil.copytree(data, folder)
+    broken = next(folder.glob(f"test.*.{language}.{suffix}"))
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+    tokens = LanguageTokens(("de", "en"), encoder=None, decoder=False)
+    dictionary = joint_dictionary(folder, None, [pair], "source")
+    with pytest.raises(LassError, match=f"{broken.stem}.*prepare the data again"):
+        load_pair(folder, "test", pair, dictionary, dictionary, tokens)
