@@ -65,9 +65,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="tokenizer of BLEU for all pairs (default: 13a, or that of the language)",
     )
     add(
+        "--metrics",
+        metavar="NAME,…",
+        default="",
+        help="further metrics beside BLEU and chrF: spBLEU (sacreBLEU downloads its "
+        "model once), COMET (needs the extra comet and a model)",
+    )
+    add(
+        "--comet-model",
+        metavar="NAME",
+        help="model of COMET, a name of the hub or a .ckpt file (default: "
+        "Unbabel/wmt22-comet-da)",
+    )
+    add(
         "--out",
         metavar="DIR",
-        help="folder for scores.json, .csv and .md, the translations and run.json",
+        help="folder for scores.json, .csv and .md, the translations with their "
+        "sources and references, and run.json",
     )
     add = parser.add_argument_group("translation").add_argument
     add("--beam", metavar="N", type=int, default=5, help="beam (default: 5)")
@@ -122,20 +136,28 @@ def run(arguments: argparse.Namespace) -> int:
 
     pairs = None if arguments.pairs is None else parse_pairs(arguments.pairs)
 
+    from lass_plugin.evaluation.choice import Choice, parse_further
     from lass_plugin.evaluation.evaluation import evaluate
     from lass_plugin.evaluation.report import render
     from lass_plugin.evaluation.translation import Decoding
 
     options = {name: getattr(arguments, name) for name in Decoding.__dataclass_fields__}
+    decoding = Decoding(**options)
+    further = parse_further(arguments.metrics) if arguments.metrics else ()
     result = evaluate(
         arguments.data,
         systems,
         pairs,
         arguments.split,
         arguments.out,
-        Decoding(**options),
+        decoding,
         arguments.references,
-        arguments.tokenize,
+        choice=Choice.make(
+            further,
+            arguments.tokenize,
+            arguments.comet_model,
+            gpu=decoding.device.type == "cuda",
+        ),
     )
     print(render(result.report))
     for name, speed in result.speeds.items():

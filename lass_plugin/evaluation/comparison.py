@@ -5,14 +5,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.metrics import (
-    Score,
-    base_language,
-    bleu,
-    chrf,
-    text_form,
-    tokenizer_for,
-)
+from lass_plugin.evaluation.choice import EVERY_METRIC, METRICS, Choice
+from lass_plugin.evaluation.metrics import Metric, Score, base_language, text_form
 from lass_plugin.evaluation.significance import (
     SAMPLES,
     SEED,
@@ -20,8 +14,6 @@ from lass_plugin.evaluation.significance import (
     paired_bootstrap,
 )
 from lass_plugin.languages import Pair, parse_pairs
-
-METRICS = ("BLEU", "chrF")
 
 
 @dataclass(frozen=True)
@@ -118,6 +110,12 @@ class Report:
         return list(self.baseline.pairs)
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """What was computed, in the order of the tables; BLEU and chrF are among it."""
+        scores = next(iter(self.baseline.pairs.values())).scores
+        return tuple(name for name in EVERY_METRIC if name in scores)
+
+    @property
     def groups(self) -> dict[str, list[str]]:
         """Pairs to average over: all, from English, into English; none is empty."""
         groups = {"all": self.pairs, "en→X": [], "X→en": []}
@@ -136,29 +134,32 @@ def compare(
     tokenize: str | None = None,
     n_samples: int = SAMPLES,
     seed: int = SEED,
+    choice: Choice | None = None,
+    sources: Mapping[str, Sequence[str]] | None = None,
 ) -> Report:
     """Score *systems* on every pair of *references*; the first is the baseline.
 
     *tokenize* forces one BLEU tokenizer for all pairs, see :mod:`.metrics`; with
-    ``none`` hypotheses and references must be tokenised text.
+    ``none`` hypotheses and references must be tokenised text. *choice* has further
+    metrics than BLEU and chrF, and *tokenize* with them; COMET reads *sources*.
 
     Raises:
         LassError: a system has no hypotheses for a pair, or for one without
             references; the numbers of sentences differ; a tokenizer is not installed.
     """
-    for key in parse_pairs(references):
-        tokenizer_for(key.target, tokenize)  # fail before the work, not half-way
+    choice = choice or Choice(tokenize)
+    choice.check(parse_pairs(references))  # fail before the work, not half-way
     for system in systems:
         _check_pairs(system.name, list(system.hypotheses), list(references))
     scored: list[dict[str, PairScores]] = [{} for _ in systems]
     for pair in references:
-        of_systems = _score_pair(
-            pair, systems, references[pair], tokenize, n_samples, seed
-        )
+        before = None if sources is None else sources[pair]
+        metrics = choice.of(pair, references[pair], before)
+        of_systems = _score_pair(pair, systems, metrics, n_samples, seed)
         for results, result in zip(scored, of_systems, strict=True):
             results[pair] = result
     return Report(
-        text_form(tokenize),
+        text_form(choice.tokenize),
         tuple(
             SystemScores(system.name, str(system.checkpoint), system.mask, results)
             for system, results in zip(systems, scored, strict=True)
@@ -178,14 +179,13 @@ def score_system(
 def _score_pair(
     pair: str,
     systems: Sequence[Outputs],
-    references: Sequence[str],
-    tokenize: str | None,
+    metrics: Sequence[Metric],
     n_samples: int,
     seed: int,
 ) -> list[PairScores]:
     """Return the scores of each system on one pair, compared with the first."""
-    results = [PairScores(len(references), {}) for _ in systems]
-    for metric in (bleu(pair, references, tokenize), chrf(pair, references)):
+    results = [PairScores(metrics[0].size, {}) for _ in systems]
+    for metric in metrics:
         baseline = None
         for system, result in zip(systems, results, strict=True):
             statistics = metric.statistics(system.hypotheses[pair])
@@ -203,22 +203,25 @@ def _check_system(system: SystemScores, baseline: SystemScores) -> None:
     """Refuse a system that cannot stand in one table with the baseline."""
     if not system.pairs:
         raise LassError(f"{system.name} has no pairs; score at least one")
+    metrics = set(next(iter(baseline.pairs.values())).scores)
     _check_pairs(system.name, list(system.pairs), list(baseline.pairs))
     for pair, result in system.pairs.items():
         other = baseline.pairs[pair]
-        if set(result.scores) != set(METRICS):
+        found = set(result.scores)
+        if found != metrics or not set(METRICS) <= found <= set(EVERY_METRIC):
             raise LassError(
                 f"{system.name} on {pair} has scores of {', '.join(result.scores)}; "
-                f"a report needs {' and '.join(METRICS)}"
+                f"a report needs {' and '.join(METRICS)}, and the same further metrics "
+                "for all"
             )
-        if set(result.differences) != (set() if system is baseline else set(METRICS)):
+        if set(result.differences) != (set() if system is baseline else metrics):
             raise LassError(
                 f"{system.name} on {pair} has differences where the baseline has none, "
                 "or none where it needs them; compare the systems again"
             )
         if result.sentences != other.sentences or any(
             result.scores[name].signature != other.scores[name].signature
-            for name in METRICS
+            for name in metrics
         ):
             raise LassError(
                 f"{system.name} and {baseline.name} were scored on different numbers "

@@ -10,8 +10,8 @@ from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report as reports
 from lass_plugin.evaluation import texts
+from lass_plugin.evaluation.choice import Choice
 from lass_plugin.evaluation.comparison import Outputs, Report, compare
-from lass_plugin.evaluation.metrics import tokenizer_for
 from lass_plugin.evaluation.systems import Ready, Saved, System, check_names
 from lass_plugin.evaluation.translation import (
     Decoding,
@@ -59,6 +59,7 @@ def evaluate(
     references: str | os.PathLike | None = None,
     tokenize: str | None = None,
     show_progress: bool = True,
+    choice: Choice | None = None,
 ) -> Evaluation:
     """Translate *split* with every system, score it, compare it with the first.
 
@@ -68,16 +69,17 @@ def evaluate(
         references: folder of ``SPLIT.SRC-TGT.LANG``; None for ``DATA/raw``, or if that
             has none the text of the dictionary.
         tokenize: one BLEU tokenizer for all pairs, see :mod:`.metrics`.
+        choice: *tokenize* and further metrics than BLEU and chrF.
 
     Raises:
         LassError: as far as can be known, before anything is translated.
     """
     data, decoding = Path(data), decoding or Decoding()
+    choice = choice or Choice(tokenize)
     check_names(systems)
     saved = [Saved(system) for system in systems]
     pairs = choose_pairs(saved, pairs)
-    for pair in pairs:
-        tokenizer_for(pair.target, tokenize)
+    choice.check(pairs)
     ready = [each.set_up(data, pairs) for each in saved]
     del saved
     subwords = decoding.remove_bpe
@@ -103,10 +105,14 @@ def evaluate(
         checkpoint = str(each.system.checkpoint)
         outputs.append(Outputs(name, checkpoint, each.mask_label, hypotheses))
         if out is not None:
-            _write_translations(Path(out) / "translations" / name, split, hypotheses)
+            write_texts(Path(out) / "translations" / name, split, hypotheses)
     if progress is not None:
         progress.finish()
-    report = compare(outputs, test_set.references, tokenize)
+    if out is not None:
+        _write_test_set(Path(out), test_set)
+    report = compare(
+        outputs, test_set.references, choice=choice, sources=test_set.sources
+    )
     notes = (_describe(split, decoding, subwords), test_set.origin)
     report = replace(report, notes=notes)
     result = Evaluation(report, test_set, tuple(outputs), speeds)
@@ -209,13 +215,27 @@ def _dictionary_text(
     return texts.read_dataset(part.src, task.source_dictionary, subwords)
 
 
-def _write_translations(
-    folder: Path, split: str, hypotheses: Mapping[str, Sequence[str]]
+def write_texts(
+    folder: Path,
+    split: str,
+    lines_of: Mapping[str, Sequence[str]],
+    source: bool = False,
 ) -> None:
-    """Write ``SPLIT.SRC-TGT.TGT`` for every pair, one translation a line."""
-    for key, lines in hypotheses.items():
-        path = folder / f"{split}.{key}.{Pair.parse(key).target}"
+    """Write ``SPLIT.SRC-TGT.TGT`` for every pair, one sentence a line.
+
+    Args:
+        source: the texts are of the pairs' source languages, the names end in ``SRC``.
+    """
+    for key, lines in lines_of.items():
+        pair = Pair.parse(key)
+        path = folder / f"{split}.{key}.{pair.source if source else pair.target}"
         write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def _write_test_set(out: Path, test_set: TestSet) -> None:
+    """Write what the translations were made and scored from, to score them again."""
+    write_texts(out / "sources", test_set.split, test_set.sources, source=True)
+    write_texts(out / "references", test_set.split, test_set.references)
 
 
 def _describe(split: str, decoding: Decoding, subwords: str) -> str:

@@ -1,4 +1,4 @@
-"""BLEU and chrF of one pair by sacreBLEU; a score never travels without its signature.
+"""BLEU, chrF and spBLEU of one pair by sacreBLEU; no score without its signature.
 
 The text is scored as it is given. Whether it is tokenised or detokenised is decided by
 the tokenizer: with ``none`` sacreBLEU counts n-grams of what stands between spaces, so
@@ -7,12 +7,16 @@ other tokenizer they must be detokenised text.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import sacrebleu.metrics
 from sacrebleu.metrics.base import Metric as SacrebleuMetric
+from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
+from sacrebleu.utils import SACREBLEU_DIR
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
@@ -38,7 +42,10 @@ _WHAT_IT_NEEDS = {
 
 @dataclass(frozen=True)
 class Score:
-    """A value between 0 and 100 and the signature that says how it was computed."""
+    """A value and the signature that says how it was computed.
+
+    BLEU, chrF and spBLEU lie between 0 and 100; COMET has the scale of its model.
+    """
 
     metric: str
     value: float
@@ -53,14 +60,26 @@ class Score:
             raise LassError(f"the {self.metric} score has no signature; score it again")
 
 
-class Metric:
+class Metric(ABC):
     """One metric with the references of one pair, made ready once for many systems."""
 
-    def __init__(self, name: str, pair: Pair, size: int, scorer: SacrebleuMetric):
+    def __init__(self, name: str, pair: Pair, size: int):
         self.name = name
         self.pair = pair
         self.size = size
-        self._scorer = scorer
+
+    @property
+    @abstractmethod
+    def signature(self) -> str:
+        """How the metric is computed, in one line without spaces."""
+
+    @abstractmethod
+    def value(self, totals: np.ndarray) -> float:
+        """Return the corpus score of summed counts, *totals* of shape (counts,)."""
+
+    @abstractmethod
+    def _rows(self, hypotheses: list[str]) -> list[list[float]]:
+        """Return the counts of each sentence."""
 
     def statistics(self, hypotheses: Sequence[str]) -> np.ndarray:
         """Return the counts that the metric adds up, one row a sentence.
@@ -70,27 +89,39 @@ class Metric:
         Raises:
             LassError: there are not as many hypotheses as references.
         """
-        hypotheses = _sentences(hypotheses, "hypotheses", self.pair)
+        hypotheses = sentences(hypotheses, "hypotheses", self.pair)
         if len(hypotheses) != self.size:
             raise LassError(
                 f"{self.pair} has {len(hypotheses)} hypotheses for {self.size} "
                 "references; give one hypothesis for every reference, in their order"
             )
-        rows = self._scorer._extract_corpus_statistics(hypotheses, None)
-        return np.array(rows, dtype=np.float64)
-
-    def value(self, totals: np.ndarray) -> float:
-        """Return the corpus score of summed counts, *totals* of shape (counts,)."""
-        return float(self._scorer._compute_score_from_stats(totals.tolist()).score)
+        return np.array(self._rows(hypotheses), dtype=np.float64)
 
     def score_of(self, statistics: np.ndarray) -> Score:
         """Return the corpus score of *statistics*, shape (sentences, counts)."""
-        signature = str(self._scorer.get_signature())
-        return Score(self.name, self.value(statistics.sum(axis=0)), signature)
+        return Score(self.name, self.value(statistics.sum(axis=0)), self.signature)
 
     def score(self, hypotheses: Sequence[str]) -> Score:
         """Return the corpus score of *hypotheses*."""
         return self.score_of(self.statistics(hypotheses))
+
+
+class _OfSacrebleu(Metric):
+    """A metric that sacreBLEU computes from counts of n-grams."""
+
+    def __init__(self, name: str, pair: Pair, size: int, scorer: SacrebleuMetric):
+        super().__init__(name, pair, size)
+        self._scorer = scorer
+
+    @property
+    def signature(self) -> str:
+        return str(self._scorer.get_signature())
+
+    def value(self, totals: np.ndarray) -> float:
+        return float(self._scorer._compute_score_from_stats(totals.tolist()).score)
+
+    def _rows(self, hypotheses: list[str]) -> list[list[float]]:
+        return self._scorer._extract_corpus_statistics(hypotheses, None)
 
 
 def bleu(
@@ -98,21 +129,49 @@ def bleu(
 ) -> Metric:
     """BLEU (sacreBLEU's defaults) with the tokenizer of the pair's target language."""
     pair = Pair.parse(str(pair))
-    lines = _sentences(references, "references", pair)
+    lines = sentences(references, "references", pair)
     name = tokenizer_for(pair.target, tokenize)
     scorer = sacrebleu.metrics.BLEU(
         tokenize=name,
         force=name == "none",  # without it sacreBLEU warns of text that is tokenised
         references=[lines],
     )
-    return Metric("BLEU", pair, len(lines), scorer)
+    return _OfSacrebleu("BLEU", pair, len(lines), scorer)
+
+
+def spbleu(pair: Pair | str, references: Sequence[str]) -> Metric:
+    """spBLEU: BLEU over the pieces of FLORES-200's SentencePiece model (Goyal 2022).
+
+    Raises:
+        LassError: sacreBLEU has not downloaded that model and cannot do so.
+    """
+    pair = Pair.parse(str(pair))
+    lines = sentences(references, "references", pair)
+    check_spbleu()
+    scorer = sacrebleu.metrics.BLEU(tokenize="flores200", references=[lines])
+    return _OfSacrebleu("spBLEU", pair, len(lines), scorer)
+
+
+def check_spbleu() -> None:
+    """Refuse spBLEU where sacreBLEU's SentencePiece model cannot be had."""
+    try:
+        sacrebleu.metrics.BLEU(tokenize="flores200")
+    except (Exception, SystemExit) as error:  # no network, a broken file, …
+        model = SPM_MODELS["flores200"]["url"]
+        place = Path(SACREBLEU_DIR) / "models" / model.rsplit("/", 1)[-1]
+        raise LassError(
+            "spBLEU needs the SentencePiece model of FLORES-200, which sacreBLEU "
+            f"downloads once and could not ({type(error).__name__}); run it with a "
+            f"network, put {model} at {place}, or leave spBLEU out of --metrics"
+        ) from error
 
 
 def chrf(pair: Pair | str, references: Sequence[str]) -> Metric:
     """chrF2: character 1- to 6-grams, recall weighted twice; spaces do not count."""
     pair = Pair.parse(str(pair))
-    lines = _sentences(references, "references", pair)
-    return Metric("chrF", pair, len(lines), sacrebleu.metrics.CHRF(references=[lines]))
+    lines = sentences(references, "references", pair)
+    scorer = sacrebleu.metrics.CHRF(references=[lines])
+    return _OfSacrebleu("chrF", pair, len(lines), scorer)
 
 
 def tokenizer_for(target: str, tokenize: str | None = None) -> str:
@@ -154,7 +213,7 @@ def base_language(code: str) -> str:
     return _TWO_LETTERS.get(language, language)
 
 
-def _sentences(lines: Sequence[str], what: str, pair: Pair) -> list[str]:
+def sentences(lines: Sequence[str], what: str, pair: Pair) -> list[str]:
     """Return *lines* as a list of strings; refuse an empty list and anything else."""
     if isinstance(lines, str) or not all(isinstance(line, str) for line in lines):
         raise LassError(f"the {what} of {pair} are not a list of sentences; pass one")

@@ -12,7 +12,6 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import (
-    METRICS,
     Outputs,
     PairScores,
     Report,
@@ -98,12 +97,12 @@ def _summary(report: Report, system: SystemScores) -> dict[str, Any]:
     """Return the averages and, for a system that is compared, its win ratios."""
     summary: dict[str, Any] = {
         "averages": {
-            group: {metric: system.average(metric, pairs) for metric in METRICS}
+            group: {metric: system.average(metric, pairs) for metric in report.metrics}
             for group, pairs in report.groups.items()
         }
     }
     if system is not report.baseline:
-        summary["win_ratio"] = {name: system.win_ratio(name) for name in METRICS}
+        summary["win_ratio"] = {name: system.win_ratio(name) for name in report.metrics}
     return summary
 
 

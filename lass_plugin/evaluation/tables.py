@@ -10,12 +10,8 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-from lass_plugin.evaluation.comparison import (
-    METRICS,
-    PairScores,
-    Report,
-    SystemScores,
-)
+from lass_plugin.evaluation.choice import digits_of
+from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.significance import Difference
 from lass_plugin.languages import Pair
 
@@ -40,7 +36,7 @@ def to_csv(report: Report) -> str:
                 "text": report.text,
                 "sentences": result.sentences,
             }
-            for metric in METRICS:
+            for metric in report.metrics:
                 name = metric.lower()
                 row[name] = result.scores[metric].value
                 row[f"{name}_signature"] = result.scores[metric].signature
@@ -58,7 +54,7 @@ def to_csv(report: Report) -> str:
 def to_markdown(report: Report) -> str:
     """Return a page with a table for each metric and, below, what the figures are."""
     lines = ["# Scores", ""]
-    for metric in METRICS:
+    for metric in report.metrics:
         header, scores, summary = _table(report, metric, report.systems)
         lines += [f"## {metric} ({report.text} text)", ""]
         lines += [_markdown_row(header)]
@@ -76,7 +72,7 @@ def render(report: Report, width: int = WIDTH) -> str:
     baseline. Only a single long word, such as the path of a checkpoint, goes beyond.
     """
     blocks = []
-    for metric in METRICS:
+    for metric in report.metrics:
         for systems in _side_by_side(report, width):
             header, scores, summary = _table(report, metric, systems)
             header = [_shorten(cell) for cell in header]
@@ -125,25 +121,30 @@ def _table(
 
 
 def _pair_cell(result: PairScores, metric: str) -> str:
-    value = f"{result.scores[metric].value:.2f}"
+    digits = digits_of(metric)
+    value = f"{result.scores[metric].value:.{digits}f}"
     if metric not in result.differences:
         return value
     difference = result.differences[metric]
     star = "*" if difference.p_value < _LEVEL else " "
-    return f"{value} {_signed(difference.delta):>6}{star}"
+    return f"{value} {signed(difference.delta, digits):>6}{star}"
 
 
 def _mean_cell(
     report: Report, system: SystemScores, metric: str, pairs: list[str]
 ) -> str:
-    value = f"{system.average(metric, pairs):.2f}"
+    digits = digits_of(metric)
+    value = f"{system.average(metric, pairs):.{digits}f}"
     if system is report.baseline:
         return value
-    return f"{value} {_signed(system.average_difference(metric, pairs)):>6} "
+    difference = signed(system.average_difference(metric, pairs), digits)
+    return f"{value} {difference:>6} "
 
 
-def _signed(number: float) -> str:
-    return "0.00" if abs(number) < 0.005 else f"{number:+.2f}"
+def signed(number: float, digits: int = 2) -> str:
+    """Write a difference with its sign; one that is shown as 0 has none."""
+    text = f"{number:+.{digits}f}"
+    return text.lstrip("+-") if not float(text) else text
 
 
 def _notes(
@@ -161,7 +162,7 @@ def _notes(
         checkpoint = code(system.checkpoint)
         notes.append(f"{plain(system.name)}: checkpoint {checkpoint}, {mask}")
     if report.others:
-        test = report.others[0].pairs[report.pairs[0]].differences[METRICS[0]]
+        test = report.others[0].pairs[report.pairs[0]].differences[report.metrics[0]]
         notes.append(
             f"signed numbers: difference to {plain(report.baseline.name)}; "
             f"{plain('*')}: p < {_LEVEL}, paired bootstrap ({test.n_samples} samples, "
@@ -172,7 +173,7 @@ def _notes(
         if report.text == "tokenised"
         else "detokenised text: BLEU does the tokenisation that its signature names"
     )
-    for metric in METRICS:
+    for metric in report.metrics:
         pairs_of: dict[str, list[str]] = {}
         for pair, result in report.baseline.pairs.items():
             pairs_of.setdefault(result.scores[metric].signature, []).append(pair)
