@@ -175,8 +175,8 @@ def _systems(arguments: argparse.Namespace) -> list:
     """The systems that the options describe."""
     from lass_plugin.errors import LassError
 
-    checkpoints = _assignments("--system", "CHECKPOINT", arguments.system)
-    masks = _assignments("--inference-masks", "MASKS", arguments.inference_masks)
+    checkpoints = assignments("--system", "CHECKPOINT", arguments.system)
+    masks = assignments("--inference-masks", "MASKS", arguments.inference_masks)
     names = [name for name, _ in checkpoints]
     for option, given in (
         ("--inference-masks", [name for name, _ in masks]),
@@ -200,7 +200,7 @@ def _systems(arguments: argparse.Namespace) -> list:
     return systems
 
 
-def _assignments(option: str, what: str, items: list[str]) -> list[tuple[str, str]]:
+def assignments(option: str, what: str, items: list[str]) -> list[tuple[str, str]]:
     """Read ``NAME=VALUE`` items."""
     from lass_plugin.errors import LassError
 

@@ -9,6 +9,7 @@ import torch
 from fairseq import utils
 from fairseq.data import LanguagePairDataset, ListDataset
 from fairseq.models import FairseqEncoderDecoderModel
+from fairseq.sequence_generator import SequenceGenerator
 
 from lass_plugin.data import pair_data
 from lass_plugin.data.pairs_dataset import PairsDataset
@@ -155,7 +156,7 @@ def translate(
     longest = min(task.max_positions()[0], model.max_positions()[0])
     cut = longest if decoding.truncate_source else None
     dataset = load_sources(ready, split, decoding.limit, cut)
-    _check_lengths(ready, dataset, longest)
+    check_lengths(ready, dataset, longest)
     translated: dict[str, list[str | None]] = {
         key: [None] * len(part) for key, part in dataset.parts.items()
     }
@@ -182,6 +183,21 @@ def translate(
     return hypotheses, Speed(len(dataset), tokens, seconds)
 
 
+def make_generator(
+    task: TranslationSubnetworkTask,
+    model: FairseqEncoderDecoderModel,
+    decoding: Decoding,
+) -> SequenceGenerator:
+    """fairseq's beam search with the options of *decoding*."""
+    options = argparse.Namespace(
+        beam=decoding.beam,
+        lenpen=decoding.lenpen,
+        max_len_a=decoding.max_len_a,
+        max_len_b=decoding.max_len_b,
+    )
+    return task.build_generator([model], options)
+
+
 def _batches(
     task: TranslationSubnetworkTask,
     model: FairseqEncoderDecoderModel,
@@ -189,13 +205,7 @@ def _batches(
     decoding: Decoding,
 ):
     """Yield for each batch the numbers of its sentences and the tokens of the best."""
-    options = argparse.Namespace(
-        beam=decoding.beam,
-        lenpen=decoding.lenpen,
-        max_len_a=decoding.max_len_a,
-        max_len_b=decoding.max_len_b,
-    )
-    generator = task.build_generator([model], options)
+    generator = make_generator(task, model, decoding)
     device = decoding.device
     batches = dataset.batches(
         epoch=1,
@@ -226,7 +236,7 @@ def _batches(
         yield sample["id"].tolist(), best
 
 
-def _check_lengths(ready: Ready, dataset: PairsDataset, longest: int) -> None:
+def check_lengths(ready: Ready, dataset: PairsDataset, longest: int) -> None:
     """Refuse sources that the model cannot take."""
     for key, part in dataset.parts.items():
         too_long = (part.src_sizes > longest).nonzero()[0]

@@ -1,0 +1,90 @@
+"""Make the tables of the sub-network papers from results.
+
+    lass table scores report/ --sizes data/ --out tables/
+    lass table cost --system base=base.pt --system joint=joint.pt --data data/
+
+'lass table scores' reads what 'lass evaluate --out' wrote; 'lass table cost' reads
+checkpoints. Both print the tables, and with --out write them as Markdown, LaTeX, CSV
+and JSON. 'lass table MODE --help' explains the options of each.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lass_plugin.tables.table import Table
+
+HELP = "tables of scores, parameters, disk and speed, in Markdown, LaTeX, CSV"
+
+_MODES = {"scores": "table_scores", "cost": "table_cost"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the modes of ``lass table``, each with its options."""
+    import importlib
+
+    modes = parser.add_subparsers(dest="mode", metavar="MODE", required=True)
+    for name, module_name in _MODES.items():
+        module = importlib.import_module(f"lass_plugin.cli.{module_name}")
+        mode = modes.add_parser(
+            name,
+            help=module.HELP,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(mode)
+        mode.set_defaults(make=module.make)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the tables of one mode."""
+    arguments.make(arguments)
+    return 0
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add what both modes print and write."""
+    add = parser.add_argument_group("output").add_argument
+    add(
+        "--format",
+        choices=("text", "markdown", "latex"),
+        default="text",
+        help="what is printed (default: text)",
+    )
+    add(
+        "--transpose",
+        action="store_true",
+        help="systems as columns; for many languages",
+    )
+    add(
+        "--out",
+        metavar="DIR",
+        help="folder for the tables as Markdown, LaTeX, CSV and JSON (each number "
+        "unrounded)",
+    )
+
+
+def show(
+    arguments: argparse.Namespace,
+    tables: Sequence["Table"],
+    title: str,
+    facts: dict,
+    notes: Sequence[str],
+) -> None:
+    """Print the tables; write them where ``--out`` says."""
+    from lass_plugin.tables.table import to_latex, to_markdown, to_text, wrap_note
+    from lass_plugin.tables.writing import write_tables
+
+    if arguments.transpose:
+        tables = [table.transposed() for table in tables]
+    if arguments.format == "markdown":
+        print(to_markdown(tables, title, notes), end="")
+    elif arguments.format == "latex":
+        print(to_latex(tables, notes), end="")
+    else:
+        lines = [line for note in notes for line in wrap_note(note)]
+        print("\n".join([*map(to_text, tables), *lines]))
+    if arguments.out is not None:
+        paths = write_tables(tables, arguments.out, arguments.mode, title, facts, notes)
+        print(f"written to {arguments.out}: {', '.join(path.name for path in paths)}")

@@ -1,0 +1,75 @@
+"""Tables as files: one JSON with all of it, and CSV, Markdown and LaTeX made of it."""
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lass_plugin.errors import LassError
+from lass_plugin.files import write_json, write_text
+from lass_plugin.tables.table import Table, to_latex, to_markdown
+
+_VERSION = 1
+
+
+def write_tables(
+    tables: Sequence[Table],
+    folder: str | os.PathLike,
+    kind: str,
+    title: str,
+    facts: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> list[Path]:
+    """Write ``KIND.json``, ``.md`` and ``.tex``, and ``KIND.NAME.csv`` of each table.
+
+    Args:
+        kind: ``scores`` or ``cost``: the begin of every file's name with ``table-``.
+        title: of the page in Markdown.
+        facts: what stands in the JSON beside the tables.
+        notes: sentences that belong to all tables.
+
+    Returns:
+        The files written, in that order.
+
+    Raises:
+        LassError: there is no table, or a file cannot be written.
+    """
+    if not tables:
+        raise LassError("there is no table to write; ask for one that can be made")
+    folder = Path(folder)
+    content = {
+        "format": f"lass_plugin table {kind}",
+        "version": _VERSION,
+        "title": title,
+        "notes": list(notes),
+        **(facts or {}),
+        "tables": [
+            {
+                "name": table.name,
+                "title": table.title,
+                "notes": list(table.notes),
+                "records": list(table.records),
+            }
+            for table in tables
+        ],
+    }
+    paths = [folder / f"table-{kind}.{ending}" for ending in ("json", "md", "tex")]
+    write_json(paths[0], content)
+    write_text(paths[1], to_markdown(tables, title, notes))
+    write_text(paths[2], to_latex(tables, notes))
+    for table in tables:
+        paths.append(folder / f"table-{kind}.{table.name}.csv")
+        write_text(paths[-1], to_csv(table))
+    return paths
+
+
+def to_csv(table: Table) -> str:
+    """One line for each record; the columns are all keys in the order they appear."""
+    columns = list(dict.fromkeys(key for record in table.records for key in record))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table.records)
+    return text.getvalue()

@@ -1,0 +1,112 @@
+"""A table as text, Markdown, LaTeX and CSV."""
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lass_plugin.errors import LassError
+from lass_plugin.tables.table import (
+    Table,
+    best_in_columns,
+    to_latex,
+    to_markdown,
+    to_text,
+)
+from lass_plugin.tables.writing import to_csv, write_tables
+
+TABLE = Table(
+    "speed",
+    "Speed",
+    ("system", "a_b", "x → y"),
+    (("base", "1.50", "2 ± 1"), ("50 % & more*", "2.00", "<3>")),
+    frozenset({(1, 1)}),
+    ("n: 5",),
+    ({"system": "base", "value": 1 / 3}, {"system": "more", "p_value": 0.5}),
+)
+
+
+def test_markdown_marks_the_best_and_escapes():
+    assert to_markdown([TABLE], "Cost", ["of a|b"]) == (
+        "# Cost\n\n## Speed\n\n"
+        "| system | a\\_b | x → y |\n|:--|--:|--:|\n"
+        "| base | 1.50 | 2 ± 1 |\n"
+        "| 50 % & more\\* | **2.00** | \\<3> |\n\n"
+        "- n: 5\n\n- of a\\|b\n"
+    )
+
+
+def test_latex_is_a_table_with_rules_and_escapes():
+    assert to_latex([TABLE], ["50 %"]) == (
+        "% \\usepackage{booktabs}\n% 50 %\n\n"
+        "\\begin{table}[t]\n\\centering\n\\begin{tabular}{lrr}\n\\toprule\n"
+        "system & a\\_b & x $\\rightarrow$ y \\\\\n\\midrule\n"
+        "base & 1.50 & 2 $\\pm$ 1 \\\\\n"
+        "50 \\% \\& more* & \\textbf{2.00} & \\textless{}3\\textgreater{} \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n\\caption{Speed; n: 5.}\n\\label{tab:speed}\n"
+        "\\end{table}\n"
+    )
+
+
+def test_text_is_aligned():
+    assert to_text(TABLE).splitlines() == [
+        "Speed",
+        "system         a_b  x → y",
+        "-------------------------",
+        "base          1.50  2 ± 1",
+        "50 % & more*  2.00    <3>",
+        "n: 5",
+    ]
+
+
+def test_csv_has_the_unrounded_values():
+    rows = list(csv.DictReader(io.StringIO(to_csv(TABLE))))
+    assert rows[0] == {"system": "base", "value": repr(1 / 3), "p_value": ""}
+    assert rows[1] == {"system": "more", "value": "", "p_value": "0.5"}
+
+
+def test_files_are_written_beside_each_other(tmp_path):
+    paths = write_tables([TABLE], tmp_path, "cost", "Cost", {"baseline": "b"}, ["note"])
+    assert [path.name for path in paths] == [
+        *("table-cost.json", "table-cost.md", "table-cost.tex", "table-cost.speed.csv")
+    ]
+    content = json.loads(paths[0].read_text())
+    assert content["format"] == "lass_plugin table cost" and content["version"] == 1
+    assert content["baseline"] == "b" and content["notes"] == ["note"]
+    assert content["tables"][0]["records"] == list(TABLE.records)
+    with pytest.raises(LassError, match="no table"):
+        write_tables([], tmp_path, "cost", "Cost")
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(LassError, match="2 cells for 3 columns"):
+        Table("a", "A", ("x", "y", "z"), (("1", "2"),))
+
+
+def test_the_best_of_a_column_with_ties_and_gaps():
+    values = [[1.0, None, 3.0], [2.0, None, 3.0], [0.5, 7.0, 1.0]]
+    assert best_in_columns(values) == {(1, 1), (0, 3), (1, 3)}
+    assert best_in_columns([]) == frozenset()
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.randoms())
+def test_transposing_twice_changes_nothing(rows, columns, random):
+    cells = [[str(random.random()) for _ in range(columns)] for _ in range(rows)]
+    header = tuple(f"h{i}" for i in range(columns))
+    strong = frozenset(
+        (row, column)
+        for row in range(rows)
+        for column in range(1, columns)
+        if random.random() < 0.5
+    )
+    table = Table("a", "A", header, tuple(map(tuple, cells)), strong)
+    assert table.transposed().transposed() == table
+
+
+def test_transposing_keeps_the_best_where_it_is():
+    turned = TABLE.transposed()
+    assert turned.header == ("system", "base", "50 % & more*")
+    assert turned.rows[0] == ("a_b", "1.50", "2.00") and turned.strong == {(0, 2)}
