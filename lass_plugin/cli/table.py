@@ -78,6 +78,9 @@ def show(
 
     if arguments.transpose:
         tables = [table.transposed() for table in tables]
+    paths = []
+    if arguments.out is not None:  # first: printing fails where its reader has gone
+        paths = write_tables(tables, arguments.out, arguments.mode, title, facts, notes)
     if arguments.format == "markdown":
         print(to_markdown(tables, title, notes), end="")
     elif arguments.format == "latex":
@@ -85,6 +88,5 @@ def show(
     else:
         lines = [line for note in notes for line in wrap_note(note)]
         print("\n".join([*map(to_text, tables), *lines]))
-    if arguments.out is not None:
-        paths = write_tables(tables, arguments.out, arguments.mode, title, facts, notes)
+    if paths:
         print(f"written to {arguments.out}: {', '.join(path.name for path in paths)}")

@@ -113,7 +113,7 @@ def make(arguments: argparse.Namespace) -> None:
     facts: dict = {"systems": dict(checkpoints), "inference_masks": masks}
     notes = []
     if arguments.data is not None:
-        from lass_plugin.evaluation.systems import System
+        from lass_plugin.evaluation.systems import System, check_names
 
         systems = [
             System(name, Path(path), masks.get(name)) for name, path in checkpoints
@@ -123,6 +123,7 @@ def make(arguments: argparse.Namespace) -> None:
             for cost in costs
             if cost.kept
         ]
+        check_names([*systems, *dense])
         speeds, devices, note = _speeds(arguments, systems, dense)
         tables.append(speed_table(speeds, devices))
         notes.append(note)

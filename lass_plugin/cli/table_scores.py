@@ -127,9 +127,9 @@ def make(arguments: argparse.Namespace) -> None:
         raise LassError(
             "--wins-by has no effect on one system; give another to compare"
         )
-    if not arguments.no_test:
-        board = add_tests(board, arguments.references)
     metrics = _metrics(arguments.metrics)
+    if not arguments.no_test:
+        board = add_tests(board, arguments.references, metrics or board.metrics)
     tables = score_tables(board, layout, metrics, _names(arguments.tables))
     shown = metrics or list(board.metrics)
     show(arguments, tables, "Scores", _facts(board), _notes(board, shown))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lass_plugin.evaluation.choice import digits_of
 from lass_plugin.evaluation.throughput import Throughput
 from lass_plugin.tables.cost import Cost
 from lass_plugin.tables.table import Table
@@ -27,7 +28,8 @@ def size_table(
         score = scores.get(cost.name)
         cells = [cost.name]
         if metric:
-            cells.append("–" if score is None else f"{score[1]:.2f}")
+            digits = digits_of(metric)
+            cells.append("–" if score is None else f"{score[1]:.{digits}f}")
         cells += [_millions(cost.parameters), _kept(cost), _millions(cost.parameters)]
         sizes = (cost.checkpoint_bytes, cost.weight_bytes, cost.mask_bytes)
         cells += [_mebibytes(size) for size in sizes]

@@ -5,6 +5,7 @@ that were scored. COMET is left out: its model may not be here.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,21 +21,32 @@ from lass_plugin.tables.side_by_side import Entry, SideBySide
 TESTABLE = ("BLEU", "chrF", "spBLEU")
 
 
-def missing_tests(board: SideBySide) -> list[tuple[Entry, str]]:
-    """(system, pair) whose differences in BLEU or chrF have no test in the reports."""
-    metrics = [name for name in board.metrics if name in TESTABLE]
+def missing_tests(
+    board: SideBySide, metrics: Sequence[str] = TESTABLE
+) -> list[tuple[Entry, str]]:
+    """(system, pair) whose differences in *metrics* have no test in the reports."""
+    wanted = _testable(board, metrics)
     return [
         (entry, pair)
         for entry in board.others
         for pair in board.pairs
-        if any((entry.name, metric, pair) not in board.tests for metric in metrics)
+        if any((entry.name, metric, pair) not in board.tests for metric in wanted)
     ]
 
 
-def add_tests(board: SideBySide, references: Path | None = None) -> SideBySide:
+def _testable(board: SideBySide, metrics: Sequence[str]) -> list[str]:
+    return [name for name in board.metrics if name in TESTABLE and name in metrics]
+
+
+def add_tests(
+    board: SideBySide,
+    references: Path | None = None,
+    metrics: Sequence[str] = TESTABLE,
+) -> SideBySide:
     """*board* with the tests that it lacks, as far as the texts are there.
 
     Args:
+        metrics: those that are wanted; COMET is left out.
         references: folder of ``SPLIT.SRC-TGT.LANG``; None for what ``lass evaluate``
             keeps beside its report.
 
@@ -45,7 +57,7 @@ def add_tests(board: SideBySide, references: Path | None = None) -> SideBySide:
         LassError: a text has another number of sentences than were scored, gives
             another score, or *references* lacks a pair.
     """
-    wanted = missing_tests(board)
+    wanted = missing_tests(board, metrics)
     tests, left_out = dict(board.tests), dict[str, list[str]]()
     if not wanted:
         return board
@@ -57,8 +69,8 @@ def add_tests(board: SideBySide, references: Path | None = None) -> SideBySide:
         else:
             lines, ours, theirs = texts
             scores = entry.scores.pairs[pair].scores
-            for name in board.metrics:
-                if name not in TESTABLE or (entry.name, name, pair) in tests:
+            for name in _testable(board, metrics):
+                if (entry.name, name, pair) in tests:
                     continue
                 metric = _metric(scores[name], pair, lines)
                 rows = [

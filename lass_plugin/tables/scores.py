@@ -255,6 +255,7 @@ def _wins(board: SideBySide, layout: Layout, metric: str) -> Table:
         f"Win ratio ({metric}, {board.text} text)",
         (metric, *(entry.name for entry in board.entries)),
         tuple(rows),
+        may_turn=False,
         notes=(
             f"% of {by} in which the row is better than the column; ties are no win",
         ),

@@ -30,6 +30,8 @@ class Table:
         strong: (row, column) of the cells that stand out, as the best of a column.
         notes: sentences below the table.
         records: one value with its unrounded numbers each, for CSV and JSON.
+        may_turn: rows and columns may change places; not where a row is compared with
+            a column.
 
     Raises:
         LassError: a row has another number of cells than the header.
@@ -42,6 +44,7 @@ class Table:
     strong: frozenset[tuple[int, int]] = frozenset()
     notes: tuple[str, ...] = ()
     records: tuple[dict[str, Any], ...] = ()
+    may_turn: bool = True
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -52,7 +55,9 @@ class Table:
                 )
 
     def transposed(self) -> "Table":
-        """The same table with rows as columns."""
+        """The same table with rows as columns, if that says the same."""
+        if not self.may_turn:
+            return self
         grid = [self.header, *self.rows]
         turned = [tuple(row[column] for row in grid) for column in range(len(grid[0]))]
         strong = frozenset((column - 1, row + 1) for row, column in self.strong)

@@ -112,6 +112,15 @@ def test_speed_counts_the_tokens_of_the_translations(joint, data):
     assert done == [(10, "joint")] * 2
 
 
+@pytest.mark.gpu
+def test_speed_on_the_gpu_counts_the_same_sentences(joint, data):
+    ready = Saved(System("joint", joint)).set_up(data, parse_pairs("de-en"))
+    decoding = Decoding(beam=3, max_len_b=20, limit=5)
+    assert decoding.device.type == "cuda"
+    found = measure({"joint": ready}, "test", decoding, 2)["joint"]
+    assert found.sentences == 5 and len(found.runs) == 2 and found.deviation >= 0
+
+
 def test_cost_of_systems_with_speed_and_score(
     base, joint, data, report, tmp_path, capsys
 ):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,10 @@ def test_transposing_twice_changes_nothing(rows, columns, random):
     )
     table = Table("a", "A", header, tuple(map(tuple, cells)), strong)
     assert table.transposed().transposed() == table
+
+
+def test_a_table_that_compares_rows_with_columns_is_not_turned():
+    assert replace(TABLE, may_turn=False).transposed().rows == TABLE.rows
 
 
 def test_transposing_keeps_the_best_where_it_is():
