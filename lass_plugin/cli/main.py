@@ -8,6 +8,7 @@ inside ``run`` so that ``lass --help`` answers at once.
 import argparse
 import importlib
 import logging
+import os
 import sys
 from typing import Sequence
 
@@ -57,7 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     arguments = build_parser().parse_args(argv)
     try:
-        return arguments.run(arguments) or 0
+        status = arguments.run(arguments) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read the output, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as a shell says of a program that SIGPIPE ended
     except LassError as error:
         print(f"lass {arguments.subcommand}: {error.code}", file=sys.stderr)
         return 1

@@ -1,5 +1,6 @@
 """A mistake is one sentence and status 1; a file is the old one or the new one."""
 
+import argparse
 import errno
 import json
 import os
@@ -144,3 +145,17 @@ def test_json_reads_back_and_keeps_the_order_of_keys(tmp_path):
     assert json.loads(text) == value
     assert list(json.loads(text)) == ["pair", "ratio", "a"]
     assert "ü" in text and text.endswith("}\n")
+
+
+def test_a_reader_that_has_gone_is_no_error(monkeypatch, tmp_path):
+    from lass_plugin.cli import main as cli
+
+    def run(arguments):
+        raise BrokenPipeError
+
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(run=run, subcommand="list")
+    monkeypatch.setattr(cli, "build_parser", lambda: parser)
+    with open(tmp_path / "out", "w", encoding="utf-8") as out:
+        monkeypatch.setattr(cli.sys, "stdout", out)
+        assert cli.main([]) == 141
