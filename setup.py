@@ -21,7 +21,14 @@ INSTALL_REQUIRES = [
     "matplotlib>=3.8,<4",
 ]
 EXTRAS_REQUIRE = {
-    "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.90,<7"],
+    # identifies languages offline; 0.4 has the model that was tried, and needs numpy 2
+    "zero-shot": ["py3langid>=0.4,<1"],
+    "test": [
+        "pytest>=8,<10",
+        "pytest-timeout>=2.2,<3",
+        "hypothesis>=6.90,<7",
+        "py3langid>=0.4,<1",
+    ],
     "dev": ["ruff>=0.9,<1", "mypy>=1.14,<3"],
 }
 

@@ -69,6 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for scores.json, .csv and .md, the translations and run.json",
     )
+    add_translation_arguments(parser)
+
+
+def add_translation_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how to translate, but for ``--limit``."""
     add = parser.add_argument_group("translation").add_argument
     add("--beam", metavar="N", type=int, default=5, help="beam (default: 5)")
     add(
@@ -153,8 +158,8 @@ def _systems(arguments: argparse.Namespace) -> list:
     """The systems that the options describe."""
     from lass_plugin.errors import LassError
 
-    checkpoints = _assignments("--system", "CHECKPOINT", arguments.system)
-    masks = _assignments("--inference-masks", "MASKS", arguments.inference_masks)
+    checkpoints = assignments("--system", "CHECKPOINT", arguments.system)
+    masks = assignments("--inference-masks", "MASKS", arguments.inference_masks)
     names = [name for name, _ in checkpoints]
     for option, given in (
         ("--inference-masks", [name for name, _ in masks]),
@@ -178,7 +183,7 @@ def _systems(arguments: argparse.Namespace) -> list:
     return systems
 
 
-def _assignments(option: str, what: str, items: list[str]) -> list[tuple[str, str]]:
+def assignments(option: str, what: str, items: list[str]) -> list[tuple[str, str]]:
     """Read ``NAME=VALUE`` items."""
     from lass_plugin.errors import LassError
 

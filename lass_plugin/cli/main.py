@@ -22,6 +22,7 @@ SUBCOMMANDS = {
     "merge": "merge",
     "random": "random_masks",
     "evaluate": "evaluate",
+    "zero-shot": "zero_shot",
     "import-lass": "import_lass",
     "export": "export",
     "quickstart": "quickstart",
