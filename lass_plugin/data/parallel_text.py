@@ -68,7 +68,7 @@ def find_bitexts(
             if split == "train" and pair in test_pairs:
                 continue
             files = _find(text_dir, split, pair)
-            if pair in test_pairs and pivot is not None and files is None:
+            if files is None and pair in test_pairs and pivot is not None:
                 files = _find_through(text_dir, split, pair, pivot)
             if files:
                 key = (split, frozenset(files))
@@ -103,6 +103,8 @@ def _find_through(
     text_dir: Path, split: str, pair: Pair, pivot: str
 ) -> tuple[Path, Path] | None:
     """X of X-pivot and Y of pivot-Y, whose pivot sides must be the same text."""
+    if pivot in (pair.source, pair.target):
+        return None
     first = _find(text_dir, split, Pair(pair.source, pivot))
     second = _find(text_dir, split, Pair(pivot, pair.target))
     if first is None or second is None:
@@ -134,10 +136,13 @@ def _find(text_dir: Path, split: str, pair: Pair) -> tuple[Path, Path] | None:
     return None
 
 
-def unused_training(text_dir: Path, test_pairs: Sequence[Pair]) -> list[str]:
-    """Names of training files of pairs that are only tested."""
+def unused_training(
+    text_dir: Path, test_pairs: Sequence[Pair], used: Sequence[Bitext]
+) -> list[str]:
+    """Names of training files of *test_pairs*, but for those of *used*."""
     found = [_find(text_dir, "train", pair) for pair in test_pairs]
-    return sorted({path.name for files in found for path in files or ()})
+    names = {path.name for files in found for path in files or ()}
+    return sorted(names - {path.name for bitext in used for _, path in bitext.sides})
 
 
 def _plain_or_gzip(folder: Path, name: str) -> Path | None:

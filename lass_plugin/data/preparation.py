@@ -83,11 +83,6 @@ class Options:
                         f"{pair}, so nothing would be trained on it; add such a pair "
                         "or leave the test pair out"
                     )
-            if self.through in (pair.source, pair.target):
-                raise LassError(
-                    f"the test pair {pair} has the language of --through "
-                    f"{self.through}; leave one of them out"
-                )
         if self.through and not self.test_pairs:
             raise LassError(
                 "--through has no effect without --test-pairs; leave it out"
@@ -157,7 +152,8 @@ def prepare(
                 return {**present, "done": False}
         for name in absent:
             print(f"note: {text} has no text for {name}", file=sys.stderr)
-        for name in parallel_text.unused_training(text, options.test_pairs):
+        idle = parallel_text.unused_training(text, options.test_pairs, bitexts)
+        for name in idle:
             print(f"note: {text / name} is not used (--test-pairs)", file=sys.stderr)
         plan = {"versions": _versions(), **wanted}
         data_folder.begin(work, plan, fresh)

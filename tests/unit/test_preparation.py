@@ -235,8 +235,8 @@ def test_bad_test_pairs_are_told_in_one_sentence(text, tmp_path):
     mistakes = {
         "de-en is in both --pairs and --test-pairs": lambda: zero_shot("de-en"),
         "has the language fr of the test pair de-fr": lambda: zero_shot("de-fr"),
-        "has the language of --through en": lambda: zero_shot(
-            "nl-en", "de-en,en-nl", through="en"
+        "for the test pair nl-de": lambda: zero_shot(
+            "en-nl,nl-de", "de-en,nl-en", through="de"
         ),
         "--through has no effect": lambda: options(through="en"),
         "no text for the test pair de-nl": zero_shot,
