@@ -24,7 +24,15 @@ EXTRAS_REQUIRE = {
     # COMET's package holds to numpy 1, so it cannot be installed under constraints.txt;
     # its torchmetrics 0.10 imports pkg_resources, which setuptools 81 has no more.
     "comet": ["unbabel-comet>=2.2.7,<3", "setuptools<81"],
-    "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.90,<7"],
+    # identifies languages offline; 0.4 has the model that was tried, and needs numpy 2
+    "zero-shot": ["py3langid>=0.4,<1"],
+    "test": [
+        "pytest>=8,<10",
+        "pytest-timeout>=2.2,<3",
+        "hypothesis>=6.90,<7",
+        # stock fairseq, the one of Python 3.10, needs numpy 1
+        "py3langid>=0.4,<1; python_version >= '3.11'",
+    ],
     "dev": ["ruff>=0.9,<1", "mypy>=1.14,<3"],
 }
 

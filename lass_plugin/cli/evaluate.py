@@ -83,6 +83,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for scores.json, .csv and .md, the translations with their "
         "sources and references, and run.json",
     )
+    add_translation_arguments(parser)
+
+
+def add_translation_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how to translate, but for ``--limit``."""
     add = parser.add_argument_group("translation").add_argument
     add("--beam", metavar="N", type=int, default=5, help="beam (default: 5)")
     add(

@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "random": "random_masks",
     "evaluate": "evaluate",
     "table": "table",
+    "zero-shot": "zero_shot",
     "import-lass": "import_lass",
     "export": "export",
     "quickstart": "quickstart",

@@ -3,6 +3,10 @@
 The text folder holds {train,valid,test}.SRC-TGT.LANG, plain or .gz, one sentence a
 line, for any pairs of languages. The name may hold a pair in either order: de-en and
 en-de can share train.de-en.de and train.de-en.en. Valid and test may be missing.
+Pairs that are only translated, such as those of zero-shot, have no train:
+
+    lass prepare --text DIR --out DATA --pairs de-en,en-de,en-fr,fr-en \\
+        --test-pairs de-fr,fr-de --through en
 
 One subword model and one dictionary serve all languages. Run it again and it does
 nothing, or goes on where it was interrupted.
@@ -28,6 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SRC-TGT,…",
         required=True,
         help="directions to prepare, such as de-en,en-de,de-nl",
+    )
+    parser.add_argument(
+        "--test-pairs",
+        metavar="SRC-TGT,…",
+        help="directions of which only valid and test are prepared (zero-shot)",
+    )
+    parser.add_argument(
+        "--through",
+        metavar="LANG",
+        help="a test pair X-Y without files of its own is made of X from X-LANG and Y "
+        "from LANG-Y, whose LANG sides must be the same, line for line",
     )
     parser.add_argument(
         "--subword",
@@ -81,6 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
     from lass_plugin.data.preparation import Options, prepare
     from lass_plugin.languages import parse_pairs
 
+    given = arguments.test_pairs
+    test_pairs = [] if given is None else parse_pairs(given)
     options = Options(
         pairs=tuple(parse_pairs(arguments.pairs)),
         subword=arguments.subword,
@@ -88,6 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
         character_coverage=arguments.character_coverage,
         spm_model=arguments.spm_model,
         dictionary=arguments.dict,
+        test_pairs=tuple(test_pairs),
+        through=arguments.through,
     )
     record = prepare(
         arguments.text, arguments.out, options, arguments.workers, arguments.fresh

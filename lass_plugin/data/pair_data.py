@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Sequence
 
 from fairseq.data import (
     AppendTokenDataset,
@@ -200,8 +200,8 @@ def _open(prefix: str, dictionary: Dictionary) -> FairseqDataset:
 
 def _is_cut(prefix: str, dataset: FairseqDataset) -> bool:
     """Whether the end of the ``.bin`` of a memory-mapped dataset is missing."""
-    index = getattr(dataset, "_index", None)
     if not isinstance(dataset, indexed_dataset.MMapIndexedDataset) or not len(dataset):
         return False
+    index: Any = dataset._index
     end = int(index._pointers[-1]) + int(index._sizes[-1]) * index.dtype().itemsize
     return os.path.getsize(f"{prefix}.bin") < end

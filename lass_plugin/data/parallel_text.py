@@ -35,28 +35,41 @@ class Bitext:
 
 
 def find_bitexts(
-    text_dir: Path, pairs: Sequence[Pair]
+    text_dir: Path,
+    pairs: Sequence[Pair],
+    test_pairs: Sequence[Pair] = (),
+    pivot: str | None = None,
 ) -> tuple[list[Bitext], list[str]]:
     """Find ``{train,valid,test}.SRC-TGT.LANG[.gz]`` for every pair.
 
     The name may hold the pair in either order; its own order comes first. Two
     directions that share their files give one bitext, named by the one listed first.
 
+    Args:
+        test_pairs: pairs of which only valid and test are looked for (zero-shot).
+        pivot: a test pair X-Y without files of its own is put together from those of
+            X-pivot and pivot-Y, if their *pivot* sides are the same, line for line.
+
     Returns:
         The bitexts, split by split in the order of *pairs*; and names of the valid and
         test sets that are not there (``valid.de-en``).
     Raises:
-        LassError: a training set, or one of two files, is missing.
+        LassError: a training set, or one of two files, is missing; a test pair has
+            neither valid nor test text.
     """
     if not text_dir.is_dir():
         raise LassError(f"the text folder {text_dir} does not exist")
     bitexts: dict[tuple[str, frozenset[Path]], Bitext] = {}
     absent = []
     for split in SPLITS:
-        for pair in pairs:
+        for pair in (*pairs, *test_pairs):
             if pair.source == pair.target:
                 raise LassError(f"{pair} has the same language twice; remove that pair")
+            if split == "train" and pair in test_pairs:
+                continue
             files = _find(text_dir, split, pair)
+            if files is None and pair in test_pairs and pivot is not None:
+                files = _find_through(text_dir, split, pair, pivot)
             if files:
                 key = (split, frozenset(files))
                 bitexts.setdefault(key, Bitext(split, pair, *files))
@@ -69,7 +82,42 @@ def find_bitexts(
                 )
             else:
                 absent.append(f"{split}.{pair}")
+    for pair in test_pairs:
+        if {f"valid.{pair}", f"test.{pair}"} <= set(absent):
+            raise LassError(_no_test_text(text_dir, pair, pivot))
     return list(bitexts.values()), absent
+
+
+def _no_test_text(text_dir: Path, pair: Pair, pivot: str | None) -> str:
+    message = (
+        f"there is no text for the test pair {pair}: {text_dir} has neither "
+        f"test.{pair}.{pair.source} nor test.{pair.target}-{pair.source}.{pair.source} "
+        "(or valid, or the same with .gz)"
+    )
+    if pivot is None:
+        return f"{message}; --through LANG puts it together where test sets are shared"
+    return f"{message}, nor both {pair.source}-{pivot} and {pivot}-{pair.target}"
+
+
+def _find_through(
+    text_dir: Path, split: str, pair: Pair, pivot: str
+) -> tuple[Path, Path] | None:
+    """X of X-pivot and Y of pivot-Y, whose pivot sides must be the same text."""
+    if pivot in (pair.source, pair.target):
+        return None
+    first = _find(text_dir, split, Pair(pair.source, pivot))
+    second = _find(text_dir, split, Pair(pivot, pair.target))
+    if first is None or second is None:
+        return None
+    lines = zip_longest(read_lines(first[1]), read_lines(second[0]))
+    for number, (one, other) in enumerate(lines, start=1):
+        if one != other:
+            raise LassError(
+                f"{split}.{pair} cannot be put together through {pivot}: "
+                f"{first[1]} and {second[0]} differ in line {number}; give files of "
+                f"{pair} itself or leave the pair out of --test-pairs"
+            )
+    return first[0], second[1]
 
 
 def _find(text_dir: Path, split: str, pair: Pair) -> tuple[Path, Path] | None:
@@ -86,6 +134,15 @@ def _find(text_dir: Path, split: str, pair: Pair) -> tuple[Path, Path] | None:
                 f"{stem}.{lost}.gz); add it or remove the pair {pair}"
             )
     return None
+
+
+def unused_training(
+    text_dir: Path, test_pairs: Sequence[Pair], used: Sequence[Bitext]
+) -> list[str]:
+    """Names of training files of *test_pairs*, but for those of *used*."""
+    found = [_find(text_dir, "train", pair) for pair in test_pairs]
+    names = {path.name for files in found for path in files or ()}
+    return sorted(names - {path.name for bitext in used for _, path in bitext.sides})
 
 
 def _plain_or_gzip(folder: Path, name: str) -> Path | None:

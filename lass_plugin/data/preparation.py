@@ -34,8 +34,11 @@ class Options:
     character_coverage: float | None = None
     spm_model: Path | None = None
     dictionary: Path | None = None
+    test_pairs: tuple[Pair, ...] = ()
+    through: str | None = None
 
     def __post_init__(self) -> None:
+        self._check_test_pairs()
         if self.subword not in subwords.KINDS:
             kinds = ", ".join(subwords.KINDS)
             raise LassError(f"--subword {self.subword} is unknown; choose from {kinds}")
@@ -65,6 +68,26 @@ class Options:
                 "--spm-model FILE, or --subword none for text that is encoded"
             )
 
+    def _check_test_pairs(self) -> None:
+        trained = languages_of(self.pairs)
+        for pair in self.test_pairs:
+            if pair in self.pairs:
+                raise LassError(
+                    f"{pair} is in both --pairs and --test-pairs; keep it in --pairs "
+                    "to train on it, else in --test-pairs"
+                )
+            for code in (pair.source, pair.target):
+                if code not in trained:
+                    raise LassError(
+                        f"no pair of --pairs has the language {code} of the test pair "
+                        f"{pair}, so nothing would be trained on it; add such a pair "
+                        "or leave the test pair out"
+                    )
+        if self.through and not self.test_pairs:
+            raise LassError(
+                "--through has no effect without --test-pairs; leave it out"
+            )
+
     @property
     def _trains_sentencepiece(self) -> bool:
         return self.subword == "sentencepiece" and self.spm_model is None
@@ -83,6 +106,8 @@ class Options:
             "character-coverage": coverage,
             "spm-model": sha256(self.spm_model) if self.spm_model else None,
             "dict": sha256(self.dictionary) if self.dictionary else None,
+            "test-pairs": ",".join(map(str, self.test_pairs)) or None,
+            "through": self.through,
         }
 
 
@@ -114,7 +139,9 @@ def prepare(
     if workers < 1:
         raise LassError(f"--workers is {workers}; give a number above 0")
     text, out = Path(text_dir), Path(out_dir)
-    bitexts, absent = parallel_text.find_bitexts(text, options.pairs)
+    bitexts, absent = parallel_text.find_bitexts(
+        text, options.pairs, options.test_pairs, options.through
+    )
     with data_folder.open_work_folder(out) as work:
         with Workers(workers) as pool:
             inputs = _hash_inputs(bitexts, pool)
@@ -125,6 +152,9 @@ def prepare(
                 return {**present, "done": False}
         for name in absent:
             print(f"note: {text} has no text for {name}", file=sys.stderr)
+        idle = parallel_text.unused_training(text, options.test_pairs, bitexts)
+        for name in idle:
+            print(f"note: {text / name} is not used (--test-pairs)", file=sys.stderr)
         plan = {"versions": _versions(), **wanted}
         data_folder.begin(work, plan, fresh)
         with Workers(workers) as pool:  # forked with fairseq loaded: no second wait

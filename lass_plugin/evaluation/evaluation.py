@@ -77,7 +77,7 @@ def evaluate(
     data, decoding = Path(data), decoding or Decoding()
     choice = choice or Choice(tokenize)
     check_names(systems)
-    saved = [Saved(system) for system in systems]
+    saved = read_checkpoints(systems)
     pairs = choose_pairs(saved, pairs)
     choice.check(pairs)
     ready = [each.set_up(data, pairs) for each in saved]
@@ -91,6 +91,7 @@ def evaluate(
     if show_progress:
         progress = Progress("translating", test_set.sentences * len(ready))
     outputs, speeds = [], {}
+    model = checkpoint_of_model = None
     for each in ready:
         name = each.system.name
 
@@ -101,7 +102,15 @@ def evaluate(
                     sentences, f"{name} {pair}, {done} of {progress.total} sentences"
                 )
 
-        hypotheses, speeds[name] = translate(each, split, decoding, subwords, advance)
+        if model is not None and checkpoint_of_model == each.system.checkpoint:
+            model = each.take(model)
+        else:
+            model = None  # before the next one is built
+            model = each.build_model(decoding.device, decoding.fp16)
+            checkpoint_of_model = each.system.checkpoint
+        hypotheses, speeds[name] = translate(
+            each, split, decoding, subwords, advance, model
+        )
         checkpoint = str(each.system.checkpoint)
         outputs.append(Outputs(name, checkpoint, each.mask_label, hypotheses))
         if out is not None:
@@ -120,6 +129,18 @@ def evaluate(
         reports.write(report, out)
         write_json(Path(out) / "run.json", _run(result, decoding, subwords))
     return result
+
+
+def read_checkpoints(systems: Sequence[System]) -> list[Saved]:
+    """The checkpoints of *systems*, each read once."""
+    read: dict[Path, Saved] = {}
+    saved = []
+    for system in systems:
+        if system.checkpoint in read:
+            saved.append(read[system.checkpoint].shared_with(system))
+        else:
+            saved.append(read.setdefault(system.checkpoint, Saved(system)))
+    return saved
 
 
 def choose_pairs(

@@ -1,6 +1,7 @@
 """What is evaluated: checkpoints with the masks they are translated under."""
 
 import argparse
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,6 +22,7 @@ from lass_plugin.tasks.translation_subnetwork import (
     TranslationSubnetworkConfig,
     TranslationSubnetworkTask,
 )
+from lass_plugin.training.inference import Subnetworks
 
 STOCK_TASK = "translation_multi_simple_epoch"
 SEARCH_TASK = "translation_subnetwork_search"
@@ -33,13 +35,13 @@ class System:
     """A name, a checkpoint, and what to translate under.
 
     By default that is the masks that the checkpoint carries, if it carries any.
-    *inference_masks* (a folder, files or a checkpoint) replace them; *dense* leaves
-    them out.
+    *inference_masks* (a folder, files, a checkpoint, or the masks themselves) replace
+    them; *dense* leaves them out.
     """
 
     name: str
     checkpoint: Path
-    inference_masks: str | None = None
+    inference_masks: str | MaskSet | None = None
     dense: bool = False
 
     def __post_init__(self) -> None:
@@ -79,6 +81,20 @@ class Saved:
         self._options = self._training_options()
         pairs = self._options.get("lang_pairs")
         self.trained_pairs = parse_pairs(pairs) if pairs else []
+
+    def shared_with(self, system: System) -> "Saved":
+        """The same checkpoint, not read again, for another system of it."""
+        other = copy.copy(self)
+        other.system = system
+        other._training_options()  # checked for this system, too
+        return other
+
+    def masks(self) -> MaskSet | None:
+        """All masks of the system: those given, else those that it carries."""
+        given = self.system.inference_masks
+        if given is None:
+            return carried_masks(self._state, self.system.checkpoint)
+        return given if isinstance(given, MaskSet) else masks_at(given)
 
     def _training_options(self) -> dict[str, Any]:
         cfg = self._state.get("cfg")
@@ -133,7 +149,7 @@ class Saved:
                     f"trained with {len(embedding)}; give the data folder that the "
                     "model was trained with"
                 )
-        return Ready(self.system, data, task, self._state, self._masks(pairs))
+        return Ready(self.system, data, task, self._state, self._masks_of(pairs))
 
     def _task_options(
         self, data: Path, pairs: Sequence[Pair]
@@ -167,21 +183,18 @@ class Saved:
             setattr(cfg, name, path if path and Path(path).is_file() else None)
         return cfg
 
-    def _masks(self, pairs: Sequence[Pair]) -> MaskSet | None:
+    def _masks_of(self, pairs: Sequence[Pair]) -> MaskSet | None:
         """The masks to translate under, checked before any translation."""
         system, checkpoint = self.system, self.system.checkpoint
         if system.dense:
             return None
-        where = system.inference_masks or checkpoint
-        masks = (
-            masks_at(system.inference_masks)
-            if system.inference_masks
-            else carried_masks(self._state, checkpoint)
-        )
+        masks = self.masks()
         if masks is None:
             return None
         for pair in map(str, pairs):
             if pair not in masks:
+                given = system.inference_masks or checkpoint
+                where = "the set" if isinstance(given, MaskSet) else given
                 raise LassError(
                     f"system {system.name} has no mask of {pair} ({where} holds "
                     f"{', '.join(masks)}); leave the pair out of --pairs, or add "
@@ -217,8 +230,9 @@ class Ready:
             words += [] if made.ratio is None else [f"ratio {made.ratio:g}"]
             kinds.append(" ".join(word for word in words if word))
         where = self.system.inference_masks or "carried by the checkpoint"
+        what = where if isinstance(where, str) else "masks"
         kind = "; ".join(dict.fromkeys(kinds))
-        return f"{where} ({kind}; sha256 {digest(self.masks)[:12]})"
+        return f"{what} ({kind}; sha256 {digest(self.masks)[:12]})"
 
     def build_model(
         self, device: torch.device, fp16: bool
@@ -235,7 +249,6 @@ class Ready:
                 f"the model of {checkpoint} cannot be built ({reason}); the checkpoint "
                 "is damaged or of another version of fairseq"
             ) from error
-        model.subnetwork_masks = self.masks
         for name, parameter in model.named_parameters():
             if not torch.isfinite(parameter).all():
                 raise LassError(
@@ -245,4 +258,11 @@ class Ready:
         model.to(device=device, dtype=torch.float16 if fp16 else None)
         model.eval()
         model.make_generation_fast_(beamable_mm_beam_size=None, need_attn=False)
+        model.requires_grad_(False)
+        return self.take(model)
+
+    def take(self, model: FairseqEncoderDecoderModel) -> FairseqEncoderDecoderModel:
+        """*model*, built for another system of the checkpoint, under these masks."""
+        model.subnetwork_masks = self.masks
+        Subnetworks.forget(model)
         return model

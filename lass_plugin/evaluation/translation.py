@@ -138,12 +138,14 @@ def translate(
     decoding: Decoding,
     subwords: str,
     advance: Callable[[int, str], None] = lambda sentences, pair: None,
+    model: FairseqEncoderDecoderModel | None = None,
 ) -> tuple[dict[str, list[str]], Speed]:
     """Translate every pair of *ready*: the model is built once, its masks switched.
 
     Args:
         subwords: how tokens become text, see :mod:`.texts`.
         advance: called after each batch with its number of sentences and its pair.
+        model: that of *ready*, if it has been built (see :meth:`.Ready.take`).
 
     Returns:
         Pair to translations, in the order of the data; and how long it took.
@@ -152,7 +154,8 @@ def translate(
         LassError: a sentence is too long for the model, or memory is short.
     """
     task = ready.task
-    model = ready.build_model(decoding.device, decoding.fp16)
+    if model is None:
+        model = ready.build_model(decoding.device, decoding.fp16)
     longest = min(task.max_positions()[0], model.max_positions()[0])
     cut = longest if decoding.truncate_source else None
     dataset = load_sources(ready, split, decoding.limit, cut)

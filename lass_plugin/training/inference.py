@@ -49,6 +49,15 @@ class Subnetworks:
         inner = unwrap(model)
         object.__setattr__(inner, "subnetworks", cls(inner, weights))
 
+    @classmethod
+    def forget(cls, model: nn.Module) -> None:
+        """Let :meth:`of` choose the masks of *model* anew (not after :meth:`bake`)."""
+        inner = unwrap(model)
+        if hasattr(inner, "subnetworks"):
+            if (baked := cast(Subnetworks, inner.subnetworks))._baked is not None:
+                raise baked._already_baked("other masks")
+            object.__delattr__(inner, "subnetworks")
+
     @contextlib.contextmanager
     def using(self, key: str | None) -> Iterator[None]:
         """Compute with the sub-network of *key* inside this block."""

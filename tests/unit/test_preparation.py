@@ -165,6 +165,92 @@ def test_pairs_need_not_have_english(text, tmp_path):
     assert (tmp_path / "data" / "train.de-nl.nl.idx").exists()
 
 
+# Pairs that are only tested (zero-shot)
+
+
+def shared_test(folder: Path) -> None:
+    """Training text of de-en and en-nl; test sets with the same English."""
+    write_pair(folder, "de-en")
+    write_pair(folder, "en-nl", splits=["train", "test"])
+
+
+def zero_shot(test_pairs="de-nl,nl-de", pairs="de-en,en-de,en-nl,nl-en", **others):
+    return options(pairs, test_pairs=tuple(parse_pairs(test_pairs)), **others)
+
+
+def test_a_test_pair_needs_no_training_text(text, tmp_path):
+    shared_test(text)
+    write_pair(text, "de-nl", splits=["test"])
+    out = tmp_path / "data"
+    record = prepare(text, out, zero_shot())
+    assert record["counts"]["test.de-nl"]["lines"] == LINES["test"]
+    assert not {"train.de-nl", "valid.de-nl", "test.nl-de"} & record["counts"].keys()
+    assert decode(out, "test.de-nl", "nl", "sentencepiece") == sentences(
+        "nl", "test", 5
+    )
+    assert (out / "raw" / "test.de-nl.de").read_text() == "".join(
+        f"{line}\n" for line in sentences("de", "test", 5)
+    )
+    prepare(text, tmp_path / "plain", options("de-en,en-de,en-nl,nl-en"))
+    plain = contents(tmp_path / "plain")
+    for name in ("dict.txt", "spm.model", "langs.txt", "train.en-nl.nl.bin"):
+        assert contents(out)[name] == plain[name]
+
+
+def test_a_test_pair_is_put_together_where_the_third_language_is_the_same(
+    text, tmp_path
+):
+    shared_test(text)
+    out = tmp_path / "data"
+    record = prepare(text, out, zero_shot(through="en"))
+    assert record["counts"]["test.de-nl"]["lines"] == LINES["test"]
+    for code in ("de", "nl"):
+        expected = sentences(code, "test", LINES["test"])
+        assert decode(out, "test.de-nl", code, "sentencepiece") == expected
+        assert (out / "raw" / f"test.de-nl.{code}").read_text().splitlines() == expected
+    assert not prepare(text, out, zero_shot(through="en"))["done"]
+
+
+def test_files_of_the_pair_itself_come_before_those_put_together(text, tmp_path):
+    shared_test(text)
+    write_pair(text, "nl-de", splits=["test"])
+    (text / "test.nl-de.nl").write_text("k\n")
+    (text / "test.nl-de.de").write_text("l\n")
+    record = prepare(text, tmp_path / "data", zero_shot(through="en"))
+    assert record["counts"]["test.de-nl"]["lines"] == 1
+
+
+def test_training_text_of_a_test_pair_is_not_used_and_that_is_said(
+    text, tmp_path, capsys
+):
+    shared_test(text)
+    write_pair(text, "de-nl")
+    record = prepare(text, tmp_path / "data", zero_shot())
+    assert "train.de-nl" not in record["counts"]
+    assert "train.de-nl.nl is not used (--test-pairs)" in capsys.readouterr().err
+
+
+def test_bad_test_pairs_are_told_in_one_sentence(text, tmp_path):
+    shared_test(text)
+    mistakes = {
+        "de-en is in both --pairs and --test-pairs": lambda: zero_shot("de-en"),
+        "has the language fr of the test pair de-fr": lambda: zero_shot("de-fr"),
+        "for the test pair nl-de": lambda: zero_shot(
+            "en-nl,nl-de", "de-en,nl-en", through="de"
+        ),
+        "--through has no effect": lambda: options(through="en"),
+        "no text for the test pair de-nl": zero_shot,
+    }
+    for words, make in mistakes.items():
+        with pytest.raises(LassError) as raised:
+            prepare(text, tmp_path / "data", make())
+        assert words in raised.value.message and "\n" not in raised.value.message
+    replace_line(text / "test.en-nl.en", 4, b"other words")
+    with pytest.raises(LassError, match="differ in line 4"):
+        prepare(text, tmp_path / "data", zero_shot(through="en"))
+    assert not (tmp_path / "data" / "preparation.json").exists()
+
+
 def test_gzip_gives_the_same_data(text, tmp_path):
     prepare(text, tmp_path / "plain", options())
     for path in list(text.iterdir()):

@@ -76,9 +76,10 @@ def test_averages_and_win_ratio_are_the_hand_worked_ones(report):
         "all": ["en-de", "en-nl", "de-en", "nl-en", "de-nl"],
         "en→X": ["en-de", "en-nl"],
         "X→en": ["de-en", "nl-en"],
+        "X→Y": ["de-nl"],
     }
     means = [base.average("BLEU", pairs) for pairs in report.groups.values()]
-    assert means == [24.0, 25.0, 30.0]
+    assert means == [24.0, 25.0, 30.0, 10.0]
     assert system.average("BLEU", report.pairs) == pytest.approx(24.9)
     assert system.average_difference("BLEU", report.groups["en→X"]) == 1.25
     assert system.average_difference("chrF", report.groups["X→en"]) == -0.5
@@ -92,7 +93,11 @@ def test_groups_know_codes_with_a_script_and_are_never_empty():
     assert Report("detokenised", (system,)).groups == {
         "all": list(values),
         "en→X": ["eng_Latn-deu_Latn"],
+        "X→Y": ["deu_Latn-fra_Latn"],
     }
+    foreign = SystemScores("a", "a.pt", None, made_up({"de-nl": 1.0, "nl-de": 2.0}))
+    groups = Report("detokenised", (foreign,)).groups
+    assert groups == {"all": ["de-nl", "nl-de"]}  # not once more as X→Y
 
 
 def test_compare_gives_the_scores_and_differences_of_the_metrics():

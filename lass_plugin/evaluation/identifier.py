@@ -1,0 +1,125 @@
+"""Which language a sentence is in, by py3langid, whose model is part of the package.
+
+Lin 2021 identifies with langdetect, which is no longer kept up; on single sentences of
+eleven or more languages py3langid is as exact or more so, and knows 139 languages.
+"""
+
+import importlib.metadata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lass_plugin.errors import LassError
+
+EXTRA = "zero-shot"
+"""The extra of this package that installs the identifier."""
+
+_PARTS_OF = {
+    **{"zh": "zh wuu yue", "ar": "ar ary arz", "no": "no nn", "ku": "ku sdh"},
+    **{"lv": "lv ltg", "uz": "uz uzs", "gn": "gug", "ff": "fuv", "ki": "kik"},
+}
+"""Macrolanguage (ISO 639-3) -> the labels of the model that belong to it."""
+
+_TWO_LETTERS = dict(
+    item.split(":")
+    for item in (
+        "afr:af amh:am arg:an ara:ar arb:ar asm:as aze:az azj:az bak:ba bel:be bul:bg "
+        "ben:bn bre:br bos:bs cat:ca ces:cs cze:cs cym:cy dan:da deu:de ger:de dzo:dz "
+        "ell:el eng:en epo:eo spa:es est:et eus:eu fas:fa pes:fa fin:fi fao:fo fra:fr "
+        "fre:fr fry:fy gle:ga gla:gd glg:gl grn:gn guj:gu hau:ha heb:he hin:hi hrv:hr "
+        "hat:ht hun:hu hye:hy ind:id ibo:ig isl:is ita:it jpn:ja jav:jv kat:ka kaz:kk "
+        "khm:km kan:kn kor:ko kur:ku kmr:ku kir:ky lat:la ltz:lb lug:lg lin:ln lao:lo "
+        "lit:lt lav:lv lvs:lv mlg:mg plt:mg mkd:mk mal:ml mon:mn khk:mn mar:mr msa:ms "
+        "zsm:ms mlt:mt mya:my nep:ne npi:ne nld:nl dut:nl nno:nn nob:no nb:no nor:no "
+        "oci:oc ori:or ory:or pan:pa pol:pl pus:ps pbt:ps por:pt que:qu ron:ro rum:ro "
+        "rus:ru kin:rw san:sa sin:si slk:sk slv:sl sna:sn som:so sqi:sq als:sq srp:sr "
+        "sot:st swe:sv swa:sw swh:sw tam:ta tel:te tgk:tg tha:th tuk:tk tgl:tl fil:tl "
+        "tur:tr tat:tt uig:ug ukr:uk urd:ur uzb:uz uzn:uz vie:vi xho:xh yor:yo zho:zh "
+        "chi:zh cmn:zh zul:zu iw:he in:id"
+    ).split()
+)
+"""Other codes of languages -> the two letters of ISO 639-1."""
+
+
+class LanguageIdentifier:
+    """Says whether a sentence is in a language.
+
+    Args:
+        languages: codes of the languages to be asked about, such as ``de``, ``deu`` or
+            ``deu_Latn``.
+        names: code -> label of the model, for codes that are not found by themselves.
+        among: codes of the languages to choose from; None for all of the model.
+
+    Raises:
+        LassError: py3langid is not installed, or does not know a language.
+    """
+
+    def __init__(
+        self,
+        languages: Iterable[str],
+        names: Mapping[str, str] | None = None,
+        among: Iterable[str] | None = None,
+    ):
+        self._model = _load_model()
+        self._known = frozenset(self._model.labels)
+        self._names = dict(names or {})
+        for code, label in self._names.items():
+            if label not in self._known:
+                raise LassError(
+                    f"--identify-as {code}={label}: py3langid has no language "
+                    f"'{label}'; write one of its codes, such as de or pt"
+                )
+        self._labels = {code: self._find(code) for code in languages}
+        among_codes = sorted(set(among or ()))
+        chosen = {label for code in among_codes for label in self._find(code)}
+        if among is not None:
+            asked = {label for labels in self._labels.values() for label in labels}
+            self._model.set_languages(sorted(chosen | asked))
+        self._among = "+".join(among_codes) or f"all-{len(self._known)}"
+
+    def _find(self, code: str) -> frozenset[str]:
+        """The labels of the model that stand for the language *code*."""
+        if code in self._names:
+            return frozenset({self._names[code]})
+        name = code.replace("-", "_").split("_")[0].split("@")[0].lower()
+        name = _TWO_LETTERS.get(name, name)
+        labels = frozenset(_PARTS_OF.get(name, name).split()) & self._known
+        if not labels:
+            raise LassError(
+                f"the language identifier py3langid does not know the language "
+                f"'{code}'; name one that it knows with --identify-as {code}=LANGUAGE, "
+                "leave out the pairs with it, or add --identifier none"
+            )
+        return labels
+
+    def language_of(self, text: str) -> str | None:
+        """The label of the likeliest language, None where nothing in *text* tells."""
+        if not text.strip():
+            return None
+        ranked = self._model.rank(text)
+        if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
+            return None
+        return ranked[0][0]
+
+    def is_in(self, text: str, language: str) -> bool:
+        """Whether *text* is identified as *language*, one of those asked about."""
+        return self.language_of(text) in self._labels[language]
+
+    def signature(self, language: str) -> str:
+        """What decides about sentences in *language*, in sacreBLEU's form."""
+        version = importlib.metadata.version("py3langid")
+        labels = "+".join(sorted(self._labels[language]))
+        counted = "" if labels == language else f"|counted:{labels}"
+        return f"identifier:py3langid|version:{version}|among:{self._among}{counted}"
+
+
+def _load_model() -> Any:
+    try:
+        from py3langid.langid import MODEL_FILE
+        from py3langid.langid import LanguageIdentifier as Model
+    except ImportError as error:
+        raise LassError(
+            "the language identifier py3langid is not installed; install it with "
+            f'pip install "lass-plugin[{EXTRA}]", or add --identifier none to go '
+            "without on-target accuracy"
+        ) from error
+    return Model.from_model_file(MODEL_FILE)

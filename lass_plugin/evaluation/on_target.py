@@ -1,0 +1,86 @@
+"""On-target accuracy: the share of translations that are in the target language.
+
+What Lin 2021 (Table 3) calls translation accuracy; off-target translation is what
+zero-shot models suffer from most (Zhang et al. 2020). Beside it stands the share of the
+*references* that are identified as the target language: the identifier's own limit,
+which for short sentences is well below 100.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lass_plugin.evaluation.comparison import Outputs
+from lass_plugin.evaluation.identifier import LanguageIdentifier
+from lass_plugin.evaluation.metrics import Metric, Score
+from lass_plugin.evaluation.significance import Difference, paired_bootstrap
+from lass_plugin.languages import Pair
+
+NAME = "on-target"
+
+
+class OnTarget(Metric):
+    """Percentage of sentences that are in the target language of *pair*.
+
+    A sentence that shows no language (empty, or numbers only) is not on target.
+    """
+
+    def __init__(self, pair: Pair, size: int, identifier: LanguageIdentifier):
+        super().__init__(NAME, pair, size)
+        self._identifier = identifier
+
+    @property
+    def signature(self) -> str:
+        """The identifier, its version and what counts as the language."""
+        return self._identifier.signature(self.pair.target)
+
+    def value(self, totals: np.ndarray) -> float:
+        """Return the percentage of summed counts, *totals* of shape (2,)."""
+        return 100 * float(totals[0] / totals[1])
+
+    def _rows(self, hypotheses: list[str]) -> list[list[float]]:
+        """Return for each sentence whether it is on target, and 1."""
+        target = self.pair.target
+        return [[self._identifier.is_in(text, target), 1] for text in hypotheses]
+
+
+@dataclass(frozen=True)
+class OnTargetScores:
+    """On-target accuracy of several systems on the same pairs.
+
+    Attributes:
+        scores: system -> pair -> score.
+        differences: every system but the first -> pair -> difference to the first.
+        references: pair -> score of the references themselves.
+    """
+
+    scores: dict[str, dict[str, Score]]
+    differences: dict[str, dict[str, Difference]]
+    references: dict[str, Score]
+
+
+def score_on_target(
+    systems: Sequence[Outputs],
+    references: Mapping[str, Sequence[str]],
+    identifier: LanguageIdentifier,
+) -> OnTargetScores:
+    """Identify the language of every translation and reference."""
+    result = OnTargetScores(
+        {system.name: {} for system in systems},
+        {system.name: {} for system in systems[1:]},
+        {},
+    )
+    for key, lines in references.items():
+        metric = OnTarget(Pair.parse(key), len(lines), identifier)
+        result.references[key] = metric.score(lines)
+        first = None
+        for system in systems:
+            counts = metric.statistics(system.hypotheses[key])
+            result.scores[system.name][key] = metric.score_of(counts)
+            if first is None:
+                first = counts
+                continue
+            difference = paired_bootstrap(metric, first, counts)
+            result.differences[system.name][key] = difference
+    return result

@@ -1,0 +1,261 @@
+"""Zero-shot translation: directions never trained, under merged masks (Lin 2021).
+
+For X→Y the encoder takes the mask of X→pivot, the decoder that of pivot→Y (§5.2.2). The
+ablation (§6.3, Table 5) puts the encoder mask of every other language, then the decoder
+mask of every other language, in the place of the pair's own.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lass_plugin.data import pair_data
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.evaluation import Evaluation, evaluate
+from lass_plugin.evaluation.identifier import LanguageIdentifier
+from lass_plugin.evaluation.on_target import OnTargetScores, score_on_target
+from lass_plugin.evaluation.systems import Saved, System
+from lass_plugin.evaluation.translation import Decoding
+from lass_plugin.languages import Pair, languages_of
+from lass_plugin.masks import MaskSet, save_masks
+from lass_plugin.masks.merge import merge, merge_through
+
+BASELINE, DENSE, MERGED = "baseline", "dense", "merged masks"
+SIDES = ("encoder", "decoder")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to compare, and on which test set; see ``lass zero-shot --help``."""
+
+    pairs: tuple[Pair, ...] = ()
+    through: str | None = None
+    masks: str | None = None
+    baseline: Path | None = None
+    ablation: tuple[Pair, ...] | None = None
+    """Pairs of the ablation, an empty tuple for all, None for none."""
+    split: str = "test"
+    references: str | None = None
+    tokenize: str | None = None
+    identifier: str = "py3langid"
+    identify_as: tuple[tuple[str, str], ...] = ()
+    among_model: bool = False
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of some systems: BLEU, chrF and (None without identifier) on-target."""
+
+    evaluation: Evaluation
+    on_target: OnTargetScores | None
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """Dense against merged masks; *sources* says what each mask was merged from."""
+
+    pivot: str
+    sources: dict[str, str]
+    result: Scored
+    ablation: Scored | None
+
+
+def zero_shot(
+    data: str | os.PathLike,
+    checkpoint: str | os.PathLike,
+    options: Options,
+    decoding: Decoding | None = None,
+    out: str | os.PathLike | None = None,
+    show_progress: bool = True,
+) -> ZeroShot:
+    """Translate zero-shot pairs without masks and under merged ones, in one process.
+
+    Args:
+        checkpoint: jointly trained; the masks that it carries are merged.
+        out: folder for translations, scores and the merged masks; None for none.
+
+    Raises:
+        LassError: there are no masks to merge, a pair was trained, it has no test data,
+            or the language identifier is absent or does not know a language.
+    """
+    data, checkpoint = Path(data), Path(checkpoint)
+    saved = Saved(System(MERGED, checkpoint, options.masks))
+    masks = saved.masks()
+    if masks is None:
+        raise LassError(
+            f"{checkpoint} carries no masks to merge; give a jointly trained "
+            "checkpoint, or masks with --masks"
+        )
+    trained = {*map(str, saved.trained_pairs), *masks}
+    pivot = options.through or find_pivot(masks, trained)
+    pairs = choose_pairs(data, options, masks, trained, pivot)
+    ablated = None if options.ablation is None else options.ablation or tuple(pairs)
+    for pair in ablated or ():
+        if pair not in pairs:
+            raise LassError(
+                f"{pair} of --ablation is not among the pairs that are translated "
+                f"({', '.join(map(str, pairs))}); add it to --pairs"
+            )
+    identifier = _identifier(options, pairs, masks)
+    merged = merge_through(masks, pairs, pivot)
+    folder = None if out is None else Path(out)
+    systems = [
+        System(MERGED, checkpoint, merged),
+        System(DENSE, checkpoint, dense=True),
+    ]
+    if options.baseline is not None:
+        systems.insert(0, System(BASELINE, options.baseline, dense=True))
+    else:
+        systems.reverse()
+
+    def score(systems: Sequence[System], pairs: Sequence[Pair], place: Path | None):
+        evaluation = evaluate(
+            data,
+            systems,
+            pairs,
+            options.split,
+            place,
+            decoding,
+            references=options.references,
+            tokenize=options.tokenize,
+            show_progress=show_progress,
+        )
+        return _with_language(evaluation, identifier)
+
+    if folder is not None:
+        save_masks(folder / "masks", merged)
+    result = score(systems, pairs, folder)
+    ablation = None
+    if ablated:
+        variants = [System(MERGED, checkpoint, merged.only(map(str, ablated)))]
+        variants += [
+            System(name, checkpoint, replaced)
+            for name, replaced in replacements(masks, ablated, pivot).items()
+        ]
+        place = None if folder is None else folder / "ablation"
+        ablation = score(variants, ablated, place)
+    sources = {key: mask.provenance.note for key, mask in merged.items()}
+    return ZeroShot(pivot, sources, result, ablation)
+
+
+def find_pivot(masks: MaskSet, trained: Iterable[str]) -> str:
+    """The one language through which masks of untrained pairs can be merged.
+
+    Raises:
+        LassError: there is none, or more than one.
+    """
+    languages = languages_of(map(Pair.parse, masks))
+    found = [code for code in languages if mergeable(masks, trained, code)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise LassError(
+            f"the masks of {', '.join(masks)} cannot be merged for any pair that was "
+            "not trained; X→Y needs the masks of X→en and en→Y (or another language "
+            "than en in between)"
+        )
+    raise LassError(
+        f"masks could be merged through {' or '.join(found)}; choose with --through"
+    )
+
+
+def mergeable(masks: MaskSet, trained: Iterable[str], pivot: str) -> list[Pair]:
+    """Pairs X→Y that were not trained, of which X→pivot and pivot→Y have masks."""
+    given, trained = [Pair.parse(key) for key in masks], set(trained)
+    sources = sorted(pair.source for pair in given if pair.target == pivot)
+    targets = sorted(pair.target for pair in given if pair.source == pivot)
+    pairs = [Pair(x, y) for x in sources for y in targets if x != y]
+    return [pair for pair in pairs if str(pair) not in trained]
+
+
+def choose_pairs(
+    data: Path, options: Options, masks: MaskSet, trained: set[str], pivot: str
+) -> list[Pair]:
+    """The pairs of *options*, checked, or all that can be merged and have data."""
+    for pair in options.pairs:
+        if str(pair) in trained:
+            raise LassError(
+                f"{pair} was trained, so it is no zero-shot pair; leave it out of "
+                "--pairs ('lass evaluate' translates it under its own mask)"
+            )
+    if options.pairs:
+        return list(options.pairs)
+    possible = mergeable(masks, trained, pivot)
+    if not possible:
+        raise LassError(
+            f"no pair that was not trained can be merged through {pivot}; the masks "
+            f"are of {', '.join(masks)}"
+        )
+    pairs = [
+        pair
+        for pair in possible
+        if pair_data.find_split(data, options.split, pair, pair.source)
+    ]
+    if not pairs:
+        raise LassError(
+            f"{data} has no {options.split} data of any zero-shot pair "
+            f"({', '.join(map(str, possible))}); prepare it with 'lass prepare … "
+            f"--test-pairs {possible[0]},…'"
+        )
+    return pairs
+
+
+def replacements(
+    masks: MaskSet, pairs: Sequence[Pair], pivot: str
+) -> dict[str, MaskSet]:
+    """Name -> the masks of *pairs* with one side taken from another language.
+
+    ``encoder of fr-en``: every pair has that encoder mask and its own decoder mask;
+    ``decoder of en-fr``: the other way round. Where French is the pair's own language,
+    this is its merged mask itself.
+    """
+    found: dict[str, MaskSet] = {}
+    for side in SIDES:
+        for key in masks:
+            given = Pair.parse(key)
+            if pivot != (given.target if side == "encoder" else given.source):
+                continue
+            found[f"{side} of {key}"] = MaskSet(
+                _replaced(masks, pair, pivot, side, key) for pair in pairs
+            )
+    return found
+
+
+def _replaced(masks: MaskSet, pair: Pair, pivot: str, side: str, key: str):
+    encoder, decoder = f"{pair.source}-{pivot}", f"{pivot}-{pair.target}"
+    if side == "encoder":
+        encoder = key
+    else:
+        decoder = key
+    return merge(masks[encoder], masks[decoder], str(pair))
+
+
+def _identifier(
+    options: Options, pairs: Sequence[Pair], masks: MaskSet
+) -> LanguageIdentifier | None:
+    if options.identifier == "none":
+        return None
+    languages = languages_of([*pairs, *map(Pair.parse, masks)])
+    unknown = [code for code, _ in options.identify_as if code not in languages]
+    if unknown:
+        raise LassError(
+            f"--identify-as names the language {unknown[0]}, but the languages are "
+            f"{', '.join(languages)}"
+        )
+    return LanguageIdentifier(
+        sorted({pair.target for pair in pairs}),
+        dict(options.identify_as),
+        languages if options.among_model else None,
+    )
+
+
+def _with_language(
+    evaluation: Evaluation, identifier: LanguageIdentifier | None
+) -> Scored:
+    if identifier is None:
+        return Scored(evaluation, None)
+    references = evaluation.test_set.references
+    return Scored(
+        evaluation, score_on_target(evaluation.outputs, references, identifier)
+    )
