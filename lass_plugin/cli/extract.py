@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     masks: dict[str, Mask] = {}
     origins: dict[str, Path] = {}
     remarks: dict[str, str] = {}
-    for path in _checkpoint_files(arguments.checkpoints):
+    for path in checkpoint_files(arguments.checkpoints):
         checkpoint = read_checkpoint(path)
         carried = carried_masks(checkpoint, path)
         if carried is not None:
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _checkpoint_files(places: list[Path]) -> list[Path]:
+def checkpoint_files(places: list[Path]) -> list[Path]:
     """The files of *places*; a folder stands for the searches in it."""
     from lass_plugin.errors import LassError
 
