@@ -60,13 +60,13 @@ class Allocation:
 
 
 def allocate(losses: Mapping[str, Mapping[float, float]], budget: float) -> Allocation:
-    """Ratios with the least mean loss whose mean is at least *budget*.
+    """Ratios with the least mean loss of all whose mean is *budget*.
 
     Every pair begins at its least ratio. The steps along all envelopes are taken in the
     order of what a share of weights removed costs, the cheapest first, until the budget
     is reached; the last step is taken as far as is needed. Envelopes are convex, so the
     steps of a pair come in their order, and no other choice on them has a lower mean
-    loss. A step that lowers the loss is taken even beyond the budget.
+    loss.
 
     Args:
         losses: pair -> ratio -> loss on the validation data, the same unit for all.
@@ -96,13 +96,11 @@ def allocate(losses: Mapping[str, Mapping[float, float]], budget: float) -> Allo
     values = {key: envelope[0][1] for key, envelope in envelopes.items()}
     missing = budget * len(losses) - sum(ratios.values())
     for slope, key, start, end in _steps(envelopes):
-        if missing <= _ROUNDING and slope >= 0:
+        width = min(end - start, missing)
+        if width <= _ROUNDING:
             break
-        width = end - start
-        if slope >= 0 and width > missing + _ROUNDING:
-            end, width = start + missing, missing
+        ratios[key] = end if width == end - start else start + width
         values[key] += slope * width
-        ratios[key] = end
         missing -= width
     same = [points.get(budget) for points in losses.values()]
     known = [value for value in same if value is not None]

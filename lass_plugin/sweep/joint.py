@@ -12,6 +12,7 @@ import torch
 from lass_plugin import files
 from lass_plugin.checkpoints import read_checkpoint
 from lass_plugin.errors import LassError
+from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet, fingerprint
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.masks.state import digest
@@ -116,8 +117,6 @@ class JointTrainings:
             if not folder.is_dir():
                 raise LassError(f"the data folder {folder} does not exist")
         options = self._builder.parsed(self.arguments(Variant(DENSE)))
-        from lass_plugin.languages import parse_pairs
-
         for pair in parse_pairs(self.pairs):
             for folder in self.settings.folders:
                 check_data(folder, options.train_subset, pair)

@@ -125,6 +125,13 @@ class Sweep:
         for variant in self.variants:
             if variant.method is None:
                 continue
+            if variant.kind == OWN and variant.method.schedule == "gradual":
+                if not settings.recut:
+                    raise LassError(
+                        f"{variant.name} would cut masks at ratios that no gradual "
+                        "search trained under; use a one-shot search, or accept the "
+                        "approximation with --recut"
+                    )
             same = dict.fromkeys(self.pairs, float(variant.ratio or 0.0))
             self.exact[variant] = self.sources.is_exact(variant, same)
             if variant.kind != OWN:

@@ -111,6 +111,8 @@ def test_a_gradual_search_gives_exact_masks_at_its_own_ratio_only(settings, grad
     assert list(sweep.exact.values()) == [True]
     sweep = Sweep(replace(found, ratios=(0.5, 0.8), recut=True))
     assert list(sweep.exact.values()) == [True, False]
+    with pytest.raises(LassError, match="own-0.5 would cut .* --recut"):
+        Sweep(replace(found, ratios=(0.5,), own_ratios=(0.5,)))
     with pytest.raises(LassError, match="0.5 in attention, but the gradual search"):
         Sweep(replace(found, ratios=(0.5,), ablation=(0.5,)))
 
