@@ -55,9 +55,10 @@ def draw_curves(
         axes.plot(
             curve.x,
             curve.y,
-            "" if curve.points_only else line,
+            linestyle="none" if curve.points_only else line,
             marker=MARKERS[number % len(MARKERS)],
-            markersize=6 if curve.points_only else 4,
+            markersize=8 if curve.points_only else 4,
+            markerfacecolor="none" if curve.points_only else colour,
             color=colour,
             linewidth=1.3,
             label=curve.label,
