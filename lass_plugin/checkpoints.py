@@ -4,13 +4,14 @@ Nothing of a file is executed: torch's safe loading reads tensors and plain valu
 the few classes that fairseq itself stores (see :mod:`lass_plugin.compatibility`).
 """
 
+import contextlib
 import os
 import re
 import warnings
 import zipfile
 from argparse import Namespace
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ from lass_plugin.files import atomic_path
 from lass_plugin.masks import Mask, MaskSet, load_masks
 from lass_plugin.masks.sites import TARGETS, select_sites
 from lass_plugin.masks.state import from_state
+
+if TYPE_CHECKING:
+    from lass_plugin.training.searched_masks import SearchedScores
 
 
 def load_tensors(path: str | os.PathLike, expected: str) -> Any:
@@ -159,6 +163,26 @@ def _damaged_search(path: str | os.PathLike, error: Exception) -> str:
     )
 
 
+def searched_scores(
+    checkpoint: Mapping[str, Any],
+    path: str | os.PathLike,
+    criterion: str | None = None,
+) -> "SearchedScores":
+    """The scores of a search's checkpoint, by its own criterion or another.
+
+    A one-shot search by gradient also gives the scores by magnitude; see
+    :func:`.training.searched_masks.scores_from_checkpoint`.
+
+    Raises:
+        LassError: not the checkpoint of a search, or its scores are damaged.
+    """
+    from lass_plugin.training.searched_masks import scores_from_checkpoint
+
+    state = search_state(checkpoint, path)
+    with _naming_damage(path):
+        return scores_from_checkpoint(state, checkpoint["model"], criterion)
+
+
 def searched_mask(
     checkpoint: Mapping[str, Any],
     path: str | os.PathLike,
@@ -167,17 +191,19 @@ def searched_mask(
 ) -> Mask:
     """The mask of a search's checkpoint, at its own ratio and criterion or others.
 
-    A one-shot search by gradient also gives the mask by magnitude; see
-    :func:`.training.search.mask_from_checkpoint`.
-
     Raises:
-        LassError: not the checkpoint of a search, or its scores are damaged or NaN.
+        LassError: as :func:`searched_scores`, or a score is NaN.
     """
-    from lass_plugin.training.search import mask_from_checkpoint
+    scores = searched_scores(checkpoint, path, criterion)
+    with _naming_damage(path):
+        return scores.mask(scores.plan.ratio if ratio is None else ratio)
 
-    state = search_state(checkpoint, path)
+
+@contextlib.contextmanager
+def _naming_damage(path: str | os.PathLike) -> Iterator[None]:
+    """Name the file in whatever goes wrong with the scores in it."""
     try:
-        return mask_from_checkpoint(state, checkpoint["model"], ratio, criterion)
+        yield
     except LassError as error:
         raise LassError(f"{path}: {error.message}") from error
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:

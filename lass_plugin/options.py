@@ -166,6 +166,20 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
         default=False,
         metadata={"help": "update weights that are masked out too (gradual)"},
     )
+    stop_when_settled: float = field(
+        default=0.0,
+        metadata={
+            "help": "end the search once its mask agrees with itself so well, above "
+            "chance, in (0, 1] (0: never; gradual: not before the ramp ends)"
+        },
+    )
+    stop_when_growth_below: float = field(
+        default=0.0,
+        metadata={
+            "help": "end the search once that agreement has grown, and doubling the "
+            "updates adds less than this to it (0: never)"
+        },
+    )
     report_interval: int = field(
         default=0,
         metadata={

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     masks: dict[str, Mask] = {}
     origins: dict[str, Path] = {}
     remarks: dict[str, str] = {}
-    for path in _checkpoint_files(arguments.checkpoints):
+    for path in checkpoint_files(arguments.checkpoints):
         checkpoint = read_checkpoint(path)
         carried = carried_masks(checkpoint, path)
         if carried is not None:
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _checkpoint_files(places: list[Path]) -> list[Path]:
+def checkpoint_files(places: list[Path]) -> list[Path]:
     """The files of *places*; a folder stands for the searches in it."""
     from lass_plugin.errors import LassError
 
@@ -151,8 +151,9 @@ def _from_search(
     if wanted is not None and state["plan"]["key"] not in wanted:
         return []  # before the work
     mask = searched_mask(checkpoint, path, arguments.ratio, arguments.criterion)
-    if warning := unfinished(state):
-        print(f"warning: {path}: {warning}", file=sys.stderr)
+    for warning in (unfinished(state), recut(state, arguments.ratio)):
+        if warning:
+            print(f"warning: {path}: {warning}", file=sys.stderr)
     return [(mask, settled(state))]
 
 
@@ -187,6 +188,20 @@ def unfinished(state: Mapping[str, Any]) -> str:
         f"updates of its schedule, at ratio {plan.ratio_at(updates):.3f} instead of "
         f"{plan.ratio:g}; the model was never trained under the mask that is taken, "
         "so let the search go on"
+    )
+
+
+def recut(state: Mapping[str, Any], ratio: float | None) -> str:
+    """What to tell of a mask at another ratio than a gradual search had, else ''."""
+    from lass_plugin.training.search import SearchPlan
+
+    plan = SearchPlan.from_dict(state["plan"])
+    if ratio is None or plan.is_exact_at(ratio, plan.targets):
+        return ""
+    return (
+        f"the gradual search of {plan.key} trained under ratio {plan.ratio:g}, so its "
+        f"mask at ratio {ratio:g} is near to what a search for that would find, but "
+        "not the same"
     )
 
 

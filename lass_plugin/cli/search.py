@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pairs", metavar="SRC-TGT,…", required=True, help="directions to search")
     _add_plan(parser)
     _add_running(parser)
-    parser.parse_known_args = _PassingOn(parser)  # type: ignore
+    parser.parse_known_args = PassingOn(parser)  # type: ignore
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +76,22 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         help="matrices: attention, feed-forward, embeddings, output-projection",
     )
     add("--move-pruned", action="store_true", help="update masked weights too")
+    add(
+        "--stop-when-settled",
+        metavar="SHARE",
+        type=float,
+        default=0.0,
+        help="end a search once its mask agrees with itself so well above chance "
+        "(default: never; 'lass settled' shows how it grows)",
+    )
+    add(
+        "--stop-when-growth-below",
+        metavar="SHARE",
+        type=float,
+        default=0.0,
+        help="end a search once doubling its updates adds less than this to that "
+        "agreement (default: never)",
+    )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +130,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class _PassingOn:
+class PassingOn:
     """Parses what stands before ``--`` and keeps the rest as ``flags``.
 
     argparse alone would take flags after ``--`` for further positional arguments.
@@ -181,6 +197,8 @@ def settings_of(arguments: argparse.Namespace) -> Any:
         interval=arguments.interval,
         targets=parse_targets(arguments.targets),
         move_pruned=arguments.move_pruned,
+        stop_settled=arguments.stop_when_settled,
+        stop_growth=arguments.stop_when_growth_below,
         flags=arguments.flags,
         cpu=arguments.cpu,
         devices=tuple(d.strip() for d in arguments.devices.split(",") if d.strip()),

@@ -63,6 +63,11 @@ class SearchCommands:
         arguments += ["--pruning-interval", str(plan.interval)]
         arguments += ["--mask-targets", ",".join(plan.targets)]
         arguments += ["--move-pruned"] * plan.move_pruned
+        for option, value in (
+            ("--stop-when-settled", plan.stop_settled),
+            ("--stop-when-growth-below", plan.stop_growth),
+        ):
+            arguments += [option, str(value)] if value else []
         arguments += ["--cpu"] * self.on_cpu
         # saved by updates, not by epochs, which differ in length from pair to pair
         arguments += ["--save-interval", NEVER, "--validate-interval", NEVER]
@@ -95,9 +100,9 @@ class SearchCommands:
         options = self._builder.parsed(self.arguments(pairs[0]))
         for pair in pairs:
             for folder in self.settings.folders:
-                self._check_data(folder, options.train_subset, pair)
+                check_data(folder, options.train_subset, pair)
         if self.on_cpu or torch.cuda.is_available():
-            self._check_model(options)
+            check_model(options, self.base, self.settings.data)
 
     def check_space(self, pairs: int, jobs: int) -> None:
         """Refuse to start *pairs* searches, *jobs* at a time, on too full a disk.
@@ -135,42 +140,52 @@ class SearchCommands:
             for language in (pair.source, pair.target)
         )
 
-    @staticmethod
-    def _check_data(folder: Path, split: str, pair: Pair) -> None:
-        for language in (pair.source, pair.target):
-            if find_split(folder, split, pair, language) is None:
-                raise LassError(
-                    f"there is no {split} data of {pair} in {folder} (looked for "
-                    f"{split}.{pair}.{language}.idx and the reverse order); prepare it "
-                    "or leave the pair out of --pairs"
-                )
 
-    def _check_model(self, options: Any) -> None:
-        """Build the model without memory for its weights and compare the shapes."""
-        model = _empty_model(options)
-        mine = {name: tuple(t.shape) for name, t in model.state_dict().items()}
-        theirs = {n: tuple(t.shape) for n, t in self.base.weights.items()}
-        for name, shape in mine.items():
-            if name not in theirs and name.endswith(".version"):
-                continue  # a buffer that fairseq fills in
-            if theirs.get(name) == shape:
-                continue
-            if name not in theirs:
-                raise LassError(
-                    f"{self.base.path} has no {name}, which its architecture needs; it "
-                    "is no complete checkpoint, or flags after -- change its model"
-                )
-            if "embed_tokens" in name and shape[1:] == theirs[name][1:]:
-                raise LassError(
-                    f"{self.base.path} has {theirs[name][0]} symbols in {name}, but "
-                    f"the dictionary of {self.settings.data} with its language tokens "
-                    f"has {shape[0]}; give the data folder and the languages that the "
-                    "base was trained with (--langs after --)"
-                )
+def check_data(folder: Path, split: str, pair: Pair) -> None:
+    """Refuse a pair without its data.
+
+    Raises:
+        LassError: names the file.
+    """
+    for language in (pair.source, pair.target):
+        if find_split(folder, split, pair, language) is None:
             raise LassError(
-                f"{name} has shape {theirs[name]} in {self.base.path} but {shape} in "
-                "the model that its options describe; a flag after -- changes it"
+                f"there is no {split} data of {pair} in {folder} (looked for "
+                f"{split}.{pair}.{language}.idx and the reverse order); prepare it "
+                "or leave the pair out of --pairs"
             )
+
+
+def check_model(options: Any, base: Base, data: str) -> None:
+    """Build the model without memory for its weights and compare its shapes to *base*.
+
+    Raises:
+        LassError: names the matrix or the dictionary at fault.
+    """
+    model = _empty_model(options)
+    mine = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    theirs = {n: tuple(t.shape) for n, t in base.weights.items()}
+    for name, shape in mine.items():
+        if name not in theirs and name.endswith(".version"):
+            continue  # a buffer that fairseq fills in
+        if theirs.get(name) == shape:
+            continue
+        if name not in theirs:
+            raise LassError(
+                f"{base.path} has no {name}, which its architecture needs; it "
+                "is no complete checkpoint, or flags after -- change its model"
+            )
+        if "embed_tokens" in name and shape[1:] == theirs[name][1:]:
+            raise LassError(
+                f"{base.path} has {theirs[name][0]} symbols in {name}, but "
+                f"the dictionary of {data} with its language tokens "
+                f"has {shape[0]}; give the data folder and the languages that the "
+                "base was trained with (--langs after --)"
+            )
+        raise LassError(
+            f"{name} has shape {theirs[name]} in {base.path} but {shape} in "
+            "the model that its options describe; a flag after -- changes it"
+        )
 
 
 def _empty_model(options: Any) -> torch.nn.Module:

@@ -24,6 +24,7 @@ class Status:
     running: tuple[tuple[str, int, Progress], ...]
     """Key, updates planned, progress."""
     seconds_left: float | None
+    unit: str = "pairs"
 
 
 class Listener(Protocol):
@@ -80,7 +81,7 @@ class Console:
 
 def describe(status: Status) -> str:
     """``1/4 pairs, 12 min 5 s left | de-en 40/100 loss 4.21 ratio 0.58 …``."""
-    head = f"{status.done}/{status.total} pairs"
+    head = f"{status.done}/{status.total} {status.unit}"
     if status.failed:
         head += f", {status.failed} failed"
     if status.seconds_left is not None:

@@ -5,9 +5,11 @@ would have without it differs from the base's.
 """
 
 import argparse
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterable, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
+from lass_plugin.data.sampling import METHODS
 from lass_plugin.errors import LassError
 from lass_plugin.search.base import Base
 from lass_plugin.search.parser import option_of, parse, training_parser
@@ -63,6 +65,8 @@ RESERVED = {
     "pruning_interval": "use --interval",
     "mask_targets": "use --targets",
     "move_pruned": "use --move-pruned of lass search",
+    "stop_when_settled": "use --stop-when-settled of lass search",
+    "stop_when_growth_below": "use --stop-when-growth-below of lass search",
     "cpu": "use --cpu of lass search",
     "no_save": "the mask is taken from the last checkpoint",
     "no_last_checkpoints": "the mask is taken from the last checkpoint",
@@ -72,26 +76,49 @@ RESERVED = {
 SEARCH_TASK = "translation_subnetwork_search"
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """What goes on from the base: the task, and what the command sets itself."""
+
+    task: str
+    inherited: tuple[str, ...] = TASK
+    """Options of the task that are the base's unless the user gives others."""
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    """Options that the command sets itself, and what to do instead."""
+
+
+SEARCH = Purpose(SEARCH_TASK, TASK, RESERVED)
+
+
 class FlagBuilder:
-    """Builds the flags of a search from a base and from what the user gives.
+    """Builds the flags of a training from a base and from what the user gives.
 
     Args:
         base: the base model.
         given: the user's flags for fairseq-train.
-        updates: length of the search, for schedules that must know it.
+        updates: length of the training, for schedules that must know it.
         on_cpu: leave the base's GPU precisions out.
+        purpose: a search, unless told otherwise.
 
     Raises:
         LassError: the base's architecture is not known, or a flag is wrong.
     """
 
-    def __init__(self, base: Base, given: Sequence[str], updates: int, on_cpu: bool):
+    def __init__(
+        self,
+        base: Base,
+        given: Sequence[str],
+        updates: int,
+        on_cpu: bool,
+        purpose: Purpose = SEARCH,
+    ):
         self.base = base
+        self.purpose = purpose
         self.given = list(given)
         self.updates = updates
         self.on_cpu = on_cpu
         parser = training_parser()  # registers what the names are looked up in
-        self._start = ["DATA", "--task", SEARCH_TASK, *self._registered_names()]
+        self._start = ["DATA", "--task", purpose.task, *self._registered_names()]
         parse(parser, [*self._start, *self.given])
         self._actions = {
             action.dest: action
@@ -168,10 +195,11 @@ class FlagBuilder:
 
     def _refuse_reserved(self) -> None:
         for name in self._chosen:
-            if name in RESERVED:
+            if name in self.purpose.reserved:
                 option = option_of(self._actions.get(name), name)
                 raise LassError(
-                    f"{option} cannot be passed on to fairseq-train: {RESERVED[name]}"
+                    f"{option} cannot be passed on to fairseq-train: "
+                    f"{self.purpose.reserved[name]}"
                 )
 
     def _wanted(self) -> dict[str, Any]:
@@ -233,7 +261,11 @@ class FlagBuilder:
         for name in ("source_dict", "target_dict"):
             if task.get(name) and not Path(task[name]).is_file():
                 task[name] = None  # moved: the data folder has its own
-        return {name: task.get(name) for name in TASK}
+        if task.get("sampling_method") not in METHODS:
+            task["sampling_method"] = None  # of another task
+        if task.get("sampling_method") != "temperature":
+            task["sampling_temperature"] = None  # would have no effect
+        return {name: task.get(name) for name in self.purpose.inherited}
 
     def _languages(self, task: dict[str, Any]) -> str | None:
         """Languages in the order of their tokens, as the stock task finds them."""

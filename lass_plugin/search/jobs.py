@@ -19,12 +19,14 @@ GRACE = 10.0
 
 @dataclass
 class Job:
-    """One search: its command, its process while it runs, and how it ended."""
+    """One training: its command, its process while it runs, and how it ended."""
 
     key: str
     command: Sequence[str]
     folder: Path
     updates: int
+    what: str = "search"
+    """What it is, for messages."""
     progress: Progress = field(default_factory=Progress)
     failure: str | None = None
     """Why it failed; None while it has not."""
@@ -65,7 +67,7 @@ class Job:
         except OSError as error:
             self._release_lock()
             raise LassError(
-                f"the search of {self.key} cannot be started in {self.folder}: "
+                f"the {self.what} of {self.key} cannot be started in {self.folder}: "
                 f"{error.strerror or error}"
             ) from error
         with contextlib.suppress(OSError):  # only for the message to another process
@@ -127,7 +129,7 @@ class Job:
             who = place.read_text(errors="replace").strip()
             self._release_lock()
             raise LassError(
-                f"the search of {self.key} is running already in {self.folder}"
+                f"the {self.what} of {self.key} is running already in {self.folder}"
                 + (f" (process {who})" if who else "")
                 + "; wait for it or end it"
             ) from None

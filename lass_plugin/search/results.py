@@ -94,8 +94,10 @@ def check_same(
 
 
 def is_finished(settings: SearchSettings, found: Found | None) -> bool:
-    """Whether the search has had all its updates."""
-    return found is not None and found.updates == settings.updates
+    """Whether the search has had all its updates, or has settled before."""
+    if found is None:
+        return False
+    return found.updates == settings.updates or bool(found.state.get("stopped"))
 
 
 def write_mask(settings: SearchSettings, pair: Pair, found: Found) -> SearchResult:

@@ -23,6 +23,7 @@ def run_jobs(
     finish: Callable[[Job], str],
     total: int | None = None,
     stop_on_error: bool = False,
+    unit: str = "pairs",
 ) -> None:
     """Run *jobs*, as many at a time as there are *slots*.
 
@@ -34,6 +35,7 @@ def run_jobs(
         finish: called with each job whose process ended well; returns what to say. A
             LassError from it makes the job one that failed.
         total: number of pairs for the status, those finished before included.
+        unit: what is counted in the status.
     """
     total = len(jobs) if total is None else total
     waiting, free = deque(jobs), list(slots)
@@ -80,6 +82,7 @@ def run_jobs(
                             for job, _ in running.values()
                         ),
                         seconds_left=clock.left(),
+                        unit=unit,
                     )
                 )
         finally:
@@ -90,6 +93,7 @@ def run_jobs(
 
 def _finish(job: Job, finish: Callable[[Job], str], listener: Listener) -> None:
     if job.failure is None:
+        job.updates = job.progress.updates  # it may have ended early
         try:
             listener.event(f"{job.key}: {finish(job)}")
             return

@@ -18,6 +18,8 @@ OPTIONS = {
     "interval": "--interval",
     "targets": "--targets",
     "move_pruned": "--move-pruned",
+    "stop_settled": "--stop-when-settled",
+    "stop_growth": "--stop-when-growth-below",
 }
 """Field of a plan -> the option of ``lass search`` that sets it."""
 
@@ -54,6 +56,9 @@ class SearchSettings:
     interval: int = 10
     targets: tuple[str, ...] = DEFAULT_TARGETS
     move_pruned: bool = False
+    stop_settled: float = 0.0
+    """End a search once it has settled, see :mod:`lass_plugin.training.settling`."""
+    stop_growth: float = 0.0
     flags: tuple[str, ...] = ()
     """Further flags of fairseq-train; they win over the base's options."""
     cpu: bool = False
@@ -97,6 +102,8 @@ class SearchSettings:
             interval=self.interval,
             targets=self.targets,
             move_pruned=self.move_pruned,
+            stop_settled=self.stop_settled,
+            stop_growth=self.stop_growth,
         )
 
     def check(self) -> None:

@@ -4,14 +4,27 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
 from lass_plugin.errors import LassError
-from lass_plugin.search.settings import SearchSettings
 
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """Left by torchrun and the like; a search is one process and must not join others."""
+
+
+class Running(Protocol):
+    """Settings that say where trainings run; see :class:`.settings.SearchSettings`."""
+
+    @property
+    def cpu(self) -> bool: ...
+    @property
+    def devices(self) -> tuple[str, ...]: ...
+    @property
+    def jobs(self) -> int | None: ...
+    @property
+    def threads(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -43,12 +56,12 @@ class Slot:
         return {**kept, **self.settings(), "PYTHONUNBUFFERED": "1"}
 
 
-def on_cpu(settings: SearchSettings) -> bool:
+def on_cpu(settings: Running) -> bool:
     """Whether the searches train on the CPU."""
     return settings.cpu or not (settings.devices or torch.cuda.is_available())
 
 
-def find_slots(settings: SearchSettings, pairs: int) -> list[Slot]:
+def find_slots(settings: Running, pairs: int) -> list[Slot]:
     """The slots for *pairs* searches: one a GPU, or one a core, unless told otherwise.
 
     Two trainings with torch's default number of threads slow each other many times
@@ -68,7 +81,7 @@ def find_slots(settings: SearchSettings, pairs: int) -> list[Slot]:
     return [Slot(devices[number % len(devices)], threads) for number in range(jobs)]
 
 
-def check_devices(settings: SearchSettings) -> None:
+def check_devices(settings: Running) -> None:
     """Refuse GPUs that are not there."""
     if not settings.devices:
         return

@@ -68,8 +68,20 @@ class TranslationSubnetworkSearchTask(TranslationSubnetworkTask):
         self.search.step(optimizer)
         twentieth = max(1, self.cfg.max_update // 20) if self.cfg.max_update else 1000
         every = self.cfg.report_interval or twentieth
-        if self.search.updates % every == 0:
-            logger.info(self.search.describe_settled())
+        if self.search.updates % every == 0 and not self.search.stopped:
+            logger.info(self.search.report())
+        if self.search.stopped:
+            logger.info(f"the search has settled: {self.search.stopped}")
+            self._end_training(update_num + 1)
+
+    def _end_training(self, updates: int) -> None:
+        """Let fairseq end after this update as it does after ``--max-update``.
+
+        So it validates and saves as at any end. The options of a task are part of
+        fairseq's whole configuration, which its training loop reads.
+        """
+        everything = self.cfg.__dict__["_parent"]
+        everything.optimization.max_update = updates
 
     def reduce_metrics(self, logging_outputs: list, criterion: Any) -> None:
         super().reduce_metrics(logging_outputs, criterion)
@@ -104,4 +116,6 @@ def plan_of(cfg: Any, key: str) -> SearchPlan:
         interval=cfg.pruning_interval,
         targets=parse_targets(cfg.mask_targets),
         move_pruned=cfg.move_pruned,
+        stop_settled=cfg.stop_when_settled,
+        stop_growth=cfg.stop_when_growth_below,
     )

@@ -15,19 +15,13 @@ from fairseq.optim import FairseqOptimizer
 from torch import Tensor, nn
 
 from lass_plugin.errors import LassError
-from lass_plugin.masks import (
-    Fingerprint,
-    Mask,
-    Provenance,
-    find_sites,
-    fingerprint,
-    packing,
-)
+from lass_plugin.masks import Fingerprint, find_sites, fingerprint, packing
 from lass_plugin.masks.sites import unwrap
 from lass_plugin.schedules import check_ratio, cubic
 from lass_plugin.scores import accumulate_movement, magnitude
 from lass_plugin.selection import select
 from lass_plugin.training.masked_weights import MaskedWeights
+from lass_plugin.training.settling import StoppingRule
 from lass_plugin.training.slots import drops_update, find_slots, gradient_factor
 from lass_plugin.training.strict_update import check_optimizer, strict
 
@@ -60,6 +54,14 @@ class SearchPlan:
     targets: tuple[str, ...] = ("attention", "feed-forward")
     move_pruned: bool = False
     """Whether weights that are masked out are updated too (straight-through)."""
+    stop_settled: float = 0.0
+    """End once the mask agrees with itself so well (:mod:`.settling`); 0: never."""
+    stop_growth: float = 0.0
+    """End once doubling the updates gains less agreement than this; 0: never."""
+
+    @property
+    def stopping(self) -> StoppingRule:
+        return StoppingRule(self.stop_settled, self.stop_growth)
 
     def check(self, max_update: int) -> None:
         """Refuse a plan that cannot be carried out in *max_update* updates (0: open).
@@ -83,6 +85,7 @@ class SearchPlan:
                 "--pruning-start and --pruning-ramp must be 0 or more, and "
                 "--pruning-interval 1 or more"
             )
+        _ = self.stopping  # says what is wrong with it
         if self.schedule == "oneshot":
             for option, default in (
                 *(("start", 0), ("ramp", 0), ("interval", SearchPlan.interval)),
@@ -111,6 +114,16 @@ class SearchPlan:
             return 0.0
         return cubic(updates, self.ratio, self.start, self.ramp)
 
+    def is_exact_at(self, ratio: float, targets: tuple[str, ...]) -> bool:
+        """Whether a search for *ratio* and *targets* would have the same scores there.
+
+        Nothing is removed during a one-shot search, so its scores do not depend on
+        them. A gradual search trains under its mask, so they do.
+        """
+        if self.schedule == "oneshot":
+            return set(targets) <= set(self.targets)
+        return (ratio, targets) == (self.ratio, self.targets)
+
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "targets": list(self.targets)}
 
@@ -132,6 +145,10 @@ class SubnetworkSearch:
         self.base: Fingerprint = {}
         self._halves: list[dict[str, Tensor]] = [{}, {}]
         """Scores of the even and of the odd updates; their sum is Eq. 2."""
+        self.history: list[dict[str, Any]] = []
+        """:meth:`settled` and the updates, at every report."""
+        self.stopped = ""
+        """Why the search has ended before its last update; empty while it has not."""
         self._bits: dict[str, Tensor] = {}
         """Packed mask in use, empty while nothing is removed."""
         self._snapshots: dict[int, dict[str, Tensor]] = {}
@@ -180,8 +197,11 @@ class SubnetworkSearch:
     def step(self, optimizer: FairseqOptimizer) -> None:
         """Add the update's gradient to the scores, take the step, select the mask.
 
-        An update that is dropped for an overflow counts for nothing.
+        An update that is dropped for an overflow counts for nothing, and so does one
+        after the search has been stopped.
         """
+        if self.stopped:
+            return
         if drops_update(optimizer):
             optimizer.step()  # lets the gradient scaler lower its scale
             return
@@ -269,23 +289,14 @@ class SubnetworkSearch:
         oldest = max(useful, default=0)
         self._snapshots = {n: m for n, m in self._snapshots.items() if n >= oldest}
 
-    def describe_settled(self) -> str:
-        """:meth:`settled` in one line for the log."""
-        report = self.settled()
-        parts = [
-            f"{label} {report[name]:.3f}"
-            for name, label in (
-                ("halves", "masks of even and odd updates share"),
-                ("since_halfway", "mask now and at half the updates share"),
-            )
-            if name in report
-        ]
-        agreement = "; ".join(parts) or "too early to say"
-        return (
-            f"search of {self.plan.key} after {self.updates} updates: ratio in use "
-            f"{self.plan.ratio_at(self.updates):.3f}; {agreement} "
-            f"(chance {report['chance']:.3f})"
-        )
+    def report(self) -> str:
+        """Record :meth:`settled`, see whether to stop; one line for the log."""
+        settled, plan = self.settled(), self.plan
+        self.history = [r for r in self.history if r["updates"] < self.updates]
+        self.history.append({"updates": self.updates, **settled})
+        if self.updates >= plan.start + plan.ramp:
+            self.stopped = plan.stopping.reason(self.history)
+        return describe_settled(self, settled)
 
     # -- state -------------------------------------------------------------------
 
@@ -305,6 +316,8 @@ class SubnetworkSearch:
             "bits": {name: bits.cpu() for name, bits in self._bits.items()},
             "snapshots": dict(self._snapshots),
             "settled": settled,
+            "history": [dict(record) for record in self.history],
+            "stopped": self.stopped,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -327,6 +340,9 @@ class SubnetworkSearch:
         self._halves = [dict(half) for half in state["halves"]]
         self._bits = dict(state["bits"])
         self._snapshots = dict(state["snapshots"])
+        # searches of earlier releases kept no record
+        self.history = [dict(record) for record in state.get("history", ())]
+        self.stopped = str(state.get("stopped", ""))
         self._optimizer = None
 
 
@@ -346,48 +362,22 @@ def check_state(state: Mapping[str, Any]) -> None:
         )
 
 
-def mask_from_checkpoint(
-    state: Mapping[str, Any],
-    model: Mapping[str, Tensor],
-    ratio: float | None = None,
-    criterion: str | None = None,
-) -> Mask:
-    """The mask of a search at any ratio.
-
-    Args:
-        state: what :meth:`SubnetworkSearch.state_dict` returned.
-        model: name -> weight of the search's checkpoint (the score by magnitude).
-        ratio: None for the ratio of the search.
-        criterion: None for that of the search. A one-shot search by gradient trains
-            exactly as one by magnitude does, so it gives that one's mask too.
-
-    Raises:
-        LassError: the search has no such scores, or they are NaN.
-    """
-    check_state(state)
-    plan = SearchPlan.from_dict(state["plan"])
-    ratio = check_ratio(plan.ratio if ratio is None else ratio)
-    criterion = plan.criterion if criterion is None else criterion
-    if criterion != plan.criterion and (criterion, plan.schedule) != (
-        "magnitude",
-        "oneshot",
-    ):
-        raise LassError(
-            f"the search of {plan.key} ({plan.criterion}, {plan.schedule}) gives no "
-            f"mask by {criterion}; search again with --criterion {criterion}"
+def describe_settled(search: SubnetworkSearch, report: Mapping[str, float]) -> str:
+    """What :meth:`SubnetworkSearch.settled` says, in one line."""
+    parts = [
+        f"{label} {report[name]:.3f}"
+        for name, label in (
+            ("halves", "masks of even and odd updates share"),
+            ("since_halfway", "mask now and at half the updates share"),
         )
-    names = list(state["base"])
-    if criterion == "gradient":
-        even, odd = state["halves"]
-        scores = {name: even[name].float() + odd[name].float() for name in names}
-    else:
-        scores = {name: magnitude(model[name].float()) for name in names}
-    try:
-        masks = {name: select(score, ratio) for name, score in scores.items()}
-    except ValueError as error:
-        raise LassError(f"the search of {plan.key} has failed: {error}") from error
-    provenance = Provenance(criterion, ratio, plan.schedule, int(state["updates"]))
-    return Mask.from_tensors(plan.key, masks, provenance, state["base"])
+        if name in report
+    ]
+    agreement = "; ".join(parts) or "too early to say"
+    return (
+        f"search of {search.plan.key} after {search.updates} updates: ratio in use "
+        f"{search.plan.ratio_at(search.updates):.3f}; {agreement} "
+        f"(chance {report['chance']:.3f})"
+    )
 
 
 def _similarity(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:

@@ -181,6 +181,7 @@ def test_a_mask_of_a_real_search_at_two_ratios(commands, base, tmp_path, capsys)
     )
     other = tmp_path / "other.safetensors"
     assert main(["extract", searches, "--ratio", "0.2", "--out", str(other)]) == 0
+    assert "trained under ratio 0.5" in capsys.readouterr().err
     wider = load_mask(other)
     for name in mask.shapes:  # a lower ratio keeps all that a higher one does
         assert not bool((mask.unpack(name) & ~wider.unpack(name)).any())

@@ -276,6 +276,28 @@ def one():
     return tuple(parse_pairs("en-nl"))
 
 
+@pytest.mark.slow
+def test_a_search_that_has_settled_is_finished(data, base, tmp_path):
+    """Its ramp ends at update 4; noise agrees a little more than chance soon after."""
+    wanted = settings(
+        data, base, tmp_path / "out", pairs=one(), updates=20, stop_settled=0.001
+    )
+    result = run_searches(wanted)[0]
+    assert 4 <= result.updates < 20
+    assert load_masks(result.mask)["en-nl"].provenance.updates == result.updates
+    before = result.checkpoint.stat().st_mtime_ns
+    assert run_searches(wanted)[0].updates == result.updates  # trains no more
+    assert result.checkpoint.stat().st_mtime_ns == before
+    with pytest.raises(LassError, match="begun with --stop-when-settled 0.001, not 0"):
+        run_searches(replace(wanted, stop_settled=0.0))
+
+
+def test_a_rule_that_cannot_be_is_refused_before_a_start(data, base, tmp_path):
+    wanted = settings(data, base, tmp_path / "out", stop_settled=1.5)
+    with pytest.raises(LassError, match="--stop-when-settled 1.5 is outside"):
+        run_searches(wanted)
+
+
 # -- failing and going on --------------------------------------------------------
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
 from lass_plugin.selection import select
-from lass_plugin.training.search import SearchPlan, mask_from_checkpoint
+from lass_plugin.training.search import SearchPlan
+from lass_plugin.training.searched_masks import mask_from_checkpoint
 
 KINDS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 

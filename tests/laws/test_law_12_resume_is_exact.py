@@ -16,11 +16,8 @@ from runs import same_bits
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet, save_mask, save_masks
-from lass_plugin.training.search import (
-    SearchPlan,
-    SubnetworkSearch,
-    mask_from_checkpoint,
-)
+from lass_plugin.training.search import SearchPlan, SubnetworkSearch
+from lass_plugin.training.searched_masks import mask_from_checkpoint
 
 SAVING = ("--save-interval-updates", 6, "--keep-interval-updates", 1)
 SAVING += ("--no-epoch-checkpoints",)
@@ -136,6 +133,54 @@ def test_search(forked, base, tmp_path):
         assert masks[0] == masks[1]
 
 
+# -- a search that ends by itself -----------------------------------------------------
+
+# scores of a few updates are noise, so any agreement will do
+EARLY = ("--stop-when-settled", "0.001", "--report-interval", 4)
+
+
+def search_of(checkpoint: dict) -> dict:
+    return checkpoint["extra_state"]["train_iterator"]["subnetwork"]
+
+
+@pytest.fixture(scope="module")
+def long_search(base) -> tuple:
+    return (*SEARCH, "--finetune-from-model", base, "--max-update", 40)
+
+
+def test_a_settled_search_ends_after_its_ramp_and_goes_on_as_if_never_killed(
+    forked, long_search, tmp_path
+):
+    whole = in_peace(forked, tmp_path / "b", (*long_search, *EARLY))
+    state = search_of(compared(whole))
+    # the ramp ends at 18; the first report after it is at 20
+    assert updates(whole) == state["updates"] == 20
+    assert "has reached 0.001" in state["stopped"]
+    assert [record["updates"] for record in state["history"]] == [4, 8, 12, 16, 20]
+    deaths = [("die_at_update", 9), ("die_at_update", 19)]
+    killed = live_and_die(forked, tmp_path / "a", (*long_search, *EARLY), deaths)
+    assert differences(compared(killed), whole) == []
+
+
+def test_a_search_that_has_ended_stays_as_it_is(forked, long_search, tmp_path):
+    first = in_peace(forked, tmp_path, (*long_search, *EARLY))
+    again = in_peace(forked, tmp_path, (*long_search, *EARLY))
+    assert differences(first["model"], again["model"]) == []
+    assert differences(search_of(first), search_of(again)) == []
+
+
+def test_a_rule_that_is_not_met_changes_nothing(forked, long_search, tmp_path):
+    short = (*long_search[:-1], 22)
+    without = in_peace(forked, tmp_path / "a", short)
+    never = ("--stop-when-settled", "1", "--stop-when-growth-below", "1")
+    with_rule = in_peace(forked, tmp_path / "b", (*short, *never))
+    states = [search_of(compared(each)) for each in (without, with_rule)]
+    for state in states:
+        del state["plan"]
+    assert differences(without["model"], with_rule["model"]) == []
+    assert differences(*states) == []
+
+
 # -- another run is not resumed ------------------------------------------------------
 
 
@@ -183,6 +228,8 @@ CHANGES = {
     "interval": 5,
     "targets": ("attention",),
     "move_pruned": True,
+    "stop_settled": 0.9,
+    "stop_growth": 0.02,
     "key": "en-de",
 }
 

@@ -1,0 +1,96 @@
+"""Show how settled the masks of searches are, and how that grew with the updates.
+
+    lass settled search --out report
+    lass settled search --stop-when-settled 0.5
+
+PATH is a checkpoint of a search, its folder, or a folder of searches; several are
+shown together, such as those of two criteria. Agreement is the overlap of two masks
+above chance: 0 is chance, 1 is the same mask. By gradient the masks of the even and of
+the odd updates are compared, by magnitude the mask now and the one at half the updates.
+Growth is what the last doubling of the updates has added to it.
+
+With --stop-when-settled or --stop-when-growth-below, the table says after how many
+updates a search with this option would have ended, and what that would have saved.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lass_plugin.analysis.settled import Settling
+    from lass_plugin.training.settling import StoppingRule
+
+HELP = "how settled searched masks are, and how that grew"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``lass settled``."""
+    parser.add_argument("places", metavar="PATH", nargs="+", type=Path)
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="write settled.json, .csv, .png and .svg there",
+    )
+    for option, what in (
+        ("--stop-when-settled", "the agreement had reached this"),
+        ("--stop-when-growth-below", "the growth had fallen below this"),
+    ):
+        parser.add_argument(
+            option,
+            metavar="SHARE",
+            type=float,
+            default=0.0,
+            help=f"say when a search would have ended because {what}",
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line for each search; write the files."""
+    import logging
+
+    logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
+    from lass_plugin.analysis.settled import Settling, write_settling
+    from lass_plugin.checkpoints import read_checkpoint, search_state
+    from lass_plugin.cli.extract import checkpoint_files
+    from lass_plugin.training.settling import StoppingRule
+
+    rule = None
+    if arguments.stop_when_settled or arguments.stop_when_growth_below:
+        rule = StoppingRule(
+            arguments.stop_when_settled, arguments.stop_when_growth_below
+        )
+    searches = [
+        Settling.of(search_state(read_checkpoint(path), path), path)
+        for path in checkpoint_files(arguments.places)
+    ]
+    _print(searches, rule)
+    if arguments.out:
+        print()
+        for path in write_settling(searches, arguments.out, rule):
+            print(path)
+    return 0
+
+
+def _print(searches: "list[Settling]", rule: "StoppingRule | None") -> None:
+    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.training.settling import agreement, growth, measure_of
+
+    head = ["search", "ratio", "updates", "measure", "agreement", "growth"]
+    rows = [head + ["would stop at", "saves"] * (rule is not None)]
+    for search in searches:
+        last = search.history[-1]
+        values = [agreement(last), growth(search.history)]
+        cells = [search.label, f"{search.plan.ratio:g}", f"{search.updates:,}"]
+        cells.append((measure_of(last) or "-").replace("_", " "))
+        cells += ["-" if value is None else f"{value:.3f}" for value in values]
+        if rule is not None:
+            stop = rule.stops_at(search.history, search.earliest)
+            share = 0.0 if stop is None else 1 - stop / search.updates
+            cells += ["-" if stop is None else f"{stop:,}", f"{share:.0%}"]
+        rows.append(cells)
+    print_table(rows)
+    for search in searches:
+        if search.stopped:
+            print(f"{search.label} ended by itself: {search.stopped}")

@@ -1,0 +1,127 @@
+"""Validation loss of each pair under its mask before any joint training.
+
+It is the loss that joint training starts from: of the base's weights under a mask that
+they were not trained with. It is cheap, a pass over the validation data for each mask;
+it says which ratios hurt a pair, not what training will mend.
+"""
+
+import math
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping
+
+import torch
+from fairseq import utils
+
+from lass_plugin.evaluation.systems import Saved, System
+from lass_plugin.languages import parse_pairs
+from lass_plugin.masks import MaskSet
+from lass_plugin.training.joint import sites_of
+from lass_plugin.training.masked_weights import MaskedWeights
+
+MEASURE = (
+    "validation loss in bits a token, without label smoothing, of the base's weights "
+    "under the mask, before any joint training"
+)
+
+
+class ValidationLosses:
+    """A base model and the validation data of its pairs.
+
+    Args:
+        checkpoint: the base.
+        data: data folder.
+        pairs: pairs to measure.
+        split: split of the data.
+        max_tokens: tokens in a batch, padding included.
+        cpu: do not use the GPU.
+
+    Raises:
+        LassError: data, dictionary or checkpoint do not fit together.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        data: Path,
+        pairs: list[str],
+        split: str = "valid",
+        max_tokens: int = 4096,
+        cpu: bool = False,
+    ):
+        saved = Saved(System("base", checkpoint, dense=True))
+        ready = saved.set_up(data, parse_pairs(pairs))
+        usable = torch.cuda.is_available() and not cpu
+        self._device = torch.device("cuda" if usable else "cpu")
+        self._model = ready.build_model(self._device, fp16=False)
+        self._model.requires_grad_(False)
+        task = ready.task
+        task.load_dataset(split)
+        self._data = task.datasets[split]
+        self._padding = task.target_dictionary.pad()
+        limits = utils.resolve_max_positions(
+            task.max_positions(), self._model.max_positions()
+        )
+        self._batches: dict[str, list] = {key: [] for key in pairs}
+        for numbers in self._data.batches(
+            epoch=1,
+            seed=1,
+            training=False,
+            max_tokens=max_tokens,
+            max_sentences=None,
+            multiple=1,
+            limits=limits,
+            drop_too_long=False,
+        ):
+            self._batches[self._data.locate(int(numbers[0]))[0]].append(numbers)
+
+    def of(
+        self,
+        masks: MaskSet | None,
+        advance: Callable[[int, str], None] = lambda amount, pair: None,
+    ) -> dict[str, float]:
+        """Pair -> loss in bits a token; without masks that of the dense base.
+
+        Args:
+            advance: called after each pair with 1 and the pair.
+        """
+        weights = None
+        if masks is not None:
+            weights = MaskedWeights(sites_of(self._model, masks), masks)
+        losses = {}
+        for key in self._batches:
+            if weights is not None:
+                weights.apply(key)
+            try:
+                losses[key] = self._loss(key)
+            finally:
+                if weights is not None:
+                    weights.release()
+            advance(1, key)
+        return losses
+
+    @torch.no_grad()
+    def _loss(self, key: str) -> float:
+        total, tokens = 0.0, 0
+        for sample in self._samples(key):
+            total += negative_log_likelihood(self._model, sample, self._padding)
+            tokens += sample["ntokens"]
+        return total / tokens / math.log(2)
+
+    def _samples(self, key: str) -> Iterator[dict]:
+        for numbers in self._batches[key]:
+            sample = self._data.collater([self._data[int(n)] for n in numbers])
+            yield utils.move_to_cuda(sample) if self._device.type == "cuda" else sample
+
+
+def negative_log_likelihood(model: Any, sample: Mapping, padding: int) -> float:
+    """Σ −log p of the target tokens of a batch, in nats."""
+    output = model(**sample["net_input"])
+    log_probabilities = model.get_normalized_probs(output, log_probs=True)
+    target = sample["target"]
+    loss = torch.nn.functional.nll_loss(
+        log_probabilities.view(-1, log_probabilities.size(-1)).float(),
+        target.view(-1),
+        ignore_index=padding,
+        reduction="sum",
+    )
+    return float(loss)

@@ -1,0 +1,109 @@
+"""Masks out of a finished search: its scores, cut at any ratio."""
+
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping
+
+from torch import Tensor
+
+from lass_plugin.errors import LassError
+from lass_plugin.masks import Fingerprint, Mask, Provenance, parse_targets
+from lass_plugin.masks.sites import select_sites
+from lass_plugin.schedules import check_ratio
+from lass_plugin.scores import magnitude
+from lass_plugin.selection import select
+from lass_plugin.training.search import SearchPlan, check_state
+
+
+@dataclass(frozen=True)
+class SearchedScores:
+    """The scores of one search: masks at any ratio without new training."""
+
+    plan: SearchPlan
+    criterion: str
+    updates: int
+    scores: Mapping[str, Tensor]
+    """Site -> score, the higher the more the weight is needed."""
+    base: Fingerprint
+
+    def mask(self, ratio: float, targets: Iterable[str] | None = None) -> Mask:
+        """The mask at *ratio*, of the matrices that *targets* cover (None: all).
+
+        Raises:
+            LassError: the search has no scores of a target, or a score is NaN.
+        """
+        check_ratio(ratio)
+        scores = self.scores
+        for target in () if targets is None else parse_targets(targets):
+            if not select_sites(self.scores, [target]):
+                raise LassError(
+                    f"the search of {self.plan.key} was in "
+                    f"{', '.join(self.plan.targets)}, so it has no scores of {target}; "
+                    "search again with --targets"
+                )
+        if targets is not None:
+            scores = select_sites(self.scores, parse_targets(targets))
+        try:
+            masks = {name: select(score, ratio) for name, score in scores.items()}
+        except ValueError as error:
+            raise LassError(
+                f"the search of {self.plan.key} has failed: {error}"
+            ) from error
+        provenance = Provenance(self.criterion, ratio, self.plan.schedule, self.updates)
+        base = {name: self.base[name] for name in masks}
+        return Mask.from_tensors(self.plan.key, masks, provenance, base)
+
+
+def scores_from_checkpoint(
+    state: Mapping[str, Any],
+    model: Mapping[str, Tensor],
+    criterion: str | None = None,
+) -> SearchedScores:
+    """The scores of a search.
+
+    Args:
+        state: what :meth:`.search.SubnetworkSearch.state_dict` returned.
+        model: name -> weight of the search's checkpoint (the score by magnitude).
+        criterion: None for that of the search. A one-shot search by gradient trains
+            exactly as one by magnitude does, so it gives that one's mask too.
+
+    Raises:
+        LassError: the search has no such scores.
+    """
+    check_state(state)
+    plan = SearchPlan.from_dict(state["plan"])
+    criterion = plan.criterion if criterion is None else criterion
+    if criterion != plan.criterion and (criterion, plan.schedule) != (
+        "magnitude",
+        "oneshot",
+    ):
+        raise LassError(
+            f"the search of {plan.key} ({plan.criterion}, {plan.schedule}) gives no "
+            f"mask by {criterion}; search again with --criterion {criterion}"
+        )
+    names = list(state["base"])
+    if criterion == "gradient":
+        even, odd = state["halves"]
+        scores = {name: even[name].float() + odd[name].float() for name in names}
+    else:
+        scores = {name: magnitude(model[name].float()) for name in names}
+    base = dict(state["base"])
+    return SearchedScores(plan, criterion, int(state["updates"]), scores, base)
+
+
+def mask_from_checkpoint(
+    state: Mapping[str, Any],
+    model: Mapping[str, Tensor],
+    ratio: float | None = None,
+    criterion: str | None = None,
+) -> Mask:
+    """The mask of a search at any ratio; None for the ratio of the search.
+
+    See :func:`scores_from_checkpoint` for the rest.
+
+    Raises:
+        LassError: the search has no such scores, or they are NaN.
+    """
+    check_state(state)
+    plan = SearchPlan.from_dict(state["plan"])
+    ratio = check_ratio(plan.ratio if ratio is None else ratio)
+    return scores_from_checkpoint(state, model, criterion).mask(ratio)

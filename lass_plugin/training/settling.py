@@ -1,0 +1,114 @@
+"""Settling: how much of a search's mask is more than chance, and when to end it.
+
+The measure is one of two (see :meth:`.search.SubnetworkSearch.settled`): what the masks
+of the even and of the odd updates share (gradient), or what the mask now and the mask
+at half the updates share (magnitude, which has no two halves). Chance is taken out of
+it, so that masks at different ratios can be compared.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from lass_plugin.errors import LassError
+
+Record = Mapping[str, Any]
+"""``updates``, ``chance`` and, once they are known, ``halves``, ``since_halfway``."""
+
+MEASURES = ("halves", "since_halfway")
+"""The first that a record has is the one that counts."""
+
+
+def measure_of(record: Record) -> str | None:
+    """The measure that counts for *record*; None while it is too early to say."""
+    return next((name for name in MEASURES if name in record), None)
+
+
+def agreement(record: Record) -> float | None:
+    """Overlap above chance, (s − c) / (1 − c): 0 is chance, 1 is the same mask.
+
+    s is the share of weights kept by one mask that the other keeps too, c what two
+    random masks share (1 − ratio). Where nothing is removed (c = 1) every two masks are
+    the same. None while it is too early to say.
+    """
+    name = measure_of(record)
+    if name is None:
+        return None
+    chance = float(record["chance"])
+    return 1.0 if chance >= 1.0 else (float(record[name]) - chance) / (1.0 - chance)
+
+
+def growth(history: Sequence[Record], place: int = -1) -> float | None:
+    """How much :func:`agreement` has grown while the updates doubled.
+
+    Args:
+        history: records by increasing updates.
+        place: of the record in question.
+
+    Returns:
+        Its agreement less that of the last record at half its updates or before; None
+        without such a record.
+    """
+    now = agreement(history[place])
+    half = history[place]["updates"] / 2
+    values = [agreement(record) for record in history if record["updates"] <= half]
+    known = [value for value in values if value is not None]
+    return now - known[-1] if now is not None and known else None
+
+
+@dataclass(frozen=True)
+class StoppingRule:
+    """When a search has settled; looked at whenever it reports.
+
+    Args:
+        settled: end once the agreement has reached this, in (0, 1]; 0: never.
+        growth: end once the agreement grows by less than this while the updates
+            double, having grown by as much before; 0: never. (A search begins as noise
+            that does not grow either.)
+    """
+
+    settled: float = 0.0
+    growth: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("--stop-when-settled", self.settled),
+            ("--stop-when-growth-below", self.growth),
+        ):
+            if not 0.0 <= value <= 1.0:
+                raise LassError(
+                    f"{name} {value:g} is outside [0, 1]; it is a share of the mask "
+                    "above chance, such as 0.5 (0: never)"
+                )
+
+    def reason(self, history: Sequence[Record]) -> str:
+        """Why a search with this *history* is to end now; empty if it is not."""
+        if not history:
+            return ""
+        now = agreement(history[-1])
+        if self.settled and now is not None and now >= self.settled:
+            return f"agreement above chance {now:.3f} has reached {self.settled:g}"
+        if self.growth:
+            grown = [growth(history, place) for place in range(len(history))]
+            last = grown[-1]
+            if (
+                last is not None
+                and last < self.growth
+                and any(g is not None and g >= self.growth for g in grown[:-1])
+            ):
+                return (
+                    f"agreement above chance {now:.3f} has grown by {last:.3f} while "
+                    f"the updates doubled, less than {self.growth:g}"
+                )
+        return ""
+
+    def stops_at(self, history: Sequence[Record], earliest: int = 0) -> int | None:
+        """The updates at which a search with this *history* would have ended.
+
+        Args:
+            earliest: updates before which it would not (the end of a gradual ramp).
+        """
+        for end in range(1, len(history) + 1):
+            record = history[end - 1]
+            if record["updates"] >= earliest and self.reason(history[:end]):
+                return int(record["updates"])
+        return None

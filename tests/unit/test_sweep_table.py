@@ -1,0 +1,171 @@
+"""Variants and their names; the table and the curves of a sweep, by hand."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from lass_plugin.analysis.curves import Curve, draw_curves
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
+from lass_plugin.evaluation.metrics import Score
+from lass_plugin.evaluation.significance import Difference
+from lass_plugin.sweep import table
+from lass_plugin.sweep.variants import (
+    DENSE,
+    OWN,
+    RATIO,
+    Method,
+    Variant,
+    list_variants,
+    parse_ratios,
+)
+from lass_plugin.training.search import SearchPlan
+
+ONESHOT = Method("gradient", "oneshot")
+
+
+def test_nine_ratios_by_default():
+    assert parse_ratios("--ratios", "0.1:0.9") == tuple(n / 10 for n in range(1, 10))
+    assert parse_ratios("--ratios", "0.1:0.9:0.4,0.95") == (0.1, 0.5, 0.9, 0.95)
+    assert parse_ratios("--ratios", "0") == (0.0,)
+
+
+@pytest.mark.parametrize("text", ["", "a", "0.1:", "0.9:0.1", "0.1:0.9:0", "1:2:3:4"])
+def test_what_is_no_list_of_ratios_is_refused(text):
+    with pytest.raises(LassError, match="--ratios"):
+        parse_ratios("--ratios", text)
+
+
+def test_variants_in_the_order_of_the_table():
+    found = list_variants([ONESHOT], (0.3,), (0.6,), (0.5,), (0.3,))
+    assert [variant.name for variant in found] == [
+        "dense",
+        "gradient-oneshot-0.3",
+        "gradient-oneshot-0.6",
+        "gradient-oneshot-0.6-attention",
+        "gradient-oneshot-0.6-feed-forward",
+        "gradient-oneshot-own-0.5",
+        "random-0.3",
+    ]
+    assert len(set(found)) == len(found)
+
+
+def test_only_oneshot_scores_are_exact_everywhere():
+    both, one = ("attention", "feed-forward"), ("attention",)
+    oneshot = SearchPlan("de-en", "gradient", "oneshot", 0.5)
+    assert oneshot.is_exact_at(0.9, both) and oneshot.is_exact_at(0.9, one)
+    assert not oneshot.is_exact_at(0.5, ("embeddings",))
+    gradual = SearchPlan("de-en", "gradient", "gradual", 0.5, 0, 10)
+    assert gradual.is_exact_at(0.5, both)
+    assert not gradual.is_exact_at(0.4, both) and not gradual.is_exact_at(0.5, one)
+
+
+# -- a report of two systems, two pairs ------------------------------------------
+
+
+def pair_scores(bleu: float, baseline: float | None = None) -> PairScores:
+    scores = {name: Score(name, bleu, f"{name}|sig") for name in ("BLEU", "chrF")}
+    differences = {}
+    if baseline is not None:
+        values = {
+            name: 0 if of is int else 0.0
+            for name, of in (
+                (f, t.type) for f, t in Difference.__dataclass_fields__.items()
+            )
+        }
+        values["delta"] = bleu - baseline
+        differences = {name: Difference(**values) for name in scores}
+    return PairScores(3, scores, differences)
+
+
+@pytest.fixture
+def record():
+    dense, half = Variant(DENSE), Variant(RATIO, ONESHOT, 0.5)
+    own = Variant(OWN, ONESHOT, 0.5)
+    systems = (
+        SystemScores(
+            *("dense", "d.pt", None),
+            {"de-en": pair_scores(20.0), "en-de": pair_scores(10.0)},
+        ),
+        SystemScores(
+            *(half.name, "h.pt", "m"),
+            {"de-en": pair_scores(22.0, 20.0), "en-de": pair_scores(11.0, 10.0)},
+        ),
+        SystemScores(
+            *(own.name, "o.pt", "m"),
+            {"de-en": pair_scores(23.0, 20.0), "en-de": pair_scores(9.0, 10.0)},
+        ),
+    )
+    report = Report("detokenised", systems, ("how it was translated",))
+    losses = {
+        "dense": {"de-en": 4.0, "en-de": 5.0},
+        half.name: {"de-en": 4.5, "en-de": 5.5},
+        own.name: {"de-en": 4.25, "en-de": 5.25},
+    }
+    masks = {dense: None, half: None, own: None}
+    exact = {half: True, own: False}
+    return table.record_of([dense, half, own], masks, exact, losses, report, ["note"])
+
+
+def test_averages_and_differences_by_hand(record):
+    dense, half, own = record["variants"]
+    assert half["averages"]["all"]["BLEU"] == pytest.approx(16.5)
+    assert half["averages"]["all"]["BLEU difference"] == pytest.approx(1.5)
+    assert half["averages"]["X→en"]["BLEU"] == pytest.approx(22.0)
+    assert own["averages"]["all"]["BLEU difference"] == pytest.approx(1.0)
+    assert own["averages"]["all"]["loss"] == pytest.approx(4.75)
+    assert (half["wins"]["BLEU"], own["wins"]["BLEU"]) == (2, 1)
+    assert dense["ratio"] == 0.0 and "wins" not in dense
+    assert half["signatures"]["de-en"]["BLEU"] == "BLEU|sig"
+
+
+def test_csv_has_the_groups_and_the_pairs(record):
+    rows = list(csv.DictReader(io.StringIO(table.to_csv(record))))
+    found = {(row["variant"], row["pairs"]): row for row in rows}
+    row = found["gradient-oneshot-0.5", "en-de"]
+    assert (row["BLEU"], row["BLEU_difference"]) == ("11.000000", "1.000000")
+    assert row["loss_before_joint_training"] == "5.500000"
+    assert found["gradient-oneshot-own-0.5", "all"]["exact"] == "no"
+    assert found["dense", "de-en"]["BLEU_difference"] == ""
+    assert found["dense", "all"]["ratio"] == "0"
+
+
+def test_markdown_says_what_is_not_exact(record):
+    text = table.to_markdown(record)
+    assert "| gradient-oneshot-0.5 | ratio | 0.5 |" in text
+    assert "| gradient-oneshot-own-0.5 * | own ratios | 0.5 |" in text
+    assert "\\* Cut from a gradual search" in text
+    assert "before any joint training" in text and "how it was translated" in text
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+
+
+def test_pictures_are_made_from_the_file_beside_them(record, tmp_path):
+    written = table.write(record, tmp_path)
+    assert [path.name for path in written] == [
+        *("sweep.json", "sweep.csv", "sweep.md", "sweep.png", "sweep.svg"),
+        *("sweep.loss.png", "sweep.loss.svg"),
+    ]
+    svg = (tmp_path / "sweep.svg").read_bytes()
+    assert b"dense" in svg and b"own ratios (recut)" in svg
+    (tmp_path / "sweep.svg").unlink()
+    table.draw_sweep(tmp_path / "sweep.json")
+    assert (tmp_path / "sweep.svg").read_bytes() == svg
+
+
+@pytest.mark.parametrize("change", [{"version": 9}, {"format": "?"}, {"variants": 3}])
+def test_another_file_is_refused(record, tmp_path, change):
+    (tmp_path / "x.json").write_text(json.dumps({**record, **change}))
+    with pytest.raises(LassError, match="is not a sweep.json"):
+        table.draw_sweep(tmp_path / "x.json")
+
+
+def test_more_curves_than_colours_still_differ(tmp_path):
+    curves = [Curve(f"p{n}", (1, 2, 4), (n, n + 1, n + 2)) for n in range(12)]
+    png, svg = draw_curves(
+        curves, tmp_path / "c.png", "t", "x", "y", levels=[("l", 3)], logarithmic=True
+    )
+    assert png.stat().st_size > 1000
+    assert all(f"p{n}".encode() in svg.read_bytes() for n in range(12))
