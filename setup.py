@@ -24,7 +24,14 @@ EXTRAS_REQUIRE = {
     # COMET's package holds to numpy 1, so it cannot be installed under constraints.txt;
     # its torchmetrics 0.10 imports pkg_resources, which setuptools 81 has no more.
     "comet": ["unbabel-comet>=2.2.7,<3", "setuptools<81"],
-    "test": ["pytest>=8,<10", "pytest-timeout>=2.2,<3", "hypothesis>=6.90,<7"],
+    "trees": ["biopython>=1.80,<2", "scipy>=1.11,<2"],  # lass tree
+    "test": [
+        "pytest>=8,<10",
+        "pytest-timeout>=2.2,<3",
+        "hypothesis>=6.90,<7",
+        "biopython>=1.80,<2",
+        "scipy>=1.11,<2",
+    ],
     "dev": ["ruff>=0.9,<1", "mypy>=1.14,<3"],
 }
 

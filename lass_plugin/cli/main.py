@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "extract": "extract",
     "list": "list_masks",
     "compare": "compare",
+    "tree": "tree",
     "merge": "merge",
     "random": "random_masks",
     "evaluate": "evaluate",
