@@ -423,4 +423,4 @@ def test_a_missing_package_is_named(module, name, grown, tmp_path, monkeypatch, 
             monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, module, None)
     error = mistake(capsys, grown / "masks", "--out", tmp_path / "out")
-    assert f"needs {name}" in error and "pip install 'lass-plugin[trees]'" in error
+    assert f"needs {name}" in error and 'pip install "lass-plugin[trees]"' in error

@@ -14,6 +14,5 @@ def need(module: str) -> Any:
         name = {"Bio": "biopython"}.get(module.split(".")[0], module.split(".")[0])
         raise LassError(
             f"'lass tree' needs {name}, which cannot be imported ({error}); install "
-            "the extra 'trees': pip install 'lass-plugin[trees]', or in the checkout "
-            "pip install -e '.[trees]'"
+            'the extra "trees": pip install "lass-plugin[trees]"'
         ) from error
