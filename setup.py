@@ -26,12 +26,15 @@ EXTRAS_REQUIRE = {
     "comet": ["unbabel-comet>=2.2.7,<3", "setuptools<81"],
     # identifies languages offline; 0.4 has the model that was tried, and needs numpy 2
     "zero-shot": ["py3langid>=0.4,<1"],
+    "trees": ["biopython>=1.80,<2", "scipy>=1.11,<2"],  # lass tree
     "test": [
         "pytest>=8,<10",
         "pytest-timeout>=2.2,<3",
         "hypothesis>=6.90,<7",
         # stock fairseq, the one of Python 3.10, needs numpy 1
         "py3langid>=0.4,<1; python_version >= '3.11'",
+        "biopython>=1.80,<2",
+        "scipy>=1.11,<2",
     ],
     "dev": ["ruff>=0.9,<1", "mypy>=1.14,<3"],
 }

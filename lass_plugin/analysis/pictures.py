@@ -9,6 +9,7 @@ import numpy as np
 from lass_plugin.files import atomic_path
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _COLOURS = "cividis"  # the same order of light for every eye, and in grey print
@@ -20,6 +21,9 @@ OKABE_ITO = (
 
 MARKERS = "osD^vPX*<>"
 """Shapes that go with the colours, for grey print."""
+
+_PIXELS = 2800
+"""Most pixels of a side of a PNG; figures above 14 inches have fewer an inch."""
 
 SPAN = 0.02
 """Least difference between the ends of a scale, lest noise be painted as structure."""
@@ -73,19 +77,7 @@ def heat_map(
     axes.set_title(title, fontsize=11)
     if caption:
         axes.set_xlabel(caption, fontsize=8)
-    light = colours(scale(matrix))[..., :3] @ (0.299, 0.587, 0.114) > 0.5
-    for row, column in np.argwhere(~np.isnan(matrix)):
-        value = matrix[row, column]
-        axes.text(
-            column + 0.5,
-            row + 0.5,
-            _text(value, digits),
-            ha="center",
-            va="center",
-            fontsize=7,
-            color="black" if light[row, column] else "white",
-            in_layout=False,  # thousands of texts would slow the layout down
-        )
+    _write_values(axes, matrix, colours(scale(matrix)), digits)
     for place in breaks:
         axes.axhline(place, color="white", linewidth=2)
         axes.axvline(place, color="white", linewidth=2)
@@ -93,6 +85,43 @@ def heat_map(
     figure.draw_without_rendering()  # lay it out once, not for each format
     figure.set_layout_engine("none")
     return save_figure(figure, Path(path))
+
+
+def _write_values(
+    axes: "Axes", matrix: np.ndarray, colours: np.ndarray, digits: int
+) -> None:
+    """Write each value in the middle of its cell, as outlines of the digits.
+
+    Every different text is made once: thousands of texts would take a minute.
+
+    Args:
+        colours: ``(rows, columns, 4)`` of the cells.
+    """
+    from matplotlib.collections import PathCollection
+    from matplotlib.textpath import TextPath
+    from matplotlib.transforms import Affine2D
+
+    light = colours[..., :3] @ (0.299, 0.587, 0.114) > 0.5
+    places: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row, column in np.argwhere(~np.isnan(matrix)):
+        text = _text(matrix[row, column], digits)
+        colour = "black" if light[row, column] else "white"
+        places.setdefault((text, colour), []).append((column + 0.5, row + 0.5))
+    points = Affine2D().scale(1 / 72) + axes.figure.dpi_scale_trans
+    for (text, colour), offsets in places.items():
+        outline = TextPath((0, 0), text, size=7)
+        box = outline.get_extents()
+        middle = Affine2D().translate(-(box.x0 + box.x1) / 2, -(box.y0 + box.y1) / 2)
+        texts = PathCollection(
+            [outline.transformed(middle)],
+            offsets=offsets,
+            offset_transform=axes.transData,
+            facecolor=colour,
+            linewidth=0,
+        )
+        texts.set_transform(points)
+        texts.set_in_layout(False)
+        axes.add_collection(texts, autolim=False)
 
 
 def _limits(matrix: np.ndarray) -> tuple[float, float]:
@@ -122,6 +151,7 @@ def save_figure(figure: "Figure", path: Path) -> list[Path]:
     import matplotlib
 
     written = []
+    dpi = min(200, round(_PIXELS / max(figure.get_size_inches())))
     metadata: dict[str, dict[str, Any]] = {
         ".png": {"Software": None},
         ".svg": {"Date": None, "Creator": None},
@@ -133,6 +163,6 @@ def save_figure(figure: "Figure", path: Path) -> list[Path]:
             open(temporary, "wb") as file,
             matplotlib.rc_context({"svg.hashsalt": path.stem, "svg.fonttype": "none"}),
         ):
-            figure.savefig(file, format=suffix[1:], dpi=200, metadata=extra)
+            figure.savefig(file, format=suffix[1:], dpi=dpi, metadata=extra)
         written.append(target)
     return written

@@ -48,6 +48,9 @@ COMPONENTS: dict[str, str] = {
 
 WHOLE = "whole model"
 
+BREAKDOWNS = ("all", "component", "layer", "layer-component", "every")
+"""Values of *by* in :func:`parts_of`."""
+
 
 @dataclass(frozen=True)
 class Overlap:
@@ -187,23 +190,31 @@ def parts_of(sites: Iterable[str], by: str) -> dict[str, list[str]]:
     """Name of each part of the model -> its sites, the whole model first.
 
     Args:
-        by: ``all`` (only the whole), ``component`` (:data:`COMPONENTS`) or ``layer``.
+        by: ``all`` (only the whole), ``component`` (:data:`COMPONENTS`), ``layer``,
+            ``layer-component`` (a matrix of a layer, ``encoder layer 0 self_attn
+            q_proj``), or ``every`` (all of these).
     """
     sites = list(sites)
     parts = {WHOLE: sites}
-    if by == "component":
+    if by not in BREAKDOWNS:
+        raise LassError(
+            f"unknown breakdown '{by}'; choose {', '.join(BREAKDOWNS[:-1])} or "
+            f"{BREAKDOWNS[-1]}"
+        )
+    if by in ("component", "every"):
         for name, pattern in COMPONENTS.items():
             parts[name] = [site for site in sites if re.fullmatch(pattern, site)]
-    elif by == "layer":
-        layers: dict[tuple[str, int], list[str]] = {}
+    for side in ("encoder", "decoder"):
+        layers: list[tuple[int, str, str]] = []
         for site in sites:
-            if found := re.match(r"(encoder|decoder)\.layers\.(\d+)\.", site):
-                layers.setdefault((found[1], int(found[2])), []).append(site)
-        for side in ("encoder", "decoder"):
-            for _, layer in sorted(key for key in layers if key[0] == side):
-                parts[f"{side} layer {layer}"] = layers[side, layer]
-    elif by != "all":
-        raise LassError(f"unknown breakdown '{by}'; choose all, component or layer")
+            if found := re.fullmatch(rf"{side}\.layers\.(\d+)\.(.+)\.weight", site):
+                layers.append((int(found[1]), found[2].replace(".", " "), site))
+        layers.sort(key=lambda place: place[0])
+        for number, matrix, site in layers:
+            if by in ("layer", "every"):
+                parts.setdefault(f"{side} layer {number}", []).append(site)
+            if by in ("layer-component", "every"):
+                parts.setdefault(f"{side} layer {number} {matrix}", []).append(site)
     return {name: chosen for name, chosen in parts.items() if chosen}
 
 
@@ -229,8 +240,7 @@ def order_keys(keys: Sequence[str], by: str = "direction") -> list[str]:
         raise LassError(
             f"unknown order '{by}'; choose direction, source, target or name"
         )
-    codes = sorted(code for p in pairs.values() for code in {p.source, p.target})
-    hub = max(codes, key=lambda code: (codes.count(code), code == "en"))
+    hub = hub_of(pairs.values())
 
     def rank(key: str) -> tuple[int, str, str]:
         pair = pairs[key]
@@ -238,3 +248,9 @@ def order_keys(keys: Sequence[str], by: str = "direction") -> list[str]:
         return group, pair.source, pair.target
 
     return sorted(keys, key=rank)
+
+
+def hub_of(pairs: Iterable[Pair]) -> str:
+    """The language that most of *pairs* have; of several English, then the last."""
+    codes = sorted(code for p in pairs for code in {p.source, p.target})
+    return max(codes, key=lambda code: (codes.count(code), code == "en"))

@@ -1,4 +1,4 @@
-"""Similarity of masks as files: JSON, CSV, and heat maps drawn from the JSON."""
+"""Similarity of masks as files: JSON, CSV, and the pictures drawn from the JSON."""
 
 import csv
 import io
@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from lass_plugin import files
+from lass_plugin.analysis.layer_curves import draw_curves
 from lass_plugin.analysis.pictures import heat_map
 from lass_plugin.analysis.similarity import WHOLE, Overlap, order_keys
+from lass_plugin.analysis.similarity_groups import average_by_group, curves_over_layers
+from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 
 MEASURE = "mean of Sim(M1, M2) and Sim(M2, M1), Sim(M1, M2) = |M1 and M2| / |M1|"
@@ -21,10 +24,10 @@ MEASURE = "mean of Sim(M1, M2) and Sim(M2, M1), Sim(M1, M2) = |M1 and M2| / |M1|
 def write_overlaps(
     parts: dict[str, Overlap], folder: str | os.PathLike, order: str = "direction"
 ) -> list[Path]:
-    """Write ``similarity.json``, ``.csv``, ``.png`` and ``.svg`` to *folder*.
+    """Write ``similarity.json``, ``.csv``, ``.groups.csv`` and pictures to *folder*.
 
     Args:
-        parts: name of a part -> counts; each part gets heat maps of its own.
+        parts: name of a part -> counts; see :func:`draw_similarity` for the pictures.
         order: see :func:`lass_plugin.analysis.similarity.order_keys`.
 
     Returns:
@@ -32,10 +35,16 @@ def write_overlaps(
     """
     folder = Path(folder)
     keys = order_keys(next(iter(parts.values())).keys, order)
-    record = {
+    records = {name: _record(overlap, keys) for name, overlap in parts.items()}
+    matrices = {
+        name: (np.array(part["similarity"]), np.array(part["chance"]))
+        for name, part in records.items()
+    }
+    record: dict[str, Any] = {
         "measure": MEASURE,
         "keys": keys,
-        "parts": {name: _record(overlap, keys) for name, overlap in parts.items()},
+        "parts": records,
+        "averages": list(average_by_group(keys, matrices)),
     }
     data = folder / "similarity.json"
     text = json.dumps(record, indent=2, ensure_ascii=False)
@@ -44,7 +53,9 @@ def write_overlaps(
     files.write_text(data, text + "\n")
     table = folder / "similarity.csv"
     files.write_text(table, _csv(record))
-    return [data, table, *draw_similarity(data)]
+    groups = folder / "similarity.groups.csv"
+    files.write_text(groups, _groups_csv(record["averages"]))
+    return [data, table, groups, *draw_similarity(data)]
 
 
 def _record(overlap: Overlap, keys: list[str]) -> dict[str, Any]:
@@ -90,26 +101,58 @@ def _csv(record: dict[str, Any]) -> str:
     return text.getvalue()
 
 
+def _groups_csv(averages: list[dict[str, Any]]) -> str:
+    """A line for each part and group of masks."""
+    text = io.StringIO()
+    fields = ["part", "group", "comparisons", "mean", "least", "most", "chance"]
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(averages)
+    return text.getvalue()
+
+
+def read_similarity(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a ``similarity.json``: its record, with the matrices as arrays.
+
+    Raises:
+        LassError: *path* is not such a file.
+    """
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        keys = record["keys"] = [str(key) for key in record["keys"]]
+        for part in record["parts"].values():
+            for name in ("similarity", "chance"):
+                part[name] = np.array(part[name], dtype=np.float64)
+                if part[name].shape != (len(keys), len(keys)):
+                    raise ValueError(f"{name} is not {len(keys)} by {len(keys)}")
+        record["averages"] = list(record.get("averages", ()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LassError(
+            f"{path} is not a similarity.json of 'lass compare' ({error})"
+        ) from error
+    return record
+
+
 def draw_similarity(data: str | os.PathLike) -> list[Path]:
-    """Draw a heat map of every part in a ``similarity.json``, beside that file.
+    """Draw what is in a ``similarity.json``, beside that file.
+
+    A heat map of the whole model, of every component and of every layer; where there
+    are single matrices of layers, curves over the layers for each group of masks.
 
     Raises:
         LassError: *data* is not such a file.
     """
     data = Path(data)
-    try:
-        record = json.loads(data.read_text(encoding="utf-8"))
-        keys = list(record["keys"])
-        parts = {
-            name: (np.array(part["similarity"]), np.array(part["chance"]))
-            for name, part in record["parts"].items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{data} is not a similarity.json of 'lass compare' ({error})"
-        ) from error
+    record = read_similarity(data)
+    keys, curves = record["keys"], curves_over_layers(record["averages"])
+    drawn = {
+        name: (part["similarity"], part["chance"])
+        for name, part in record["parts"].items()
+        if not re.fullmatch(r"(encoder|decoder) layer \d+ .+", name)
+    }
+    progress = Progress("drawing", len(drawn))
     written = []
-    for name, (matrix, chance) in parts.items():
+    for name, (matrix, chance) in drawn.items():
         np.fill_diagonal(matrix, np.nan)  # 1 by definition
         suffix = "" if name == WHOLE else f".{re.sub(r'[^a-z0-9]+', '-', name)}"
         apart = ~np.eye(len(keys), dtype=bool)
@@ -122,6 +165,9 @@ def draw_similarity(data: str | os.PathLike) -> list[Path]:
             breaks=_group_starts(keys),
             caption=f"shared weights / weights kept; chance {mean}",
         )
+        progress.advance(1, name)
+    written += draw_curves(curves, data.with_name("similarity.layers.png"))
+    progress.finish()
     return written
 
 

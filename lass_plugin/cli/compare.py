@@ -5,6 +5,12 @@ the value that independent masks of the same densities would have ("chance").
 
 PATH is a folder of masks, a jointly trained checkpoint, or several, whose masks are
 then compared together.
+
+--out DIR writes similarity.json and .csv (every two masks), similarity.groups.csv (the
+averages within en→X, within X→en and between them; where the pairs have no language in
+common, of masks with one source, with one target, and with neither), a heat map of each
+part, and with --by layer-component or every the curves over the layers
+(Lin 2021, Fig. 6). 'lass tree' makes a tree of the masks or of similarity.json.
 """
 
 import argparse
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
     from lass_plugin.analysis.similarity import Overlap
 
 HELP = "compare masks across language pairs"
+ALIASES = ("similarity",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,13 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="DIR",
         type=Path,
-        help="write similarity.json, .csv, .png and .svg there",
+        help="write similarity.json, .csv and pictures (.png, .svg) there",
     )
     parser.add_argument(
         "--by",
-        choices=("all", "component", "layer"),
+        choices=("all", "component", "layer", "layer-component", "every"),
         default="all",
-        help="also compare each component or each layer (default: the whole model)",
+        help="also compare each component, each layer, each matrix of each layer, or "
+        "all of these (default: the whole model only)",
     )
     parser.add_argument(
         "--order",
@@ -69,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"note: the masks were searched on {len(bases)} different base models "
             f"({', '.join(sorted(bases))}), so they need not be alike"
         )
+    print()
+    _print_groups(parts[WHOLE])
     if len(parts) > 1:
         print()
         _print_parts(parts)
@@ -97,6 +107,21 @@ def _print_matrix(overlap: "Overlap", keys: list[str]) -> None:
         f"mean of both directions of |M1 and M2| / |M1|, {overlap.units:,} weights: "
         f"mean {similarity.mean():.3f}, chance {chance.mean():.3f}"
     )
+
+
+def _print_groups(overlap: "Overlap") -> None:
+    """A row a group of masks, such as those of en→X."""
+    from lass_plugin.analysis.similarity import WHOLE
+    from lass_plugin.analysis.similarity_groups import average_by_group
+    from lass_plugin.cli.list_masks import print_table
+
+    matrices = {WHOLE: (overlap.symmetric(), overlap.chance())}
+    fields = ("mean", "least", "most", "chance")
+    rows = [["group", "comparisons", *fields]]
+    for record in average_by_group(overlap.keys, matrices):
+        numbers = [f"{record[name]:.3f}" for name in fields]
+        rows.append([record["group"], f"{record['comparisons']:,}", *numbers])
+    print_table(rows)
 
 
 def _print_parts(parts: "dict[str, Overlap]") -> None:

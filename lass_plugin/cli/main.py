@@ -1,8 +1,9 @@
 """``lass``: one command, one subcommand a file.
 
 A subcommand is a module of this package with ``HELP`` (one line),
-``add_arguments(parser)`` and ``run(arguments)``; heavy imports (torch, fairseq) stay
-inside ``run`` so that ``lass --help`` answers at once.
+``add_arguments(parser)``, ``run(arguments)`` and perhaps ``ALIASES`` (other names);
+heavy imports (torch, fairseq) stay inside ``run`` so that ``lass --help`` answers at
+once.
 """
 
 import argparse
@@ -23,6 +24,7 @@ SUBCOMMANDS = {
     "sweep": "sweep",
     "allocate": "allocate",
     "compare": "compare",
+    "tree": "tree",
     "merge": "merge",
     "random": "random_masks",
     "evaluate": "evaluate",
@@ -47,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         module = importlib.import_module(f"lass_plugin.cli.{module_name}")
         subparser = subparsers.add_parser(
             name,
+            aliases=getattr(module, "ALIASES", ()),
             help=module.HELP,
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lass_plugin.analysis import similarity
 from lass_plugin.analysis.pictures import SPAN, _limits, heat_map
 from lass_plugin.analysis.similarity import (
+    BREAKDOWNS,
     WHOLE,
     order_keys,
     overlaps,
@@ -20,9 +21,20 @@ from lass_plugin.analysis.similarity import (
     similarity_matrix,
     write_similarity,
 )
-from lass_plugin.analysis.similarity_files import _group_starts, draw_similarity
+from lass_plugin.analysis.similarity_files import (
+    _group_starts,
+    draw_similarity,
+    read_similarity,
+)
+from lass_plugin.analysis.similarity_groups import (
+    EVERY,
+    average_by_group,
+    curves_over_layers,
+    group_pairs,
+)
+from lass_plugin.cli.main import main as lass
 from lass_plugin.errors import LassError
-from lass_plugin.masks import Mask, MaskSet, Provenance
+from lass_plugin.masks import Mask, MaskSet, Provenance, save_masks
 
 FC1 = "encoder.layers.0.fc1.weight"
 QUERY = "decoder.layers.0.self_attn.q_proj.weight"
@@ -225,7 +237,8 @@ def test_what_is_written(masks, tmp_path):
     paths = write_similarity(masks, tmp_path / "new", by="component")
     assert all(path.stat().st_size for path in paths)
     names = [path.name for path in paths]
-    assert names[:4] == [f"similarity.{end}" for end in ("json", "csv", "png", "svg")]
+    ends = ("json", "csv", "groups.csv", "png", "svg")
+    assert names[:5] == [f"similarity.{end}" for end in ends]
     assert "similarity.decoder-self-attention.png" in names
 
     data = json.loads(paths[0].read_text())
@@ -251,7 +264,7 @@ def test_the_same_masks_give_the_same_bytes(masks, tmp_path):
 
 
 def test_a_picture_can_be_drawn_again_from_its_data(masks, tmp_path):
-    data, _, *pictures = write_similarity(masks, tmp_path)
+    data, _, _, *pictures = write_similarity(masks, tmp_path)
     before = [path.read_bytes() for path in pictures]
     for path in pictures:
         path.unlink()
@@ -285,3 +298,92 @@ def test_noise_is_not_painted_as_structure():
     assert high - low == pytest.approx(SPAN)
     assert _limits(np.array([[0.2, 0.9]])) == (0.2, 0.9)
     assert _limits(np.array([[np.nan]])) == (0.0, 1.0)
+
+
+# -- groups and layers ---------------------------------------------------------------
+
+
+def test_groups_of_an_english_centric_set():
+    keys = ["en-de", "en-nl", "de-en", "nl-en"]
+    groups = group_pairs(keys)
+    assert groups == {
+        EVERY: [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)],
+        "en→X": [(0, 1)],
+        "X→en": [(2, 3)],
+        "between": [(0, 2), (0, 3), (1, 2), (1, 3)],
+        "same two languages": [(0, 2), (1, 3)],
+    }
+
+
+def test_groups_of_other_sets():
+    groups = group_pairs(["de-fr", "de-it", "nl-it", "fr-de"])
+    assert groups["shared source"] == [(0, 1)]
+    assert groups["shared target"] == [(1, 2)]
+    assert groups["neither shared"] == [(0, 2), (0, 3), (1, 3), (2, 3)]
+    assert groups["same two languages"] == [(0, 3)]
+    assert list(group_pairs(["general", "x"])) == [EVERY]  # keys that are no pairs
+
+
+def test_averages_by_hand():
+    matrix = np.array([[1, 0.5, 0.2], [0.5, 1, 0.4], [0.2, 0.4, 1]])
+    chance = np.full((3, 3), 0.25)
+    found = list(
+        average_by_group(["en-de", "en-nl", "de-en"], {WHOLE: (matrix, chance)})
+    )
+    assert [record["group"] for record in found] == [
+        *(EVERY, "en→X", "between", "same two languages")
+    ]
+    assert found[0] == {
+        **{"part": WHOLE, "group": EVERY, "comparisons": 3, "mean": 0.366667},
+        **{"least": 0.2, "most": 0.5, "chance": 0.25},
+    }
+    assert [record["mean"] for record in found[1:]] == [0.5, 0.3, 0.2]
+
+
+def test_every_matrix_of_every_layer_is_a_part():
+    parts = parts_of(sorted(model_sites(12)), "layer-component")
+    assert len(parts) == 1 + 12 * 6 + 12 * 10
+    name = "decoder layer 11 encoder_attn q_proj"
+    assert parts[name] == ["decoder.layers.11.encoder_attn.q_proj.weight"]
+    every = parts_of(model_sites(2), "every")
+    singles = [parts_of(model_sites(2), by) for by in BREAKDOWNS[1:-1]]
+    assert every.keys() == set().union(*singles)
+
+
+def test_curves_over_the_layers(tmp_path):
+    keys = ["de-en", "en-de", "en-nl"]
+    masks = draw(keys, {name: (4, 4) for name in model_sites(2)}, seed=4)
+    paths = write_similarity(masks, tmp_path, by="layer-component")
+    names = {path.name for path in paths}
+    assert {"similarity.groups.csv", "similarity.layers.png"} <= names
+    assert "similarity.layers.en-to-x.svg" in names
+    assert "similarity.png" in names
+    assert not any("layer-0" in name for name in names)  # no heat map of each matrix
+
+    curves = curves_over_layers(read_similarity(paths[0])["averages"])
+    assert {(record["side"], record["layer"]) for record in curves} == {
+        *(("encoder", 0), ("encoder", 1), ("decoder", 0), ("decoder", 1))
+    }
+    point = next(
+        record
+        for record in curves
+        if (record["group"], record["side"], record["layer"]) == (EVERY, "decoder", 1)
+        and record["matrix"] == "encoder_attn v_proj"
+    )
+    matrix = similarity_matrix(masks, ["decoder.layers.1.encoder_attn.v_proj.weight"])
+    mean = matrix[np.triu_indices(3, 1)].mean()
+    assert point["mean"] == pytest.approx(mean, abs=1e-6)
+
+    with open(tmp_path / "similarity.groups.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    groups = {EVERY, "en→X", "between", "same two languages"}
+    assert {row["group"] for row in rows} == groups
+
+
+def test_similarity_is_another_name_of_compare(masks, tmp_path, capsys):
+    save_masks(tmp_path, masks)
+    assert lass(["compare", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert lass(["similarity", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == printed
+    assert "en→X" in printed

@@ -1,0 +1,203 @@
+"""From the similarity of masks to the distances of a tree's leaves.
+
+    Dis(M1, M2) = 1 − (Sim(M1, M2) + Sim(M2, M1)) / 2
+
+(He 2023, §5.5, made symmetric by the mean of both directions.) A leaf is a pair, or a
+language; two languages are compared *as sources* by the masks X→Z and Y→Z, *as targets*
+by Z→X and Z→Y, averaged over every Z that both have (English, in most sets), or by the
+mean of these two.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Sequence
+
+import numpy as np
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+
+SIDES = ("source", "target")
+DIRECTIONS = (*SIDES, "mean")
+
+
+@dataclass(frozen=True)
+class LeafDistances:
+    """What a tree is made of."""
+
+    leaves: tuple[str, ...]
+    distances: np.ndarray
+    """``(n, n)`` symmetric, zeros on the diagonal."""
+    described: str
+    """What a leaf is, for titles: ``languages as sources``."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know: languages left out, identical masks."""
+
+
+def leaf_distances(
+    keys: Sequence[str],
+    similarity: np.ndarray,
+    leaves: str = "languages",
+    direction: str | None = None,
+) -> LeafDistances:
+    """Distances of the leaves of a tree.
+
+    Args:
+        keys: names of the masks.
+        similarity: ``(keys, keys)`` symmetric.
+        leaves: ``languages`` or ``pairs``.
+        direction: of languages: ``source``, ``target`` or ``mean``; None for the mean
+            where every language has both, else the one that more languages have.
+
+    Raises:
+        LassError: fewer than three leaves, or masks that are needed are missing.
+    """
+    if leaves == "pairs":
+        if direction is not None:
+            raise LassError(
+                "a direction is for trees of languages; leave it out with pairs as "
+                "leaves"
+            )
+        found = LeafDistances(tuple(keys), _distances(similarity), "pairs")
+    elif leaves == "languages":
+        found = _of_languages(keys, _distances(similarity), direction)
+    else:
+        raise LassError(f"unknown leaves '{leaves}'; choose languages or pairs")
+    if len(found.leaves) < 3:
+        raise LassError(
+            f"a tree needs three {leaves} at least; the masks of {', '.join(keys)} "
+            f"compare {len(found.leaves) or 'none'}, so give masks of more pairs"
+        )
+    zero = [
+        f"{found.leaves[i]} and {found.leaves[j]}"
+        for i, j in combinations(range(len(found.leaves)), 2)
+        if found.distances[i, j] <= 0
+    ]
+    notes = found.notes
+    if len(zero) == len(found.leaves) * (len(found.leaves) - 1) // 2:
+        notes += ("all masks are identical: the tree is a star without lengths",)
+    elif zero:
+        notes += (f"identical masks, at distance zero: {', '.join(zero)}",)
+    return LeafDistances(found.leaves, found.distances, found.described, notes)
+
+
+def _distances(similarity: np.ndarray) -> np.ndarray:
+    distances = np.maximum(1.0 - (similarity + similarity.T) / 2, 0.0)
+    np.fill_diagonal(distances, 0.0)
+    return distances
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Languages compared as sources, or as targets."""
+
+    name: str
+    languages: tuple[str, ...]
+    distances: np.ndarray
+    """``(n, n)``; NaN where no two masks compare the languages."""
+
+    def check_complete(self) -> None:
+        gaps = np.argwhere(np.isnan(self.distances))
+        if len(gaps):
+            one, other = (self.languages[place] for place in gaps[0])
+            common = "target" if self.name == "source" else "source"
+            raise LassError(
+                f"{one} and {other} cannot be compared as {self.name}s: there are no "
+                f"two masks of them with one {common}; add these or choose another "
+                "direction"
+            )
+
+    @property
+    def enough(self) -> bool:
+        return len(self.languages) >= 3
+
+    @property
+    def complete(self) -> bool:
+        return not bool(np.isnan(self.distances).any())
+
+
+def _of_languages(
+    keys: Sequence[str], distances: np.ndarray, direction: str | None
+) -> LeafDistances:
+    try:
+        pairs = [Pair.parse(key) for key in keys]
+    except LassError as error:
+        raise LassError(
+            f"{error}; a mask of another key has no language, so use pairs as leaves"
+        ) from error
+    sides = {name: _side(name, pairs, distances) for name in SIDES}
+    source, target = (sides[name] for name in SIDES)
+    notes: list[str] = []
+    if direction is None:
+        direction = "mean"
+        if source.languages != target.languages or not (
+            source.complete and target.complete
+        ):
+            better, worse = sorted(
+                (target, source),
+                key=lambda side: (side.enough and side.complete, len(side.languages)),
+                reverse=True,
+            )
+            direction = better.name
+            if worse.languages:
+                lacking = sorted({*better.languages} - {*worse.languages})
+                notes.append(
+                    f"languages are compared as {direction}s only, for want of masks "
+                    f"of {', '.join(lacking) or 'some languages'} as {worse.name}"
+                )
+    if direction not in DIRECTIONS:
+        raise LassError(
+            f"unknown direction '{direction}'; choose source, target or mean"
+        )
+    if direction == "mean":
+        _check_both(source, target)
+    used = sides.get(direction, source)
+    used.check_complete()
+    matrix = used.distances
+    if direction == "mean":
+        target.check_complete()
+        matrix = (source.distances + target.distances) / 2
+    # the language of all pairs, mostly English, is not missed
+    ends: list[set[str]] = [{pair.source, pair.target} for pair in pairs]
+    expected = set().union(*ends) - ends[0].intersection(*ends)
+    left_out = sorted(expected - {*used.languages})
+    if left_out and used.languages:
+        notes.append(f"no leaf, as no mask compares it: {', '.join(left_out)}")
+    described = {
+        "source": "languages as sources",
+        "target": "languages as targets",
+        "mean": "languages, mean of sources and targets",
+    }
+    return LeafDistances(used.languages, matrix, described[direction], tuple(notes))
+
+
+def _check_both(source: _Side, target: _Side) -> None:
+    for one, other in ((source, target), (target, source)):
+        for language in one.languages:
+            if language not in other.languages:
+                raise LassError(
+                    f"{language} has masks as {one.name} but none to compare it by as "
+                    f"{other.name}; add the missing pair or choose the direction "
+                    f"{one.name}"
+                )
+
+
+def _side(name: str, pairs: Sequence[Pair], distances: np.ndarray) -> _Side:
+    """Average over every two masks that have the other side in common."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for i, j in combinations(range(len(pairs)), 2):
+        one, other = pairs[i], pairs[j]
+        if name == "source" and one.target == other.target:
+            compared = (one.source, other.source)
+        elif name == "target" and one.source == other.source:
+            compared = (one.target, other.target)
+        else:
+            continue
+        for ends in (compared, compared[::-1]):
+            values.setdefault(ends, []).append(float(distances[i, j]))
+    languages = tuple(sorted({code for ends in values for code in ends}))
+    matrix = np.full((len(languages), len(languages)), np.nan)
+    np.fill_diagonal(matrix, 0.0)
+    for (first, second), found in values.items():
+        matrix[languages.index(first), languages.index(second)] = np.mean(found)
+    return _Side(name, languages, matrix)

@@ -1,0 +1,182 @@
+"""Pictures of trees, families in colour, and of how well they fit."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Mapping, Sequence
+
+import numpy as np
+
+from lass_plugin.analysis.pictures import MARKERS, OKABE_ITO, save_figure
+from lass_plugin.analysis.trees.layout import Drawing, equal_angle, phylogram
+from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint
+from lass_plugin.analysis.trees.topology import Tree
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_UNKNOWN = "0.45"
+"""Grey of leaves without a family."""
+
+Families = Mapping[str, str | None]
+
+
+def draw_unrooted(
+    tree: Tree, families: Families, path: Path, title: str, caption: str = ""
+) -> list[Path]:
+    """Draw an unrooted tree, as PNG and SVG; returns the files written."""
+    from matplotlib.figure import Figure
+
+    side = 5 + 0.08 * len(tree.leaves)
+    figure = Figure(figsize=(side + 1.6, side), layout="constrained")
+    axes = figure.subplots()
+    drawing = equal_angle(at_inner_node(tree))
+    _draw(axes, tree, drawing, families)
+    axes.set_aspect("equal", adjustable="box")
+    axes.margins(0.12)
+    _finish(axes, drawing, title, caption)
+    return save_figure(figure, path)
+
+
+def draw_rooted(
+    tree: Tree, families: Families, path: Path, title: str, caption: str = ""
+) -> list[Path]:
+    """Draw a tree rooted at its midpoint, as PNG and SVG; returns the files written."""
+    from matplotlib.figure import Figure
+
+    height = 1.8 + 0.26 * len(tree.leaves)
+    figure = Figure(figsize=(6.6, height), layout="constrained")
+    axes = figure.subplots()
+    drawing = phylogram(at_midpoint(tree))
+    _draw(axes, tree, drawing, families)
+    axes.margins(x=0.12, y=0.5 / len(tree.leaves))
+    _finish(axes, drawing, title, caption)
+    return save_figure(figure, path)
+
+
+def _draw(axes: "Axes", tree: Tree, drawing: Drawing, families: Families) -> None:
+    """Edges, marks at the leaves, names beyond these, and the families' legend."""
+    for line in drawing.lines:
+        axes.plot(
+            *np.array(line).T,
+            color="0.25",
+            linewidth=1,
+            solid_capstyle="round",
+            zorder=1,
+        )
+    names = sorted({name for leaf in tree.leaves if (name := families.get(leaf))})
+    unknown = _UNKNOWN if names else "0.1"
+    for number, name in enumerate([*names, None]):
+        leaves = [i for i, leaf in enumerate(tree.leaves) if families.get(leaf) == name]
+        if not leaves:
+            continue
+        colour = unknown if name is None else OKABE_ITO[number % len(OKABE_ITO)]
+        places = [drawing.ends[leaf][0] for leaf in leaves]
+        axes.scatter(
+            [x for x, _ in places],
+            [y for _, y in places],
+            s=36,
+            color=colour,
+            marker="." if name is None else MARKERS[number % len(MARKERS)],
+            label=name.replace("/", " / ") if name else "no family known",
+            zorder=2,
+        )
+        for leaf in leaves:
+            (x, y), angle = drawing.ends[leaf]
+            right, up = math.cos(angle), math.sin(angle)
+            axes.annotate(
+                tree.leaves[leaf],
+                (x, y),
+                (7 * right, 7 * up),
+                textcoords="offset points",
+                ha="left" if right > 0.3 else "right" if right < -0.3 else "center",
+                va="bottom" if up > 0.3 else "top" if up < -0.3 else "center",
+                fontsize=10,
+            )
+    if names:
+        axes.legend(
+            fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False
+        )
+
+
+def _finish(axes: "Axes", drawing: Drawing, title: str, caption: str) -> None:
+    """Title, a scale bar and the caption instead of axes."""
+    axes.set_title(title, fontsize=11)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    xs, ys = zip(*(point for line in drawing.lines for point in line), strict=True)
+    width = max(xs) - min(xs)
+    if width > 0:
+        length = _round_down(width / 4)
+        below = min(ys) - max(0.08 * (max(ys) - min(ys)), 0.04 * width)
+        axes.plot(
+            [min(xs), min(xs) + length], [below, below], color="black", linewidth=2
+        )
+        caption = f"bar: distance {length:g}" + (f"\n{caption}" if caption else "")
+    axes.set_xlabel(caption, fontsize=8)
+
+
+def _round_down(value: float) -> float:
+    """The greatest 1, 2 or 5 times a power of ten that is not above *value*."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (5.0, 2.0, 1.0) if step * power <= value)
+
+
+def draw_fit(
+    distances: np.ndarray,
+    fitted: Mapping[str, np.ndarray],
+    families: Sequence[str | None],
+    texts: Mapping[str, str],
+    path: Path,
+    title: str,
+) -> list[Path]:
+    """Plot the path lengths of trees over the distances: a tree fits on the diagonal.
+
+    Args:
+        distances: ``(n, n)``.
+        fitted: name of a method -> ``(n, n)`` path lengths of its tree.
+        families: of the leaves; two leaves of one are marked.
+        texts: name of a method -> lines that say how well it fits.
+
+    Returns:
+        The files written.
+    """
+    from matplotlib.figure import Figure
+
+    first, second = np.triu_indices(len(distances), 1)
+    same = np.array(
+        [
+            families[i] is not None and families[i] == families[j]
+            for i, j in zip(first.tolist(), second.tolist(), strict=True)
+        ]
+    )
+    figure = Figure(figsize=(4.2 * len(fitted), 4.9), layout="constrained")
+    panels = figure.subplots(1, len(fitted), squeeze=False, sharex=True, sharey=True)[0]
+    for axes, (name, matrix) in zip(panels, fitted.items(), strict=True):
+        x, y = distances[first, second], matrix[first, second]
+        low, high = min(x.min(), y.min()), max(x.max(), y.max())
+        axes.plot([low, high], [low, high], color="0.6", linewidth=1, zorder=1)
+        for chosen, label, number in (
+            (~same, "different families", 0),
+            (same, "one family", 1),
+        ):
+            if chosen.any():
+                axes.scatter(
+                    x[chosen],
+                    y[chosen],
+                    s=22,
+                    color=OKABE_ITO[number],
+                    marker=MARKERS[number],
+                    label=label if same.any() else None,
+                    alpha=0.8,
+                    zorder=2,
+                )
+        axes.set_title(f"{name}\n{texts[name]}", fontsize=9)
+        axes.set_xlabel("distance of the masks, 1 − similarity")
+        axes.locator_params(nbins=5)
+    panels[0].set_ylabel("length of the path in the tree")
+    if same.any():
+        panels[0].legend(fontsize=8, frameon=False)
+    figure.suptitle(title, fontsize=11)
+    return save_figure(figure, path)

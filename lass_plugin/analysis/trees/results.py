@@ -1,0 +1,243 @@
+"""From distances to the files of a tree: data, Newick, pictures."""
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any, Mapping
+
+import numpy as np
+
+from lass_plugin import files
+from lass_plugin.analysis.trees import least_squares, neighbour_joining
+from lass_plugin.analysis.trees.distances import LeafDistances
+from lass_plugin.analysis.trees.families import amount_of_work, compare_with_families
+from lass_plugin.analysis.trees.fit import delta_score, fit_of
+from lass_plugin.analysis.trees.least_squares import power_weights
+from lass_plugin.analysis.trees.pictures import draw_fit, draw_rooted, draw_unrooted
+from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
+from lass_plugin.analysis.trees.topology import Tree
+from lass_plugin.data.progress import Progress
+from lass_plugin.errors import LassError
+from lass_plugin.language_families import family_of
+from lass_plugin.languages import Pair
+
+MEASURE = "1 - (Sim(M1, M2) + Sim(M2, M1)) / 2, Sim(M1, M2) = |M1 and M2| / |M1|"
+LEAST_SQUARES = "least-squares"
+NEIGHBOUR_JOINING = "neighbour-joining"
+_TITLES = {
+    LEAST_SQUARES: "Weighted least squares",
+    NEIGHBOUR_JOINING: "Neighbour joining",
+}
+
+
+def families_of(
+    leaves: tuple[str, ...], table: Mapping[str, str] | None = None
+) -> dict[str, str | None]:
+    """Leaf -> family, None where none is known.
+
+    The family of a pair is that of the language that is not common to all pairs; where
+    there is no such language, ``family of the source → family of the target``.
+
+    Args:
+        table: language -> family; None for the built-in one.
+
+    Raises:
+        LassError: *table* is given and lacks a language.
+    """
+    try:
+        pairs = [Pair.parse(leaf) for leaf in leaves]
+    except LassError:
+        languages: list[tuple[str, ...]] = [(leaf,) for leaf in leaves]
+    else:
+        common = set.intersection(*({p.source, p.target} for p in pairs))
+        languages = [
+            tuple(code for code in (p.source, p.target) if code not in common)
+            for p in pairs
+        ]
+    if table is not None:
+        missing = sorted({c for codes in languages for c in codes} - table.keys())
+        if missing:
+            raise LassError(
+                f"the family table has no {', '.join(missing)}; add a line for each, "
+                "or leave --families out for the built-in table"
+            )
+    families: dict[str, str | None] = {}
+    for leaf, codes in zip(leaves, languages, strict=True):
+        found = [family_of(c) if table is None else table[c] for c in codes]
+        known = [family for family in found if family]
+        whole = len(known) == len(codes)
+        families[leaf] = " → ".join(known) if whole and known else None
+    return families
+
+
+def grow_trees(
+    leaves: LeafDistances,
+    families: Mapping[str, str | None],
+    weights_power: float = 0.0,
+) -> dict[str, Any]:
+    """Make both trees and all that is said of them; shows its progress on stderr.
+
+    Args:
+        families: see :func:`families_of`.
+        weights_power: p of the weights 1 / d^p of least squares and of the fit.
+
+    Returns:
+        What ``tree.json`` holds.
+    """
+    weights = power_weights(leaves.distances, weights_power)
+    progress = Progress("least squares", least_squares.amount_of_work(len(families)))
+    best = least_squares.fit_tree(
+        leaves.leaves, leaves.distances, weights, progress.advance
+    )
+    progress.finish()
+    joined = neighbour_joining.join(leaves.leaves, leaves.distances)
+    found = {
+        LEAST_SQUARES: (
+            best.tree,
+            {"best": best.best, "tried": best.tried},
+        ),
+        NEIGHBOUR_JOINING: (joined, {}),
+    }
+    trees = {}
+    progress = Progress("families", 2 * amount_of_work(families))
+    for name, (tree, search) in found.items():
+        compared = compare_with_families(
+            tree.without_zero_edges(), families, advance=progress.advance
+        )
+        trees[name] = {
+            "newick": newick(at_inner_node(tree), tree.leaves),
+            "rooted": newick(at_midpoint(tree), tree.leaves),
+            "edges": [
+                {"beyond": _names(split, tree.leaves), "length": length}
+                for split, length in zip(tree.splits, tree.lengths, strict=True)
+            ],
+            **search,
+            "fit": fit_of(tree, leaves.distances, weights).to_dict(),
+            "families": compared.to_dict() if compared else None,
+        }
+    progress.finish()
+    return {
+        "measure": MEASURE,
+        "described": leaves.described,
+        "leaves": list(leaves.leaves),
+        "families": dict(families),
+        "distances": leaves.distances.tolist(),
+        "weights": "1" if not weights_power else f"1 / distance^{weights_power:g}",
+        "weights_power": weights_power,
+        "delta": delta_score(leaves.distances),
+        "notes": list(leaves.notes),
+        "trees": trees,
+    }
+
+
+def _names(split: int, leaves: tuple[str, ...]) -> list[str]:
+    return [leaf for place, leaf in enumerate(leaves) if split >> place & 1]
+
+
+def write_trees(record: dict[str, Any], folder: str | os.PathLike) -> list[Path]:
+    """Write what :func:`grow_trees` made to *folder*.
+
+    ``tree.json``; the distances as ``tree.distances.csv``; distances and path lengths
+    of every two leaves as ``tree.fit.csv``; each tree in Newick format, without a root
+    and rooted at its midpoint; the pictures of :func:`draw_trees`.
+
+    Returns:
+        The files written.
+    """
+    folder = Path(folder)
+    data = folder / "tree.json"
+    files.write_json(data, record)
+    tables = {
+        folder / "tree.distances.csv": _matrix_csv(record),
+        folder / "tree.fit.csv": _fit_csv(record),
+    }
+    for name, tree in record["trees"].items():
+        tables[folder / f"tree.{name}.nwk"] = f"{tree['newick']}\n"
+        tables[folder / f"tree.{name}.rooted.nwk"] = f"{tree['rooted']}\n"
+    for path, text in tables.items():
+        files.write_text(path, text)
+    return [data, *tables, *draw_trees(data)]
+
+
+def _matrix_csv(record: dict[str, Any]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["", *record["leaves"]])
+    for leaf, row in zip(record["leaves"], record["distances"], strict=True):
+        writer.writerow([leaf, *(f"{value:.6f}" for value in row)])
+    return text.getvalue()
+
+
+def _fit_csv(record: dict[str, Any]) -> str:
+    """A line for every two leaves."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["first", "second", "distance", "weight", *record["trees"]])
+    leaves, distances = record["leaves"], np.array(record["distances"])
+    weights = power_weights(distances, record["weights_power"])
+    fitted = [read_tree(record, name).distances() for name in record["trees"]]
+    for i, j in zip(*np.triu_indices(len(leaves), 1), strict=True):
+        values = [distances[i, j], weights[i, j], *(matrix[i, j] for matrix in fitted)]
+        writer.writerow([leaves[i], leaves[j], *(f"{value:.6g}" for value in values)])
+    return text.getvalue()
+
+
+def read_tree(record: Mapping[str, Any], name: str) -> Tree:
+    """One tree of a ``tree.json``."""
+    leaves = tuple(record["leaves"])
+    edges = record["trees"][name]["edges"]
+    splits = tuple(
+        sum(1 << leaves.index(leaf) for leaf in edge["beyond"]) for edge in edges
+    )
+    return Tree(leaves, splits, tuple(edge["length"] for edge in edges))
+
+
+def draw_trees(data: str | os.PathLike) -> list[Path]:
+    """Draw the trees in a ``tree.json`` and how well they fit, beside that file.
+
+    Raises:
+        LassError: *data* is not such a file.
+    """
+    data = Path(data)
+    try:
+        record = json.loads(data.read_text(encoding="utf-8"))
+        trees = {name: read_tree(record, name) for name in record["trees"]}
+        distances, families = np.array(record["distances"]), record["families"]
+        captions = {name: _caption(record, name) for name in trees}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LassError(
+            f"{data} is not a tree.json of 'lass tree' ({error})"
+        ) from error
+    written = []
+    for name, tree in trees.items():
+        title = f"{_TITLES.get(name, name)}, {record['described']}"
+        for kind, draw in (("unrooted", draw_unrooted), ("rooted", draw_rooted)):
+            note = (
+                "root in the middle of the longest path\n" if kind == "rooted" else ""
+            )
+            path = data.with_name(f"tree.{name}.{kind}.png")
+            written += draw(tree, families, path, title, note + captions[name])
+    return written + draw_fit(
+        distances,
+        {_TITLES.get(name, name): tree.distances() for name, tree in trees.items()},
+        [families.get(leaf) for leaf in record["leaves"]],
+        {_TITLES.get(name, name): text for name, text in captions.items()},
+        data.with_name("tree.fit.png"),
+        f"How tree-like the distances are: δ score {_number(record['delta'])} "
+        "(0: a tree, 0.5: chance)",
+    )
+
+
+def _caption(record: Mapping[str, Any], name: str) -> str:
+    fit = record["trees"][name]["fit"]
+    return (
+        f"explained variance {_number(fit['explained'])}, cophenetic correlation "
+        f"{_number(fit['cophenetic'])},\nweighted residual sum of squares "
+        f"{fit['residual']:.3g}, weights {record['weights']}"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

@@ -1,0 +1,126 @@
+"""Unrooted trees as sets of splits.
+
+Every edge of a tree parts its leaves in two. An edge is written as the set of leaves on
+its side *without* leaf 0, as bits of an integer: bit i stands for leaf i. The sets of a
+tree are nested or disjoint, as if the tree hung from leaf 0, and they determine it.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Iterator, Sequence
+
+import numpy as np
+
+Splits = tuple[int, ...]
+"""The edges of a tree, each once."""
+
+ZERO = 1e-9
+"""Edges below this share of the longest are no edges."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """An unrooted tree with lengths; its inner nodes may have any number of edges."""
+
+    leaves: tuple[str, ...]
+    splits: Splits
+    lengths: tuple[float, ...]
+    """In the order of *splits*; neighbour joining can make some negative."""
+
+    def distances(self) -> np.ndarray:
+        """``(leaves, leaves)`` sums of lengths along the paths."""
+        count = len(self.leaves)
+        matrix = np.zeros((count, count))
+        matrix[np.triu_indices(count, 1)] = paths(self.splits, count) @ self.lengths
+        return matrix + matrix.T
+
+    def inner_splits(self) -> set[int]:
+        """The edges that do not lead to a leaf: they are what trees differ in."""
+        return {split for split in self.splits if is_inner(split, len(self.leaves))}
+
+    def without_zero_edges(self) -> "Tree":
+        """The same distances without inner edges of no length."""
+        least = ZERO * max(map(abs, self.lengths))
+        kept = [
+            (split, length)
+            for split, length in zip(self.splits, self.lengths, strict=True)
+            if abs(length) > least or not is_inner(split, len(self.leaves))
+        ]
+        splits, lengths = zip(*kept, strict=True)
+        return Tree(self.leaves, splits, lengths)
+
+
+def is_inner(split: int, leaves: int) -> bool:
+    """Whether each side of *split* has two leaves at least."""
+    return 2 <= split.bit_count() <= leaves - 2
+
+
+def paths(splits: Sequence[int], leaves: int) -> np.ndarray:
+    """``(pairs, edges)`` 1 where the edge lies between the two leaves, else 0.
+
+    The pairs are in the order of ``np.triu_indices(leaves, 1)``.
+    """
+    sides = np.array(
+        [[split >> leaf & 1 for split in splits] for leaf in range(leaves)],
+        dtype=np.float64,
+    )  # (leaves, edges)
+    first, second = np.triu_indices(leaves, 1)
+    return np.abs(sides[first] - sides[second])
+
+
+def all_topologies(leaves: int) -> np.ndarray:
+    """``((2n − 5)!!, 2n − 3)`` int64: the splits of every binary tree of n leaves.
+
+    Each leaf from the fourth on is hung on every edge of every tree so far: the edge
+    becomes two, and every set that holds it grows by the new leaf.
+    """
+    trees = np.array([[0b010, 0b100, 0b110]], dtype=np.int64)
+    for leaf in range(3, leaves):
+        new = np.int64(1 << leaf)
+        grown = []
+        for edge in range(trees.shape[1]):
+            cut = trees[:, edge : edge + 1]
+            above = (trees & cut) == cut
+            above[:, edge] = False
+            sets = np.where(above, trees | new, trees)
+            leg = np.full_like(cut, new)
+            grown.append(np.concatenate([sets, cut | new, leg], axis=1))
+        trees = np.concatenate(grown)
+    return trees
+
+
+def interchanges(splits: Splits, leaves: int) -> Iterator[Splits]:
+    """The trees one nearest-neighbour interchange away from a binary tree.
+
+    An inner edge has two subtrees below it and one beside it; either of the two changes
+    place with the third.
+    """
+    for place, split in enumerate(splits):
+        if not is_inner(split, leaves):
+            continue
+        below = [s for s in splits if s != split and s & split == s]
+        children = [s for s in below if not any(s != t and s & t == s for t in below)]
+        above = [s for s in splits if s != split and s & split == split]
+        beside = min(above, key=int.bit_count) & ~split
+        for child in children:
+            yield (*splits[:place], child | beside, *splits[place + 1 :])
+
+
+def resolve(splits: Splits, leaves: int) -> Splits:
+    """A binary tree that has all edges of *splits*, every leaf's among them."""
+    everything = (1 << leaves) - 2
+    found = {*splits, everything, *(1 << leaf for leaf in range(1, leaves))}
+    for split in sorted(found, key=lambda s: (s.bit_count(), s)):
+        below = [s for s in found if s != split and s & split == s]
+        children = [s for s in below if not any(s != t and s & t == s for t in below)]
+        children.sort()
+        joined = children[0] if children else 0
+        for child in children[1:-1]:
+            joined |= child
+            found.add(joined)
+    return tuple(sorted(found))
+
+
+def compatible(splits: Sequence[int]) -> bool:
+    """Whether one tree can have all *splits*: every two are nested or disjoint."""
+    return all(a & b in (0, a, b) for a, b in combinations(splits, 2))

@@ -1,0 +1,133 @@
+"""Families of common languages, the built-in table of ``lass tree``.
+
+Genealogical families and their branches; not scripts and not areas. (He 2023, Table 14,
+puts Farsi, which is Iranian and so Indo-European, into a cluster "Afro-Asiatic"; give a
+table of your own to use such clusters.)
+"""
+
+import csv
+import json
+import os
+import re
+from pathlib import Path
+
+from lass_plugin.errors import LassError
+
+_TABLE = {
+    "Afro-Asiatic/Chadic": "ha:hau",
+    "Afro-Asiatic/Cushitic": "om:orm so:som",
+    "Afro-Asiatic/Semitic": "am:amh ar:ara:arb he:heb:iw mt:mlt ti:tir",
+    "Austroasiatic/Khmer": "km:khm",
+    "Austroasiatic/Vietic": "vi:vie",
+    "Austronesian/Malayo-Polynesian": (
+        "ceb id:ind jv:jav mg:mlg ms:msa:zsm mi:mri su:sun tl:tgl:fil"
+    ),
+    "Basque": "eu:eus",
+    "Dravidian": "kn:kan ml:mal ta:tam te:tel",
+    "Indo-European/Albanian": "sq:sqi:als",
+    "Indo-European/Armenian": "hy:hye",
+    "Indo-European/Baltic": "lt:lit lv:lav:lvs",
+    "Indo-European/Celtic": "br:bre cy:cym ga:gle gd:gla",
+    "Indo-European/Germanic": (
+        "af:afr da:dan de:deu en:eng fo:fao fy:fry is:isl lb:ltz nb:nob nl:nld "
+        "nn:nno no:nor sv:swe yi:yid:ydd"
+    ),
+    "Indo-European/Hellenic": "el:ell",
+    "Indo-European/Indo-Aryan": (
+        "as:asm bn:ben gu:guj hi:hin mr:mar ne:nep:npi or:ori:ory pa:pan sd:snd "
+        "si:sin ur:urd"
+    ),
+    "Indo-European/Iranian": "fa:fas:pes ku:kur:kmr ps:pus:pbt tg:tgk",
+    "Indo-European/Romance": (
+        "an:arg ast ca:cat es:spa fr:fra gl:glg it:ita oc:oci pt:por ro:ron"
+    ),
+    "Indo-European/Slavic": (
+        "be:bel bg:bul bs:bos cs:ces hr:hrv hsb mk:mkd pl:pol ru:rus sh:hbs sk:slk "
+        "sl:slv sr:srp uk:ukr"
+    ),
+    "Japonic": "ja:jpn",
+    "Kartvelian": "ka:kat",
+    "Koreanic": "ko:kor",
+    "Kra-Dai/Tai": "lo:lao th:tha",
+    "Mongolic": "mn:mon:khk",
+    "Niger-Congo/Atlantic": "ff:ful wo:wol",
+    "Niger-Congo/Bantu": (
+        "lg:lug ln:lin nso rw:kin sn:sna ss:ssw sw:swa:swh tn:tsn xh:xho zu:zul"
+    ),
+    "Niger-Congo/Volta-Niger": "ig:ibo yo:yor",
+    "Sino-Tibetan/Burmese": "my:mya",
+    "Sino-Tibetan/Sinitic": "yue zh:zho:cmn",
+    "Turkic": "az:aze:azj ba:bak kk:kaz ky:kir tk:tuk tr:tur tt:tat ug:uig uz:uzb:uzn",
+    "Uralic/Finnic": "et:est:ekk fi:fin",
+    "Uralic/Hungarian": "hu:hun",
+    "Uralic/Sami": "se:sme",
+}
+"""Family/branch -> its languages, the codes of each with colons between."""
+
+FAMILIES: dict[str, str] = {
+    code: family
+    for family, languages in _TABLE.items()
+    for language in languages.split()
+    for code in language.split(":")
+}
+"""ISO 639 code of two or three letters -> family/branch."""
+
+
+def family_of(code: str) -> str | None:
+    """Family of a language in the built-in table; None if it is not there.
+
+    What follows the language in codes such as ``zh_CN``, ``deu_Latn`` or ``sr@latin``
+    is left out.
+    """
+    return FAMILIES.get(re.split("[_@.-]", code, maxsplit=1)[0].lower())
+
+
+def read_families(path: str | os.PathLike) -> dict[str, str]:
+    """Read a table of a user: language -> family.
+
+    A JSON object, or lines with the language, a tab and the family. A family is a name,
+    or a path with slashes, the larger group first: ``Indo-European/Germanic``. Empty
+    lines and lines that begin with # are left out.
+
+    Raises:
+        LassError: it cannot be read, or a language is there twice.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise LassError(f"{path} cannot be read as a family table ({error})") from error
+    if text.lstrip().startswith("{"):
+        rows = _from_json(text, path)
+    else:
+        rows = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.strip() and not line.startswith("#"):
+                row = next(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE))
+                if len(row) != 2:
+                    raise LassError(
+                        f"line {number} of {path} is not a language, a tab and a "
+                        f"family: '{line}'"
+                    )
+                rows.append((row[0], row[1]))
+    table: dict[str, str] = {}
+    for language, family in rows:
+        language, family = language.strip(), family.strip().strip("/")
+        if not language or not family:
+            raise LassError(f"{path} has a language or a family without a name")
+        if language in table:
+            raise LassError(f"{path} has {language} twice; keep one of the lines")
+        table[language] = family
+    if not table:
+        raise LassError(f"{path} holds no language; write LANGUAGE, a tab, FAMILY")
+    return table
+
+
+def _from_json(text: str, path: str | os.PathLike) -> list[tuple[str, str]]:
+    try:
+        rows = json.loads(text, object_pairs_hook=list)
+    except ValueError as error:
+        raise LassError(f"{path} is not JSON ({error})") from error
+    for language, family in rows:
+        if not isinstance(family, str):
+            raise LassError(f"the family of {language} in {path} is not a name")
+    return rows
