@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 _COLOURS = "cividis"  # the same order of light for every eye, and in grey print
 
+OKABE_ITO = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
+)
+"""Colours that differ for every eye (Okabe and Ito 2008; without the pale yellow)."""
+
+MARKERS = "osD^vPX*<>"
+"""Shapes that go with the colours, for grey print."""
+
 SPAN = 0.02
 """Least difference between the ends of a scale, lest noise be painted as structure."""
 
@@ -84,7 +92,7 @@ def heat_map(
     figure.colorbar(image, ax=axes, shrink=0.75)
     figure.draw_without_rendering()  # lay it out once, not for each format
     figure.set_layout_engine("none")
-    return _save(figure, Path(path))
+    return save_figure(figure, Path(path))
 
 
 def _limits(matrix: np.ndarray) -> tuple[float, float]:
@@ -102,8 +110,15 @@ def _text(value: float, digits: int) -> str:
     return text.replace("0.", ".", 1) if abs(value) < 1 else text
 
 
-def _save(figure: "Figure", path: Path) -> list[Path]:
-    """Write a figure as PNG and SVG, without dates and release numbers."""
+def save_figure(figure: "Figure", path: Path) -> list[Path]:
+    """Write a figure as PNG and SVG, without dates and release numbers.
+
+    Args:
+        path: its suffix is replaced by ``.png`` and ``.svg``.
+
+    Returns:
+        The two files written, the same bytes for the same figure.
+    """
     import matplotlib
 
     written = []
