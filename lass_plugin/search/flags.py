@@ -6,7 +6,7 @@ would have without it differs from the base's.
 
 import argparse
 from pathlib import Path
-from typing import Any, Iterable, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from lass_plugin.errors import LassError
 from lass_plugin.search.base import Base
@@ -80,18 +80,29 @@ class FlagBuilder:
         given: the user's flags for fairseq-train.
         updates: length of the search, for schedules that must know it.
         on_cpu: leave the base's GPU precisions out.
+        task: what is trained.
+        reserved: further options that the user may not set, and what to do instead.
 
     Raises:
         LassError: the base's architecture is not known, or a flag is wrong.
     """
 
-    def __init__(self, base: Base, given: Sequence[str], updates: int, on_cpu: bool):
+    def __init__(
+        self,
+        base: Base,
+        given: Sequence[str],
+        updates: int,
+        on_cpu: bool,
+        task: str = SEARCH_TASK,
+        reserved: Mapping[str, str] | None = None,
+    ):
+        self._reserved = {**RESERVED, **(reserved or {})}
         self.base = base
         self.given = list(given)
         self.updates = updates
         self.on_cpu = on_cpu
         parser = training_parser()  # registers what the names are looked up in
-        self._start = ["DATA", "--task", SEARCH_TASK, *self._registered_names()]
+        self._start = ["DATA", "--task", task, *self._registered_names()]
         parse(parser, [*self._start, *self.given])
         self._actions = {
             action.dest: action
@@ -168,10 +179,11 @@ class FlagBuilder:
 
     def _refuse_reserved(self) -> None:
         for name in self._chosen:
-            if name in RESERVED:
+            if name in self._reserved:
                 option = option_of(self._actions.get(name), name)
                 raise LassError(
-                    f"{option} cannot be passed on to fairseq-train: {RESERVED[name]}"
+                    f"{option} cannot be passed on to fairseq-train: "
+                    f"{self._reserved[name]}"
                 )
 
     def _wanted(self) -> dict[str, Any]:
