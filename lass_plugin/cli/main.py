@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "table": "table",
     "import-lass": "import_lass",
     "export": "export",
+    "extend": "extend",
     "quickstart": "quickstart",
 }
 """Name of each subcommand and the module of this package that holds it."""

@@ -1,4 +1,4 @@
-"""The data folder of an extended model: text of the new pairs, tests of the old ones."""
+"""The data folder of an extended model: text of new pairs, tests of the old ones."""
 
 import os
 import shutil
@@ -73,7 +73,6 @@ def prepare_data(
     split: str,
     model: SubwordModel,
     least: int = 1,
-    fresh: bool = False,
 ) -> Vocabulary:
     """Make the data folder *out*; returns the extended vocabulary.
 
@@ -84,8 +83,6 @@ def prepare_data(
     Raises:
         LassError: text or data is missing or unusable.
     """
-    check_split(old_folder, old_pairs, split)
-    _check_text(text, pairs, split)
     counts = count_text(text, pairs, model.encoder())
     new = extend_vocabulary(old, pairs, counts, least)
     dictionary = out.parent / f"{out.name}.{DICTIONARY}"
@@ -97,7 +94,7 @@ def prepare_data(
         dictionary=dictionary,
         added=Added(new.tokens.languages, model.file if model.kind == "bpe" else None),
     )
-    prepare(text, out, options, fresh=fresh)
+    prepare(text, out, options)
     for pair in old_pairs:
         _copy_split(old_folder, out, pair, split)
     return new
@@ -115,7 +112,8 @@ def check_split(folder: Path, pairs: Sequence[Pair], split: str) -> None:
                 )
 
 
-def _check_text(text: Path, pairs: Sequence[Pair], split: str) -> None:
+def check_text(text: Path, pairs: Sequence[Pair], split: str) -> None:
+    """Refuse text without the split that is scored."""
     _, absent = parallel_text.find_bitexts(text, pairs)
     for pair in pairs:
         if f"{split}.{pair}" in absent:
