@@ -116,7 +116,7 @@ class Commands:
             capture_output=True,
             text=True,
             env=environment,
-            timeout=300,
+            timeout=kwargs.pop("timeout", 300),
             **kwargs,
         )
         if check and result.returncode:

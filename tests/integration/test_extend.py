@@ -35,16 +35,17 @@ def extended(commands, joint, base, data, new_text, tmp_path_factory) -> Path:
     arguments += ["--pairs", ",".join(NEW), "--dense", base, *SHORT]
     arguments += ["--ways", "sub-network,hold-shared,disjoint", "--points", 2]
     arguments += ["--search-updates", 4, "--updates", 8, *FLAGS]
-    process = commands.run("lass", "extend", *arguments)
+    process = commands.run("lass", "extend", *arguments, timeout=1800)
     assert "Traceback" not in process.stderr
     assert "en-uk (new)" in process.stdout and "4/4" in process.stderr
-    again = commands.run("lass", "extend", *arguments)
+    again = commands.run("lass", "extend", *arguments, timeout=1800)
     assert again.stdout == process.stdout
     assert again.stderr.count("done before") == 4
     return out
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_every_way_is_trained_and_reported(extended):
     record = json.loads((extended / "extend.json").read_text())
     ways = ["sub-network", "hold-shared", "disjoint", "dense"]
