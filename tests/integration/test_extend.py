@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import PAIRS, WORDS, _sentences, _spell, load
+from conftest import PAIRS, load
 
 from lass_plugin.cli import extend as command
 from lass_plugin.errors import LassError
@@ -13,19 +13,6 @@ from lass_plugin.errors import LassError
 NEW = ("en-uk", "uk-en")
 SHORT = ("--cpu", "--threads", 1, "--limit", 5, "--beam", 2)
 FLAGS = ("--", "--max-tokens", 160, "--warmup-updates", 2, "--lr", 0.01)
-
-
-@pytest.fixture(scope="session")
-def new_text(tmp_path_factory) -> Path:
-    """Text of a language that the model has not seen, and its English."""
-    folder = tmp_path_factory.mktemp("new-text")
-    for number, (split, count) in enumerate({"train": 80, "test": 9}.items()):
-        sentences = _sentences(count, seed=50 + number)
-        for language in ("en", "uk"):
-            lines = [_spell(language, sentence) for sentence in sentences]
-            path = folder / f"{split}.en-uk.{language}"
-            path.write_text("".join(f"{line}\n" for line in lines))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -161,9 +148,3 @@ def test_another_run_in_the_same_folder_is_refused(
     (tmp_path / "out" / "settings.json").unlink()
     with pytest.raises(LassError, match="which lass extend did not make"):
         command.run(parse(*words))
-
-
-def test_words_are_known(new_text):
-    assert WORDS == 24  # every word of the new language occurs in its training text
-    words = (new_text / "train.en-uk.uk").read_text().split()
-    assert len(set(words)) == 24
