@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.choice import METRICS
 from lass_plugin.extension.curve import draw_curve
 from lass_plugin.extension.scores import Change, Point
 from lass_plugin.extension.settings import WAYS, ExtendSettings
@@ -19,7 +20,6 @@ from lass_plugin.files import write_json, write_text
 
 FORMAT = "lass_plugin extension"
 VERSION = 1
-METRICS = ("BLEU", "chrF")
 
 EXPLAINED = """\
 Every row is one pair under one way to train the new pairs; scores are before → after.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.checkpoints import masks_at, read_checkpoint
-from lass_plugin.evaluation.comparison import METRICS
+from lass_plugin.evaluation.choice import METRICS
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
 from lass_plugin.evaluation.systems import System
 from lass_plugin.evaluation.translation import Decoding
