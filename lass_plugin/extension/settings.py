@@ -104,7 +104,7 @@ class ExtendSettings:
     @property
     def interval(self) -> int:
         """Updates from one checkpoint that is scored to the next."""
-        return max(1, self.updates // self.points)
+        return -(-self.updates // self.points)
 
     @property
     def masks(self) -> Path:

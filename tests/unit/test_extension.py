@@ -319,3 +319,51 @@ def test_the_curve_is_the_mean_of_the_pairs(tmp_path: Path):
         assert text in svg
     before = [path.read_bytes() for path in written]
     assert [path.read_bytes() for path in draw_curve(data)] == before
+
+
+@pytest.mark.parametrize(
+    "extend, updates, at_end, written",
+    [
+        ("extended.pt", 10, True, True),
+        ("extended.pt", 10, False, False),  # fairseq has written it
+        ("extended.pt", 9, True, False),
+        (None, 10, True, False),
+    ],
+)
+def test_a_point_at_the_end_of_an_epoch_is_kept(
+    extend, updates, at_end, written, tmp_path, monkeypatch
+):
+    from types import SimpleNamespace
+
+    from fairseq import checkpoint_utils
+
+    from lass_plugin.training.points import keep_points_at_epoch_ends
+
+    def stock(cfg, *_):
+        (tmp_path / "checkpoint_last.pt").write_text("weights")
+        return "saved"
+
+    monkeypatch.setattr(checkpoint_utils, "save_checkpoint", stock)
+    keep_points_at_epoch_ends()
+    keep_points_at_epoch_ends()
+    trainer = SimpleNamespace(
+        task=SimpleNamespace(cfg=SimpleNamespace(extend=extend)),
+        should_save_checkpoint_on_current_rank=True,
+        get_num_updates=lambda: updates,
+    )
+    epochs = SimpleNamespace(epoch=3, end_of_epoch=lambda: at_end)
+    cfg = SimpleNamespace(save_dir=str(tmp_path), save_interval_updates=5)
+    assert checkpoint_utils.save_checkpoint(cfg, trainer, epochs, None) == "saved"
+    point = tmp_path / f"checkpoint_3_{updates}.pt"
+    assert point.is_file() is written
+
+
+@pytest.mark.parametrize(
+    "updates, points, interval", [(10, 5, 2), (10, 3, 4), (3, 3, 1)]
+)
+def test_points_are_never_more_than_asked_for(updates, points, interval):
+    from lass_plugin.extension.settings import ExtendSettings
+
+    places = (Path("x.pt"), Path("data"), Path("text"), tuple(parse_pairs("en-uk")))
+    settings = ExtendSettings(*places, Path("out"), updates=updates, points=points)
+    assert settings.interval == interval
