@@ -18,6 +18,7 @@ from fairseq.file_io import PathManager
 from lass_plugin.checkpoints import save_tensors
 from lass_plugin.explanations import explain_mistakes
 from lass_plugin.files import atomic_path
+from lass_plugin.training.points import keep_points_at_epoch_ends
 
 
 def allow_checkpoint_types() -> None:
@@ -103,6 +104,7 @@ def prepare_fairseq() -> None:
     """All of the above; safe to call again."""
     allow_checkpoint_types()
     write_checkpoints_atomically()
+    keep_points_at_epoch_ends()
     explain_mistakes()
     atexit.unregister(stop_readers)
     atexit.register(stop_readers)

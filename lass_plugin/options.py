@@ -1,5 +1,6 @@
 """What the tasks can be told, and the refusal of what cannot be done."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -10,6 +11,7 @@ from lass_plugin.data import sampling
 from lass_plugin.errors import LassError
 from lass_plugin.explanations import check_start
 from lass_plugin.masks import DEFAULT_TARGETS
+from lass_plugin.training.holding import parse_holding
 from lass_plugin.training.precision import check_precision
 from lass_plugin.training.search import CRITERIA, SCHEDULES
 
@@ -97,6 +99,21 @@ class TranslationSubnetworkConfig(FairseqDataclass):
         metadata={
             "help": "masks for joint training: a folder or files separated by commas; "
             "in translation, for a checkpoint that carries none"
+        },
+    )
+    extend: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "extended checkpoint that pairs are added to: its older pairs are "
+            "carried on, see 'lass extend'"
+        },
+    )
+    hold: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "what does not move while pairs are added: others (the weights "
+            "that masks of older pairs keep), shared (what no mask covers, but new "
+            "embeddings), or others,shared"
         },
     )
     inference_masks: Optional[str] = field(
@@ -213,6 +230,7 @@ def check_training(cfg: Any, masked: bool) -> None:
                 f"--{option.replace('_', '-')} is for translation; training under "
                 "masks takes --masks"
             )
+    _check_extension(cfg)
     _check_other_base(cfg)
     if not sampling_temperature(cfg) > 0.0:
         raise LassError(
@@ -248,6 +266,8 @@ def check_translation(cfg: Any) -> None:
         raise LassError(f"{first} and {second} exclude each other; give one of them")
     _check_other_base(cfg)
     for option, given in {
+        "--extend": cfg.extend,
+        "--hold": cfg.hold,
         "--mixed-batches": cfg.mixed_batches,
         "--sampling-method": str(cfg.sampling_method) != "concat",
         "--sampling-temperature": cfg.sampling_temperature is not None,
@@ -256,6 +276,19 @@ def check_translation(cfg: Any) -> None:
             raise LassError(
                 f"{option} has no effect with --source-lang and --target-lang, which "
                 "are for translation; leave it out, or give --lang-pairs to train"
+            )
+
+
+def _check_extension(cfg: Any) -> None:
+    if cfg.extend and not os.path.isfile(cfg.extend):
+        raise LassError(f"--extend {cfg.extend} does not exist")
+    if not parse_holding(cfg.hold):
+        return
+    for option in ("extend", "masks"):
+        if not getattr(cfg, option):
+            raise LassError(
+                f"--hold has no effect without --{option}; leave it out, or give both "
+                "--masks and --extend"
             )
 
 

@@ -69,6 +69,19 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def new_text(tmp_path_factory) -> Path:
+    """Text of a language that the model has not seen, and its English."""
+    folder = tmp_path_factory.mktemp("new-text")
+    for number, (split, count) in enumerate({"train": 80, "test": 9}.items()):
+        sentences = _sentences(count, seed=50 + number)
+        for language in ("en", "uk"):
+            lines = [_spell(language, sentence) for sentence in sentences]
+            path = folder / f"{split}.en-uk.{language}"
+            path.write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
 MODEL_FLAGS = (
     "--arch transformer --encoder-layers 2 --decoder-layers 2 --encoder-embed-dim 32 "
     "--decoder-embed-dim 32 --encoder-ffn-embed-dim 64 --decoder-ffn-embed-dim 64 "
@@ -116,7 +129,7 @@ class Commands:
             capture_output=True,
             text=True,
             env=environment,
-            timeout=300,
+            timeout=kwargs.pop("timeout", 300),
             **kwargs,
         )
         if check and result.returncode:

@@ -32,6 +32,7 @@ SUBCOMMANDS = {
     "zero-shot": "zero_shot",
     "import-lass": "import_lass",
     "export": "export",
+    "extend": "extend",
     "quickstart": "quickstart",
 }
 """Name of each subcommand and the module of this package that holds it."""

@@ -48,17 +48,20 @@ class LanguageTokens:
         )
 
     def add_to(self, dictionary: Dictionary) -> None:
-        """Append the tokens that *dictionary* lacks, as the stock task does."""
+        """Append the tokens that *dictionary* lacks, as the stock task does.
+
+        An extended dictionary has tokens in its file, which stay where they are.
+        """
+        if not hasattr(dictionary, "without_tokens"):
+            dictionary.without_tokens = len(dictionary)
         if self.style == "none":
             return
         augment_dictionary(dictionary, list(self.languages), self.style)
 
-    def remove_from(self, dictionary: Dictionary) -> None:
-        """Undo :meth:`add_to` for the tokens that stand at the dictionary's end."""
-        added = Dictionary()
-        self.add_to(added)
-        mine = set(added.symbols[added.nspecial :])
-        while dictionary.symbols[-1] in mine:
+    @staticmethod
+    def remove_from(dictionary: Dictionary) -> None:
+        """Undo :meth:`add_to`."""
+        while len(dictionary) > getattr(dictionary, "without_tokens", len(dictionary)):
             del dictionary.indices[dictionary.symbols.pop()]
             dictionary.count.pop()
 

@@ -21,6 +21,23 @@ DEFAULT_CHARACTER_COVERAGE = 0.9995
 
 
 @dataclass(frozen=True)
+class Added:
+    """What the data of pairs that are added to a model has beside its own text.
+
+    *languages* are all of the model, in the order of their tokens; *bpe_codes* those
+    that the model's text was encoded with; unknown text is spelled, see
+    :class:`.subwords.Subwords`.
+    """
+
+    languages: tuple[str, ...]
+    bpe_codes: Path | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        codes = sha256(self.bpe_codes) if self.bpe_codes else None
+        return {"languages": ",".join(self.languages), "bpe-codes": codes}
+
+
+@dataclass(frozen=True)
 class Options:
     """What a preparation depends on, beside the text. None stands for the default.
 
@@ -36,6 +53,7 @@ class Options:
     dictionary: Path | None = None
     test_pairs: tuple[Pair, ...] = ()
     through: str | None = None
+    added: "Added | None" = None
 
     def __post_init__(self) -> None:
         self._check_test_pairs()
@@ -62,7 +80,8 @@ class Options:
         if self.vocab_size and (self.spm_model or self.dictionary):
             reason = "--spm-model" if self.spm_model else "--dict"
             raise LassError(f"--vocab-size has no effect with {reason}; leave it out")
-        if self.dictionary and self.subword != "none" and not self.spm_model:
+        model = self.spm_model or (self.added and self.added.bpe_codes)
+        if self.dictionary and self.subword != "none" and not model:
             raise LassError(
                 "--dict belongs to a subword model that exists already; add "
                 "--spm-model FILE, or --subword none for text that is encoded"
@@ -95,7 +114,8 @@ class Options:
     def as_json(self) -> dict[str, str | int | float | None]:
         """Values by their names on the command line; files by their SHA-256."""
         size, coverage = self.vocab_size, self.character_coverage
-        if self._trains_sentencepiece or self.subword == "bpe":
+        trains_bpe = self.subword == "bpe" and self.added is None
+        if self._trains_sentencepiece or trains_bpe:
             size = size or DEFAULT_VOCAB_SIZE
         if self._trains_sentencepiece:
             coverage = coverage or DEFAULT_CHARACTER_COVERAGE
@@ -108,6 +128,7 @@ class Options:
             "dict": sha256(self.dictionary) if self.dictionary else None,
             "test-pairs": ",".join(map(str, self.test_pairs)) or None,
             "through": self.through,
+            **(self.added.as_json() if self.added else {}),
         }
 
 
@@ -190,6 +211,8 @@ def _build(bitexts: list[Bitext], options: Options, work: Path, pool: Workers) -
     """Make every file of the data folder in ``work/new``; return its description."""
     new, encoded = work / "new", work / "encoded"
     languages = languages_of(options.pairs)
+    if options.added:
+        languages = list(options.added.languages)
     lines = _check(bitexts, work, pool)
     encoder = _subword_model(bitexts, options, new, pool)
     progress = Progress("encoding", sum(lines.values()))
@@ -250,8 +273,9 @@ def _subword_model(
     if options.subword == "none":
         return subwords.Subwords("none")
     path = new / ("bpe.codes" if options.subword == "bpe" else "spm.model")
-    if options.spm_model:
-        write_bytes(path, options.spm_model.read_bytes())
+    given = options.added.bpe_codes if options.added else None
+    if given := options.spm_model or given:
+        write_bytes(path, given.read_bytes())
     elif not path.exists():
         sentences = _sample(bitexts, pool)
         size = options.vocab_size or DEFAULT_VOCAB_SIZE
@@ -265,7 +289,8 @@ def _subword_model(
             model = subwords.train_sentencepiece(sentences, size, coverage)
         write_bytes(path, model)
         progress.finish()
-    return subwords.Subwords(options.subword, path, sha256(path))
+    spell = options.added is not None
+    return subwords.Subwords(options.subword, path, sha256(path), spell)
 
 
 def _sample(bitexts: list[Bitext], pool: Workers) -> list[str]:

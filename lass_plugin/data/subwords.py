@@ -122,6 +122,9 @@ class Subwords:
     kind: str
     model: Path | None = None
     digest: str | None = None
+    spell: bool = False
+    """Whether characters that a SentencePiece model does not know become a token each,
+    and not one unknown token together (for symbols that are added later)."""
 
     def encode(self, lines: list[str]) -> list[str]:
         """Tokens of each line, separated by one space."""
@@ -147,6 +150,15 @@ class Subwords:
 def _encoder(subwords: Subwords) -> Callable[[list[str]], list[str]]:
     if subwords.kind == "sentencepiece":
         model = _load_sentencepiece(subwords.model)
+        if subwords.spell:
+            unknown = model.unk_id()
+            return lambda lines: [
+                " ".join(
+                    " ".join(piece) if model.piece_to_id(piece) == unknown else piece
+                    for piece in pieces
+                )
+                for pieces in model.encode(lines, out_type=str)
+            ]
         return lambda lines: [
             " ".join(pieces) for pieces in model.encode(lines, out_type=str)
         ]

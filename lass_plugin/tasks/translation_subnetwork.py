@@ -23,6 +23,8 @@ from lass_plugin.masks import MaskSet, load_masks
 from lass_plugin.masks.state import from_state, to_state
 from lass_plugin.options import TranslationSubnetworkConfig
 from lass_plugin.training import validation
+from lass_plugin.training.extension import Extension, choosing_from, read_symbols
+from lass_plugin.training.holding import parse_holding
 from lass_plugin.training.inference import Subnetworks
 from lass_plugin.training.joint import JointTraining, check_base
 from lass_plugin.training.precision import autocast
@@ -61,6 +63,10 @@ class TranslationSubnetworkTask(FairseqTask):
         self.masks: MaskSet | None = None
         """Masks of joint training, or those of the checkpoint last loaded."""
         self._masks_of_checkpoint = False
+        self.extension: Extension | None = None
+        """Of the extended checkpoint that is trained from (``--extend``)."""
+        self.symbols: dict[str, int] = {}
+        """Pair -> number of symbols it knows; a pair that is not here knows all."""
         self._joint: JointTraining | None = None
         self.continues_joint = False
         self.of_checkpoint = False
@@ -146,6 +152,8 @@ class TranslationSubnetworkTask(FairseqTask):
         training = split == self.cfg.train_subset and not self.cfg.source_lang
         if training and self.cfg.masks and self.masks is None:
             self.masks = load_masks(self.cfg.masks).only(map(str, self.pairs))
+        if training and self.cfg.extend and self.extension is None:
+            self._extend(self.cfg.extend)
         folders = utils.split_paths(self.cfg.data)
         folder = folders[(epoch - 1) % len(folders) if training else 0]
         parts = {
@@ -174,6 +182,18 @@ class TranslationSubnetworkTask(FairseqTask):
             options.sampling_temperature(self.cfg),
             mixed=self.cfg.mixed_batches and training,
         )
+
+    def _extend(self, checkpoint: str) -> None:
+        """Take over the older pairs of the extended *checkpoint*."""
+        self.extension = Extension.read(checkpoint)
+        self.extension.check_new(self.pairs)
+        self.symbols = dict(self.extension.symbols)
+        if bool(self.extension.masks) != bool(self.masks):
+            lacking = "the checkpoint of --extend" if self.masks else "this training"
+            raise LassError(
+                f"{lacking} has no masks, and the other has; give --masks with a "
+                "checkpoint that carries masks, and leave it out with one that does not"
+            )
 
     def build_dataset_for_inference(
         self, src_tokens: list, src_lengths: list, constraints: Any = None
@@ -281,7 +301,10 @@ class TranslationSubnetworkTask(FairseqTask):
         if self._joint is None or not self._joint.belongs_to(optimizer):
             if not (self.continues_joint or self.cfg.allow_other_base):
                 check_base(model, self.masks)
-            self._joint = JointTraining(model, self.masks, optimizer)
+            holding = None
+            if self.extension is not None:
+                holding = self.extension.holding(parse_holding(self.cfg.hold))
+            self._joint = JointTraining(model, self.masks, optimizer, holding)
             Subnetworks.attach(model, self._joint.weights)
         return self._joint.micro_batch(sample["language_key"], not ignore_grad)
 
@@ -322,8 +345,13 @@ class TranslationSubnetworkTask(FairseqTask):
     def state_dict(self) -> dict[str, Any]:
         """``task_state`` of a checkpoint: all that translating with it needs."""
         state: dict[str, Any] = {"language_tokens": self.tokens.to_dict()}
-        if self.masks is not None:
-            state["masks"] = to_state(self.masks)
+        masks = self.masks
+        if self.extension is not None:
+            state["symbols"] = dict(self.extension.symbols)
+            if masks is not None and self.extension.masks is not None:
+                masks = MaskSet([*masks.values(), *self.extension.masks.values()])
+        if masks is not None:
+            state["masks"] = to_state(masks)
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -334,6 +362,7 @@ class TranslationSubnetworkTask(FairseqTask):
         self._masks_of_checkpoint = "masks" in state_dict
         if self._masks_of_checkpoint:
             self.masks = from_state(state_dict["masks"])
+        self.symbols = read_symbols(state_dict, "the checkpoint")
 
     def _adopt_tokens(self, trained: LanguageTokens) -> None:
         """Translate with the tokens of training; options that contradict them fail."""
@@ -420,7 +449,11 @@ class TranslationSubnetworkTask(FairseqTask):
                 prefix_tokens = forced
             elif not bool((prefix_tokens[:, :1] == forced).all()):
                 prefix_tokens = torch.cat([forced, prefix_tokens], dim=1)
-        with torch.no_grad(), Subnetworks.all_using(models, self, key):
+        with (
+            torch.no_grad(),
+            Subnetworks.all_using(models, self, key),
+            choosing_from(models, self.symbols.get(key)),
+        ):
             return generator.generate(
                 models, sample, prefix_tokens=prefix_tokens, constraints=constraints
             )

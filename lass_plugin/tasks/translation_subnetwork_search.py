@@ -48,6 +48,11 @@ class TranslationSubnetworkSearchTask(TranslationSubnetworkTask):
                 f"a search is of one pair, but --lang-pairs names {len(pairs)}; "
                 "'lass search' runs one search for each pair"
             )
+        if cfg.extend or cfg.hold:
+            raise LassError(
+                "--extend and --hold are for joint training and have no effect in a "
+                "search; leave them out"
+            )
         if cfg.masks:
             raise LassError(
                 "a search makes a mask and takes none; leave --masks out, or use "

@@ -13,6 +13,7 @@ from torch import nn
 from lass_plugin.masks.fingerprint import fingerprint
 from lass_plugin.masks.mask import MaskSet
 from lass_plugin.masks.sites import unwrap
+from lass_plugin.training.holding import Holding
 from lass_plugin.training.masked_weights import MaskedWeights
 from lass_plugin.training.slots import find_slots
 from lass_plugin.training.strict_update import check_optimizer, strict
@@ -27,15 +28,26 @@ class JointTraining:
         model: possibly wrapped for data-parallel training.
         masks: one mask for every pair that is trained.
         optimizer: refused if it cannot be strict.
+        holding: what does not move although its pair is trained; None for nothing.
     """
 
-    def __init__(self, model: nn.Module, masks: MaskSet, optimizer: FairseqOptimizer):
+    def __init__(
+        self,
+        model: nn.Module,
+        masks: MaskSet,
+        optimizer: FairseqOptimizer,
+        holding: Holding | None = None,
+    ):
         check_optimizer(optimizer)
         sites = sites_of(unwrap(model), masks)
-        self.weights = MaskedWeights(sites, masks)
+        holding = holding or Holding()
+        self.weights = MaskedWeights(sites, masks, holding.sites)
         self._keys = list(masks)
         self._sites = sites
-        self._slots = find_slots(optimizer, sites)
+        shared = holding.shared_parameters(unwrap(model), sites)
+        self._shared = {name: each.bits for name, each in shared.items()}
+        parameters = {name: each.parameter for name, each in shared.items()}
+        self._slots = find_slots(optimizer, {**sites, **parameters})
         self._optimizer = optimizer
         self._participants: set[str] = set()
 
@@ -65,17 +77,12 @@ class JointTraining:
     def update(self) -> Iterator[None]:
         """The optimizer's step: weights outside the union of this update stay still."""
         keys = self._gather_participants()
-        movable = (
-            self.weights.union(keys)
-            if keys
-            else {k: torch.zeros_like(v) for k, v in self._any_mask().items()}
-        )
+        movable = {**self.weights.movable(keys or self._keys), **self._shared}
+        if not keys:
+            movable = {name: torch.zeros_like(bits) for name, bits in movable.items()}
         with strict(self._optimizer, self._slots, movable):
             yield
         self._participants.clear()
-
-    def _any_mask(self):
-        return self.weights.bits(self._keys[0])
 
     def _gather_participants(self) -> list[str]:
         """Keys that took part in this update, on this rank or another."""

@@ -31,11 +31,23 @@ class MaskedWeights:
     Args:
         sites: name -> parameter.
         masks: the masks of the keys; more can be set with :meth:`set_mask`.
+        held: packed mask of weights that get no gradient, whatever the key: the model
+            computes with them, but they are not trained.
     """
 
-    def __init__(self, sites: Mapping[str, nn.Parameter], masks: MaskSet | None = None):
+    def __init__(
+        self,
+        sites: Mapping[str, nn.Parameter],
+        masks: MaskSet | None = None,
+        held: PackedMask | None = None,
+    ):
         self.sites = dict(sites)
         self._bits: dict[str, PackedMask] = {}
+        self._held = {
+            name: bits.to(self.sites[name].device)
+            for name, bits in (held or {}).items()
+        }
+        self._movable: dict[str, PackedMask] = {}
         self._dense: dict[str, Tensor] = {}
         self._working: dict[str, Tensor] = {}
         self._applied: str | None = None
@@ -58,6 +70,10 @@ class MaskedWeights:
             name: bits[name].to(parameter.device)
             for name, parameter in self.sites.items()
         }
+        self._movable[key] = {
+            name: packed & ~self._held[name] if name in self._held else packed
+            for name, packed in self._bits[key].items()
+        }
         if self._current == key:
             self._current = None
 
@@ -74,11 +90,12 @@ class MaskedWeights:
             )
         return self._bits[key]
 
-    def union(self, keys: list[str]) -> PackedMask:
-        """The packed union of the masks of *keys* (at least one)."""
-        merged = dict(self.bits(keys[0]))
+    def movable(self, keys: list[str]) -> PackedMask:
+        """What an update of *keys* (at least one) may move, packed: the union of their
+        masks without what is held."""
+        merged = dict(self._movable[keys[0]])
         for key in keys[1:]:
-            more = self.bits(key)
+            more = self._movable[key]
             merged = {name: merged[name] | more[name] for name in merged}
         return merged
 
@@ -135,7 +152,7 @@ class MaskedWeights:
     def _mask_gradient(self, name: str, gradient: Tensor) -> Tensor | None:
         if self._applied is None or not self._masks_gradients:
             return None
-        mask = factors(self._bits[self._applied][name], gradient)
+        mask = factors(self._movable[self._applied][name], gradient)
         if gradient.is_contiguous():
             # the gradient of a weight matrix is a fresh product that nothing else
             # holds; a second buffer of its size would cost twice the time

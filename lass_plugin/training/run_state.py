@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks.state import digest
+from lass_plugin.training.holding import parse_holding
 
 if TYPE_CHECKING:
     from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
@@ -17,9 +18,13 @@ class RunState:
 
     def state_dict(self) -> dict[str, Any]:
         masks = self._task.masks
-        if masks is None:
-            return {"phase": "base"}
-        return {"phase": "joint", "masks": digest(masks)}
+        state = {"phase": "base"}
+        if masks is not None:
+            state = {"phase": "joint", "masks": digest(masks)}
+        if self._task.extension is not None:
+            state["extend"] = self._task.extension.digest()
+            state["hold"] = ",".join(parse_holding(self._task.cfg.hold))
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         mine = self.state_dict()
@@ -28,9 +33,18 @@ class RunState:
         if state != mine:
             raise LassError(
                 f"this run was begun as {state['phase']} training"
-                + (" with other masks" if state["phase"] == mine["phase"] else "")
-                + "; go on with the same --masks, or start anew from its weights with "
-                "--restore-file and --reset-optimizer --reset-dataloader "
-                "--reset-meters --reset-lr-scheduler"
+                + (_difference(state, mine) if state["phase"] == mine["phase"] else "")
+                + "; go on with the same --masks, --extend and --hold, or start anew "
+                "from its weights with --restore-file and --reset-optimizer "
+                "--reset-dataloader --reset-meters --reset-lr-scheduler"
             )
         self._task.continues_joint = mine["phase"] == "joint"
+
+
+def _difference(saved: dict[str, Any], mine: dict[str, Any]) -> str:
+    """What another phase of the same name was begun with."""
+    if saved.get("masks") != mine.get("masks"):
+        return " with other masks"
+    if saved.get("extend") != mine.get("extend"):
+        return " from another extended checkpoint (--extend)"
+    return f" with --hold '{saved.get('hold', '')}'"

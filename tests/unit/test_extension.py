@@ -1,0 +1,369 @@
+"""Extended vocabularies, checkpoints and what was counted, on small numbers."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from fairseq.data import Dictionary
+from fairseq.data.multilingual.multilingual_utils import augment_dictionary
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lass_plugin.data import subwords
+from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.data.parallel_text import sha256
+from lass_plugin.errors import LassError
+from lass_plugin.extension.checkpoint import extended
+from lass_plugin.extension.curve import draw_curve, mean_curve
+from lass_plugin.extension.data import SubwordModel
+from lass_plugin.extension.effects import effect_of
+from lass_plugin.extension.vocabulary import Vocabulary, count_text, extend_vocabulary
+from lass_plugin.languages import parse_pairs
+from lass_plugin.masks import Mask, MaskSet, Provenance
+from lass_plugin.masks.state import from_state, to_state
+from lass_plugin.training.extension import Extension, choosing_from, read_symbols
+from lass_plugin.training.holding import Holding, parse_holding
+
+SITE = "encoder.layers.0.fc1.weight"
+EMBEDDING = "encoder.embed_tokens.weight"
+DECODER = "decoder.embed_tokens.weight"
+OUTPUT = "decoder.output_projection.weight"
+
+
+def vocabulary(symbols="a b c", languages="de en", style="multilingual") -> Vocabulary:
+    dictionary = Dictionary()
+    for count, symbol in enumerate(symbols.split()):
+        dictionary.add_symbol(symbol, count)
+    tokens = LanguageTokens(tuple(languages.split()), "src", True, style)
+    tokens.add_to(dictionary)
+    return Vocabulary(dictionary, tokens)
+
+
+# -- vocabulary ------------------------------------------------------------------------
+
+
+def test_symbols_are_appended_in_the_stated_order(tmp_path):
+    old = vocabulary()
+    counts = {"y": 3, "x": 3, "z": 5, "b": 9, "rare": 1}
+    new = extend_vocabulary(old, parse_pairs("en-uk,be-en"), counts, least=2)
+    assert new.dictionary.symbols[4:] == (
+        ["a", "b", "c", "__de__", "__en__", "z", "x", "y", "__be__", "__uk__"]
+    )
+    assert new.tokens.languages == ("de", "en", "be", "uk")
+    assert old.dictionary.symbols[4:] == ["a", "b", "c", "__de__", "__en__"]
+    assert new.seen() == [5, 6, 9, 10, 11]  # a has the count 0
+    new.save(tmp_path / "dict.txt")
+    stock = Dictionary.load(str(tmp_path / "dict.txt"))
+    augment_dictionary(stock, list(new.tokens.languages), "multilingual")
+    assert stock == new.dictionary
+
+
+words = st.lists(st.sampled_from("abcdefgh"), max_size=8)
+
+
+@given(words, words, words, st.sampled_from(["multilingual", "mbart"]))
+def test_no_old_index_ever_moves(first, second, third, style):
+    """Also when a model is extended twice, and when tokens are adopted anew."""
+    old = vocabulary(" ".join(dict.fromkeys(first)), style=style)
+    middle = extend_vocabulary(old, parse_pairs("en-uk"), dict.fromkeys(second, 1))
+    new = extend_vocabulary(middle, parse_pairs("uk-en,fr-pl"), dict.fromkeys(third, 2))
+    for before, after in ((old, middle), (middle, new)):
+        size = len(before)
+        assert after.dictionary.symbols[:size] == before.dictionary.symbols
+        assert len(set(after.dictionary.symbols)) == len(after)
+    again = Dictionary()  # as it is read from its file
+    for symbol in new.dictionary.symbols[again.nspecial :]:
+        again.add_symbol(symbol)
+    old.tokens.add_to(again)
+    old.tokens.remove_from(again)
+    new.tokens.add_to(again)
+    assert again == new.dictionary
+
+
+def test_tokens_are_removed_as_they_were_added():
+    dictionary = vocabulary("a b", "de en").dictionary
+    LanguageTokens(("de", "en")).remove_from(dictionary)
+    assert dictionary.symbols[4:] == ["a", "b"]
+    assert len(dictionary) == len(dictionary.count) == len(dictionary.indices)
+    LanguageTokens(("nl",)).remove_from(dictionary)
+    assert len(dictionary) == 6
+
+
+def test_a_language_token_in_the_text_is_refused():
+    with pytest.raises(LassError, match="holds the word __uk__"):
+        extend_vocabulary(vocabulary(), parse_pairs("en-uk"), {"__uk__": 1})
+
+
+def test_unknown_characters_are_spelled_and_can_be_read_again(tmp_path):
+    sentences = ["the cat sat on the mat", "a dog ate the cat"] * 20
+    model = tmp_path / "spm.model"
+    model.write_bytes(subwords.train_sentencepiece(sentences, 18, 1.0))
+    plain = subwords.Subwords("sentencepiece", model, sha256(model))
+    spelled = SubwordModel.find(tmp_path, Dictionary()).encoder()
+    assert spelled.encode(sentences) == plain.encode(sentences)
+    (line,) = spelled.encode(["the кіт"])
+    assert line.split()[-3:] == ["к", "і", "т"]
+    assert line.replace(" ", "").replace("\u2581", " ").strip() == "the кіт"
+    for code, text in (("en", "the cat\n"), ("uk", "кіт\n")):
+        (tmp_path / f"train.en-uk.{code}").write_text(text)
+    counts = count_text(tmp_path, parse_pairs("uk-en"), spelled)
+    assert counts["к"] == counts["і"] == counts["т"] == 1 and "" not in counts
+
+
+def test_subwords_without_their_model_are_refused(tmp_path):
+    dictionary = Dictionary()
+    dictionary.add_symbol("\u2581the")
+    with pytest.raises(LassError, match="give the SentencePiece model"):
+        SubwordModel.find(tmp_path, dictionary)
+    with pytest.raises(LassError, match="there is no SentencePiece model --spm-model"):
+        SubwordModel.find(tmp_path, dictionary, tmp_path / "x.model")
+
+
+# -- checkpoint ------------------------------------------------------------------------
+
+
+def mask(key="de-en", **kept) -> Mask:
+    masks = {
+        name: torch.tensor(value, dtype=torch.bool) for name, value in kept.items()
+    }
+    return Mask.from_tensors(key, masks, Provenance("random", 0.5), {})
+
+
+def checkpoint(old: Vocabulary, shared: bool = True, masks=None) -> dict:
+    embedding = torch.arange(2.0 * len(old)).view(-1, 2)
+    model = {EMBEDDING: embedding, DECODER: embedding, OUTPUT: embedding}
+    if not shared:
+        model = {name: value + n for n, (name, value) in enumerate(model.items())}
+    model[SITE] = torch.ones(2, 2)
+    model["encoder.layer_norm.bias"] = torch.ones(2)
+    state = {"language_tokens": old.tokens.to_dict()}
+    if masks is not None:
+        state["masks"] = to_state(MaskSet(masks))
+    task = {"_name": "translation_subnetwork", "langs": None, "masks": "x"}
+    task |= {"lang_pairs": "de-en", "lang_dict": "x"}
+    return {
+        "args": None,
+        "cfg": {"model": {"share_all_embeddings": shared}, "task": task},
+        "model": model,
+        "task_state": state,
+        "optimizer_history": [{"num_updates": 3}],
+        "last_optimizer_state": {"state": 1},
+        "extra_state": {"train_iterator": {"epoch": 9}, "best": 1},
+    }
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_rows_are_appended_and_begun_as_stated(shared):
+    old = vocabulary()
+    new = extend_vocabulary(old, parse_pairs("en-uk"), dict.fromkeys("xyz", 1))
+    before = checkpoint(old, shared)
+    after = extended(before, "x.pt", old, new, parse_pairs("de-en"))
+    size = len(old)
+    for name in (EMBEDDING, DECODER, OUTPUT):
+        matrix = after["model"][name]
+        assert torch.equal(matrix[:size], before["model"][name])
+        assert matrix.shape == (size + 4, 2)
+        # __de__ and __en__ are the rows 7 and 8; b and c, which were seen, 5 and 6
+        token = matrix[new.language_tokens()[-1]]
+        assert torch.equal(token, matrix[7:9].mean(dim=0))
+        drawn = (matrix[size : size + 3] - matrix[5:7].mean(dim=0)).abs()
+        assert 0 < drawn.min() and drawn.max() < 5  # the deviation is 1
+    assert (after["model"][EMBEDDING] is after["model"][OUTPUT]) is shared
+    assert torch.equal(after["model"][SITE], before["model"][SITE])
+    assert after["last_optimizer_state"] is None
+    assert after["task_state"]["symbols"] == {"de-en": size}
+    task = after["cfg"]["task"]
+    assert task["langs"] == "de,en,uk" and task["masks"] is task["lang_dict"] is None
+    assert before["cfg"]["task"]["masks"] == "x"  # theirs is as it was
+    twice = extended(before, "x.pt", old, new, parse_pairs("de-en"))
+    assert torch.equal(twice["model"][OUTPUT], after["model"][OUTPUT])
+    other = extended(before, "x.pt", old, new, parse_pairs("de-en"), seed=2)
+    assert not torch.equal(other["model"][OUTPUT], after["model"][OUTPUT])
+
+
+def test_a_second_extension_keeps_what_the_first_pairs_know():
+    old = vocabulary()
+    middle = extend_vocabulary(old, parse_pairs("en-uk"), {"x": 1})
+    new = extend_vocabulary(middle, parse_pairs("en-fr"), {"y": 1})
+    first = extended(checkpoint(old), "x.pt", old, middle, parse_pairs("de-en"))
+    second = extended(first, "y.pt", middle, new, parse_pairs("de-en,en-uk"))
+    symbols = {"de-en": len(old), "en-uk": len(middle)}
+    assert second["task_state"]["symbols"] == symbols
+    assert Extension(symbols).first_new_symbol == len(middle)
+
+
+def test_masks_of_embeddings_leave_new_rows_out():
+    old = vocabulary("a", "de")
+    kept = [[True, False]] * len(old)
+    masks = [mask(**{EMBEDDING: kept, SITE: [[True, False], [False, True]]})]
+    new = extend_vocabulary(old, parse_pairs("de-uk"), {"x": 1})
+    after = extended(
+        checkpoint(old, masks=masks), "x.pt", old, new, parse_pairs("de-en")
+    )
+    grown = from_state(after["task_state"]["masks"])["de-en"]
+    assert grown.unpack(EMBEDDING).tolist() == [*kept, *[[False, False]] * 2]
+    assert grown.unpack(SITE).tolist() == [[True, False], [False, True]]
+    grown.check_fits({name: after["model"][name] for name in (EMBEDDING, SITE)})
+
+
+def test_another_vocabulary_is_refused():
+    old, other = vocabulary(), vocabulary("a b")
+    with pytest.raises(LassError, match="9 rows.*8 symbols"):
+        extended(checkpoint(old), "x.pt", other, other, [])
+    adaptive = checkpoint(old)
+    adaptive["model"]["decoder.adaptive_softmax.head.weight"] = torch.ones(1)
+    with pytest.raises(LassError, match="adaptive softmax"):
+        extended(adaptive, "x.pt", old, old, [])
+
+
+@pytest.mark.parametrize("symbols", [{"de-en": 0}, {"de-en": "3"}, [3], {1: 2}])
+def test_damaged_numbers_of_symbols_are_refused(symbols):
+    with pytest.raises(LassError, match="x.pt are damaged"):
+        read_symbols({"symbols": symbols}, "x.pt")
+
+
+# -- what holds still, what is hidden --------------------------------------------------
+
+
+def test_unknown_holds_are_refused_by_name():
+    assert parse_holding("shared, others") == ("others", "shared")
+    assert parse_holding(None) == parse_holding("") == ()
+    with pytest.raises(LassError, match="'biases'"):
+        parse_holding("biases")
+
+
+def test_held_parameters_have_gradients_of_zero_but_for_new_rows():
+    model = torch.nn.Module()
+    model.encoder = torch.nn.Module()
+    model.encoder.embed_tokens = torch.nn.Embedding(4, 2)
+    model.encoder.bias = torch.nn.Parameter(torch.ones(2))
+    model.encoder.fc1 = torch.nn.Linear(2, 2, bias=False)
+    sites = {"encoder.fc1.weight": model.encoder.fc1.weight}
+    assert Holding().shared_parameters(model, sites) == {}
+    held = Holding(symbols=3).shared_parameters(model, sites)
+    assert set(held) == {"encoder.bias", "encoder.embed_tokens.weight"}
+    assert held["encoder.embed_tokens.weight"].bits.tolist() == [0b11000000]
+    assert held["encoder.bias"].bits.tolist() == [0]
+    whole = model.encoder.embed_tokens(torch.arange(4)) + model.encoder.bias
+    (model.encoder.fc1(whole).sum() * float("inf")).backward()
+    assert model.encoder.embed_tokens.weight.grad[:3].tolist() == [[0.0, 0.0]] * 3
+    assert not torch.isfinite(model.encoder.embed_tokens.weight.grad[3]).all()
+    assert model.encoder.bias.grad.tolist() == [0.0, 0.0]
+
+
+def test_hidden_symbols_get_no_probability():
+    model = torch.nn.Module()
+    model.decoder = torch.nn.Module()
+    model.decoder.output_projection = torch.nn.Linear(2, 4, bias=False)
+    features = torch.randn(3, 2)
+    logits = model.decoder.output_projection(features)
+    with choosing_from([model], 3):
+        hidden = model.decoder.output_projection(features)
+    assert torch.equal(hidden[:, :3], logits[:, :3])
+    assert torch.equal(hidden.softmax(-1)[:, 3], torch.zeros(3))
+    torch.testing.assert_close(hidden.softmax(-1)[:, :3], logits[:, :3].softmax(-1))
+    with choosing_from([model], None):
+        assert torch.equal(model.decoder.output_projection(features), logits)
+    assert torch.equal(model.decoder.output_projection(features), logits)
+    del model.decoder.output_projection
+    with pytest.raises(LassError, match="no plain output projection"):
+        choosing_from([model], 3).__enter__()
+
+
+# -- what is counted and drawn ---------------------------------------------------------
+
+
+def test_an_effect_by_hand():
+    old = vocabulary("a", "de")  # six symbols
+    masks = MaskSet([mask(**{SITE: [[True, True], [True, False]]})])
+    new = MaskSet(
+        [
+            mask("en-uk", **{SITE: [[True, False], [False, True]]}),
+            mask("uk-en", **{SITE: [[True, False], [True, False]]}),
+        ]
+    )
+    before = checkpoint(old)
+    after = {**before, "model": {k: v.clone() for k, v in before["model"].items()}}
+    same = effect_of("de-en", before, after, 6, masks, new)
+    assert (same.kept, same.overlap, same.moved, same.unchanged) == (3, 2, 0, True)
+    after["model"][SITE][1] = torch.tensor([2.0, 3.0])  # one inside, one outside
+    for name in (EMBEDDING, DECODER, OUTPUT):
+        after["model"][name][5] = -1.0  # the last symbol that the pair knows
+    five = effect_of("de-en", before, after, 5, masks, new)
+    assert (five.moved, five.shared_moved) == (1, 0)
+    six = effect_of("de-en", before, after, 6, masks, new)
+    assert (six.moved, six.shared_moved, six.unchanged) == (1, 2, False)
+    dense = effect_of("de-en", before, after, 6)
+    assert (dense.kept, dense.overlap, dense.moved) == (None, None, 4)
+    before["model"][SITE][0, 0], after["model"][SITE][0, 0] = 0.0, -0.0
+    assert effect_of("de-en", before, after, 5, masks, new).moved == 2
+
+
+def test_the_curve_is_the_mean_of_the_pairs(tmp_path: Path):
+    points = [
+        {"way": way, "step": step, "pair": pair, "new": pair == "en-uk"}
+        | {"scores": {"BLEU": {"value": float(step + len(way) + place)}}}
+        for way in ("disjoint", "dense")
+        for step in (0, 5)
+        for place, pair in enumerate(("en-uk", "de-en", "nl-en"))
+    ]
+    chosen = [p for p in points if p["way"] == "dense" and not p["new"]]
+    assert mean_curve(chosen, "BLEU") == ([0, 5], [6.5, 11.5])
+    data = tmp_path / "extend.json"
+    data.write_text(json.dumps({"points": points}))
+    written = draw_curve(data)
+    assert [path.name for path in written] == ["curve.png", "curve.svg"]
+    svg = written[1].read_text()
+    for text in ("new: en-uk", "older: de-en, nl-en", "disjoint", "dense", "BLEU"):
+        assert text in svg
+    before = [path.read_bytes() for path in written]
+    assert [path.read_bytes() for path in draw_curve(data)] == before
+
+
+@pytest.mark.parametrize(
+    "extend, updates, at_end, written",
+    [
+        ("extended.pt", 10, True, True),
+        ("extended.pt", 10, False, False),  # fairseq has written it
+        ("extended.pt", 9, True, False),
+        (None, 10, True, False),
+    ],
+)
+def test_a_point_at_the_end_of_an_epoch_is_kept(
+    extend, updates, at_end, written, tmp_path, monkeypatch
+):
+    from types import SimpleNamespace
+
+    from fairseq import checkpoint_utils
+
+    from lass_plugin.training.points import keep_points_at_epoch_ends
+
+    def stock(cfg, *_):
+        (tmp_path / "checkpoint_last.pt").write_text("weights")
+        return "saved"
+
+    monkeypatch.setattr(checkpoint_utils, "save_checkpoint", stock)
+    keep_points_at_epoch_ends()
+    keep_points_at_epoch_ends()
+    trainer = SimpleNamespace(
+        task=SimpleNamespace(cfg=SimpleNamespace(extend=extend)),
+        should_save_checkpoint_on_current_rank=True,
+        get_num_updates=lambda: updates,
+    )
+    epochs = SimpleNamespace(epoch=3, end_of_epoch=lambda: at_end)
+    cfg = SimpleNamespace(save_dir=str(tmp_path), save_interval_updates=5)
+    assert checkpoint_utils.save_checkpoint(cfg, trainer, epochs, None) == "saved"
+    point = tmp_path / f"checkpoint_3_{updates}.pt"
+    assert point.is_file() is written
+
+
+@pytest.mark.parametrize(
+    "updates, points, interval", [(10, 5, 2), (10, 3, 4), (3, 3, 1)]
+)
+def test_points_are_never_more_than_asked_for(updates, points, interval):
+    from lass_plugin.extension.settings import ExtendSettings
+
+    places = (Path("x.pt"), Path("data"), Path("text"), tuple(parse_pairs("en-uk")))
+    settings = ExtendSettings(*places, Path("out"), updates=updates, points=points)
+    assert settings.interval == interval
