@@ -68,7 +68,7 @@ def test_it_leaves_scores_pictures_masks_and_checkpoints(tmp_path, capfd):
     text = write_text(tmp_path / "text")
     out = tmp_path / "out"
     recipe = Recipe(
-        vocabulary=120, base_updates=12, search_updates=4, joint_updates=4, warmup=4
+        vocabulary=70, base_updates=12, warmup=4, search_updates=4, joint_updates=4
     )
     quickstart(out, text, recipe=recipe)
     said = capfd.readouterr()
