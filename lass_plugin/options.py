@@ -11,7 +11,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.explanations import check_start
 from lass_plugin.masks import DEFAULT_TARGETS
 from lass_plugin.training.precision import check_precision
-from lass_plugin.training.search import CRITERIA, SCHEDULES
+from lass_plugin.training.search_plan import CRITERIA, SCHEDULES
 
 DEFAULT_TEMPERATURE = 1.5
 
@@ -132,6 +132,7 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     save_dir: str = II("checkpoint.save_dir")
+    update_freq: list[int] = II("optimization.update_freq")
 
 
 @dataclass
@@ -178,6 +179,13 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
         metadata={
             "help": "end the search once that agreement has grown, and doubling the "
             "updates adds less than this to it (0: never)"
+        },
+    )
+    scores_on_cpu: bool = field(
+        default=False,
+        metadata={
+            "help": "keep the scores in the CPU's memory, not the GPU's (8 bytes a "
+            "weight and pair); the same scores, more slowly"
         },
     )
     report_interval: int = field(
