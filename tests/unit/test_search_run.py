@@ -49,6 +49,11 @@ def test_scores_masks_and_weights_are_those_of_the_equations(data):
     by_hand = Run(data, "--lang-pairs", f"{A},{B}", "--dropout", 0)
     sites = {name: site.shape for name, site in run.sites.items()}
     weights = run.weights()
+    tensors = by_hand.model.state_dict()
+    names_of = {  # an embedding that is shared has several names
+        name: [n for n in tensors if tensors[n].data_ptr() == one.data_ptr()]
+        for name, one in by_hand.model.named_parameters()
+    }
     scores = {key: {n: [0.0] * s.numel() for n, s in sites.items()} for key in (A, B)}
     masks = {key: {n: torch.ones(s) for n, s in sites.items()} for key in (A, B)}
     own = Counter()
@@ -70,7 +75,8 @@ def test_scores_masks_and_weights_are_those_of_the_equations(data):
                 )
                 for i, (slope, weight) in enumerate(values):
                     scores[key][name][i] -= slope * weight
-            weights[name] = weights[name] - RATE * gradient * masks[key].get(name, 1)
+            moved = weights[name] - RATE * gradient * masks[key].get(name, 1)
+            weights.update(dict.fromkeys(names_of[name], moved))
         own[key] += 1
         run.update(*batches)
         search = run.task.searches.searches[key]
