@@ -132,7 +132,6 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     save_dir: str = II("checkpoint.save_dir")
-    update_freq: list[int] = II("optimization.update_freq")
 
 
 @dataclass
@@ -195,6 +194,7 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
             "every 1000 where --max-update is open)"
         },
     )
+    update_freq: list[int] = II("optimization.update_freq")
 
 
 def check_training(cfg: Any, masked: bool) -> None:

@@ -430,7 +430,9 @@ def test_joint_training_without_a_mask_ends_with_one_sentence(
     one_sentence(result, "there is no mask of en-de")
 
 
-def test_a_search_of_several_pairs_by_magnitude_ends_with_one_sentence(forked, tmp_path):
+def test_a_search_of_several_pairs_by_magnitude_ends_with_one_sentence(
+    forked, tmp_path
+):
     flags = ("--task", "translation_subnetwork_search", "--max-update", 2)
     result = forked.train(tmp_path / "search", *flags, check=False)
     one_sentence(result, "--pruning-criterion magnitude")

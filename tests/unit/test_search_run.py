@@ -58,7 +58,7 @@ def test_scores_masks_and_weights_are_those_of_the_equations(data):
     masks = {key: {n: torch.ones(s) for n, s in sites.items()} for key in (A, B)}
     own = Counter()
     for number, key in enumerate([A, B, A, A, B, A, B]):
-        batches = [run.batch(key, 2 * number), run.batch(key, 2 * number + 1, size=4)]
+        batches = [run.batch(key, number), run.batch(key, number + 9, size=3)]
         masked = {n: w * masks[key].get(n, 1) for n, w in weights.items()}
         by_hand.model.load_state_dict(masked)
         by_hand.trainer.zero_grad()
@@ -243,10 +243,14 @@ def test_whole_updates_hold_every_batch_and_no_more_than_needed(count, size, see
     assert times.keys() == set(range(count))
     assert max(times.values()) <= 1 + math.ceil(size / count)
     shuffled = shuffle_updates(result, size, np.random.default_rng(seed))
-    cut = [tuple(map(int, result[i : i + size])) for i in range(0, len(result), size)]
-    moved = [
-        tuple(map(int, shuffled[i : i + size])) for i in range(0, len(result), size)
-    ]
+    starts = range(0, len(result), size)
+    cut, moved = (
+        [
+            tuple(int(batch[0]) for batch in some[start : start + size])
+            for start in starts
+        ]
+        for some in (result, shuffled)
+    )
     assert sorted(cut) == sorted(moved)
 
 
