@@ -268,6 +268,8 @@ class PairsIterator(iterators.EpochBatchIterator):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["epoch"] != self.epoch:
             self._frozen_batches = None  # those drawn so far are of another epoch
-        super().load_state_dict(state_dict)
+        # first, because it says what is wrong when the run is another one, whose data
+        # need not fit the place where this one stopped
         if self._companion is not None and "subnetwork" in state_dict:
             self._companion.load_state_dict(state_dict["subnetwork"])
+        super().load_state_dict(state_dict)

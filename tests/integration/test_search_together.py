@@ -74,14 +74,17 @@ def test_a_killed_search_of_two_pairs_ends_with_the_same_bytes(forked, base, tmp
 
 
 def test_two_processes_search_as_one_that_accumulates(commands, data, tmp_path):
-    flags = (*SEARCH, "--dropout", 0, "--clip-norm", 0.5, "--max-update", 8)
+    flags = (*SEARCH, "--dropout", 0, "--clip-norm", 0.5, "--max-update", 14)
     train_by_two(commands, tmp_path, *flags, "--disable-validation")
     stored = searches(tmp_path)["searches"]
     run = Run(data, *flags, "--update-freq", 2)
     reader = run.trainer.get_train_iterator(epoch=1, load_dataset=False)
-    batches = reader.next_epoch_itr(shuffle=True)
-    for _ in range(8):
-        run.update(next(batches), next(batches))
+    updates = 0
+    while updates < 14:  # over the end of an epoch
+        batches = reader.next_epoch_itr(shuffle=True)
+        while batches.has_next() and updates < 14:
+            run.update(next(batches), next(batches))
+            updates += 1
     for key, search in run.task.searches.searches.items():
         assert stored[key]["updates"] == search.updates > 0
         for half in (0, 1):
