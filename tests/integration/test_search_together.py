@@ -160,6 +160,28 @@ def test_the_same_again_does_nothing_and_extract_gives_the_same_masks(
     assert "gives no mask by magnitude" in capsys.readouterr().err
 
 
+def test_how_settled_each_pair_is_and_its_place_in_a_sweep(searched, base, capsys):
+    from lass_plugin.masks import fingerprint
+    from lass_plugin.search.base import Base
+    from lass_plugin.sweep.sources import Sources
+    from lass_plugin.sweep.variants import Method
+
+    out, _ = searched
+    assert main(["settled", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "de-en" in told and "en-nl" in told
+    path = out / "together" / "checkpoint_last.pt"
+    sources = Sources([path], lambda kinds: fingerprint(Base.read(base).sites(kinds)))
+    assert sources.pairs == ["de-en", "en-nl"]
+    for key in sources.pairs:
+        (source,) = sources._of[key]
+        method = Method("gradient", "gradual")
+        assert source.gives(method) and not source.gives(Method("magnitude", "gradual"))
+        mask = source.scores(method).mask(0.6)
+        written = load_masks(out / "masks")[key]
+        assert all(mask.bits[name].equal(written.bits[name]) for name in mask.bits)
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [

@@ -15,9 +15,10 @@ from lass_plugin.data.updates import shuffle_updates, whole_updates
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import unpack
 from lass_plugin.schedules import cubic
-from lass_plugin.training.search import SubnetworkSearch, mask_from_checkpoint
+from lass_plugin.training.search import SubnetworkSearch
 from lass_plugin.training.search_plan import SearchPlan, check_together
 from lass_plugin.training.search_run import SearchRun, states_of
+from lass_plugin.training.searched_masks import mask_from_checkpoint
 
 A, B = "de-en", "en-nl"
 TASK = ("--task", "translation_subnetwork_search")
@@ -228,6 +229,29 @@ def test_the_state_of_one_pair_or_of_another_version_is_refused(searched):
         searched.task.searches.load_state_dict(state["searches"][A])
     with pytest.raises(LassError, match="format version 3"):
         states_of({**state, "version": 3})
+
+
+def test_all_pairs_go_on_until_all_have_settled(data):
+    """A rule that every agreement fulfils, after T1 + T2 = 3 updates of the pair."""
+    run = together(data, "--stop-when-settled", 1e-6)
+    searches = run.task.searches
+    reasons = []
+    for key in (A, A, A, A, B, B, B, A):
+        run.update(key)
+        assert len(searches.report()) == len({A, B} & set(run_keys(searches)))
+        reasons.append(searches.stopped)
+    settled = {key: s.history[-1] for key, s in searches.searches.items()}
+    assert [bool(reason) for reason in reasons[:6]] == [False] * 6
+    assert settled[A]["updates"] >= 4 and settled[B]["updates"] == 3
+    if reasons[6]:  # both halves agree by more than nothing
+        assert "de-en: agreement" in reasons[6] and "en-nl: agreement" in reasons[6]
+        assert searches.updates == 7  # the last update came too late
+        states = run.task._run_state().state_dict()["searches"]
+        assert all(state["stopped"] for state in states.values())
+
+
+def run_keys(searches) -> list[str]:
+    return [key for key, search in searches.searches.items() if search.updates]
 
 
 # -- updates of one pair ---------------------------------------------------------------
