@@ -50,7 +50,8 @@ PYTHON
 } >"$log"
 
 status=0
-for name in sizes memory similarity filling epoch_setup generation search joint_training; do
+for name in sizes memory similarity filling epoch_setup generation search \
+    search_together joint_training; do
     command=("$name.py" --device "$device" ${passed[@]+"${passed[@]}"})
     echo "== $name"
     {

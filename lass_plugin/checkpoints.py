@@ -123,13 +123,37 @@ def weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     }
 
 
-def search_state(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> dict:
-    """The state of the search that a checkpoint was saved by.
+def search_state(
+    checkpoint: Mapping[str, Any], path: str | os.PathLike, key: str | None = None
+) -> Mapping[str, Any]:
+    """The state of the search of one pair; see :func:`search_states`.
+
+    Args:
+        key: the pair; needed where the search was of several.
+
+    Raises:
+        LassError: also if the checkpoint has no search of *key*, or of several pairs.
+    """
+    states = search_states(checkpoint, path)
+    if key is None and len(states) == 1:
+        return next(iter(states.values()))
+    if key not in states:
+        wanted = "one of them has to be named" if key is None else f"not of {key}"
+        raise LassError(f"the search in {path} is of {', '.join(states)}, {wanted}")
+    return states[key]
+
+
+def search_states(
+    checkpoint: Mapping[str, Any], path: str | os.PathLike
+) -> dict[str, Mapping[str, Any]]:
+    """Pair -> state of its search, of the search that a checkpoint was saved by.
 
     Raises:
         LassError: it is the checkpoint of another phase or of stock fairseq.
     """
-    from lass_plugin.training.search import SearchPlan, check_state
+    from lass_plugin.training.search import check_state
+    from lass_plugin.training.search_plan import SearchPlan
+    from lass_plugin.training.search_run import states_of
 
     state = _section(checkpoint, "extra_state", "train_iterator", "subnetwork")
     phase = state.get("phase") if isinstance(state, dict) else None
@@ -141,16 +165,19 @@ def search_state(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> dict
             "--task translation_subnetwork_search wrote"
         )
     try:
-        check_state(state)
-        SearchPlan.from_dict(state["plan"])
-        for name, kind in _SEARCH_FIELDS.items():
-            if not isinstance(state[name], kind):
-                raise TypeError(f"{name} is {type(state[name]).__name__}")
+        found = {}
+        for single in states_of(state):
+            check_state(single)
+            plan = SearchPlan.from_dict(single["plan"])
+            for name, kind in _SEARCH_FIELDS.items():
+                if not isinstance(single[name], kind):
+                    raise TypeError(f"{name} is {type(single[name]).__name__}")
+            found[plan.key] = single
     except LassError as error:
         raise LassError(f"{path}: {error.message}") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise LassError(_damaged_search(path, error)) from error
-    return state
+    return found
 
 
 _SEARCH_FIELDS = {"updates": int, "base": dict, "halves": list, "settled": dict}
@@ -167,18 +194,22 @@ def searched_scores(
     checkpoint: Mapping[str, Any],
     path: str | os.PathLike,
     criterion: str | None = None,
+    key: str | None = None,
 ) -> "SearchedScores":
     """The scores of a search's checkpoint, by its own criterion or another.
 
     A one-shot search by gradient also gives the scores by magnitude; see
     :func:`.training.searched_masks.scores_from_checkpoint`.
 
+    Args:
+        key: the pair; needed where the search was of several.
+
     Raises:
         LassError: not the checkpoint of a search, or its scores are damaged.
     """
     from lass_plugin.training.searched_masks import scores_from_checkpoint
 
-    state = search_state(checkpoint, path)
+    state = search_state(checkpoint, path, key)
     with _naming_damage(path):
         return scores_from_checkpoint(state, checkpoint["model"], criterion)
 
@@ -188,13 +219,17 @@ def searched_mask(
     path: str | os.PathLike,
     ratio: float | None = None,
     criterion: str | None = None,
+    key: str | None = None,
 ) -> Mask:
     """The mask of a search's checkpoint, at its own ratio and criterion or others.
+
+    Args:
+        key: the pair; needed where the search was of several.
 
     Raises:
         LassError: as :func:`searched_scores`, or a score is NaN.
     """
-    scores = searched_scores(checkpoint, path, criterion)
+    scores = searched_scores(checkpoint, path, criterion, key)
     with _naming_damage(path):
         return scores.mask(scores.plan.ratio if ratio is None else ratio)
 

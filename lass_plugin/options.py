@@ -13,7 +13,7 @@ from lass_plugin.explanations import check_start
 from lass_plugin.masks import DEFAULT_TARGETS
 from lass_plugin.training.holding import parse_holding
 from lass_plugin.training.precision import check_precision
-from lass_plugin.training.search import CRITERIA, SCHEDULES
+from lass_plugin.training.search_plan import CRITERIA, SCHEDULES
 
 DEFAULT_TEMPERATURE = 1.5
 
@@ -197,6 +197,13 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
             "updates adds less than this to it (0: never)"
         },
     )
+    scores_on_cpu: bool = field(
+        default=False,
+        metadata={
+            "help": "keep the scores in the CPU's memory, not the GPU's (8 bytes a "
+            "weight and pair); the same scores, more slowly"
+        },
+    )
     report_interval: int = field(
         default=0,
         metadata={
@@ -204,6 +211,7 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
             "every 1000 where --max-update is open)"
         },
     )
+    update_freq: list[int] = II("optimization.update_freq")
 
 
 def check_training(cfg: Any, masked: bool) -> None:

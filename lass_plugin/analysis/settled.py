@@ -11,7 +11,7 @@ from typing import Any, Mapping, Sequence
 from lass_plugin import files
 from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.errors import LassError
-from lass_plugin.training.search import SearchPlan
+from lass_plugin.training.search_plan import SearchPlan
 from lass_plugin.training.settling import (
     StoppingRule,
     agreement,

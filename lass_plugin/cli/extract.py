@@ -5,6 +5,8 @@ From a search the mask can be taken at any ratio, without new training:
     lass extract searches/de-en/checkpoint_last.pt --ratio 0.6 --out de-en.safetensors
     lass extract searches --out masks          (every searches/*/checkpoint_last.pt)
 
+A search of several pairs together (lass search --together) gives a mask for each.
+
 From a jointly trained checkpoint, the masks that it carries are taken as they are:
 
     lass extract joint/checkpoint_best.pt --pairs de-en,en-de --out masks
@@ -145,16 +147,19 @@ def _from_search(
     arguments: argparse.Namespace,
     wanted: list[str] | None,
 ) -> "list[tuple[Mask, str]]":
-    from lass_plugin.checkpoints import search_state, searched_mask
+    from lass_plugin.checkpoints import search_states, searched_mask
 
-    state = search_state(checkpoint, path)
-    if wanted is not None and state["plan"]["key"] not in wanted:
-        return []  # before the work
-    mask = searched_mask(checkpoint, path, arguments.ratio, arguments.criterion)
-    for warning in (unfinished(state), recut(state, arguments.ratio)):
-        if warning:
-            print(f"warning: {path}: {warning}", file=sys.stderr)
-    return [(mask, settled(state))]
+    found = []
+    for key, state in search_states(checkpoint, path).items():
+        if wanted is not None and key not in wanted:
+            continue  # before the work
+        options = (arguments.ratio, arguments.criterion)
+        mask = searched_mask(checkpoint, path, *options, key=key)
+        for warning in (unfinished(state), recut(state, arguments.ratio)):
+            if warning:
+                print(f"warning: {path}: {warning}", file=sys.stderr)
+        found.append((mask, settled(state)))
+    return found
 
 
 def settled(state: Mapping[str, Any]) -> str:
@@ -177,23 +182,14 @@ def settled(state: Mapping[str, Any]) -> str:
 
 def unfinished(state: Mapping[str, Any]) -> str:
     """What to tell of a gradual search that has not reached its ratio, else ''."""
-    from lass_plugin.training.search import SearchPlan
+    from lass_plugin.training.search_plan import SearchPlan
 
-    plan, updates = SearchPlan.from_dict(state["plan"]), int(state["updates"])
-    end = plan.start + plan.ramp
-    if plan.schedule != "gradual" or updates >= end:
-        return ""
-    return (
-        f"the gradual search of {plan.key} stopped after {updates} of the {end} "
-        f"updates of its schedule, at ratio {plan.ratio_at(updates):.3f} instead of "
-        f"{plan.ratio:g}; the model was never trained under the mask that is taken, "
-        "so let the search go on"
-    )
+    return SearchPlan.from_dict(state["plan"]).unfinished(int(state["updates"]))
 
 
 def recut(state: Mapping[str, Any], ratio: float | None) -> str:
     """What to tell of a mask at another ratio than a gradual search had, else ''."""
-    from lass_plugin.training.search import SearchPlan
+    from lass_plugin.training.search_plan import SearchPlan
 
     plan = SearchPlan.from_dict(state["plan"])
     if ratio is None or plan.is_exact_at(ratio, plan.targets):

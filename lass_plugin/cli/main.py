@@ -25,6 +25,7 @@ SUBCOMMANDS = {
     "allocate": "allocate",
     "compare": "compare",
     "tree": "tree",
+    "agreement": "agreement",
     "merge": "merge",
     "random": "random_masks",
     "evaluate": "evaluate",

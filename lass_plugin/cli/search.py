@@ -13,6 +13,12 @@ DIR/PAIR/train.log, its mask to DIR/masks/PAIR.safetensors. The same command aga
 on where it was, after Ctrl-C, a crash or the end of a job's time. Of a finished search
 checkpoint_last.pt is kept; 'lass extract' takes masks at other ratios from it.
 
+With --together all pairs are searched in one training (by gradient only): each update
+is of one pair, and the pairs share the weights that are fine-tuned, so that the search
+costs as much as its --updates say, not that for each pair; --start, --ramp and
+--interval count the updates of each pair. --sampling-method after -- says how often a
+pair is drawn (default: uniform).
+
 On a cluster, one pair in each task of a job array, then collect and see the table:
 
     sbatch --array=0-7 --gpus=1 --wrap "lass search DATA --base BASE.pt --out DIR \\
@@ -58,10 +64,10 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=int,
         default=80_000,
-        help="updates of each search (default 80000)",
+        help="updates of each search, or of all together (default 80000)",
     )
-    add("--start", metavar="T1", type=int, help="default: a twentieth of --updates")
-    add("--ramp", metavar="T2", type=int, help="default: nine twentieths of --updates")
+    add("--start", metavar="T1", type=int, help="default: a twentieth of a pair's")
+    add("--ramp", metavar="T2", type=int, help="default: nine twentieths of them")
     add(
         "--interval",
         metavar="N",
@@ -92,6 +98,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         help="end a search once doubling its updates adds less than this to that "
         "agreement (default: never)",
     )
+    add("--together", action="store_true", help="one training for all pairs")
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
@@ -175,6 +182,11 @@ def settings_of(arguments: argparse.Namespace) -> Any:
     from lass_plugin.search import SearchSettings
 
     pairs = parse_pairs(arguments.pairs)
+    if arguments.array is not None and arguments.together:
+        raise LassError(
+            "--array is for one pair in each task, --together for all pairs in one "
+            "training; give one of them"
+        )
     if arguments.array is not None:
         first, last = arguments.array_base, arguments.array_base + len(pairs) - 1
         if not first <= arguments.array <= last:
@@ -199,6 +211,7 @@ def settings_of(arguments: argparse.Namespace) -> Any:
         move_pruned=arguments.move_pruned,
         stop_settled=arguments.stop_when_settled,
         stop_growth=arguments.stop_when_growth_below,
+        together=arguments.together,
         flags=arguments.flags,
         cpu=arguments.cpu,
         devices=tuple(d.strip() for d in arguments.devices.split(",") if d.strip()),

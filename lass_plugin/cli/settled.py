@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     from lass_plugin.analysis.settled import Settling, write_settling
-    from lass_plugin.checkpoints import read_checkpoint, search_state
+    from lass_plugin.checkpoints import read_checkpoint, search_states
     from lass_plugin.cli.extract import checkpoint_files
     from lass_plugin.training.settling import StoppingRule
 
@@ -62,8 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.stop_when_settled, arguments.stop_when_growth_below
         )
     searches = [
-        Settling.of(search_state(read_checkpoint(path), path), path)
+        Settling.of(state, path)
         for path in checkpoint_files(arguments.places)
+        for state in search_states(read_checkpoint(path), path).values()
     ]
     _print(searches, rule)
     if arguments.out:

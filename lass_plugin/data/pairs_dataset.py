@@ -1,12 +1,13 @@
 """All pairs of a split as one dataset whose batches hold one pair each."""
 
 import logging
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 from fairseq.data import FairseqDataset, LanguagePairDataset, iterators
 
 from lass_plugin.data import batching, sampling
+from lass_plugin.data.updates import shuffle_updates, whole_updates
 from lass_plugin.errors import LassError
 
 logger = logging.getLogger(__name__)
@@ -109,11 +110,15 @@ class PairsDataset(FairseqDataset):
         multiple: int,
         limits: Any,
         drop_too_long: bool,
+        update_size: int = 1,
     ) -> list[np.ndarray]:
         """The batches of an epoch; in training drawn by the sampling method.
 
         The same *seed* and *epoch* give the same batches. Outside training every
         sentence is in exactly one batch.
+
+        Args:
+            update_size: the batches of a pair come in multiples of this (training).
         """
         allowed = {
             key: self._within_limits(key, limits, drop_too_long) for key in self._keys
@@ -145,11 +150,15 @@ class PairsDataset(FairseqDataset):
             own = batching.make_batches(sizes, numbers, *options, order)
             if order is None:
                 result.extend(own)
-            elif times[key] >= 2.0 and 1 < len(own) < FEW_BATCHES:
-                result.extend(_passes(sizes, numbers, times[key], options, order))
+                continue
+            if times[key] >= 2.0 and 1 < len(own) < FEW_BATCHES:
+                drawn_batches = _passes(sizes, numbers, times[key], options, order)
             else:
                 chosen_batches = sampling.draw(len(own), times[key], order)
-                result.extend(own[number] for number in chosen_batches)
+                drawn_batches = [own[number] for number in chosen_batches]
+            if update_size > 1:
+                drawn_batches = whole_updates(drawn_batches, update_size, order)
+            result.extend(drawn_batches)
         return result
 
     def _start(self, key: str) -> int:
@@ -218,11 +227,37 @@ class PairsIterator(iterators.EpochBatchIterator):
 
     Args:
         companion: object with ``state_dict()`` and ``load_state_dict(state)``.
+        update_size: epoch -> how many consecutive batches, over all ranks, make up an
+            update and are not to be torn apart when the batches are shuffled.
     """
 
-    def __init__(self, *args: Any, companion: Any = None, **kwargs: Any):
+    _frozen_batches: Any
+
+    def __init__(
+        self,
+        *args: Any,
+        companion: Any = None,
+        update_size: Callable[[int], int] = lambda epoch: 1,
+        **kwargs: Any,
+    ):
         super().__init__(*args, **kwargs)
         self._companion = companion
+        self._update_size = update_size
+
+    def ordered_batches(
+        self, epoch: int, fix_batches_to_gpus: bool, shuffle: bool
+    ) -> list[np.ndarray]:
+        """The batches of this rank, in the order of training."""
+        size = self._update_size(epoch)
+        if size == 1 or not shuffle:
+            return super().ordered_batches(epoch, fix_batches_to_gpus, shuffle)
+        frozen = self.frozen_batches
+        rng = np.random.default_rng([self.seed, epoch])
+        self._frozen_batches = tuple(shuffle_updates(frozen, size, rng))
+        try:
+            return super().ordered_batches(epoch, fix_batches_to_gpus, False)
+        finally:
+            self._frozen_batches = frozen
 
     def state_dict(self) -> dict[str, Any]:
         state = super().state_dict()
@@ -233,6 +268,8 @@ class PairsIterator(iterators.EpochBatchIterator):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["epoch"] != self.epoch:
             self._frozen_batches = None  # those drawn so far are of another epoch
-        super().load_state_dict(state_dict)
+        # first, because it says what is wrong when the run is another one, whose data
+        # need not fit the place where this one stopped
         if self._companion is not None and "subnetwork" in state_dict:
             self._companion.load_state_dict(state_dict["subnetwork"])
+        super().load_state_dict(state_dict)

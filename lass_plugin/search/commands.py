@@ -44,13 +44,24 @@ class SearchCommands:
         self._builder = FlagBuilder(base, settings.flags, settings.updates, on_cpu)
         self._flags = self._builder.flags()
 
-    def arguments(self, pair: Pair) -> list[str]:
-        """All that follows ``fairseq-train --user-dir …``, the data folder first."""
+    def arguments(self, *pairs: Pair) -> list[str]:
+        """All that follows ``fairseq-train --user-dir …``, the data folder first.
+
+        Args:
+            pairs: those that the training searches, one or all of them.
+        """
         settings = self.settings
+        pair = pairs[0]
         plan = settings.plan_of(pair)
         updates = settings.updates
         data = os.pathsep.join(str(folder.resolve()) for folder in settings.folders)
-        arguments = [data, "--task", SEARCH_TASK, "--lang-pairs", str(pair)]
+        arguments = [
+            data,
+            "--task",
+            SEARCH_TASK,
+            "--lang-pairs",
+            ",".join(map(str, pairs)),
+        ]
         arguments += ["--finetune-from-model", str(settings.base.resolve())]
         arguments += ["--save-dir", str(settings.folder_of(pair).resolve())]
         arguments += ["--max-update", str(updates)]
@@ -75,13 +86,15 @@ class SearchCommands:
         arguments += ["--keep-interval-updates", "1", "--no-epoch-checkpoints"]
         arguments += ["--log-format", "json", "--num-workers", "0"]
         arguments += ["--log-interval", str(max(1, min(100, updates // 100)))]
-        if not self._has_validation(pair):
+        if not all(self._has_validation(each) for each in pairs):
             arguments.append("--disable-validation")
+        if settings.together:  # as in searches of their own, where each has as many
+            arguments += ["--sampling-method", "uniform"]
         return arguments + self._flags
 
-    def command(self, pair: Pair) -> list[str]:
-        """The whole command of one pair, an argument list."""
-        data, *rest = self.arguments(pair)
+    def command(self, *pairs: Pair) -> list[str]:
+        """The whole command of one training, an argument list."""
+        data, *rest = self.arguments(*pairs)
         start = [sys.executable, "-m", "fairseq_cli.train", data]
         return [*start, "--user-dir", str(USER_DIR), *rest]
 
@@ -97,7 +110,8 @@ class SearchCommands:
         for folder in self.settings.folders or [Path("")]:
             if not folder.is_dir():
                 raise LassError(f"the data folder {folder} does not exist")
-        options = self._builder.parsed(self.arguments(pairs[0]))
+        first = pairs if self.settings.together else pairs[:1]
+        options = self._builder.parsed(self.arguments(*first))
         for pair in pairs:
             for folder in self.settings.folders:
                 check_data(folder, options.train_subset, pair)
@@ -107,14 +121,17 @@ class SearchCommands:
     def check_space(self, pairs: int, jobs: int) -> None:
         """Refuse to start *pairs* searches, *jobs* at a time, on too full a disk.
 
-        A finished search keeps one checkpoint (weights, two moments, two half scores);
-        a running one has up to three (last, best, the last interval).
+        A finished training keeps one checkpoint (weights, two moments, and for each of
+        its pairs two half scores); a running one has up to three (last, best, the last
+        interval).
         """
         weights = self.base.bytes()
         sites = self.base.sites(self.settings.targets).values()
         scores = sum(4 * site.numel() for site in sites)
-        one = 3 * weights + 2 * scores * (self.settings.criterion == "gradient")
-        needed = one * (pairs + 2 * min(jobs, pairs))
+        together = pairs if self.settings.together else 1
+        trainings = pairs // together
+        scores *= 2 * together * (self.settings.criterion == "gradient")
+        needed = (3 * weights + scores) * (trainings + 2 * min(jobs, trainings))
         place = self.settings.out
         while not place.exists():
             place = place.absolute().parent

@@ -27,6 +27,8 @@ class Job:
     updates: int
     what: str = "search"
     """What it is, for messages."""
+    pairs: int = 1
+    """Number of pairs that it searches."""
     progress: Progress = field(default_factory=Progress)
     failure: str | None = None
     """Why it failed; None while it has not."""

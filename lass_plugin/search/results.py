@@ -1,10 +1,10 @@
 """What a search has come to, read from its checkpoint; and its mask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Mapping
 
-from lass_plugin.checkpoints import read_checkpoint, search_state, searched_mask
+from lass_plugin.checkpoints import read_checkpoint, search_states, searched_mask
 from lass_plugin.data.progress import duration
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
@@ -12,7 +12,7 @@ from lass_plugin.masks import load_mask, save_mask
 from lass_plugin.masks.file import SUFFIX, describe
 from lass_plugin.masks.fingerprint import Fingerprint, same_weights
 from lass_plugin.search.settings import OPTIONS, SearchSettings
-from lass_plugin.training.search import SearchPlan
+from lass_plugin.training.search_plan import SearchPlan
 
 CHECKPOINT = "checkpoint_last.pt"
 SUPERSEDED = ("checkpoint_best.pt", "checkpoint_[0-9]*_[0-9]*.pt")
@@ -29,9 +29,11 @@ class SearchResult:
     settled: Mapping[str, float]
     """``chance``, ``since_halfway``, ``halves``: see SubnetworkSearch.settled."""
     seconds: float
-    """Time of training, over all sessions."""
+    """Time of training, over all sessions; of all pairs that were searched with it."""
     mask: Path
     checkpoint: Path
+    unfinished: str = ""
+    """What is to be said of a schedule that was not gone through to its end."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +42,33 @@ class Found:
 
     path: Path
     checkpoint: Mapping[str, Any]
-    state: Mapping[str, Any]
+    states: Mapping[str, Mapping[str, Any]]
+    """Pair -> state of its search; several pairs if they were searched together."""
 
     @property
     def updates(self) -> int:
-        return int(self.state["updates"])
+        """Updates of the training."""
+        return sum(int(state["updates"]) for state in self.states.values())
 
 
 def find(settings: SearchSettings, pair: Pair) -> Found | None:
-    """The search of *pair* so far, or None.
+    """The training that searches *pair* so far, or None.
 
     Raises:
         LassError: the folder holds something else than a search.
     """
+    other = replace(settings, together=not settings.together).folder_of(pair)
+    if (other / CHECKPOINT).exists():
+        how = "a training of its own" if settings.together else "one of several pairs"
+        raise LassError(
+            f"{other} holds the search of {pair} in {how}; choose another --out, or "
+            f"{'leave --together out' if settings.together else 'give --together'}"
+        )
     path = settings.folder_of(pair) / CHECKPOINT
     if not path.exists():
         return None
     checkpoint = read_checkpoint(path)
-    return Found(path, checkpoint, search_state(checkpoint, path))
+    return Found(path, checkpoint, search_states(checkpoint, path))
 
 
 def check_same(
@@ -69,12 +80,17 @@ def check_same(
         LassError: names the option that differs.
     """
     where = f"the search in {found.path.parent}"
-    saved = SearchPlan.from_dict(found.state["plan"]).to_dict()
+    wanted = list(map(str, settings.pairs)) if settings.together else [str(pair)]
+    if list(found.states) != wanted:
+        raise LassError(
+            f"{where} is of {', '.join(found.states)}; choose another --out"
+            + (" or give the same --pairs" if settings.together else "")
+        )
+    state = found.states[str(pair)]
+    saved = SearchPlan.from_dict(state["plan"]).to_dict()
     for name, value in settings.plan_of(pair).to_dict().items():
         if saved[name] == value:
             continue
-        if name == "key":
-            raise LassError(f"{where} is of {saved[name]}; choose another --out")
         hint = " ('lass extract' takes a mask at any ratio)" if name == "ratio" else ""
         raise LassError(
             f"{where} was begun with {OPTIONS[name]} {_shown(saved[name])}, not "
@@ -86,7 +102,7 @@ def check_same(
             f"{where} has had {found.updates} updates, more than --updates "
             f"{settings.updates}; go on with the same options or choose another --out"
         )
-    if not same_weights(found.state["base"], base):
+    if not same_weights(state["base"], base):
         raise LassError(
             f"{where} was begun from another base than {settings.base}; give that base "
             "or choose another --out"
@@ -97,25 +113,29 @@ def is_finished(settings: SearchSettings, found: Found | None) -> bool:
     """Whether the search has had all its updates, or has settled before."""
     if found is None:
         return False
-    return found.updates == settings.updates or bool(found.state.get("stopped"))
+    return found.updates == settings.updates or all(
+        state.get("stopped") for state in found.states.values()
+    )
 
 
 def write_mask(settings: SearchSettings, pair: Pair, found: Found) -> SearchResult:
     """Write the mask of a finished search, unless the same is there already."""
     path = settings.masks_folder / f"{pair}{SUFFIX}"
-    plan = SearchPlan.from_dict(found.state["plan"])
-    mask = searched_mask(found.checkpoint, found.path)
+    state = found.states[str(pair)]
+    plan = SearchPlan.from_dict(state["plan"])
+    mask = searched_mask(found.checkpoint, found.path, key=str(pair))
     seconds = found.checkpoint["extra_state"].get("previous_training_time")
     if not _holds(path, mask):
         save_mask(path, mask)
     return SearchResult(
         key=str(pair),
-        updates=found.updates,
+        updates=int(state["updates"]),
         ratio=plan.ratio,
-        settled=dict(found.state["settled"]),
+        settled=dict(state["settled"]),
         seconds=float(seconds or 0.0),
         mask=path,
         checkpoint=found.path,
+        unfinished=plan.unfinished(int(state["updates"])),
     )
 
 

@@ -37,17 +37,17 @@ def run_jobs(
         total: number of pairs for the status, those finished before included.
         unit: what is counted in the status.
     """
-    total = len(jobs) if total is None else total
+    total = _pairs(jobs) if total is None else total
     waiting, free = deque(jobs), list(slots)
     running: dict[str, tuple[Job, Slot]] = {}
     clock = _Clock(jobs)
-    number = total - len(jobs)
+    number = total - _pairs(jobs)
     with _signals_as_exceptions():
         try:
             while waiting or running:
                 while waiting and free:
                     job, slot = waiting.popleft(), free.pop(0)
-                    number += 1
+                    number += job.pairs
                     try:
                         job.start(slot.environment())
                     except LassError as error:
@@ -68,10 +68,11 @@ def run_jobs(
                     del running[key]
                     free.append(slot)
                     _finish(job, finish, listener)
-                failed = sum(job.failure is not None for job in jobs)
+                failed = _pairs([job for job in jobs if job.failure is not None])
                 if (failed and stop_on_error) or not (waiting or running):
                     break
-                done = total - len(waiting) - len(running) - failed
+                busy = [*waiting, *(job for job, _ in running.values())]
+                done = total - _pairs(busy) - failed
                 listener.status(
                     Status(
                         total=total,
@@ -89,6 +90,10 @@ def run_jobs(
             if running:
                 listener.event(f"ending {', '.join(running)}")
                 end_all([job for job, _ in running.values()])
+
+
+def _pairs(jobs: Sequence[Job]) -> int:
+    return sum(job.pairs for job in jobs)
 
 
 def _finish(job: Job, finish: Callable[[Job], str], listener: Listener) -> None:

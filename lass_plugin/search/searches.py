@@ -12,7 +12,7 @@ from lass_plugin.search.console import Console, Listener
 from lass_plugin.search.jobs import Job
 from lass_plugin.search.results import SearchResult
 from lass_plugin.search.runner import run_jobs
-from lass_plugin.search.settings import SearchSettings
+from lass_plugin.search.settings import TOGETHER, SearchSettings
 from lass_plugin.search.slots import check_devices, find_slots, on_cpu
 
 
@@ -39,7 +39,7 @@ def run_searches(
     base = Base.read(settings.base)
     done, waiting = _look(settings, base)
     if waiting:
-        slots = find_slots(settings, len(waiting))
+        slots = find_slots(settings, 1 if settings.together else len(waiting))
         commands = SearchCommands(settings, base, on_cpu(settings))
         commands.check(waiting)
         commands.check_space(len(waiting), len(slots))
@@ -48,39 +48,48 @@ def run_searches(
     if not waiting:
         return [done[pair] for pair in settings.pairs]
     listener.event(_heading(settings, waiting, slots))
-    jobs = {
-        pair: Job(
-            key=str(pair),
-            command=commands.command(pair),
-            folder=settings.folder_of(pair),
+    groups = [tuple(waiting)] if settings.together else [(pair,) for pair in waiting]
+    jobs = [
+        Job(
+            key=TOGETHER if settings.together else str(group[0]),
+            command=commands.command(*group),
+            folder=settings.folder_of(group[0]),
             updates=settings.updates,
+            pairs=len(group),
         )
-        for pair in waiting
-    }
-    pairs = {job.key: pair for pair, job in jobs.items()}
+        for group in groups
+    ]
+    pairs = {job.key: group for job, group in zip(jobs, groups, strict=True)}
     origin = fingerprint(base.sites(settings.targets))
 
     def finish(job: Job) -> str:
-        pair = pairs[job.key]
-        done[pair] = _take(settings, pair, origin)
-        return f"done in {results.duration(job.seconds)}, mask {done[pair].mask}"
+        taken = [_take(settings, pair, origin) for pair in pairs[job.key]]
+        for pair, result in zip(pairs[job.key], taken, strict=True):
+            done[pair] = result
+            if result.unfinished:
+                listener.event(f"warning: {result.unfinished}")
+        if len(taken) == 1:
+            masks = f"mask {taken[0].mask}"
+        else:
+            masks = f"masks of {len(taken)} pairs in {settings.masks_folder}"
+        return f"done in {results.duration(job.seconds)}, {masks}"
 
     run_jobs(
-        list(jobs.values()),
+        jobs,
         slots,
         listener,
         finish,
         total=len(settings.pairs),
         stop_on_error=settings.stop_on_error,
     )
-    failed = [job for job in jobs.values() if job.failure is not None]
+    failed = [job for job in jobs if job.failure is not None]
     if failed:
         raise LassError(_failures(failed, len(settings.pairs), len(done)))
     return [done[pair] for pair in settings.pairs]
 
 
 def search_commands(settings: SearchSettings) -> list[str]:
-    """The command of every pair, quoted for a shell; nothing is started.
+    """The command of every training, quoted for a shell; nothing is started.
 
     The same call of :func:`run_searches` afterwards takes the masks.
     """
@@ -92,7 +101,8 @@ def search_commands(settings: SearchSettings) -> list[str]:
     environment = slot.settings()
     if not commands.on_cpu:
         del environment["CUDA_VISIBLE_DEVICES"]  # the scheduler's to say
-    return [printed(commands.command(pair), environment) for pair in settings.pairs]
+    groups = [settings.pairs] if settings.together else [(p,) for p in settings.pairs]
+    return [printed(commands.command(*group), environment) for group in groups]
 
 
 def _look(
@@ -141,16 +151,19 @@ def _heading(settings: SearchSettings, waiting: Sequence[Pair], slots: list) -> 
         schedule += f" (T1 {plan.start}, T2 {plan.ramp})"
     devices = sorted({slot.device for slot in slots if slot.device})
     place = f"GPU {', '.join(devices)}" if devices else "CPU"
+    how = f"{len(slots)} at a time, {slots[0].threads} threads each"
+    if settings.together:
+        how = f"in one training, {slots[0].threads} threads"
     return (
         f"{len(waiting)} of {len(settings.pairs)} pairs to search: {plan.criterion}, "
-        f"{schedule}, ratio {plan.ratio:g}, {settings.updates} updates; "
-        f"{len(slots)} at a time, {slots[0].threads} threads each, {place}"
+        f"{schedule}, ratio {plan.ratio:g}, {settings.updates} updates; {how}, {place}"
     )
 
 
 def _failures(failed: Sequence[Job], total: int, done: int) -> str:
     lines = [
-        f"{len(failed)} of {total} searches failed, {done} are done; mend what is "
+        f"{sum(job.pairs for job in failed)} of {total} searches failed, {done} are "
+        "done; mend what is "
         "wrong and run the same command again, which goes on from here"
     ]
     lines += [f"  {job.key}: {job.failure} (log: {job.log})" for job in failed]

@@ -7,7 +7,7 @@ from pathlib import Path
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import DEFAULT_TARGETS
-from lass_plugin.training.search import SearchPlan
+from lass_plugin.training.search_plan import SearchPlan, check_together
 
 OPTIONS = {
     "criterion": "--criterion",
@@ -23,6 +23,9 @@ OPTIONS = {
 }
 """Field of a plan -> the option of ``lass search`` that sets it."""
 
+TOGETHER = "together"
+"""Folder of the one training of all pairs, beside which there are no others."""
+
 _TASK_OPTIONS = {
     "--pruning-": "--",
     "--max-update": "--updates",
@@ -32,7 +35,8 @@ _TASK_OPTIONS = {
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """One search for each of *pairs*, all with the same plan.
+    """One search for each of *pairs*, all with the same plan; each in a training of its
+    own, or all in one.
 
     The defaults are those of He 2023, App. C.1 (IWSLT): 80,000 updates, of which the
     first twentieth does not prune and the next nine twentieths ramp up to .6.
@@ -50,15 +54,18 @@ class SearchSettings:
     ratio: float = 0.6
     updates: int = 80_000
     start: int | None = None
-    """T1; None for ``updates / 20`` (gradual)."""
+    """T1; None for a twentieth of a pair's updates (gradual)."""
     ramp: int | None = None
-    """T2; None for ``9 / 20`` of the updates (gradual)."""
+    """T2; None for nine twentieths of a pair's updates (gradual)."""
     interval: int = 10
     targets: tuple[str, ...] = DEFAULT_TARGETS
     move_pruned: bool = False
     stop_settled: float = 0.0
     """End a search once it has settled, see :mod:`lass_plugin.training.settling`."""
     stop_growth: float = 0.0
+    together: bool = False
+    """One training for all pairs; *updates* are then those of all pairs together, while
+    *start*, *ramp* and *interval* count the updates of each pair."""
     flags: tuple[str, ...] = ()
     """Further flags of fairseq-train; they win over the base's options."""
     cpu: bool = False
@@ -84,14 +91,20 @@ class SearchSettings:
         return [Path(part) for part in self.data.split(os.pathsep) if part]
 
     def folder_of(self, pair: Pair) -> Path:
-        return self.out / str(pair)
+        return self.out / (TOGETHER if self.together else str(pair))
+
+    @property
+    def own_updates(self) -> int:
+        """Updates of each pair, where all are drawn as often."""
+        return self.updates // (len(self.pairs) if self.together else 1)
 
     def plan_of(self, pair: Pair) -> SearchPlan:
         """The plan of one pair."""
         start, ramp = self.start, self.ramp
         if self.schedule == "gradual":
-            start = self.updates // 20 if start is None else start
-            ramp = max(1, 9 * self.updates // 20) if ramp is None else ramp
+            own = self.own_updates
+            start = own // 20 if start is None else start
+            ramp = max(1, 9 * own // 20) if ramp is None else ramp
         return SearchPlan(
             key=str(pair),
             criterion=self.criterion,
@@ -118,10 +131,30 @@ class SearchSettings:
                 raise LassError(f"--{name} must be 1 or more, not {value}")
         if self.cpu and self.devices:
             raise LassError("--cpu and --devices exclude each other; give one of them")
+        if self.together:
+            self._check_together()
         try:
-            self.plan_of(self.pairs[0]).check(self.updates)
+            plan = self.plan_of(self.pairs[0])
+            plan.check(self.updates)
+            if self.together:
+                shares = {str(pair): 1 / len(self.pairs) for pair in self.pairs}
+                check_together(plan, shares, self.updates)
         except LassError as error:
             message = error.message
             for theirs, ours in _TASK_OPTIONS.items():
                 message = message.replace(theirs, ours)
             raise LassError(message) from None
+
+    def _check_together(self) -> None:
+        if len(self.pairs) < 2:
+            raise LassError("--together has no effect with one pair; leave it out")
+        if self.jobs is not None:
+            raise LassError(
+                "--jobs has no effect with --together, which is one training; leave "
+                "one of them out"
+            )
+        if len(self.devices) > 1:
+            raise LassError(
+                "--together is one training on one GPU, but --devices names "
+                f"{len(self.devices)}; give one"
+            )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from lass_plugin.checkpoints import read_checkpoint, search_state, searched_scores
+from lass_plugin.checkpoints import read_checkpoint, search_states, searched_scores
 from lass_plugin.errors import LassError
 from lass_plugin.masks import (
     Fingerprint,
@@ -18,7 +18,7 @@ from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.masks.sites import select_sites
 from lass_plugin.sweep.variants import Method, Variant
-from lass_plugin.training.search import SearchPlan
+from lass_plugin.training.search_plan import SearchPlan
 from lass_plugin.training.searched_masks import SearchedScores
 
 
@@ -30,6 +30,8 @@ class Source:
     plan: SearchPlan
     updates: int
     base: Fingerprint
+    together: bool = False
+    """Whether other pairs were searched in the same training."""
 
     @property
     def method(self) -> Method:
@@ -38,14 +40,18 @@ class Source:
     def gives(self, method: Method) -> bool:
         """Whether its scores are those of *method*.
 
-        A one-shot search by gradient trains exactly as one by magnitude does.
+        A one-shot search by gradient trains exactly as one by magnitude does, if its
+        weights are its pair's own.
         """
+        if self.together:
+            return method == self.method
         return method in (self.method, Method("magnitude", self.plan.schedule)) and (
             method == self.method or self.plan.schedule == "oneshot"
         )
 
     def scores(self, method: Method) -> SearchedScores:
-        return searched_scores(read_checkpoint(self.path), self.path, method.criterion)
+        checkpoint, key = read_checkpoint(self.path), self.plan.key
+        return searched_scores(checkpoint, self.path, method.criterion, key)
 
 
 class Sources:
@@ -71,22 +77,13 @@ class Sources:
         self.recut = recut
         self._of: dict[str, list[Source]] = {}
         for path in paths:
-            state = search_state(read_checkpoint(path), path)
-            plan = SearchPlan.from_dict(state["plan"])
-            source = Source(path, plan, int(state["updates"]), dict(state["base"]))
-            if not same_weights(source.base, fingerprint_of(plan.targets)):
-                raise LassError(
-                    f"the search in {path.parent} was begun from another base than "
-                    "--base; give the base that it began from"
-                )
-            end = plan.start + plan.ramp
-            if plan.schedule == "gradual" and source.updates < end:
-                raise LassError(
-                    f"the gradual search in {path.parent} stopped after "
-                    f"{source.updates} of the {end} updates of its schedule; let it "
-                    "go on with 'lass search'"
-                )
-            self._of.setdefault(plan.key, []).append(source)
+            states = search_states(read_checkpoint(path), path)
+            for state in states.values():
+                plan = SearchPlan.from_dict(state["plan"])
+                updates, base = int(state["updates"]), dict(state["base"])
+                source = Source(path, plan, updates, base, len(states) > 1)
+                _check_source(source, fingerprint_of(plan.targets))
+                self._of.setdefault(plan.key, []).append(source)
 
     @property
     def pairs(self) -> list[str]:
@@ -178,8 +175,8 @@ class Sources:
             ratios: variant -> pair -> ratio.
             advance: called after each mask with 1 and the name of its variant.
         """
-        wanted: dict[tuple[Path, Method], list[tuple[Variant, str]]] = {}
-        sources: dict[Path, Source] = {}
+        wanted: dict[tuple[Path, Method, str], list[Variant]] = {}
+        sources: dict[tuple[Path, str], Source] = {}
         for variant in folders:
             for key, ratio in ratios[variant].items():
                 source = self.find(key, variant, ratio)
@@ -187,13 +184,12 @@ class Sources:
                 if self._is_there(folders[variant], key, source, variant, ratio):
                     advance(1, variant.name)
                     continue
-                sources[source.path] = source
-                wanted.setdefault((source.path, variant.method), []).append(
-                    (variant, key)
-                )
-        for (path, method), cuts in wanted.items():
-            scores = sources[path].scores(method)
-            for variant, key in cuts:
+                sources[source.path, key] = source
+                place = (source.path, variant.method, key)
+                wanted.setdefault(place, []).append(variant)
+        for (path, method, key), variants in wanted.items():
+            scores = sources[path, key].scores(method)
+            for variant in variants:
                 mask = scores.mask(ratios[variant][key], self.covered_by(variant))
                 save_mask(folders[variant] / f"{key}{SUFFIX}", mask)
                 advance(1, variant.name)
@@ -221,6 +217,23 @@ class Sources:
             and path.stat().st_mtime_ns >= source.path.stat().st_mtime_ns
             and mask.base == known
             and set(mask.shapes) == set(select_sites(names, kinds))
+        )
+
+
+def _check_source(source: Source, base: Fingerprint) -> None:
+    """Refuse a search of another base than *base*, or one that has not ended."""
+    plan = source.plan
+    if not same_weights(source.base, base):
+        raise LassError(
+            f"the search in {source.path.parent} was begun from another base than "
+            "--base; give the base that it began from"
+        )
+    end = plan.start + plan.ramp
+    if plan.schedule == "gradual" and source.updates < end:
+        raise LassError(
+            f"the gradual search in {source.path.parent} stopped after "
+            f"{source.updates} of the {end} updates of its schedule; let it "
+            "go on with 'lass search'"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Iterable, Sequence
 from lass_plugin.errors import LassError
 from lass_plugin.masks import DEFAULT_TARGETS
 from lass_plugin.schedules import check_ratio
-from lass_plugin.training.search import CRITERIA, SCHEDULES
+from lass_plugin.training.search_plan import CRITERIA, SCHEDULES
 
 RATIOS = tuple(number / 10 for number in range(1, 10))
 """0.1 to 0.9, as in He 2023, Fig. 1."""

@@ -241,6 +241,9 @@ class TranslationSubnetworkTask(FairseqTask):
         # the training data (--gen-subset train) wants every sentence of it once
         training = update_epoch_batch_itr is not None
 
+        def update_size(epoch: int) -> int:
+            return self._update_size(epoch, num_shards) if training else 1
+
         def batches_of(data: PairsDataset, epoch: int) -> list:
             return data.batches(
                 epoch,
@@ -251,6 +254,7 @@ class TranslationSubnetworkTask(FairseqTask):
                 multiple=required_batch_size_multiple,
                 limits=max_positions,
                 drop_too_long=ignore_invalid_inputs,
+                update_size=update_size(epoch),
             )
 
         return PairsIterator(
@@ -266,7 +270,12 @@ class TranslationSubnetworkTask(FairseqTask):
             skip_remainder_batch=skip_remainder_batch,
             grouped_shuffling=grouped_shuffling,
             companion=self._run_state() if training else None,
+            update_size=update_size,
         )
+
+    def _update_size(self, epoch: int, ranks: int) -> int:
+        """How many batches of an update must be of one pair; 1 where they may mix."""
+        return 1
 
     # -- training ----------------------------------------------------------------
 

@@ -5,8 +5,6 @@ import logging
 from typing import Iterator
 
 import torch
-import torch.distributed
-from fairseq.distributed import utils as distributed_utils
 from fairseq.optim import FairseqOptimizer
 from torch import nn
 
@@ -15,6 +13,7 @@ from lass_plugin.masks.mask import MaskSet
 from lass_plugin.masks.sites import unwrap
 from lass_plugin.training.holding import Holding
 from lass_plugin.training.masked_weights import MaskedWeights
+from lass_plugin.training.participants import Participants
 from lass_plugin.training.slots import find_slots
 from lass_plugin.training.strict_update import check_optimizer, strict
 
@@ -43,13 +42,12 @@ class JointTraining:
         holding = holding or Holding()
         self.weights = MaskedWeights(sites, masks, holding.sites)
         self._keys = list(masks)
-        self._sites = sites
         shared = holding.shared_parameters(unwrap(model), sites)
         self._shared = {name: each.bits for name, each in shared.items()}
         parameters = {name: each.parameter for name, each in shared.items()}
         self._slots = find_slots(optimizer, {**sites, **parameters})
         self._optimizer = optimizer
-        self._participants: set[str] = set()
+        self._participants = Participants(self._keys, sites)
 
     def belongs_to(self, optimizer: FairseqOptimizer) -> bool:
         """False after the trainer has rebuilt its optimizer."""
@@ -63,44 +61,20 @@ class JointTraining:
             counts: False for the dummy batch of a rank that has run out of data; its
                 gradient is zero and its sub-network does not take part in the update.
         """
-        if all(site.grad is None for site in self._sites.values()):
-            # gradients have just been cleared: this micro-batch begins an update
-            # (the one before may have been dropped for an overflow of its gradients);
-            # all, because a layer that was dropped gets no gradient
-            self._participants.clear()
-        if counts:
-            self._participants.add(key)
+        self._participants.add(key, counts)
         with self.weights.applied(key):
             yield
 
     @contextlib.contextmanager
     def update(self) -> Iterator[None]:
         """The optimizer's step: weights outside the union of this update stay still."""
-        keys = self._gather_participants()
+        keys = self._participants.gather()
         movable = {**self.weights.movable(keys or self._keys), **self._shared}
         if not keys:
             movable = {name: torch.zeros_like(bits) for name, bits in movable.items()}
         with strict(self._optimizer, self._slots, movable):
             yield
         self._participants.clear()
-
-    def _gather_participants(self) -> list[str]:
-        """Keys that took part in this update, on this rank or another."""
-        if distributed_utils.get_data_parallel_world_size() > 1:
-            device = next(iter(self._sites.values())).device
-            took_part = torch.tensor(
-                [key in self._participants for key in self._keys],
-                dtype=torch.int32,
-                device=device,
-            )
-            torch.distributed.all_reduce(
-                took_part,
-                op=torch.distributed.ReduceOp.MAX,
-                group=distributed_utils.get_data_parallel_group(),
-            )
-            flags = took_part.tolist()
-            return [key for key, flag in zip(self._keys, flags, strict=True) if flag]
-        return sorted(self._participants)
 
 
 def sites_of(model: nn.Module, masks: MaskSet) -> dict[str, nn.Parameter]:

@@ -2,12 +2,11 @@
 
 Scores are kept, not just the mask, so that a mask at another ratio needs no new
 training; and two half scores are kept, so that the search can say how much of its mask
-is more than chance.
+is more than chance. Several searches may share one training: :mod:`.search_run`.
 """
 
 import contextlib
 import logging
-from dataclasses import asdict, dataclass
 from typing import Any, Iterator, Mapping
 
 import torch
@@ -17,119 +16,16 @@ from torch import Tensor, nn
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Fingerprint, find_sites, fingerprint, packing
 from lass_plugin.masks.sites import unwrap
-from lass_plugin.schedules import check_ratio, cubic
 from lass_plugin.scores import accumulate_movement, magnitude
 from lass_plugin.selection import select
 from lass_plugin.training.masked_weights import MaskedWeights
-from lass_plugin.training.settling import StoppingRule
-from lass_plugin.training.slots import drops_update, find_slots, gradient_factor
+from lass_plugin.training.search_plan import SearchPlan
+from lass_plugin.training.slots import Slot, drops_update, find_slots, gradient_factor
 from lass_plugin.training.strict_update import check_optimizer, strict
 
 logger = logging.getLogger(__name__)
 
-CRITERIA = ("magnitude", "gradient")
-SCHEDULES = ("oneshot", "gradual")
 VERSION = 1
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """What a search does; saved with it, so that it goes on as it began.
-
-    The four systems of He 2023 (§4.3) are criterion × schedule; magnitude with oneshot
-    is LaSS (Lin 2021).
-    """
-
-    key: str
-    criterion: str = "magnitude"
-    schedule: str = "oneshot"
-    ratio: float = 0.5
-    """R_p, share of each matrix that is removed in the end."""
-    start: int = 0
-    """T1, updates before the ramp (gradual)."""
-    ramp: int = 0
-    """T2, updates of the ramp (gradual); then the ratio is held."""
-    interval: int = 10
-    """The mask is selected anew every so many updates (gradual)."""
-    targets: tuple[str, ...] = ("attention", "feed-forward")
-    move_pruned: bool = False
-    """Whether weights that are masked out are updated too (straight-through)."""
-    stop_settled: float = 0.0
-    """End once the mask agrees with itself so well (:mod:`.settling`); 0: never."""
-    stop_growth: float = 0.0
-    """End once doubling the updates gains less agreement than this; 0: never."""
-
-    @property
-    def stopping(self) -> StoppingRule:
-        return StoppingRule(self.stop_settled, self.stop_growth)
-
-    def check(self, max_update: int) -> None:
-        """Refuse a plan that cannot be carried out in *max_update* updates (0: open).
-
-        Raises:
-            LassError: names the option at fault.
-        """
-        check_ratio(self.ratio, "--pruning-ratio")
-        if self.criterion not in CRITERIA:
-            raise LassError(
-                f"unknown --pruning-criterion '{self.criterion}'; choose from "
-                f"{', '.join(CRITERIA)} (random masks: 'lass random')"
-            )
-        if self.schedule not in SCHEDULES:
-            raise LassError(
-                f"unknown --pruning-schedule '{self.schedule}'; choose from "
-                f"{', '.join(SCHEDULES)}"
-            )
-        if min(self.start, self.ramp) < 0 or self.interval < 1:
-            raise LassError(
-                "--pruning-start and --pruning-ramp must be 0 or more, and "
-                "--pruning-interval 1 or more"
-            )
-        _ = self.stopping  # says what is wrong with it
-        if self.schedule == "oneshot":
-            for option, default in (
-                *(("start", 0), ("ramp", 0), ("interval", SearchPlan.interval)),
-                ("move_pruned", False),
-            ):
-                if getattr(self, option) != default:
-                    flag = option if option == "move_pruned" else f"pruning_{option}"
-                    raise LassError(
-                        f"--{flag.replace('_', '-')} has no effect with "
-                        "--pruning-schedule oneshot; leave it out or choose gradual"
-                    )
-        if self.schedule == "gradual" and not self.ramp:
-            raise LassError(
-                "--pruning-schedule gradual needs --pruning-ramp (T2 of Eq. 4), such "
-                "as half of the updates"
-            )
-        if max_update and self.start + self.ramp > max_update:
-            raise LassError(
-                f"the schedule is longer than the run: --pruning-start {self.start} + "
-                f"--pruning-ramp {self.ramp} is more than --max-update {max_update}"
-            )
-
-    def ratio_at(self, updates: int) -> float:
-        """Share removed while training after *updates* updates (Eq. 4)."""
-        if self.schedule == "oneshot":
-            return 0.0
-        return cubic(updates, self.ratio, self.start, self.ramp)
-
-    def is_exact_at(self, ratio: float, targets: tuple[str, ...]) -> bool:
-        """Whether a search for *ratio* and *targets* would have the same scores there.
-
-        Nothing is removed during a one-shot search, so its scores do not depend on
-        them. A gradual search trains under its mask, so they do.
-        """
-        if self.schedule == "oneshot":
-            return set(targets) <= set(self.targets)
-        return (ratio, targets) == (self.ratio, self.targets)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "targets": list(self.targets)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "SearchPlan":
-        return cls(**{**values, "targets": tuple(values["targets"])})
 
 
 class SubnetworkSearch:
@@ -137,10 +33,13 @@ class SubnetworkSearch:
 
     Args:
         plan: what to do.
+        scores_on_cpu: keep the scores in the CPU's memory; a matrix of them goes to the
+            device for the time of its sum, so the scores are the same bit for bit.
     """
 
-    def __init__(self, plan: SearchPlan):
+    def __init__(self, plan: SearchPlan, scores_on_cpu: bool = False):
         self.plan = plan
+        self._scores_on_cpu = scores_on_cpu
         self.updates = 0
         self.base: Fingerprint = {}
         self._halves: list[dict[str, Tensor]] = [{}, {}]
@@ -154,19 +53,35 @@ class SubnetworkSearch:
         self._snapshots: dict[int, dict[str, Tensor]] = {}
         """Updates -> packed mask at the final ratio then, for how it settles."""
         self._sites: dict[str, nn.Parameter] = {}
+        self._slots: dict[str, Slot] = {}
         self._weights: MaskedWeights | None = None
         self._optimizer: FairseqOptimizer | None = None
 
     # -- training ----------------------------------------------------------------
 
-    def begin(self, model: nn.Module, optimizer: FairseqOptimizer) -> None:
-        """Find the matrices to search in, once for each optimizer."""
+    def begin(
+        self,
+        model: nn.Module,
+        optimizer: FairseqOptimizer,
+        beside: "SubnetworkSearch | None" = None,
+    ) -> None:
+        """Find the matrices to search in, once for each optimizer.
+
+        Args:
+            beside: a search that has begun in the same training; the weights, and what
+                is known of them, are the same.
+        """
         if self._optimizer is optimizer:
             return
         check_optimizer(optimizer)
         self._optimizer = optimizer
-        self._sites = find_sites(unwrap(model), self.plan.targets)
-        self._slots = find_slots(optimizer, self._sites)
+        if beside is not None:
+            self._sites, self._slots = beside._sites, beside._slots
+            self._weights = beside._weights
+            self.base = self.base or beside.base
+        else:
+            self._sites = find_sites(unwrap(model), self.plan.targets)
+            self._slots = find_slots(optimizer, self._sites)
         if self._weights is None or self._weights.sites != self._sites:
             self._weights = MaskedWeights(self._sites)
         if not self.base:
@@ -177,13 +92,22 @@ class SubnetworkSearch:
                     known = half.get(name)
                     if known is None:
                         known = torch.zeros(parameter.shape, dtype=torch.float32)
-                    half[name] = known.to(parameter.device)
+                    half[name] = known.to(self._place_of(parameter))
         if self._bits:
             self._weights.set_mask(self.plan.key, self._bits)
+
+    def _place_of(self, parameter: Tensor) -> torch.device:
+        """Where the scores of a matrix are kept."""
+        return torch.device("cpu") if self._scores_on_cpu else parameter.device
 
     @property
     def weights(self) -> MaskedWeights | None:
         return self._weights
+
+    @property
+    def sites(self) -> dict[str, nn.Parameter]:
+        """The matrices searched in; empty before the first micro-batch."""
+        return self._sites
 
     @contextlib.contextmanager
     def micro_batch(self) -> Iterator[None]:
@@ -221,9 +145,10 @@ class SubnetworkSearch:
         half = self._halves[self.updates % 2]
         for name, slot in self._slots.items():
             if slot.gradient is not None:
-                accumulate_movement(
-                    half[name].view(-1), slot.value, slot.gradient, factor
-                )
+                score = half[name].view(-1).to(slot.value.device)
+                accumulate_movement(score, slot.value, slot.gradient, factor)
+                if score.device != half[name].device:
+                    half[name].view(-1).copy_(score)
 
     def _select(self) -> None:
         plan = self.plan
@@ -253,10 +178,14 @@ class SubnetworkSearch:
         """Score of every weight: of all updates, or of the even or odd ones only."""
         if self.plan.criterion == "magnitude":
             return {name: magnitude(weight) for name, weight in self._sites.items()}
-        if half is not None:
-            return self._halves[half]
-        even, odd = self._halves
-        return {name: even[name] + odd[name] for name in even}
+        return {name: self._score(name, half) for name in self._halves[0]}
+
+    def _score(self, name: str, half: int | None) -> Tensor:
+        halves = self._halves if half is None else [self._halves[half]]
+        scores = [scores[name] for scores in halves]
+        if name in self._sites:  # selection is quickest where the weights are
+            scores = [score.to(self._sites[name].device) for score in scores]
+        return scores[0] + scores[1] if half is None else scores[0]
 
     def settled(self) -> dict[str, float]:
         """How much of the mask at the final ratio is more than chance.
@@ -354,6 +283,11 @@ def check_state(state: Mapping[str, Any]) -> None:
             "search; start a search from it with --finetune-from-model or with "
             "--restore-file and --reset-optimizer --reset-dataloader --reset-meters "
             "--reset-lr-scheduler"
+        )
+    if "searches" in state:
+        raise LassError(
+            f"this search is one training of {', '.join(state['searches'])} together, "
+            "and goes on with the same --lang-pairs only; or choose another --save-dir"
         )
     if state.get("version") != VERSION:
         raise LassError(

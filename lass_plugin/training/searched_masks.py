@@ -11,7 +11,8 @@ from lass_plugin.masks.sites import select_sites
 from lass_plugin.schedules import check_ratio
 from lass_plugin.scores import magnitude
 from lass_plugin.selection import select
-from lass_plugin.training.search import SearchPlan, check_state
+from lass_plugin.training.search import check_state
+from lass_plugin.training.search_plan import SearchPlan
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class SearchedScores:
     scores: Mapping[str, Tensor]
     """Site -> score, the higher the more the weight is needed."""
     base: Fingerprint
+    note: str = ""
+    """For the masks' provenance."""
 
     def mask(self, ratio: float, targets: Iterable[str] | None = None) -> Mask:
         """The mask at *ratio*, of the matrices that *targets* cover (None: all).
@@ -48,7 +51,9 @@ class SearchedScores:
             raise LassError(
                 f"the search of {self.plan.key} has failed: {error}"
             ) from error
-        provenance = Provenance(self.criterion, ratio, self.plan.schedule, self.updates)
+        provenance = Provenance(
+            self.criterion, ratio, self.plan.schedule, self.updates, self.note
+        )
         base = {name: self.base[name] for name in masks}
         return Mask.from_tensors(self.plan.key, masks, provenance, base)
 
@@ -64,7 +69,8 @@ def scores_from_checkpoint(
         state: what :meth:`.search.SubnetworkSearch.state_dict` returned.
         model: name -> weight of the search's checkpoint (the score by magnitude).
         criterion: None for that of the search. A one-shot search by gradient trains
-            exactly as one by magnitude does, so it gives that one's mask too.
+            exactly as one by magnitude does, so it gives that one's mask too (not so
+            where pairs were searched together: their weights are the same ones).
 
     Raises:
         LassError: the search has no such scores.
@@ -72,13 +78,15 @@ def scores_from_checkpoint(
     check_state(state)
     plan = SearchPlan.from_dict(state["plan"])
     criterion = plan.criterion if criterion is None else criterion
-    if criterion != plan.criterion and (criterion, plan.schedule) != (
-        "magnitude",
-        "oneshot",
+    others = len(state.get("together", [plan.key])) - 1
+    if criterion != plan.criterion and (
+        others or (criterion, plan.schedule) != ("magnitude", "oneshot")
     ):
+        how = f"{plan.criterion}, {plan.schedule}{', together' if others else ''}"
         raise LassError(
-            f"the search of {plan.key} ({plan.criterion}, {plan.schedule}) gives no "
-            f"mask by {criterion}; search again with --criterion {criterion}"
+            f"the search of {plan.key} ({how}) gives no mask by {criterion}; search "
+            f"again with --criterion {criterion}"
+            + (" and each pair by itself" if others else "")
         )
     names = list(state["base"])
     if criterion == "gradient":
@@ -87,7 +95,8 @@ def scores_from_checkpoint(
     else:
         scores = {name: magnitude(model[name].float()) for name in names}
     base = dict(state["base"])
-    return SearchedScores(plan, criterion, int(state["updates"]), scores, base)
+    note = f"searched together with {others} other pairs" if others else ""
+    return SearchedScores(plan, criterion, int(state["updates"]), scores, base, note)
 
 
 def mask_from_checkpoint(

@@ -129,7 +129,16 @@ def test_in_training(data, flags, named):
 ONE = "--lang-pairs de-en --max-update 100"
 GRADUAL = f"{ONE} --pruning-schedule gradual"
 SEARCH = {
-    "several pairs": (f"{ALL} --max-update 100", "names 4"),
+    "several pairs by magnitude": (f"{ALL} --max-update 100", "criterion magnitude"),
+    "too short for four pairs": (
+        f"{ALL} --max-update 100 --pruning-criterion gradient "
+        "--pruning-schedule gradual --pruning-ramp 26",
+        "--max-update 100",
+    ),
+    "scores on the CPU": (
+        f"{ONE} --pruning-criterion gradient --scores-on-cpu",
+        "--scores-on-cpu",
+    ),
     "masks": (f"{ONE} --masks M", "--masks"),
     "mixed batches": (f"{ONE} --mixed-batches", "--mixed-batches"),
     "--dense": (f"{ONE} --dense", "--dense"),
@@ -192,6 +201,7 @@ def test_what_is_sound_is_accepted(data):
     training(data, f"{ALL} --mixed-batches --sampling-method uniform")
     training(data, f"{GRADUAL} --pruning-ramp 50 --pruning-start 50", "_search")
     training(data, f"{ONE} --pruning-ratio 0", "_search")
+    training(data, f"{ALL} --pruning-criterion gradient --max-update 9", "_search")
     translation(data, "-s de -t en --lang-pairs de-en,en-de")
     translation(data, "-s de -t en --masks M --allow-other-base")
 
@@ -420,10 +430,12 @@ def test_joint_training_without_a_mask_ends_with_one_sentence(
     one_sentence(result, "there is no mask of en-de")
 
 
-def test_a_search_of_several_pairs_ends_with_one_sentence(forked, tmp_path):
+def test_a_search_of_several_pairs_by_magnitude_ends_with_one_sentence(
+    forked, tmp_path
+):
     flags = ("--task", "translation_subnetwork_search", "--max-update", 2)
     result = forked.train(tmp_path / "search", *flags, check=False)
-    one_sentence(result, "--lang-pairs names 4")
+    one_sentence(result, "--pruning-criterion magnitude")
     assert not list(tmp_path.rglob("*.pt"))
 
 

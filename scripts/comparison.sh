@@ -1,0 +1,43 @@
+# What the comparisons of searches share; sourced by scripts that have set out and pairs.
+# shellcheck shell=bash
+base_updates=${BASE:-3000} search_updates=${SEARCH:-400} joint_updates=${JOINT:-800}
+ratio=${RATIO:-0.4} vocabulary=${VOCAB:-4000} seed=${SEED:-1} jobs=${JOBS:-2}
+limit=${LIMIT:-300} user_dir=$(python -c 'import lass_plugin; print(lass_plugin.__path__[0])')
+export PYTHONWARNINGS=ignore OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+cpu=$([ "${CUDA:-0}" = 1 ] || echo --cpu)
+mkdir -p "$out"
+
+# joint training; its rate falls to 0, because at a high rate the pairs of the last
+# batches decide the scores
+start=(--finetune-from-model "$out/base/checkpoint_last.pt")
+start+=(--lr-scheduler polynomial_decay --total-num-update "$joint_updates")
+start+=(--warmup-updates $((joint_updates / 10)))
+
+train() { # NAME UPDATES FLAGS…: a training of all pairs, unless it is done
+    local name=$1 updates=$2
+    shift 2
+    [ -f "$out/$name/done" ] && return 0
+    mkdir -p "$out/$name"
+    fairseq-train "$out/data" --user-dir "$user_dir" --task translation_subnetwork \
+        --lang-pairs "$pairs" --encoder-langtok src --decoder-langtok \
+        --sampling-method temperature --sampling-temperature 2 \
+        --arch transformer_quickstart --share-all-embeddings --dropout 0.1 \
+        --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \
+        --optimizer strict_adam --adam-betas '(0.9,0.98)' --clip-norm 1.0 \
+        --lr 0.003 --max-tokens 2048 --bf16-autocast --num-workers 0 --seed "$seed" \
+        --no-epoch-checkpoints --disable-validation --save-interval-updates 250 \
+        --keep-interval-updates 1 --log-interval 50 --no-progress-bar \
+        --max-update "$updates" --save-dir "$out/$name" "$@" >>"$out/$name/log" 2>&1
+    touch "$out/$name/done"
+}
+
+search() { # NAME CRITERION SCHEDULE FLAGS…
+    local name=$1 criterion=$2 schedule=$3
+    shift 3
+    lass search "$out/data" --base "$out/base/checkpoint_last.pt" --pairs "$pairs" \
+        --out "$out/search/$name" --masks-out "$out/masks/$criterion-$schedule" \
+        --criterion "$criterion" --schedule "$schedule" --ratio "$ratio" \
+        --updates "$search_updates" --jobs "$jobs" "$@" \
+        -- --lr 0.001 --warmup-updates 20 --disable-validation --seed "$seed" \
+        >"$out/search-$name.txt"
+}
