@@ -56,6 +56,12 @@ class Base:
         return cls(path, checkpoint, sections)
 
     @property
+    def seconds(self) -> float:
+        """How long it was trained."""
+        extra = self.checkpoint.get("extra_state") or {}
+        return float(extra.get("previous_training_time") or 0.0)
+
+    @property
     def weights(self) -> dict[str, Tensor]:
         return weights(self.checkpoint)
 

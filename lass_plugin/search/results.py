@@ -29,7 +29,7 @@ class SearchResult:
     settled: Mapping[str, float]
     """``chance``, ``since_halfway``, ``halves``: see SubnetworkSearch.settled."""
     seconds: float
-    """Time of training, over all sessions; of all pairs that were searched with it."""
+    """Time of training, however often it was interrupted; of all pairs together."""
     mask: Path
     checkpoint: Path
     unfinished: str = ""
@@ -118,13 +118,19 @@ def is_finished(settings: SearchSettings, found: Found | None) -> bool:
     )
 
 
-def write_mask(settings: SearchSettings, pair: Pair, found: Found) -> SearchResult:
-    """Write the mask of a finished search, unless the same is there already."""
+def write_mask(
+    settings: SearchSettings, pair: Pair, found: Found, before: float = 0.0
+) -> SearchResult:
+    """Write the mask of a finished search, unless the same is there already.
+
+    Args:
+        before: seconds that the base was trained, which fairseq goes on counting from.
+    """
     path = settings.masks_folder / f"{pair}{SUFFIX}"
     state = found.states[str(pair)]
     plan = SearchPlan.from_dict(state["plan"])
     mask = searched_mask(found.checkpoint, found.path, key=str(pair))
-    seconds = found.checkpoint["extra_state"].get("previous_training_time")
+    seconds = found.checkpoint["extra_state"].get("previous_training_time") or 0.0
     if not _holds(path, mask):
         save_mask(path, mask)
     return SearchResult(
@@ -132,7 +138,7 @@ def write_mask(settings: SearchSettings, pair: Pair, found: Found) -> SearchResu
         updates=int(state["updates"]),
         ratio=plan.ratio,
         settled=dict(state["settled"]),
-        seconds=float(seconds or 0.0),
+        seconds=max(0.0, float(seconds) - before),
         mask=path,
         checkpoint=found.path,
         unfinished=plan.unfinished(int(state["updates"])),

@@ -63,7 +63,7 @@ def run_searches(
     origin = fingerprint(base.sites(settings.targets))
 
     def finish(job: Job) -> str:
-        taken = [_take(settings, pair, origin) for pair in pairs[job.key]]
+        taken = [_take(settings, pair, base, origin) for pair in pairs[job.key]]
         for pair, result in zip(pairs[job.key], taken, strict=True):
             done[pair] = result
             if result.unfinished:
@@ -123,13 +123,15 @@ def _look(
         else:
             waiting.append(pair)
     done = {
-        pair: results.write_mask(settings, pair, found)
+        pair: results.write_mask(settings, pair, found, base.seconds)
         for pair, found in finished.items()
     }
     return done, waiting
 
 
-def _take(settings: SearchSettings, pair: Pair, origin: Fingerprint) -> SearchResult:
+def _take(
+    settings: SearchSettings, pair: Pair, base: Base, origin: Fingerprint
+) -> SearchResult:
     """The mask of a search whose process has just ended."""
     found = results.find(settings, pair)
     if found is None or not results.is_finished(settings, found):
@@ -139,7 +141,7 @@ def _take(settings: SearchSettings, pair: Pair, origin: Fingerprint) -> SearchRe
             "as --stop-time-hours, --max-epoch or --patience has stopped it"
         )
     results.check_same(settings, pair, found, origin)
-    result = results.write_mask(settings, pair, found)
+    result = results.write_mask(settings, pair, found, base.seconds)
     results.tidy(settings, pair)
     return result
 

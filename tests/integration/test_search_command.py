@@ -16,9 +16,14 @@ import torch
 from conftest import ROOT, load
 
 from lass_plugin.errors import LassError
-from lass_plugin.languages import parse_pairs
+from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import load_masks
-from lass_plugin.search import SearchSettings, run_searches, search_commands
+from lass_plugin.search import (
+    SearchSettings,
+    results,
+    run_searches,
+    search_commands,
+)
 from lass_plugin.search.base import Base
 from lass_plugin.search.commands import SearchCommands
 from lass_plugin.search.flags import FlagBuilder
@@ -77,6 +82,18 @@ def test_the_end_is_a_table_and_the_way_is_told_on_stderr(searched):
     assert "2 of 2 pairs to search: gradient, gradual (T1 0, T2 3)" in result.stderr
     assert "de-en: done in" in result.stderr
     assert "Warning" not in result.stderr and "INFO" not in result.stderr
+
+
+def test_the_time_of_a_search_is_its_own(searched, data, base):
+    """fairseq counts on from the time that the base was trained."""
+    out, _ = searched
+    pair, wanted = Pair("de", "en"), settings(data, base, out, interval=1)
+    found = results.find(wanted, pair)
+    whole = found.checkpoint["extra_state"]["previous_training_time"]
+    before = Base.read(base).seconds
+    assert 0 < before < whole
+    taken = results.write_mask(wanted, pair, found, before)
+    assert taken.seconds == pytest.approx(whole - before)
 
 
 def test_only_the_last_checkpoint_of_a_finished_search_stays(searched):
