@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from typing import Sequence
 
 from lass_plugin.errors import LassError
@@ -66,8 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # fairseq sets logging up when it is imported; whoever is first decides
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     arguments = build_parser().parse_args(argv)
+    disabled = logging.root.manager.disable  # subcommands silence what fairseq logs
     try:
-        status = arguments.run(arguments) or 0
+        with warnings.catch_warnings():
+            status = arguments.run(arguments) or 0
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # whoever read the output, such as head, has gone
@@ -79,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"lass {arguments.subcommand}: interrupted", file=sys.stderr)
         return 130
+    finally:
+        logging.disable(disabled)
 
 
 if __name__ == "__main__":
