@@ -29,7 +29,13 @@ lass random --like "$out/masks/gradient-oneshot" --ratio "$ratio" --seed "$seed"
     --out "$out/masks/random"
 
 systems=(--system "dense=$out/dense/checkpoint_last.pt")
-running=0
+running=()
+finish() { # waits for all that runs; ends the script if one has failed
+    for each in "${running[@]}"; do
+        wait "$each" || { echo "error: a training failed; see $out/*/log" >&2; exit 1; }
+    done
+    running=()
+}
 for name in dense random magnitude-oneshot magnitude-gradual gradient-oneshot \
     gradient-gradual; do
     masks=()
@@ -38,10 +44,10 @@ for name in dense random magnitude-oneshot magnitude-gradual gradient-oneshot \
         systems+=(--system "$name=$out/$name/checkpoint_last.pt")
     fi
     train "$name" "$joint_updates" "${start[@]}" ${masks[@]+"${masks[@]}"} $cpu &
-    running=$((running + 1))
-    if [ $((running % jobs)) = 0 ]; then wait; fi
+    running+=($!)
+    if [ ${#running[@]} -ge "$jobs" ]; then finish; fi
 done
-wait
+if [ ${#running[@]} -gt 0 ]; then finish; fi
 systems+=(--system "base=$out/base/checkpoint_last.pt")
 for name in magnitude-oneshot gradient-gradual; do
     lass compare "$out/masks/$name" --out "$out/similarity-$name" >/dev/null
