@@ -1,5 +1,6 @@
 """Small made-up languages, tiny models and ways to run fairseq's commands in tests."""
 
+import logging
 import os
 import random
 import shutil
@@ -192,6 +193,12 @@ def masks(base, tmp_path_factory) -> Path:
     weights = load(base)["model"]
     save_masks(folder, MaskSet(random_mask(pair, weights) for pair in PAIRS))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def logging_is_on():
+    """Subcommands silence fairseq's logging; some tests run one by itself."""
+    logging.disable(logging.NOTSET)
 
 
 FROM_BASE = (
