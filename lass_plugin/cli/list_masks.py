@@ -137,8 +137,6 @@ def _product(sizes: Iterable[int]) -> int:
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print *rows* in columns, the first to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
-        print("  ".join(cells).rstrip())
+    from lass_plugin.text_tables import in_columns
+
+    print("\n".join(in_columns(rows)))

@@ -14,6 +14,7 @@ from lass_plugin.evaluation.choice import digits_of
 from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.significance import Difference
 from lass_plugin.languages import Pair
+from lass_plugin.text_tables import aligned, escape, markdown_table, rule, widths_of
 
 WIDTH = 100
 _LEVEL = 0.05
@@ -57,11 +58,8 @@ def to_markdown(report: Report) -> str:
     for metric in report.metrics:
         header, scores, summary = _table(report, metric, report.systems)
         lines += [f"## {metric} ({report.text} text)", ""]
-        lines += [_markdown_row(header)]
-        lines += ["|:--|" + "--:|" * (len(header) - 1)]
-        lines += [_markdown_row(row) for row in scores + summary]
-        lines += [""]
-    lines += [f"- {note}" for note in _notes(report, _escape, _code)]
+        lines += [*markdown_table([header, *scores, *summary]), ""]
+    lines += [f"- {note}" for note in _notes(report, escape, _code)]
     return "\n".join(lines) + "\n"
 
 
@@ -76,12 +74,11 @@ def render(report: Report, width: int = WIDTH) -> str:
         for systems in _side_by_side(report, width):
             header, scores, summary = _table(report, metric, systems)
             header = [_shorten(cell) for cell in header]
-            rows = [header, *scores, *summary]
-            widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-            rule = "-" * (sum(widths) + 2 * len(widths) - 2)
-            blocks += [f"{metric} ({report.text} text)", _aligned(header, widths), rule]
-            blocks += [_aligned(row, widths) for row in scores]
-            blocks += [rule, *(_aligned(row, widths) for row in summary), ""]
+            widths = widths_of([header, *scores, *summary])
+            line = rule(widths)
+            blocks += [f"{metric} ({report.text} text)", aligned(header, widths), line]
+            blocks += [aligned(row, widths) for row in scores]
+            blocks += [line, *(aligned(row, widths) for row in summary), ""]
     for note in _notes(report):
         blocks += textwrap.wrap(
             note,
@@ -199,28 +196,12 @@ def _side_by_side(report: Report, width: int) -> list[tuple[SystemScores, ...]]:
     return [(report.baseline, *table) for table in tables]
 
 
-def _aligned(cells: list[str], widths: list[int]) -> str:
-    others = zip(cells[1:], widths[1:], strict=True)
-    texts = [cell.rjust(width) for cell, width in others]
-    return "  ".join([cells[0].ljust(widths[0]), *texts]).rstrip()
-
-
 def _shorten(name: str) -> str:
     """Leave out the middle of a long name: names often differ only at their end."""
     if len(name) <= _LONGEST_NAME:
         return name
     half = _LONGEST_NAME // 2
     return f"{name[: half - 1]}…{name[-half:]}"
-
-
-def _markdown_row(cells: list[str]) -> str:
-    return "| " + " | ".join(_escape(" ".join(cell.split())) for cell in cells) + " |"
-
-
-def _escape(text: str) -> str:
-    for character in "\\|*_<":
-        text = text.replace(character, "\\" + character)
-    return text
 
 
 def _code(text: str) -> str:

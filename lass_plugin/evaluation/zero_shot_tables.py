@@ -15,6 +15,7 @@ from lass_plugin.evaluation.significance import Difference
 from lass_plugin.evaluation.zero_shot import SIDES, Scored, ZeroShot
 from lass_plugin.files import write_json, write_text
 from lass_plugin.languages import Pair
+from lass_plugin.text_tables import aligned, markdown_table, rule, widths_of
 
 Table = tuple[str, list[list[str]]]
 """A heading, and rows of cells, of which the first row is the header."""
@@ -219,7 +220,7 @@ def _write(
     write_text(paths[1], _csv(scored))
     lines = []
     for title, rows in made:
-        lines += [f"## {title}", "", *_markdown(rows), ""]
+        lines += [f"## {title}", "", *markdown_table(rows), ""]
     marked = _notes(result, scored, lambda text: "`" + text.replace("`", "'") + "`")
     marked += notes[len(marked) :]
     write_text(paths[2], "\n".join([*lines, *(f"- {note}" for note in marked)]) + "\n")
@@ -288,22 +289,9 @@ def _csv(scored: Scored) -> str:
 
 
 def _aligned(title: str, rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [title]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    rule = "-" * (sum(widths) + 2 * len(widths) - 2)
-    lines.insert(2, rule)
+    widths = widths_of(rows)
+    lines = [title, *(aligned(row, widths) for row in rows)]
+    lines.insert(2, rule(widths))
     if rows[-1][0].startswith("mean"):
-        lines.insert(-1, rule)
+        lines.insert(-1, rule(widths))
     return "\n".join(lines)
-
-
-def _markdown(rows: list[list[str]]) -> list[str]:
-    def line(row: list[str]) -> str:
-        cells = (" ".join(cell.split()).replace("*", "\\*") for cell in row)
-        return "| " + " | ".join(cells) + " |"
-
-    return [line(rows[0]), "|:--|" + "--:|" * (len(rows[0]) - 1), *map(line, rows[1:])]

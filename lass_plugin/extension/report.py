@@ -17,6 +17,7 @@ from lass_plugin.extension.curve import draw_curve
 from lass_plugin.extension.scores import Change, Point
 from lass_plugin.extension.settings import WAYS, ExtendSettings
 from lass_plugin.files import write_json, write_text
+from lass_plugin.text_tables import in_columns, markdown_table
 
 FORMAT = "lass_plugin extension"
 VERSION = 1
@@ -93,18 +94,18 @@ def to_markdown(record: Mapping[str, Any]) -> str:
     """A page with a table of new and one of old pairs, and what the figures are."""
     lines = ["# New pairs", ""]
     for title, new in (("New pairs", True), ("Older pairs", False)):
-        rows = [each for each in record["changes"] if each["new"] is new]
-        columns = ["pair", "way", *METRICS]
+        rows = [["pair", "way", *METRICS]]
         if not new:
-            columns += ["overlap", "moved", "same"]
-        lines += [f"## {title}", "", _row(columns), _row(["---"] * len(columns))]
-        for each in rows:
+            rows[0] += ["overlap", "moved", "same"]
+        for each in record["changes"]:
+            if each["new"] is not new:
+                continue
             cells = [each["pair"], each["way"]]
             cells += [_scores(each["scores"][metric]) for metric in METRICS]
             if not new:
                 cells += _effect_cells(each)
-            lines.append(_row(cells))
-        lines.append("")
+            rows.append(cells)
+        lines += [f"## {title}", "", *markdown_table(rows, left=2), ""]
     lines += [EXPLAINED]
     signatures: dict[str, list[str]] = {}
     for each in record["changes"]:
@@ -131,13 +132,7 @@ def to_text(record: Mapping[str, Any]) -> str:
                 *(["", "", ""] if each["new"] else _effect_cells(each)),
             ]
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    )
+    return "\n".join(in_columns(rows, left=range(len(rows[0]))))
 
 
 def _change(change: Change) -> dict[str, Any]:
@@ -193,7 +188,3 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     table.writeheader()
     table.writerows(rows)
     return text.getvalue()
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

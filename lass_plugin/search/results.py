@@ -12,6 +12,7 @@ from lass_plugin.masks import load_mask, save_mask
 from lass_plugin.masks.file import SUFFIX, describe
 from lass_plugin.masks.fingerprint import Fingerprint, same_weights
 from lass_plugin.search.settings import OPTIONS, SearchSettings
+from lass_plugin.text_tables import in_columns
 from lass_plugin.training.search_plan import SearchPlan
 
 CHECKPOINT = "checkpoint_last.pt"
@@ -169,14 +170,7 @@ def table(results: list[SearchResult]) -> str:
         ]
         numbers = (result.key, str(result.updates), f"{result.ratio:g}", *shares)
         rows.append((*numbers, duration(result.seconds), str(result.mask)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column in (0, 7) else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return "\n".join(in_columns(rows, left=(0, len(rows[0]) - 1)))
 
 
 def _holds(path: Path, mask: Any) -> bool:

@@ -15,6 +15,7 @@ from lass_plugin.evaluation.comparison import METRICS, Report
 from lass_plugin.masks import MaskSet
 from lass_plugin.sweep import losses as loss_module
 from lass_plugin.sweep.variants import DENSE, OWN, RANDOM, RATIO, SUB_LAYER, Variant
+from lass_plugin.text_tables import markdown_table
 
 FORMAT = "lass_plugin sweep"
 VERSION = 1
@@ -157,10 +158,7 @@ def to_markdown(record: Mapping[str, Any]) -> str:
     if scored:
         head += [f"{metric} {group}" for metric in METRICS for group in groups]
         head += [f"{metric} − {DENSE}" for metric in METRICS]
-    lines = [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * 2 + "---:|" * (len(head) - 2),
-    ]
+    table = [head]
     for row in rows:
         name = row["name"] + ("" if row["exact"] else " *")
         kept = sum(row["kept"].values()) / max(1, sum(row["covered"].values()))
@@ -177,7 +175,8 @@ def to_markdown(record: Mapping[str, Any]) -> str:
                 _number(averages.get("all", {}).get(d), 2, "+") or "–"
                 for d in differences
             ]
-        lines.append("| " + " | ".join(cells) + " |")
+        table.append(cells)
+    lines = markdown_table(table, left=2)
     if record["loss"]:
         lines += ["", f"Loss before joint training: {record['loss']}."]
     if not all(row["exact"] for row in rows):

@@ -7,6 +7,14 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.tables import WIDTH
+from lass_plugin.text_tables import (
+    aligned,
+    escape,
+    markdown_head,
+    markdown_row,
+    rule,
+    widths_of,
+)
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -67,11 +75,9 @@ class Table:
 def to_text(table: Table) -> str:
     """Aligned columns for a terminal; what is strong is not marked."""
     notes = [line for note in table.notes for line in wrap_note(note)]
-    rows = [table.header, *table.rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [table.title, _aligned(table.header, widths)]
-    lines.append("-" * (sum(widths) + 2 * (len(widths) - 1)))
-    lines += [_aligned(row, widths) for row in table.rows]
+    widths = widths_of([table.header, *table.rows])
+    lines = [table.title, aligned(table.header, widths), rule(widths)]
+    lines += [aligned(row, widths) for row in table.rows]
     return "\n".join([*lines, *notes]) + "\n"
 
 
@@ -82,17 +88,14 @@ def wrap_note(note: str) -> list[str]:
 
 def to_markdown(tables: Sequence[Table], title: str, notes: Sequence[str] = ()) -> str:
     """A page of *tables* under *title*, *notes* at its end."""
-    lines = [f"# {_markdown(title)}", ""]
+    lines = [f"# {escape(title)}", ""]
     for table in tables:
-        lines += [f"## {_markdown(table.title)}", ""]
-        lines.append(_row_of(map(_markdown, table.header)))
-        lines.append("|:--|" + "--:|" * (len(table.header) - 1))
-        for cells in _marked(table, _markdown, "**{}**"):
-            lines.append(_row_of(cells))
+        lines += [f"## {escape(table.title)}", "", *markdown_head(table.header)]
+        lines += map(markdown_row, _marked(table, escape, "**{}**"))
         lines.append("")
-        lines += [f"- {_markdown(note)}" for note in table.notes]
+        lines += [f"- {escape(note)}" for note in table.notes]
         lines += [""] if table.notes else []
-    lines += [f"- {_markdown(note)}" for note in notes]
+    lines += [f"- {escape(note)}" for note in notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -143,23 +146,6 @@ def _marked(table: Table, escape: Callable[[str], str], mark: str) -> list[list[
         ]
         for row, cells in enumerate(table.rows)
     ]
-
-
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = cells
-    right = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-    return "  ".join([first.ljust(widths[0]), *right]).rstrip()
-
-
-def _row_of(cells) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _markdown(text: str) -> str:
-    text = " ".join(text.split())
-    for character in "\\|*_<`":
-        text = text.replace(character, f"\\{character}")
-    return text
 
 
 def _latex(text: str) -> str:
