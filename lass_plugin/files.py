@@ -1,8 +1,9 @@
-"""Atomic writing: a file is either the old one or the new one, never half of either."""
+"""Atomic writing: a file is the old one or the new one; and whether there is room."""
 
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, Iterator
@@ -87,3 +88,30 @@ def _discard(temporary: Path | None) -> None:
     if temporary is not None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_space(needed: float, folder: Path, what: str, advice: str) -> None:
+    """Refuse to begin what would fill the disk.
+
+    Args:
+        needed: bytes.
+        folder: where they are to be written; it need not be there yet.
+        what: "the searches need", the beginning of the sentence that refuses them.
+        advice: what to do other than to free some space.
+
+    Raises:
+        LassError: there is less room.
+    """
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise LassError(
+            f"{what} about {_gigabytes(needed)} of disk in {folder}, but only "
+            f"{_gigabytes(free)} are free; free some space, {advice}"
+        )
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -1,12 +1,11 @@
 """Training of the new pairs, a run for each way, and the checkpoints along it."""
 
 import re
-import shutil
 from pathlib import Path
 
 from lass_plugin.checkpoints import read_checkpoint, save_tensors
-from lass_plugin.errors import LassError
 from lass_plugin.extension.settings import DENSE, WAYS, ExtendSettings
+from lass_plugin.files import check_space
 from lass_plugin.quickstart.training import Training, train
 from lass_plugin.search.base import Base
 from lass_plugin.search.commands import NEVER
@@ -112,9 +111,4 @@ def _check_space(settings: ExtendSettings, waiting: list[Training]) -> None:
     weights = Base.read(settings.start_of(settings.ways[0])).bytes()
     points = settings.updates // settings.interval
     needed = weights * (2 * points + len(waiting) * (points + 3))
-    free = shutil.disk_usage(settings.out).free
-    if needed > free:
-        raise LassError(
-            f"training needs about {needed / 1e9:.1f} GB of disk in {settings.out}, "
-            f"but only {free / 1e9:.1f} GB are free; lower --points or free some space"
-        )
+    check_space(needed, settings.out, "the trainings need", "or lower --points")

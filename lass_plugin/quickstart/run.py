@@ -13,7 +13,7 @@ import torch
 from lass_plugin.data import preparation
 from lass_plugin.data.progress import duration
 from lass_plugin.errors import LassError
-from lass_plugin.files import write_json
+from lass_plugin.files import check_space, write_json
 from lass_plugin.languages import Pair
 from lass_plugin.quickstart import corpus
 from lass_plugin.quickstart.closing import example_sentences, what_next
@@ -191,12 +191,8 @@ def _take_over(
         for name in present:
             shutil.rmtree(out / name)
     write_json(path, record)
-    free = shutil.disk_usage(out).free // 10**6
-    if free < MEGABYTES_NEEDED:
-        raise LassError(
-            f"{out} has {free} MB of free disk, and the quick start needs "
-            f"{MEGABYTES_NEEDED}; free some space or choose another --out"
-        )
+    needed = 1e6 * MEGABYTES_NEEDED
+    check_space(needed, out, "the results need", "or choose another --out")
 
 
 def _slot(beside: int) -> Slot:

@@ -3,7 +3,6 @@
 import logging
 import os
 import shlex
-import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 import lass_plugin
 from lass_plugin.data.pair_data import find_split
 from lass_plugin.errors import LassError
+from lass_plugin.files import check_space
 from lass_plugin.languages import Pair
 from lass_plugin.masks import parse_targets
 from lass_plugin.search.base import Base
@@ -132,16 +132,8 @@ class SearchCommands:
         trainings = pairs // together
         scores *= 2 * together * (self.settings.criterion == "gradient")
         needed = (3 * weights + scores) * (trainings + 2 * min(jobs, trainings))
-        place = self.settings.out
-        while not place.exists():
-            place = place.absolute().parent
-        free = shutil.disk_usage(place).free
-        if needed > free:
-            raise LassError(
-                f"the searches need about {_gigabytes(needed)} of disk in "
-                f"{self.settings.out}, but only {_gigabytes(free)} are free; free some "
-                "space, choose another --out, or run fewer pairs at once"
-            )
+        advice = "choose another --out, or run fewer pairs at once"
+        check_space(needed, self.settings.out, "the searches need", advice)
 
     def _has_validation(self, pair: Pair) -> bool:
         flags = list(self.settings.flags)
@@ -236,7 +228,3 @@ def printed(command: Sequence[str], environment: Mapping[str, str]) -> str:
     """A command as one line for a POSIX shell."""
     settings = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
     return " ".join([*settings, shlex.join(command)])
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"

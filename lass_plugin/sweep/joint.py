@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any, Mapping, Sequence
@@ -12,6 +11,7 @@ import torch
 from lass_plugin import files
 from lass_plugin.checkpoints import read_checkpoint
 from lass_plugin.errors import LassError
+from lass_plugin.files import check_space
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet, fingerprint
 from lass_plugin.masks.fingerprint import short_name
@@ -130,16 +130,8 @@ class JointTrainings:
         """Refuse to start on too full a disk: three checkpoints for each that runs."""
         one = 3 * self.base.bytes() * (1 + (self.settings.checkpoint == "best"))
         needed = one * (trainings + 2 * min(jobs, trainings))
-        place = self.settings.out
-        while not place.exists():
-            place = place.absolute().parent
-        free = shutil.disk_usage(place).free
-        if needed > free:
-            raise LassError(
-                f"the joint trainings need about {needed / 1e9:.1f} GB of disk in "
-                f"{self.settings.out}, but only {free / 1e9:.1f} GB are free; free "
-                "some space, choose another --out, or sweep fewer ratios"
-            )
+        advice = "choose another --out, or sweep fewer ratios"
+        check_space(needed, self.settings.out, "the joint trainings need", advice)
 
     # -- running -----------------------------------------------------------------
 
