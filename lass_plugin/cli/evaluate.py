@@ -10,6 +10,10 @@ the untouched text in DATA/raw, where lass prepare has put it.
 import argparse
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING, Sequence
+
+if TYPE_CHECKING:
+    from lass_plugin.evaluation.systems import System
 
 HELP = "translate all pairs with several systems, score and compare them"
 
@@ -136,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate, and print the tables."""
     # before fairseq is loaded, which would log at length to stderr
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    systems = _systems(arguments)
+    systems = systems_of(arguments.system, arguments.inference_masks, arguments.dense)
     from lass_plugin.languages import parse_pairs
 
     pairs = None if arguments.pairs is None else parse_pairs(arguments.pairs)
@@ -176,16 +180,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _systems(arguments: argparse.Namespace) -> list:
-    """The systems that the options describe."""
+def systems_of(
+    system: list[str], inference_masks: list[str], dense: Sequence[str] = ()
+) -> "list[System]":
+    """The systems that ``--system``, ``--inference-masks``, ``--dense`` describe."""
     from lass_plugin.errors import LassError
+    from lass_plugin.evaluation.systems import System, check_names
 
-    checkpoints = assignments("--system", "CHECKPOINT", arguments.system)
-    masks = assignments("--inference-masks", "MASKS", arguments.inference_masks)
+    checkpoints = assignments("--system", "CHECKPOINT", system)
+    masks = assignments("--inference-masks", "MASKS", inference_masks)
     names = [name for name, _ in checkpoints]
     for option, given in (
         ("--inference-masks", [name for name, _ in masks]),
-        ("--dense", arguments.dense),
+        ("--dense", dense),
     ):
         for name in given:
             if name not in names:
@@ -195,10 +202,8 @@ def _systems(arguments: argparse.Namespace) -> list:
                 )
             if given.count(name) > 1:
                 raise LassError(f"{option} is given twice for {name}; keep one")
-    from lass_plugin.evaluation.systems import System, check_names
-
     systems = [
-        System(name, Path(path), dict(masks).get(name), name in arguments.dense)
+        System(name, Path(path), dict(masks).get(name), name in dense)
         for name, path in checkpoints
     ]
     check_names(systems)

@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def make(arguments: argparse.Namespace) -> None:
     """Read the checkpoints, measure the speed, show the tables."""
-    from lass_plugin.cli.evaluate import assignments
+    from lass_plugin.cli.evaluate import systems_of
     from lass_plugin.cli.table import show
     from lass_plugin.errors import LassError
     from lass_plugin.tables.cost import cost_of
@@ -93,31 +93,27 @@ def make(arguments: argparse.Namespace) -> None:
     for name, value in _OF_SPEED.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    checkpoints = assignments("--system", "CHECKPOINT", arguments.system)
-    masks = dict(assignments("--inference-masks", "MASKS", arguments.inference_masks))
-    names = [name for name, _ in checkpoints]
-    unknown = [name for name in masks if name not in names]
-    repeated = [name for name in names if names.count(name) > 1]
-    if unknown or repeated:
-        raise LassError(
-            f"--inference-masks names the system '{unknown[0]}', but the systems are "
-            f"{', '.join(names)}"
-            if unknown
-            else f"two systems are called '{repeated[0]}'; rename one of them"
-        )
-    scores = _scores(arguments, names)
-    costs = [cost_of(name, path, masks.get(name)) for name, path in checkpoints]
+    systems = systems_of(arguments.system, arguments.inference_masks)
+    scores = _scores(arguments, [each.name for each in systems])
+    masks = {
+        each.name: str(each.inference_masks)
+        for each in systems
+        if each.inference_masks is not None
+    }
+    costs = [
+        cost_of(each.name, each.checkpoint, masks.get(each.name)) for each in systems
+    ]
     tables = [size_table(costs, scores)]
     of_pairs = pair_table(costs)
     tables += [] if of_pairs is None else [of_pairs]
-    facts: dict = {"systems": dict(checkpoints), "inference_masks": masks}
+    facts: dict = {
+        "systems": {each.name: str(each.checkpoint) for each in systems},
+        "inference_masks": masks,
+    }
     notes = []
     if arguments.data is not None:
         from lass_plugin.evaluation.systems import System, check_names
 
-        systems = [
-            System(name, Path(path), masks.get(name)) for name, path in checkpoints
-        ]
         dense = [
             System(f"{cost.name} (dense)", Path(cost.checkpoint), dense=True)
             for cost in costs

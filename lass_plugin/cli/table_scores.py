@@ -166,18 +166,9 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def _metrics(text: str | None) -> list[str] | None:
-    from lass_plugin.errors import LassError
-    from lass_plugin.evaluation.choice import EVERY_METRIC
+    from lass_plugin.evaluation.choice import parse_metrics
 
-    names = {name.lower(): name for name in EVERY_METRIC}
-    found = []
-    for item in _names(text) or []:
-        if item.lower() not in names:
-            raise LassError(
-                f"there is no metric '{item}'; choose from {', '.join(EVERY_METRIC)}"
-            )
-        found.append(names[item.lower()])
-    return found or None
+    return parse_metrics(_names(text) or []) or None
 
 
 def _facts(board: "SideBySide") -> dict:

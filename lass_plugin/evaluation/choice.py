@@ -38,17 +38,26 @@ def parse_further(text: str | Iterable[str]) -> tuple[str, ...]:
     Raises:
         LassError: there is no such metric.
     """
+    wanted = parse_metrics(text)
+    return tuple(name for name in FURTHER if name in wanted)
+
+
+def parse_metrics(text: str | Iterable[str]) -> list[str]:
+    """Read names of metrics in any case of letters, each once, in the order given.
+
+    Raises:
+        LassError: there is no such metric.
+    """
     items = text.split(",") if isinstance(text, str) else list(text)
     names = {name.lower(): name for name in EVERY_METRIC}
-    wanted = set()
-    for item in items:
-        if item.strip().lower() not in names:
+    found: dict[str, None] = {}
+    for item in map(str.strip, items):
+        if item.lower() not in names:
             raise LassError(
-                f"there is no metric '{item.strip()}'; choose from "
-                f"{', '.join(EVERY_METRIC)}"
+                f"there is no metric '{item}'; choose from {', '.join(EVERY_METRIC)}"
             )
-        wanted.add(names[item.strip().lower()])
-    return tuple(name for name in FURTHER if name in wanted)
+        found[names[item.lower()]] = None
+    return list(found)
 
 
 @dataclass(frozen=True)
