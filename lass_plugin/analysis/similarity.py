@@ -152,20 +152,6 @@ def _ones(words: np.ndarray) -> np.ndarray:
     return _POPCOUNT[words.view(np.uint16)].sum(axis=1, dtype=np.int64)
 
 
-def similarity_matrix(
-    masks: MaskSet, sites: Iterable[str] | None = None, symmetric: bool = True
-) -> np.ndarray:
-    """``(n, n)`` similarity of the masks in the order of *masks*.
-
-    Args:
-        sites: compare these only (default: all that the masks cover).
-        symmetric: mean of both directions; False for Eq. 2 itself, Sim(row, column).
-    """
-    chosen = list(masks.shapes) if sites is None else list(sites)
-    overlap = overlaps(masks, {WHOLE: chosen})[WHOLE]
-    return overlap.symmetric() if symmetric else overlap.directed()
-
-
 def write_similarity(
     masks: MaskSet,
     folder: str | os.PathLike,

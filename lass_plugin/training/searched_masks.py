@@ -97,22 +97,3 @@ def scores_from_checkpoint(
     base = dict(state["base"])
     note = f"searched together with {others} other pairs" if others else ""
     return SearchedScores(plan, criterion, int(state["updates"]), scores, base, note)
-
-
-def mask_from_checkpoint(
-    state: Mapping[str, Any],
-    model: Mapping[str, Tensor],
-    ratio: float | None = None,
-    criterion: str | None = None,
-) -> Mask:
-    """The mask of a search at any ratio; None for the ratio of the search.
-
-    See :func:`scores_from_checkpoint` for the rest.
-
-    Raises:
-        LassError: the search has no such scores, or they are NaN.
-    """
-    check_state(state)
-    plan = SearchPlan.from_dict(state["plan"])
-    ratio = check_ratio(plan.ratio if ratio is None else ratio)
-    return scores_from_checkpoint(state, model, criterion).mask(ratio)

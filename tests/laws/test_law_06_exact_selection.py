@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lass_plugin.errors import LassError
 from lass_plugin.selection import select
 from lass_plugin.training.search import SearchPlan
-from lass_plugin.training.searched_masks import mask_from_checkpoint
+from lass_plugin.training.searched_masks import scores_from_checkpoint
 
 KINDS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -133,7 +133,7 @@ def test_each_matrix_loses_its_own_share(ratio):
         "base": dict.fromkeys(sizes, 0.5),
         "halves": [scores, {name: torch.zeros(sizes[name]) for name in sizes}],
     }
-    mask = mask_from_checkpoint(state, {}, ratio)
+    mask = scores_from_checkpoint(state, {}).mask(ratio)
     for name, (rows, columns) in sizes.items():
         assert rows * columns - mask.kept(name) == round(ratio * rows * columns)
         assert torch.equal(mask.unpack(name), slowly(scores[name], ratio))

@@ -17,7 +17,7 @@ from runs import same_bits
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet, save_mask, save_masks
 from lass_plugin.training.search import SearchPlan, SubnetworkSearch
-from lass_plugin.training.searched_masks import mask_from_checkpoint
+from lass_plugin.training.searched_masks import scores_from_checkpoint
 
 SAVING = ("--save-interval-updates", 6, "--keep-interval-updates", 1)
 SAVING += ("--no-epoch-checkpoints",)
@@ -127,7 +127,7 @@ def test_search(forked, base, tmp_path):
     for ratio in (0.5, 0.8):
         for name, checkpoint in (("a", killed), ("b", whole)):
             search = checkpoint["extra_state"]["train_iterator"]["subnetwork"]
-            mask = mask_from_checkpoint(search, checkpoint["model"], ratio)
+            mask = scores_from_checkpoint(search, checkpoint["model"]).mask(ratio)
             save_mask(tmp_path / f"{name}.safetensors", mask)
         masks = [(tmp_path / f"{name}.safetensors").read_bytes() for name in "ab"]
         assert masks[0] == masks[1]

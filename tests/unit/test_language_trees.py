@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lass_plugin.analysis.similarity import similarity_matrix
+from lass_plugin.analysis.similarity import WHOLE, overlaps
 from lass_plugin.analysis.trees.distances import leaf_distances
 from lass_plugin.analysis.trees.families import (
     Purity,
@@ -325,7 +325,7 @@ def test_the_files(grown):
     assert "Indo-European / Germanic" in svg and ">nl<" in svg
     masks = load_masks(grown / "masks")
     keys = list(masks)
-    similarity = similarity_matrix(masks)
+    similarity = overlaps(masks, {WHOLE: list(masks.shapes)})[WHOLE].symmetric()
     with open(out / "tree.fit.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 15

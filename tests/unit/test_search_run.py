@@ -18,7 +18,7 @@ from lass_plugin.schedules import cubic
 from lass_plugin.training.search import SubnetworkSearch
 from lass_plugin.training.search_plan import SearchPlan, check_together
 from lass_plugin.training.search_run import SearchRun, states_of
-from lass_plugin.training.searched_masks import mask_from_checkpoint
+from lass_plugin.training.searched_masks import scores_from_checkpoint
 
 A, B = "de-en", "en-nl"
 TASK = ("--task", "translation_subnetwork_search")
@@ -176,15 +176,15 @@ def searched(data) -> Run:
 
 def test_the_state_gives_every_pairs_mask_at_any_ratio(searched):
     state = searched.task._run_state().state_dict()
-    for ratio in (None, 0.2, 0.9):
+    for ratio in (0.6, 0.2, 0.9):
         for single, key in zip(states_of(state), (A, B), strict=True):
-            mask = mask_from_checkpoint(single, {}, ratio)
+            mask = scores_from_checkpoint(single, {}).mask(ratio)
             assert mask.key == key
             assert mask.provenance.updates == {A: 2, B: 3}[key]
             assert "1 other pair" in mask.provenance.note
             scores = searched.task.searches.searches[key].scores()
             for name, score in scores.items():
-                kept = slow_mask(score.view(-1).tolist(), ratio or 0.6)
+                kept = slow_mask(score.view(-1).tolist(), ratio)
                 assert mask.unpack(name).view(-1).tolist() == kept
 
 
@@ -192,7 +192,7 @@ def test_weights_that_pairs_share_give_no_mask_by_magnitude():
     plan = SearchPlan(A, "gradient", "oneshot")
     state = {**SubnetworkSearch(plan).state_dict(), "together": [A, B]}
     with pytest.raises(LassError, match="de-en .*together.* gives no mask by magn"):
-        mask_from_checkpoint(state, {}, 0.5, "magnitude")
+        scores_from_checkpoint(state, {}, "magnitude")
 
 
 def test_a_state_is_taken_up_whole(searched):

@@ -18,7 +18,6 @@ from lass_plugin.analysis.similarity import (
     order_keys,
     overlaps,
     parts_of,
-    similarity_matrix,
     write_similarity,
 )
 from lass_plugin.analysis.similarity_files import (
@@ -61,6 +60,11 @@ def draw(keys: list[str], shapes: dict, seed: int, density: float = 0.5) -> Mask
     )
 
 
+def whole(masks, sites=None):
+    """The overlap of whole masks, or of some sites of them."""
+    return overlaps(masks, {WHOLE: sites or list(masks.shapes)})[WHOLE]
+
+
 # -- values --------------------------------------------------------------------------
 
 
@@ -73,9 +77,9 @@ def test_two_matrices_of_two_by_three_by_hand():
         ]
     )
     directed = [[1, 2 / 3, 1], [2 / 3, 1, 1], [1 / 2, 1 / 2, 1]]
-    np.testing.assert_allclose(similarity_matrix(masks, symmetric=False), directed)
+    np.testing.assert_allclose(whole(masks).directed(), directed)
     mean = [[1, 2 / 3, 3 / 4], [2 / 3, 1, 3 / 4], [3 / 4, 3 / 4, 1]]
-    np.testing.assert_allclose(similarity_matrix(masks), mean)
+    np.testing.assert_allclose(whole(masks).symmetric(), mean)
 
 
 def test_chance_is_the_density_of_the_second_mask_where_that_is_the_same_everywhere():
@@ -106,7 +110,7 @@ def test_chance_takes_every_matrix_by_itself():
 def test_it_agrees_with_a_loop_over_weights(shapes, count, seed, density):
     shapes = {f"encoder.layers.{i}.fc1.weight": s for i, s in enumerate(shapes)}
     masks = draw([f"{c}-en" for c in "abcd"[:count]], shapes, seed, density)
-    matrix = similarity_matrix(masks, symmetric=False)
+    matrix = whole(masks).directed()
     flat = [
         torch.cat([m.unpack(name).reshape(-1) for name in shapes])
         for m in masks.values()
@@ -134,7 +138,7 @@ def test_numpy_1_counts_the_same(monkeypatch):
 
 def test_masks_that_keep_nothing_are_alike():
     masks = MaskSet([mask("a-en", fc1=[[0, 0]]), mask("b-en", fc1=[[0, 0]])])
-    assert np.array_equal(similarity_matrix(masks), np.ones((2, 2)))
+    assert np.array_equal(whole(masks).symmetric(), np.ones((2, 2)))
 
 
 def test_some_sites_only():
@@ -144,11 +148,11 @@ def test_some_sites_only():
             mask("b-en", fc1=[[1, 1]], query=[[0, 1]]),
         ]
     )
-    assert similarity_matrix(masks, [FC1])[0, 1] == 1.0
-    assert similarity_matrix(masks, [QUERY])[0, 1] == 0.0
-    assert similarity_matrix(masks)[0, 1] == pytest.approx(2 / 3)
+    assert whole(masks, [FC1]).symmetric()[0, 1] == 1.0
+    assert whole(masks, [QUERY]).symmetric()[0, 1] == 0.0
+    assert whole(masks).symmetric()[0, 1] == pytest.approx(2 / 3)
     with pytest.raises(LassError, match="do not cover encoder.layers.9"):
-        similarity_matrix(masks, ["encoder.layers.9.fc1.weight"])
+        whole(masks, ["encoder.layers.9.fc1.weight"])
 
 
 # -- parts and orders ----------------------------------------------------------------
@@ -244,10 +248,10 @@ def test_what_is_written(masks, tmp_path):
     data = json.loads(paths[0].read_text())
     assert data["keys"] == ["en-de", "en-nl", "de-en"]
     order = [list(masks).index(key) for key in data["keys"]]
-    matrix = similarity_matrix(masks)[np.ix_(order, order)]
-    whole = data["parts"][WHOLE]
-    np.testing.assert_allclose(whole["similarity"], matrix, atol=1e-6)
-    assert whole["kept"] == [masks[key].kept() for key in data["keys"]]
+    matrix = whole(masks).symmetric()[np.ix_(order, order)]
+    written = data["parts"][WHOLE]
+    np.testing.assert_allclose(written["similarity"], matrix, atol=1e-6)
+    assert written["kept"] == [masks[key].kept() for key in data["keys"]]
 
     with open(paths[1], newline="") as file:
         rows = list(csv.DictReader(file))
@@ -370,7 +374,8 @@ def test_curves_over_the_layers(tmp_path):
         if (record["group"], record["side"], record["layer"]) == (EVERY, "decoder", 1)
         and record["matrix"] == "encoder_attn v_proj"
     )
-    matrix = similarity_matrix(masks, ["decoder.layers.1.encoder_attn.v_proj.weight"])
+    value = "decoder.layers.1.encoder_attn.v_proj.weight"
+    matrix = whole(masks, [value]).symmetric()
     mean = matrix[np.triu_indices(3, 1)].mean()
     assert point["mean"] == pytest.approx(mean, abs=1e-6)
 

@@ -20,13 +20,17 @@ from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
 from lass_plugin.analysis.trees.topology import (
     Tree,
     all_topologies,
-    compatible,
     interchanges,
     is_inner,
     paths,
     resolve,
 )
 from lass_plugin.errors import LassError
+
+
+def compatible(splits) -> bool:
+    """Whether one tree can have all *splits*: every two are nested or disjoint."""
+    return all(a & b in (0, a, b) for a, b in combinations(splits, 2))
 
 
 def random_tree(leaves: int, seed: int) -> Tree:

@@ -6,7 +6,6 @@ tree are nested or disjoint, as if the tree hung from leaf 0, and they determine
 """
 
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Iterator, Sequence
 
 import numpy as np
@@ -119,8 +118,3 @@ def resolve(splits: Splits, leaves: int) -> Splits:
             joined |= child
             found.add(joined)
     return tuple(sorted(found))
-
-
-def compatible(splits: Sequence[int]) -> bool:
-    """Whether one tree can have all *splits*: every two are nested or disjoint."""
-    return all(a & b in (0, a, b) for a, b in combinations(splits, 2))
