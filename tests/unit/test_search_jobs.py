@@ -378,3 +378,20 @@ def test_elsewhere_than_on_a_terminal_lines_are_plain_and_rare():
     often.status(Status(1, 0, 0, (), None))
     assert stream.getvalue().endswith("\n0/1 pairs\n")
     assert "\x1b" not in stream.getvalue()
+
+
+# -- places --------------------------------------------------------------------------
+
+
+def test_waiting_threads_spin_shortly_unless_the_user_says_how(monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    slot = Slot(None, 2)
+    assert slot.settings()["GOMP_SPINCOUNT"] == "10000"
+    assert slot.settings()["OMP_NUM_THREADS"] == "2"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert slot.environment()["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    assert "GOMP_SPINCOUNT" not in slot.environment()
+    assert slot.environment()["OMP_WAIT_POLICY"] == "ACTIVE"
