@@ -10,6 +10,7 @@ from omegaconf import II
 from lass_plugin.data import sampling
 from lass_plugin.errors import LassError
 from lass_plugin.explanations import check_start
+from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS
 from lass_plugin.training.holding import parse_holding
 from lass_plugin.training.precision import check_precision
@@ -212,6 +213,32 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
         },
     )
     update_freq: list[int] = II("optimization.update_freq")
+
+
+def directions(cfg: Any) -> list[Pair]:
+    """The pairs to train, or the one to translate.
+
+    Raises:
+        LassError: there is none, or the options contradict each other.
+    """
+    if bool(cfg.source_lang) != bool(cfg.target_lang):
+        raise LassError("give both --source-lang and --target-lang, or neither")
+    if not (cfg.source_lang or cfg.lang_pairs):
+        raise LassError(
+            "give --lang-pairs for training, or --source-lang and --target-lang for "
+            "translation"
+        )
+    if cfg.encoder_langtok not in (None, "src", "tgt"):
+        raise LassError(f"--encoder-langtok is src or tgt, not '{cfg.encoder_langtok}'")
+    if not cfg.source_lang:
+        return parse_pairs(cfg.lang_pairs)
+    pair = Pair.parse(f"{cfg.source_lang}-{cfg.target_lang}")
+    if cfg.lang_pairs and pair not in parse_pairs(cfg.lang_pairs):
+        raise LassError(
+            f"{pair} is not one of --lang-pairs {cfg.lang_pairs}; leave --lang-pairs "
+            "out to translate"
+        )
+    return [pair]
 
 
 def check_training(cfg: Any, masked: bool) -> None:

@@ -4,11 +4,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
+import torch
 from fairseq.data import Dictionary
 from fairseq.data.multilingual.multilingual_utils import (
     augment_dictionary,
     get_lang_tok,
 )
+from torch import Tensor
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
@@ -74,6 +76,31 @@ class LanguageTokens:
                     f"({', '.join(self.languages)}); add it to --langs or --lang-dict"
                 )
 
+    def check_options(self, given: "LanguageTokens", languages: bool) -> None:
+        """Refuse options that contradict these tokens, those of training.
+
+        Args:
+            given: the tokens as the options of the translation have them.
+            languages: whether the options name the languages at all.
+        """
+        contradictions = {
+            "--encoder-langtok": (given.encoder, self.encoder, None),
+            "--decoder-langtok": (given.decoder, self.decoder, False),
+            "--lang-tok-style": (given.style, self.style, "multilingual"),
+        }
+        for option, (value, needed, default) in contradictions.items():
+            if value not in (needed, default):
+                raise LassError(
+                    f"{option} is {value}, but the checkpoint was trained with "
+                    f"{needed}; leave the option out"
+                )
+        if languages and given.languages != self.languages:
+            raise LassError(
+                f"the languages given ({', '.join(given.languages)}) are not those "
+                f"that the checkpoint was trained with ({', '.join(self.languages)}); "
+                "leave --langs and --lang-dict out"
+            )
+
     def encoder_token(self, pair: Pair, dictionary: Dictionary) -> int | None:
         """Index of the token before the source of *pair*, or None."""
         if self.encoder is None:
@@ -94,6 +121,22 @@ class LanguageTokens:
                 "the --langs or --lang-dict that the model was trained with"
             )
         return index
+
+
+def forced_prefix(source: Tensor, token: int, prefix: Tensor | None) -> Tensor:
+    """``(sentences, 1 or more)``: *prefix* behind *token*, unless it begins with it.
+
+    Args:
+        source: ``(sentences, length)`` of the batch.
+        token: language token with which every translation begins.
+        prefix: ``(sentences, length)`` that is forced beside it, or None.
+    """
+    forced = source.new_full((source.size(0), 1), token)
+    if prefix is None:
+        return forced
+    if bool((prefix[:, :1] == forced).all()):
+        return prefix
+    return torch.cat([forced, prefix], dim=1)
 
 
 def read_languages(

@@ -14,11 +14,15 @@ from lass_plugin import optim as _registered_optimizers  # noqa: F401
 from lass_plugin import options
 from lass_plugin.compatibility import prepare_fairseq
 from lass_plugin.data import pair_data
-from lass_plugin.data.language_tokens import LanguageTokens, read_languages
+from lass_plugin.data.language_tokens import (
+    LanguageTokens,
+    forced_prefix,
+    read_languages,
+)
 from lass_plugin.data.pair_data import joint_dictionary
 from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet, load_masks
 from lass_plugin.masks.state import from_state, to_state
 from lass_plugin.options import TranslationSubnetworkConfig
@@ -81,26 +85,7 @@ class TranslationSubnetworkTask(FairseqTask):
         folder = Path(utils.split_paths(cfg.data)[0])
         if not folder.is_dir():
             raise LassError(f"the data folder {folder} does not exist")
-        if bool(cfg.source_lang) != bool(cfg.target_lang):
-            raise LassError("give both --source-lang and --target-lang, or neither")
-        if cfg.source_lang:
-            pairs = [Pair.parse(f"{cfg.source_lang}-{cfg.target_lang}")]
-            if cfg.lang_pairs and pairs[0] not in parse_pairs(cfg.lang_pairs):
-                raise LassError(
-                    f"{pairs[0]} is not one of --lang-pairs {cfg.lang_pairs}; leave "
-                    "--lang-pairs out to translate"
-                )
-        elif cfg.lang_pairs:
-            pairs = parse_pairs(cfg.lang_pairs)
-        else:
-            raise LassError(
-                "give --lang-pairs for training, or --source-lang and --target-lang "
-                "for translation"
-            )
-        if cfg.encoder_langtok not in (None, "src", "tgt"):
-            raise LassError(
-                f"--encoder-langtok is src or tgt, not '{cfg.encoder_langtok}'"
-            )
+        pairs = options.directions(cfg)
         if kwargs.get("from_checkpoint"):
             pass  # these were checked when the run that wrote it began
         elif cfg.source_lang:
@@ -153,7 +138,10 @@ class TranslationSubnetworkTask(FairseqTask):
         if training and self.cfg.masks and self.masks is None:
             self.masks = load_masks(self.cfg.masks).only(map(str, self.pairs))
         if training and self.cfg.extend and self.extension is None:
-            self._extend(self.cfg.extend)
+            # the older pairs of the extended checkpoint are taken over
+            self.extension = Extension.read(self.cfg.extend)
+            self.extension.check_new(self.pairs, self.masks)
+            self.symbols = dict(self.extension.symbols)
         folders = utils.split_paths(self.cfg.data)
         folder = folders[(epoch - 1) % len(folders) if training else 0]
         parts = {
@@ -182,18 +170,6 @@ class TranslationSubnetworkTask(FairseqTask):
             options.sampling_temperature(self.cfg),
             mixed=self.cfg.mixed_batches and training,
         )
-
-    def _extend(self, checkpoint: str) -> None:
-        """Take over the older pairs of the extended *checkpoint*."""
-        self.extension = Extension.read(checkpoint)
-        self.extension.check_new(self.pairs)
-        self.symbols = dict(self.extension.symbols)
-        if bool(self.extension.masks) != bool(self.masks):
-            lacking = "the checkpoint of --extend" if self.masks else "this training"
-            raise LassError(
-                f"{lacking} has no masks, and the other has; give --masks with a "
-                "checkpoint that carries masks, and leave it out with one that does not"
-            )
 
     def build_dataset_for_inference(
         self, src_tokens: list, src_lengths: list, constraints: Any = None
@@ -357,8 +333,7 @@ class TranslationSubnetworkTask(FairseqTask):
         masks = self.masks
         if self.extension is not None:
             state["symbols"] = dict(self.extension.symbols)
-            if masks is not None and self.extension.masks is not None:
-                masks = MaskSet([*masks.values(), *self.extension.masks.values()])
+            masks = self.extension.with_older(masks)
         if masks is not None:
             state["masks"] = to_state(masks)
         return state
@@ -376,26 +351,8 @@ class TranslationSubnetworkTask(FairseqTask):
     def _adopt_tokens(self, trained: LanguageTokens) -> None:
         """Translate with the tokens of training; options that contradict them fail."""
         mine = self.tokens
-        contradictions = {
-            "--encoder-langtok": (mine.encoder, trained.encoder, None),
-            "--decoder-langtok": (mine.decoder, trained.decoder, False),
-            "--lang-tok-style": (mine.style, trained.style, "multilingual"),
-        }
-        for option, (given, needed, default) in contradictions.items():
-            if given not in (needed, default):
-                raise LassError(
-                    f"{option} is {given}, but the checkpoint was trained with "
-                    f"{needed}; leave the option out"
-                )
+        trained.check_options(mine, bool(self.cfg.langs or self.cfg.lang_dict))
         trained.check_pairs(self.pairs)
-        if (self.cfg.langs or self.cfg.lang_dict) and (
-            mine.languages != trained.languages
-        ):
-            raise LassError(
-                f"the languages given ({', '.join(mine.languages)}) are not those that "
-                f"the checkpoint was trained with ({', '.join(trained.languages)}); "
-                "leave --langs and --lang-dict out"
-            )
         self.tokens = trained
         for dictionary in {id(d): d for d in self._dictionaries()}.values():
             mine.remove_from(dictionary)
@@ -453,11 +410,7 @@ class TranslationSubnetworkTask(FairseqTask):
         token = self.tokens.decoder_token(Pair.parse(key), self.target_dictionary)
         if token is not None:
             source = sample["net_input"]["src_tokens"]
-            forced = source.new_full((source.size(0), 1), token)
-            if prefix_tokens is None:
-                prefix_tokens = forced
-            elif not bool((prefix_tokens[:, :1] == forced).all()):
-                prefix_tokens = torch.cat([forced, prefix_tokens], dim=1)
+            prefix_tokens = forced_prefix(source, token, prefix_tokens)
         with (
             torch.no_grad(),
             Subnetworks.all_using(models, self, key),

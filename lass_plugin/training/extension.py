@@ -52,14 +52,26 @@ class Extension:
     def first_new_symbol(self) -> int:
         return max(self.symbols.values())
 
-    def check_new(self, pairs: Iterable[object]) -> None:
-        """Refuse to train one of the older pairs as a new one."""
+    def check_new(self, pairs: Iterable[object], masks: MaskSet | None) -> None:
+        """Refuse to train one of the older pairs, or with masks beside none."""
         for pair in map(str, pairs):
             if pair in self.symbols:
                 raise LassError(
                     f"{pair} is one of the older pairs of the extended checkpoint "
                     f"({', '.join(self.symbols)}); leave it out of --lang-pairs"
                 )
+        if bool(self.masks) != bool(masks):
+            lacking = "the checkpoint of --extend" if masks else "this training"
+            raise LassError(
+                f"{lacking} has no masks, and the other has; give --masks with a "
+                "checkpoint that carries masks, and leave it out with one that does not"
+            )
+
+    def with_older(self, masks: MaskSet | None) -> MaskSet | None:
+        """The *masks* of new pairs and those of the older ones."""
+        if masks is None or self.masks is None:
+            return masks
+        return MaskSet([*masks.values(), *self.masks.values()])
 
     def holding(self, kinds: Sequence[str]) -> Holding:
         """What ``--hold`` asks for, see :mod:`.holding`."""
