@@ -64,6 +64,13 @@ class TranslationSubnetworkSearchTask(TranslationSubnetworkTask):
             )
         if cfg.report_interval < 0:
             raise LassError(f"--report-interval {cfg.report_interval} is below 0")
+        stops = cfg.stop_when_settled or cfg.stop_when_growth_below
+        if stops and 0 < (cfg.max_update or 0) < cfg.report_interval:
+            raise LassError(
+                f"--report-interval {cfg.report_interval} is longer than the search of "
+                f"{cfg.max_update} updates, which would never stop because it has "
+                "settled; lower it, or leave it out"
+            )
         plan = plan_of(cfg, keys[0])
         plan.check(cfg.max_update)
         if len(keys) > 1:

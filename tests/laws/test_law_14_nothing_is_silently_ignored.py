@@ -161,6 +161,10 @@ SEARCH = {
     "an unknown target": (f"{ONE} --mask-targets attention,ffn", "'ffn'"),
     "no target": (f"{ONE} --mask-targets ,", "mask target"),
     "reports before the start": (f"{ONE} --report-interval -5", "--report-interval"),
+    "a stopping rule without a report": (
+        f"{ONE} --stop-when-settled 0.5 --report-interval 101",
+        "--report-interval 101",
+    ),
     "sharded optimizer": (f"{ONE} --zero-sharding os", "--zero-sharding os"),
 }
 
