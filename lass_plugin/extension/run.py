@@ -15,8 +15,8 @@ from lass_plugin.extension.scores import score
 from lass_plugin.extension.settings import STAGES, ExtendSettings
 from lass_plugin.extension.training import inherited_flags, train_ways
 from lass_plugin.files import write_json
+from lass_plugin.launching.slots import cores
 from lass_plugin.search import run_searches
-from lass_plugin.search.slots import cores
 
 RECORD = "settings.json"
 MADE = ("data", "search", "masks", "checkpoints", "scores")

@@ -6,11 +6,11 @@ from pathlib import Path
 from lass_plugin.checkpoints import read_checkpoint, save_tensors
 from lass_plugin.extension.settings import DENSE, WAYS, ExtendSettings
 from lass_plugin.files import check_space
-from lass_plugin.quickstart.training import Training, train
-from lass_plugin.search.base import Base
-from lass_plugin.search.commands import NEVER
-from lass_plugin.search.flags import SEARCH, FlagBuilder, Purpose
-from lass_plugin.search.slots import Slot, cores, on_cpu, visible_devices
+from lass_plugin.launching.base import Base
+from lass_plugin.launching.commands import NEVER, logging_of
+from lass_plugin.launching.flags import SEARCH, FlagBuilder, Purpose
+from lass_plugin.launching.side_by_side import Training, train
+from lass_plugin.launching.slots import Slot, cores, on_cpu, visible_devices
 
 TASK = "translation_subnetwork"
 
@@ -44,8 +44,7 @@ def training_of(settings: ExtendSettings, way: str) -> Training:
         flags += ["--hold", ",".join(WAYS[way])]
     flags += ["--save-interval-updates", str(settings.interval)]
     flags += ["--save-interval", NEVER, "--no-epoch-checkpoints"]
-    flags += ["--disable-validation", "--num-workers", "0", "--log-format", "json"]
-    flags += ["--log-interval", str(max(1, min(100, settings.updates // 100)))]
+    flags += ["--disable-validation", *logging_of(settings.updates)]
     folder = settings.out / "checkpoints" / way
     return Training(
         way, folder, settings.updates, (*flags, *inherited_flags(settings, start))

@@ -15,11 +15,11 @@ from lass_plugin.data.progress import duration
 from lass_plugin.errors import LassError
 from lass_plugin.files import check_space, write_json
 from lass_plugin.languages import Pair
+from lass_plugin.launching.side_by_side import Training, train
+from lass_plugin.launching.slots import Slot, cores
 from lass_plugin.quickstart import corpus
 from lass_plugin.quickstart.closing import example_sentences, what_next
 from lass_plugin.quickstart.recipe import Recipe
-from lass_plugin.quickstart.training import Training, train
-from lass_plugin.search.slots import Slot, cores
 
 RECORD = "quickstart.json"
 FOLDERS = ("text", "data", "search", "masks", "checkpoints", "report", "packages")

@@ -1,7 +1,7 @@
 """Phase 2 for every pair: one search after another, or many at once.
 
-Settings say what is wanted, flags rebuild the base's model, jobs are trainings in
-processes of their own, a queue runs them, results are read from their checkpoints.
+Settings say what is wanted, :mod:`lass_plugin.launching` runs a training for each pair,
+and results are read from their checkpoints.
 """
 
 from lass_plugin.search.results import SearchResult

@@ -16,7 +16,6 @@ from lass_plugin.text_tables import in_columns
 from lass_plugin.training.search_plan import SearchPlan
 
 CHECKPOINT = "checkpoint_last.pt"
-SUPERSEDED = ("checkpoint_best.pt", "checkpoint_[0-9]*_[0-9]*.pt")
 """Of a finished search only the last checkpoint is of use."""
 
 
@@ -144,19 +143,6 @@ def write_mask(
         checkpoint=found.path,
         unfinished=plan.unfinished(int(state["updates"])),
     )
-
-
-def tidy(settings: SearchSettings, pair: Pair) -> None:
-    """Remove what the last checkpoint of a finished search supersedes.
-
-    Nothing is removed where the user has asked for checkpoints of some kind.
-    """
-    asked = ("--keep-", "--save-", "--best-checkpoint", "--maximize-best")
-    if any(flag.startswith(asked) for flag in settings.flags):
-        return
-    for pattern in SUPERSEDED:
-        for path in settings.folder_of(pair).glob(pattern):
-            path.unlink(missing_ok=True)
 
 
 def table(results: list[SearchResult]) -> str:

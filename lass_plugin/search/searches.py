@@ -4,16 +4,17 @@ from typing import Sequence
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
+from lass_plugin.launching.base import Base
+from lass_plugin.launching.commands import remove_superseded
+from lass_plugin.launching.console import Console, Listener
+from lass_plugin.launching.jobs import Job
+from lass_plugin.launching.runner import run_jobs
+from lass_plugin.launching.slots import check_devices, find_slots, on_cpu
 from lass_plugin.masks import Fingerprint, fingerprint
 from lass_plugin.search import results
-from lass_plugin.search.base import Base
 from lass_plugin.search.commands import SearchCommands, printed
-from lass_plugin.search.console import Console, Listener
-from lass_plugin.search.jobs import Job
 from lass_plugin.search.results import SearchResult
-from lass_plugin.search.runner import run_jobs
 from lass_plugin.search.settings import TOGETHER, SearchSettings
-from lass_plugin.search.slots import check_devices, find_slots, on_cpu
 
 
 def run_searches(
@@ -142,7 +143,7 @@ def _take(
         )
     results.check_same(settings, pair, found, origin)
     result = results.write_mask(settings, pair, found, base.seconds)
-    results.tidy(settings, pair)
+    remove_superseded(settings.folder_of(pair), settings.flags)
     return result
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -13,17 +12,22 @@ from lass_plugin.checkpoints import read_checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.files import check_space
 from lass_plugin.languages import parse_pairs
+from lass_plugin.launching.base import Base
+from lass_plugin.launching.checks import check_data, check_model
+from lass_plugin.launching.commands import (
+    logging_of,
+    remove_superseded,
+    saving,
+    train_command,
+)
+from lass_plugin.launching.console import Console, Listener
+from lass_plugin.launching.flags import TASK, FlagBuilder, Purpose
+from lass_plugin.launching.jobs import Job
+from lass_plugin.launching.runner import run_jobs
+from lass_plugin.launching.slots import check_devices, find_slots, on_cpu
 from lass_plugin.masks import MaskSet, fingerprint
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.masks.state import digest
-from lass_plugin.search.base import Base
-from lass_plugin.search.commands import NEVER, SAVES, USER_DIR, check_data, check_model
-from lass_plugin.search.console import Console, Listener
-from lass_plugin.search.flags import TASK, FlagBuilder, Purpose
-from lass_plugin.search.jobs import Job
-from lass_plugin.search.results import SUPERSEDED
-from lass_plugin.search.runner import run_jobs
-from lass_plugin.search.slots import check_devices, find_slots, on_cpu
 from lass_plugin.sweep.settings import SweepSettings
 from lass_plugin.sweep.variants import DENSE, Variant
 
@@ -83,12 +87,7 @@ class JointTrainings:
         if variant.kind != DENSE:
             arguments += ["--masks", str(settings.masks_of(variant).resolve())]
         arguments += ["--cpu"] * self.on_cpu
-        arguments += ["--save-interval", NEVER, "--validate-interval", NEVER]
-        every = max(1, settings.updates // SAVES)
-        arguments += ["--save-interval-updates", str(every)]
-        arguments += ["--keep-interval-updates", "1", "--no-epoch-checkpoints"]
-        arguments += ["--log-format", "json", "--num-workers", "0"]
-        arguments += ["--log-interval", str(max(1, min(100, settings.updates // 100)))]
+        arguments += [*saving(settings.updates), *logging_of(settings.updates)]
         if settings.checkpoint == "best":
             arguments += ["--best-checkpoint-metric", "pair_loss"]
         else:
@@ -97,9 +96,7 @@ class JointTrainings:
 
     def command(self, variant: Variant) -> list[str]:
         """The whole command, an argument list."""
-        data, *rest = self.arguments(variant)
-        start = [sys.executable, "-m", "fairseq_cli.train", data]
-        return [*start, "--user-dir", str(USER_DIR), *rest]
+        return train_command(*self.arguments(variant))
 
     def checkpoint(self, variant: Variant) -> Path:
         """The checkpoint that is evaluated."""
@@ -236,14 +233,9 @@ class JointTrainings:
 
     def _tidy(self, variant: Variant) -> None:
         """Remove what the checkpoint that is evaluated supersedes."""
-        asked = ("--keep-", "--save-")
-        if any(flag.startswith(asked) for flag in self.settings.flags):
-            return
-        for pattern in SUPERSEDED:
-            if pattern == "checkpoint_best.pt" and self.settings.checkpoint == "best":
-                continue
-            for path in self.settings.training_of(variant).glob(pattern):
-                path.unlink(missing_ok=True)
+        settings = self.settings
+        best = settings.checkpoint == "best"
+        remove_superseded(settings.training_of(variant), settings.flags, best)
 
 
 def _updates(path: Path) -> int:

@@ -12,11 +12,11 @@ from lass_plugin.evaluation import report as reports
 from lass_plugin.evaluation.comparison import Report
 from lass_plugin.evaluation.systems import System
 from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.launching.base import Base
 from lass_plugin.masks import MaskSet, fingerprint, save_masks
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.masks.random import random_masks
 from lass_plugin.masks.state import digest
-from lass_plugin.search.base import Base
 from lass_plugin.sweep import own_ratios, table
 from lass_plugin.sweep.allocation import Allocation
 from lass_plugin.sweep.joint import JointTrainings

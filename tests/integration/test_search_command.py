@@ -17,6 +17,8 @@ from conftest import ROOT, load
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.launching.base import Base
+from lass_plugin.launching.flags import FlagBuilder
 from lass_plugin.masks import load_masks
 from lass_plugin.search import (
     SearchSettings,
@@ -24,9 +26,7 @@ from lass_plugin.search import (
     run_searches,
     search_commands,
 )
-from lass_plugin.search.base import Base
 from lass_plugin.search.commands import SearchCommands
-from lass_plugin.search.flags import FlagBuilder
 
 PAIRS = "de-en,en-nl"
 SHORT = ("--updates", 6, "--ramp", 3, "--interval", 1, "--jobs", 1)

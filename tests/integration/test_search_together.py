@@ -161,8 +161,8 @@ def test_the_same_again_does_nothing_and_extract_gives_the_same_masks(
 
 
 def test_how_settled_each_pair_is_and_its_place_in_a_sweep(searched, base, capsys):
+    from lass_plugin.launching.base import Base
     from lass_plugin.masks import fingerprint
-    from lass_plugin.search.base import Base
     from lass_plugin.sweep.sources import Sources
     from lass_plugin.sweep.variants import Method
 

@@ -9,9 +9,9 @@ from typing import Sequence
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_json
-from lass_plugin.search.commands import USER_DIR
-from lass_plugin.search.jobs import Job, end_all
-from lass_plugin.search.slots import Slot
+from lass_plugin.launching.commands import train_command
+from lass_plugin.launching.jobs import Job, end_all
+from lass_plugin.launching.slots import Slot
 
 DONE = "done.json"
 
@@ -35,10 +35,9 @@ class Training:
 
     def command(self, data: Path, on_cpu: bool) -> list[str]:
         """The argument list of fairseq-train."""
-        start = [sys.executable, "-m", "fairseq_cli.train", str(data.resolve())]
-        start += ["--user-dir", str(USER_DIR), "--max-update", str(self.updates)]
-        start += ["--save-dir", str(self.folder.resolve())] + ["--cpu"] * on_cpu
-        return start + list(self.flags)
+        flags = ["--max-update", str(self.updates)]
+        flags += ["--save-dir", str(self.folder.resolve())] + ["--cpu"] * on_cpu
+        return train_command(str(data.resolve()), *flags, *self.flags)
 
 
 def train(

@@ -1,4 +1,4 @@
-"""Reading the log of a search: how far it is, and why it failed."""
+"""Reading the log of a training: how far it is, and why it failed."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)\b.*")
 
 @dataclass
 class Progress:
-    """How far one search is."""
+    """How far one training is."""
 
     updates: int = 0
     loss: float | None = None

@@ -1,4 +1,4 @@
-"""Slots: where a search runs, a GPU or some cores, and the environment it gets."""
+"""Slots: where a training runs, a GPU or some cores, and the environment it gets."""
 
 import math
 import os
@@ -11,7 +11,7 @@ import torch
 from lass_plugin.errors import LassError
 
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""Left by torchrun and the like; a search is one process and must not join others."""
+"""Left by torchrun and the like; one started here is a process by itself."""
 
 
 class Running(Protocol):

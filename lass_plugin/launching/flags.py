@@ -11,8 +11,8 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from lass_plugin.data.sampling import METHODS
 from lass_plugin.errors import LassError
-from lass_plugin.search.base import Base
-from lass_plugin.search.parser import option_of, parse, training_parser
+from lass_plugin.launching.base import Base
+from lass_plugin.launching.parser import option_of, parse, training_parser
 
 TASK = (
     "langs",

@@ -8,9 +8,9 @@ from collections import deque
 from typing import Callable, Iterator, Sequence
 
 from lass_plugin.errors import LassError
-from lass_plugin.search.console import Listener, Status
-from lass_plugin.search.jobs import Job, end_all
-from lass_plugin.search.slots import Slot
+from lass_plugin.launching.console import Listener, Status
+from lass_plugin.launching.jobs import Job, end_all
+from lass_plugin.launching.slots import Slot
 
 TICK = 0.2
 """Seconds between two looks at the jobs."""

@@ -1,4 +1,4 @@
-"""Progress of searches for people, on stderr."""
+"""Progress of trainings for people, on stderr."""
 
 import shutil
 import sys
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from lass_plugin.data.progress import duration
-from lass_plugin.search.log import Progress
+from lass_plugin.launching.log import Progress
 
 REFRESH = 0.5
 INTERVAL = 30.0
@@ -16,7 +16,7 @@ INTERVAL = 30.0
 
 @dataclass(frozen=True)
 class Status:
-    """How far all searches are."""
+    """How far all trainings are."""
 
     total: int
     done: int

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Mapping, Sequence
 
 from lass_plugin.errors import LassError
-from lass_plugin.search.log import Progress, reason
+from lass_plugin.launching.log import Progress, reason
 
 GRACE = 10.0
 """Seconds that a job has to end by itself."""

@@ -1,0 +1,48 @@
+"""The command of a training, how often it saves itself, and which checkpoints stay."""
+
+import sys
+from pathlib import Path
+from typing import Iterable
+
+import lass_plugin
+
+USER_DIR = Path(lass_plugin.__file__).resolve().parent
+NEVER = "1000000000"
+SAVES = 10
+"""How often a training saves itself, and validates."""
+BEST = "checkpoint_best.pt"
+
+
+def train_command(data: str, *flags: str) -> list[str]:
+    """fairseq-train with this package and this Python, an argument list."""
+    start = [sys.executable, "-m", "fairseq_cli.train", data]
+    return [*start, "--user-dir", str(USER_DIR), *flags]
+
+
+def saving(updates: int) -> list[str]:
+    """Flags: save and validate by updates; epochs differ in length between pairs."""
+    flags = ["--save-interval", NEVER, "--validate-interval", NEVER]
+    flags += ["--save-interval-updates", str(max(1, updates // SAVES))]
+    return [*flags, "--keep-interval-updates", "1", "--no-epoch-checkpoints"]
+
+
+def logging_of(updates: int) -> list[str]:
+    """Flags: what :mod:`.log` reads, about a hundred lines of it; load data in line."""
+    interval = str(max(1, min(100, updates // 100)))
+    flags = ["--log-format", "json", "--log-interval", interval]
+    return [*flags, "--num-workers", "0"]
+
+
+def remove_superseded(
+    folder: Path, flags: Iterable[str], keep_best: bool = False
+) -> None:
+    """Remove what the last checkpoint of a finished training supersedes.
+
+    Nothing is removed where *flags*, those of the user, ask for checkpoints of a kind.
+    """
+    asked = ("--keep-", "--save-", "--best-checkpoint", "--maximize-best")
+    if any(flag.startswith(asked) for flag in flags):
+        return
+    for pattern in ["checkpoint_[0-9]*_[0-9]*.pt", *([] if keep_best else [BEST])]:
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
