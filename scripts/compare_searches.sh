@@ -7,22 +7,27 @@
 # From one base: a search of each pair by each system, joint training under its masks, the
 # same training without masks, and one table of all. Lengths are environment variables:
 #   BASE=3000 SEARCH=400 JOINT=800 RATIO=0.4 VOCAB=4000 SEED=1 JOBS=2 LIMIT=300
+# Further ones: FLAGS, options of fairseq-train for the base and for joint training;
+# WARMUP=200, updates of the base; PREPARE, options of lass prepare; CUDA=1 for a GPU.
 # One-shot searches by magnitude and by gradient train alike, so one run serves both.
 # A killed run goes on when it is started again.
 set -euo pipefail
 text=${1:?folder of the text} out=${2:?folder of the results} pairs=${3:?de-en,en-de,…}
 . "$(dirname "${BASH_SOURCE[0]}")/comparison.sh"
 
-lass prepare --text "$text" --out "$out/data" --pairs "$pairs" --vocab-size "$vocabulary"
+lass prepare --text "$text" --out "$out/data" --pairs "$pairs" --vocab-size "$vocabulary" \
+    ${PREPARE:-}
 
 # nothing runs beside the base, so it has all cores
 OMP_NUM_THREADS=$((OMP_NUM_THREADS * jobs)) train base "$base_updates" \
-    --lr-scheduler inverse_sqrt --warmup-updates 200 $cpu
+    --lr-scheduler inverse_sqrt --warmup-updates "$warmup" $cpu
 
 third=$((search_updates / 3))
-search oneshot gradient oneshot $cpu
-search magnitude-gradual magnitude gradual --start 0 --ramp $((2 * third)) $cpu
-search gradient-gradual gradient gradual --start 0 --ramp $((2 * third)) $cpu
+search oneshot gradient-oneshot gradient oneshot $cpu
+search magnitude-gradual magnitude-gradual magnitude gradual \
+    --start 0 --ramp $((2 * third)) $cpu
+search gradient-gradual gradient-gradual gradient gradual \
+    --start 0 --ramp $((2 * third)) $cpu
 lass extract "$out/search/oneshot" --criterion magnitude --ratio "$ratio" \
     --out "$out/masks/magnitude-oneshot"
 lass random --like "$out/masks/gradient-oneshot" --ratio "$ratio" --seed "$seed" \

@@ -2,7 +2,9 @@
 # shellcheck shell=bash
 base_updates=${BASE:-3000} search_updates=${SEARCH:-400} joint_updates=${JOINT:-800}
 ratio=${RATIO:-0.4} vocabulary=${VOCAB:-4000} seed=${SEED:-1} jobs=${JOBS:-2}
-limit=${LIMIT:-300} user_dir=$(python -c 'import lass_plugin; print(lass_plugin.__path__[0])')
+limit=${LIMIT:-300} warmup=${WARMUP:-200}
+flags=${FLAGS---dropout 0.1 --max-tokens 2048 --bf16-autocast}
+user_dir=$(python -c 'import lass_plugin; print(lass_plugin.__path__[0])')
 export PYTHONWARNINGS=ignore OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 cpu=$([ "${CUDA:-0}" = 1 ] || echo --cpu)
 mkdir -p "$out"
@@ -21,21 +23,21 @@ train() { # NAME UPDATES FLAGS…: a training of all pairs, unless it is done
     fairseq-train "$out/data" --user-dir "$user_dir" --task translation_subnetwork \
         --lang-pairs "$pairs" --encoder-langtok src --decoder-langtok \
         --sampling-method temperature --sampling-temperature 2 \
-        --arch transformer_quickstart --share-all-embeddings --dropout 0.1 \
+        --arch transformer_quickstart --share-all-embeddings \
         --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \
         --optimizer strict_adam --adam-betas '(0.9,0.98)' --clip-norm 1.0 \
-        --lr 0.003 --max-tokens 2048 --bf16-autocast --num-workers 0 --seed "$seed" \
+        --lr 0.003 --num-workers 0 --seed "$seed" \
         --no-epoch-checkpoints --disable-validation --save-interval-updates 250 \
         --keep-interval-updates 1 --log-interval 50 --no-progress-bar \
-        --max-update "$updates" --save-dir "$out/$name" "$@" >>"$out/$name/log" 2>&1
+        --max-update "$updates" --save-dir "$out/$name" $flags "$@" >>"$out/$name/log" 2>&1
     touch "$out/$name/done"
 }
 
-search() { # NAME CRITERION SCHEDULE FLAGS…
-    local name=$1 criterion=$2 schedule=$3
-    shift 3
+search() { # NAME MASKS CRITERION SCHEDULE FLAGS…
+    local name=$1 masks=$2 criterion=$3 schedule=$4
+    shift 4
     lass search "$out/data" --base "$out/base/checkpoint_last.pt" --pairs "$pairs" \
-        --out "$out/search/$name" --masks-out "$out/masks/$criterion-$schedule" \
+        --out "$out/search/$name" --masks-out "$out/masks/$masks" \
         --criterion "$criterion" --schedule "$schedule" --ratio "$ratio" \
         --updates "$search_updates" --jobs "$jobs" "$@" \
         -- --lr 0.001 --warmup-updates 20 --disable-validation --seed "$seed" \
