@@ -8,7 +8,7 @@
 #
 # OUT/study gets a folder for each. NEW_TEXT holds parallel text of NEW_PAIRS, which are
 # added to the trained model. The variables are those of compare_searches.sh and must be
-# the same; and SWEEP, updates of each joint training of the sweep (default JOINT);
+# the same; and SWEEP, EXTEND, updates of each joint training there (default JOINT);
 # RATIOS=0.1:0.9; SETTLED=0.9, the agreement at which a search may stop; ABLATE, pairs X-Y
 # of the zero-shot ablation (default: none); LOW, HIGH, bounds of the groups by data size.
 # Zero-shot is skipped where the data have no pairs to test it on (PREPARE="--test-pairs
@@ -91,7 +91,7 @@ if [ -n "$new_text" ]; then
         --data "$out/data" --text "$new_text" --pairs "$new_pairs" \
         --dense "$out/dense/checkpoint_last.pt" --ratio "$ratio" \
         --ways sub-network,hold-shared,disjoint --search-updates "$search_updates" \
-        --updates "$joint_updates" --points 5 --beam 4 --limit "$limit" $cpu \
+        --updates "${EXTEND:-$joint_updates}" --points 5 --beam 4 --limit "$limit" $cpu \
         --out "$study/extend" -- $flags --lr 0.001 --warmup-updates 20 --seed "$seed"
 fi
 head -n 1 "$study"/*.seconds
