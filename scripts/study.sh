@@ -10,7 +10,8 @@
 # added to the trained model. The variables are those of compare_searches.sh and must be
 # the same; and SWEEP, EXTEND, updates of each joint training there (default JOINT);
 # RATIOS=0.1:0.9; SETTLED=0.9, the agreement at which a search may stop; ABLATE, pairs X-Y
-# of the zero-shot ablation (default: none); LOW, HIGH, bounds of the groups by data size.
+# of the zero-shot ablation (default: none); LOW, HIGH, bounds of the groups by data size;
+# ONLY="sweep cost", these steps alone.
 # Zero-shot is skipped where the data have no pairs to test it on (PREPARE="--test-pairs
 # … --through en"). A killed run goes on when it is started again.
 set -euo pipefail
@@ -27,6 +28,7 @@ mkdir -p "$study"
 step() { # NAME COMMAND…: runs it and keeps what it prints, unless that has been done
     local name=$1
     shift
+    [[ " ${ONLY:-$name} " == *" $name "* ]] || return 0
     [ -f "$study/$name.txt" ] && return 0
     echo "$name" >&2
     SECONDS=0
@@ -65,8 +67,6 @@ step stopped stopped
 
 step scores lass table scores "$out/report" --sizes "$out/data" \
     ${LOW:+--low "$LOW"} ${HIGH:+--high "$HIGH"} --out "$study/scores"
-step cost lass table cost "${systems[@]}" --scores "$out/report" --data "$out/data" \
-    --beam 4 --max-len-a 1.2 --max-len-b 10 $cpu --out "$study/cost"
 
 untrained=$(basename -a "$out/data"/test.*.idx | grep -v -e '\.en-' -e '-en\.' || true)
 if [ -n "$untrained" ]; then
@@ -92,6 +92,10 @@ if [ -n "$new_text" ]; then
         --dense "$out/dense/checkpoint_last.pt" --ratio "$ratio" \
         --ways sub-network,hold-shared,disjoint --search-updates "$search_updates" \
         --updates "${EXTEND:-$joint_updates}" --points 5 --beam 4 --limit "$limit" $cpu \
-        --out "$study/extend" -- $flags --lr 0.001 --warmup-updates 20 --seed "$seed"
+        --threads "$((OMP_NUM_THREADS * jobs))" --out "$study/extend" \
+        -- $flags --lr 0.001 --warmup-updates 20 --seed "$seed"
 fi
+
+step cost lass table cost "${systems[@]}" --scores "$out/report" --data "$out/data" \
+    --beam 4 --max-len-a 1.2 --max-len-b 10 $cpu --out "$study/cost"
 head -n 1 "$study"/*.seconds

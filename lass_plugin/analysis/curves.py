@@ -9,6 +9,9 @@ from lass_plugin.analysis.pictures import MARKERS, OKABE_ITO, save_figure
 
 LINES = ("-", "--", "-.", ":")
 
+CROWD = 20
+"""Of more curves than this, those of one group look alike."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -19,6 +22,8 @@ class Curve:
     y: Sequence[float]
     points_only: bool = False
     """Marks without a line between them."""
+    group: str = ""
+    """What it has in common with others, where there are too many to tell apart."""
 
 
 def draw_curves(
@@ -46,9 +51,11 @@ def draw_curves(
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    labels, looks = _looks(curves)
+    entries = len(set(labels)) + len(levels)
+    figure = Figure(figsize=(6.4, max(4.4, 0.2 * entries + 0.8)), layout="constrained")
     axes = figure.subplots()
-    for number, curve in enumerate(curves):
+    for curve, label, number in zip(curves, labels, looks, strict=True):
         # colours repeat after seven; lines and marks then differ
         colour = OKABE_ITO[number % len(OKABE_ITO)]
         line = LINES[number // len(OKABE_ITO) % len(LINES)]
@@ -60,8 +67,8 @@ def draw_curves(
             markersize=8 if curve.points_only else 4,
             markerfacecolor="none" if curve.points_only else colour,
             color=colour,
-            linewidth=1.3,
-            label=curve.label,
+            linewidth=1.3 if len(set(labels)) == len(labels) else 0.7,
+            label=label,
         )
     for number, (label, value) in enumerate(levels):
         axes.axhline(
@@ -80,10 +87,27 @@ def draw_curves(
     axes.set_ylabel(y_label, fontsize=9)
     axes.grid(color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-    if len(curves) + len(levels) > 6:
-        axes.legend(
-            fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5)
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    lines, texts = list(handles.values()), list(handles)
+    if entries > 6:
+        figure.legend(
+            lines, texts, fontsize=8, frameon=False, loc="outside right center"
         )
     else:
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(lines, texts, fontsize=8, frameon=False)
     return save_figure(figure, Path(path))
+
+
+def _looks(curves: Sequence[Curve]) -> tuple[list[str], list[int]]:
+    """Label and look of each curve; those of one group share both in a crowd."""
+    groups = list(dict.fromkeys(curve.group for curve in curves))
+    if len(curves) <= CROWD or groups == [""]:
+        return [curve.label for curve in curves], list(range(len(curves)))
+    names = {}
+    for number, group in enumerate(groups):
+        count = sum(curve.group == group for curve in curves)
+        names[group] = (f"{group} ({count})", number)
+    return (
+        [names[curve.group][0] for curve in curves],
+        [names[curve.group][1] for curve in curves],
+    )

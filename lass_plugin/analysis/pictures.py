@@ -25,7 +25,7 @@ MARKERS = "osD^vPX*<>"
 _PIXELS = 2800
 """Most pixels of a side of a PNG; figures above 14 inches have fewer an inch."""
 
-SPAN = 0.02
+SPAN = 0.005
 """Least difference between the ends of a scale, lest noise be painted as structure."""
 
 
@@ -61,8 +61,8 @@ def heat_map(
     matrix = np.asarray(matrix, dtype=np.float64)
     columns = labels if columns is None else columns
     low, high = limits or _limits(matrix)
-    digits = 3 if high - low < 0.1 else 2
-    side = (0.42 if digits == 2 else 0.48) * max(matrix.shape) + 1.6
+    digits = 4 if high - low < 0.02 else 3 if high - low < 0.1 else 2
+    side = {2: 0.42, 3: 0.48, 4: 0.54}[digits] * max(matrix.shape) + 1.6
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
     colours = colormaps[_COLOURS]

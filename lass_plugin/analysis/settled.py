@@ -172,8 +172,9 @@ def draw_settling(data: str | os.PathLike) -> list[Path]:
             ]
             if points:
                 x, y = zip(*points, strict=True)
-                label = f"{search['key']} {search['criterion']} {search['schedule']}"
-                curves.append(Curve(label, x, y))
+                group = f"{search['criterion']} {search['schedule']}"
+                label = f"{search['key']} {group}"
+                curves.append(Curve(label, x, y, group=group))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LassError(
             f"{data} is not a settled.json of 'lass settled' ({error})"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lass_plugin.analysis.curves import Curve, draw_curves
+from lass_plugin.analysis.curves import CROWD, Curve, draw_curves
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.metrics import Score
@@ -169,3 +169,15 @@ def test_more_curves_than_colours_still_differ(tmp_path):
     )
     assert png.stat().st_size > 1000
     assert all(f"p{n}".encode() in svg.read_bytes() for n in range(12))
+
+
+def test_a_crowd_of_curves_is_told_apart_by_group(tmp_path):
+    curves = [
+        Curve(f"p{n}", (1, 2), (n, n), group=f"kind {n % 2}") for n in range(CROWD + 1)
+    ]
+    _, svg = draw_curves(curves, tmp_path / "c.png", "t", "x", "y")
+    text = svg.read_text()
+    assert f"kind 0 ({CROWD // 2 + 1})" in text and f"kind 1 ({CROWD // 2})" in text
+    assert "p3" not in text
+    _, svg = draw_curves(curves[1:], tmp_path / "d.png", "t", "x", "y")
+    assert "p3" in svg.read_text() and "kind" not in svg.read_text()

@@ -17,6 +17,7 @@ from lass_plugin.analysis.trees.fit import delta_score, fit_of
 from lass_plugin.analysis.trees.layout import equal_angle, phylogram
 from lass_plugin.analysis.trees.least_squares import fit_tree, power_weights
 from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
+from lass_plugin.analysis.trees.pictures import draw_rooted, draw_unrooted
 from lass_plugin.analysis.trees.topology import (
     Tree,
     all_topologies,
@@ -75,6 +76,28 @@ DISTANCES = np.array(
 def test_path_lengths_by_hand():
     np.testing.assert_allclose(QUARTET.distances(), DISTANCES)
     assert QUARTET.inner_splits() == {0b1100}
+
+
+def test_a_tree_that_looks_like_a_star_is_drawn_with_shorter_leaves():
+    lengths = (1.2, 1.3, 1.4, 0.2, 1.1)
+    drawn, cut = Tree(QUARTET.leaves, QUARTET.splits, lengths).with_shorter_leaves()
+    assert cut == pytest.approx(0.9)
+    assert drawn.lengths == pytest.approx((0.3, 0.4, 0.5, 0.2, 0.2))
+    assert drawn.splits == QUARTET.splits
+    for lengths in ((0.9, 1.3, 1.4, 0.2, 1.1), (1.0, 1.0, 1.0, 0.0, 1.0)):
+        tree = Tree(QUARTET.leaves, QUARTET.splits, lengths)
+        assert tree.with_shorter_leaves() == (tree, 0.0)
+
+
+def test_pictures_say_what_has_been_left_out_of_them(tmp_path):
+    lengths = (1.2, 1.3, 1.4, 0.2, 1.1)
+    tree = Tree(QUARTET.leaves, QUARTET.splits, lengths)
+    for draw in (draw_unrooted, draw_rooted):
+        for drawn, said in ((tree, True), (QUARTET, False)):
+            _, svg = draw(drawn, {}, tmp_path / "tree.png", "A title", "fits")
+            text = svg.read_text()
+            assert ("every leaf edge is drawn shorter by 0.9" in text) is said
+            assert "fits" in text and "A title" in text
 
 
 @pytest.mark.parametrize("leaves, count", [(3, 1), (4, 3), (5, 15), (6, 105), (7, 945)])

@@ -26,6 +26,7 @@ def draw_unrooted(
     """Draw an unrooted tree, as PNG and SVG; returns the files written."""
     from matplotlib.figure import Figure
 
+    tree, caption = _shortened(tree, caption)
     side = 5 + 0.08 * len(tree.leaves)
     figure = Figure(figsize=(side + 1.6, side), layout="constrained")
     axes = figure.subplots()
@@ -43,6 +44,7 @@ def draw_rooted(
     """Draw a tree rooted at its midpoint, as PNG and SVG; returns the files written."""
     from matplotlib.figure import Figure
 
+    tree, caption = _shortened(tree, caption)
     height = 1.8 + 0.26 * len(tree.leaves)
     figure = Figure(figsize=(6.6, height), layout="constrained")
     axes = figure.subplots()
@@ -51,6 +53,14 @@ def draw_rooted(
     axes.margins(x=0.12, y=0.5 / len(tree.leaves))
     _finish(axes, drawing, title, caption)
     return save_figure(figure, path)
+
+
+def _shortened(tree: Tree, caption: str) -> tuple[Tree, str]:
+    """The tree as it is drawn, and a caption that says what has been left out."""
+    drawn, cut = tree.with_shorter_leaves()
+    if cut:
+        caption = f"every leaf edge is drawn shorter by {cut:.3g}\n{caption}".rstrip()
+    return drawn, caption
 
 
 def _draw(axes: "Axes", tree: Tree, drawing: Drawing, families: Families) -> None:
@@ -93,14 +103,12 @@ def _draw(axes: "Axes", tree: Tree, drawing: Drawing, families: Families) -> Non
                 fontsize=10,
             )
     if names:
-        axes.legend(
-            fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False
-        )
+        axes.figure.legend(fontsize=8, loc="outside right center", frameon=False)
 
 
 def _finish(axes: "Axes", drawing: Drawing, title: str, caption: str) -> None:
     """Title, a scale bar and the caption instead of axes."""
-    axes.set_title(title, fontsize=11)
+    axes.figure.suptitle(title, fontsize=11)
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_xticks([])

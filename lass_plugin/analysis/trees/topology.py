@@ -16,6 +16,9 @@ Splits = tuple[int, ...]
 ZERO = 1e-9
 """Edges below this share of the longest are no edges."""
 
+STAR = 5.0
+"""A tree looks like a star if its leaf edges are this many times its inner edges."""
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -47,6 +50,23 @@ class Tree:
         ]
         splits, lengths = zip(*kept, strict=True)
         return Tree(self.leaves, splits, lengths)
+
+    def with_shorter_leaves(self) -> tuple["Tree", float]:
+        """A tree to draw where this one would look like a star, and by how much its
+        leaf edges, all of them, are shorter; this tree and 0 elsewhere.
+
+        The shortest leaf edge becomes as long as the longest inner edge.
+        """
+        count = len(self.leaves)
+        inner = [is_inner(split, count) for split in self.splits]
+        edges = list(zip(self.lengths, inner, strict=True))
+        longest = max((length for length, within in edges if within), default=0.0)
+        shortest = min(length for length, within in edges if not within)
+        if longest <= 0 or shortest < STAR * longest:
+            return self, 0.0
+        cut = shortest - longest
+        lengths = tuple(length - cut * (not within) for length, within in edges)
+        return Tree(self.leaves, self.splits, lengths), cut
 
 
 def is_inner(split: int, leaves: int) -> bool:
