@@ -16,8 +16,8 @@ from lass_plugin.analysis.trees import least_squares, neighbour_joining
 from lass_plugin.analysis.trees.fit import delta_score, fit_of
 from lass_plugin.analysis.trees.layout import equal_angle, phylogram
 from lass_plugin.analysis.trees.least_squares import fit_tree, power_weights
-from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
 from lass_plugin.analysis.trees.pictures import draw_rooted, draw_unrooted
+from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
 from lass_plugin.analysis.trees.topology import (
     Tree,
     all_topologies,
