@@ -2,10 +2,12 @@
 
     lass table scores report/ --sizes data/ --out tables/
     lass table cost --system base=base.pt --system joint=joint.pt --data data/
+    lass table data data/
 
-'lass table scores' reads what 'lass evaluate --out' wrote; 'lass table cost' reads
-checkpoints. Both print the tables, and with --out write them as Markdown, LaTeX, CSV
-and JSON. 'lass table MODE --help' explains the options of each.
+'lass table scores' reads what 'lass evaluate --out' wrote, 'lass table cost' reads
+checkpoints, 'lass table data' a prepared data folder. All print the tables, and with
+--out write them as Markdown, LaTeX, CSV and JSON. 'lass table MODE --help' explains the
+options of each.
 """
 
 import argparse
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 HELP = "tables of scores, parameters, disk and speed, in Markdown, LaTeX, CSV"
 
-_MODES = {"scores": "table_scores", "cost": "table_cost"}
+_MODES = {"scores": "table_scores", "cost": "table_cost", "data": "table_data"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add what both modes print and write."""
+    """Add what all modes print and write."""
     add = parser.add_argument_group("output").add_argument
     add(
         "--format",

@@ -25,7 +25,8 @@ def write_tables(
     """Write ``KIND.json``, ``.md`` and ``.tex``, and ``KIND.NAME.csv`` of each table.
 
     Args:
-        kind: ``scores`` or ``cost``: the begin of every file's name with ``table-``.
+        kind: ``scores``, ``cost`` or ``data``: with ``table-`` the begin of every
+            file's name.
         title: of the page in Markdown.
         facts: what stands in the JSON beside the tables.
         notes: sentences that belong to all tables.
