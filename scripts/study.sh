@@ -82,7 +82,7 @@ step sweep lass sweep "$out/data" --base "$out/base/checkpoint_last.pt" \
     --random "$ratio" --updates "${SWEEP:-$joint_updates}" --jobs "$jobs" \
     --beam 4 --limit "$limit" $cpu --out "$study/sweep" \
     -- $flags --lr 0.003 --lr-scheduler polynomial_decay \
-    --total-num-update "${SWEEP:-$joint_updates}" --disable-validation --seed "$seed"
+    --total-num-update "${SWEEP:-$joint_updates}" --seed "$seed"
 
 step together bash "$(dirname "${BASH_SOURCE[0]}")/compare_together.sh" "$out" "$pairs"
 
