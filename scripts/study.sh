@@ -11,7 +11,8 @@
 # the same; and SWEEP, EXTEND, updates of each joint training there (default JOINT);
 # RATIOS=0.1:0.9; SETTLED=0.9, the agreement at which a search may stop; ABLATE, pairs X-Y
 # of the zero-shot ablation (default: none); LOW, HIGH, bounds of the groups by data size;
-# ONLY="sweep cost", these steps alone.
+# OLD, older pairs to watch while new ones are added (default: all); ONLY="sweep cost",
+# these steps alone.
 # Zero-shot is skipped where the data have no pairs to test it on (PREPARE="--test-pairs
 # … --through en"). A killed run goes on when it is started again.
 set -euo pipefail
@@ -91,7 +92,8 @@ if [ -n "$new_text" ]; then
         --data "$out/data" --text "$new_text" --pairs "$new_pairs" \
         --dense "$out/dense/checkpoint_last.pt" --ratio "$ratio" \
         --ways sub-network,hold-shared,disjoint --search-updates "$search_updates" \
-        --updates "${EXTEND:-$joint_updates}" --points 5 --beam 4 --limit "$limit" $cpu \
+        --updates "${EXTEND:-$joint_updates}" --points 5 \
+        ${OLD:+--old-pairs "$OLD"} --beam 4 --limit "$limit" $cpu \
         --threads "$((OMP_NUM_THREADS * jobs))" --out "$study/extend" \
         -- $flags --lr 0.001 --warmup-updates 20 --seed "$seed"
 fi
