@@ -64,6 +64,8 @@ def _take_over(settings: ExtendSettings) -> None:
             before: Any = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             before = {}
+        if watches_fewer(before.get("old_pairs"), record["old_pairs"]):
+            record["old_pairs"] = before["old_pairs"]  # their data are all there
         names = [name for name in record if before.get(name) != record[name]]
         if names and not settings.fresh:
             raise LassError(
@@ -82,6 +84,15 @@ def _take_over(settings: ExtendSettings) -> None:
         for name in ("extended.pt", "dense.pt"):
             (out / name).unlink(missing_ok=True)
     write_json(path, record)
+
+
+def watches_fewer(before: Any, now: list[str]) -> bool:
+    """Whether the older pairs to watch are among those that ``out`` was begun with.
+
+    Args:
+        before: as they were recorded; empty for all, as *now*.
+    """
+    return isinstance(before, list) and bool(now) and (set(now) <= set(before or now))
 
 
 def _say(number: int, what: str) -> None:

@@ -21,6 +21,8 @@ _NOTES = (
     "unknown: share of the tokens that the dictionary lacks",
 )
 
+_TOKENS = ("tokens", "unknown")
+
 Counts = Mapping[str, Mapping[str, Any]]
 
 
@@ -52,9 +54,6 @@ def read_counts(folder: str | os.PathLike) -> Counts:
             f"({type(error).__name__}: {error}); prepare the data again"
         ) from error
     return counts
-
-
-_TOKENS = ("tokens", "unknown")
 
 
 def data_table(

@@ -18,6 +18,7 @@ from lass_plugin.extension.checkpoint import extended
 from lass_plugin.extension.curve import draw_curve, mean_curve
 from lass_plugin.extension.data import SubwordModel
 from lass_plugin.extension.effects import effect_of
+from lass_plugin.extension.run import watches_fewer
 from lass_plugin.extension.vocabulary import Vocabulary, count_text, extend_vocabulary
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import Mask, MaskSet, Provenance
@@ -367,3 +368,18 @@ def test_points_are_never_more_than_asked_for(updates, points, interval):
     places = (Path("x.pt"), Path("data"), Path("text"), tuple(parse_pairs("en-uk")))
     settings = ExtendSettings(*places, Path("out"), updates=updates, points=points)
     assert settings.interval == interval
+
+
+@pytest.mark.parametrize(
+    "before, now, fewer",
+    [
+        ([], ["de-en"], True),
+        (["de-en", "en-nl"], ["de-en"], True),
+        (["de-en"], ["de-en"], True),
+        (["de-en"], ["en-nl"], False),
+        (["de-en"], [], False),
+        (None, ["de-en"], False),
+    ],
+)
+def test_fewer_older_pairs_may_be_watched_when_it_goes_on(before, now, fewer):
+    assert watches_fewer(before, now) is fewer
