@@ -23,6 +23,7 @@ MODULES = {
     "interactive": "fairseq_cli.interactive",
     "validate": "fairseq_cli.validate",
     "hydra": "fairseq_cli.hydra_train",
+    "lass": "lass_plugin.cli.main",
 }
 
 PLUGIN = (  # what fairseq imports of --user-dir
@@ -116,7 +117,8 @@ def _child(
     sys.argv = [module, *arguments]
     if prepare is not None:
         globals()[prepare[0]](*prepare[1:])
-    importlib.import_module(module).cli_main()
+    command = importlib.import_module(module)
+    sys.exit((getattr(command, "cli_main", None) or command.main)())
 
 
 # -- what can befall a process: functions for ``prepare`` ------------------------------

@@ -35,12 +35,13 @@ COMPONENTS: dict[str, str] = {
     "encoder self-attention": r"encoder\..*\.self_attn\..*",
     "decoder self-attention": r"decoder\..*\.self_attn\..*",
     "cross-attention": r"decoder\..*\.encoder_attn\..*",
-    "q_proj": r".*\.q_proj\.weight",
-    "k_proj": r".*\.k_proj\.weight",
-    "v_proj": r".*\.v_proj\.weight",
-    "out_proj": r".*\.out_proj\.weight",
-    "fc1": r".*\.fc1\.weight",
-    "fc2": r".*\.fc2\.weight",
+    "q_proj": r".*\.q_proj(\.weight)?",
+    "k_proj": r".*\.k_proj(\.weight)?",
+    "v_proj": r".*\.v_proj(\.weight)?",
+    "out_proj": r".*\.out_proj(\.weight)?",
+    "fc1": r".*\.fc1(\.weight)?",
+    "fc2": r".*\.fc2(\.weight)?",
+    "heads": r".*\.heads",
     "embeddings": r".*\.embed_tokens\.weight",
     "output projection": r".*\.output_projection\.weight",
 }
@@ -193,7 +194,7 @@ def parts_of(sites: Iterable[str], by: str) -> dict[str, list[str]]:
     for side in ("encoder", "decoder"):
         layers: list[tuple[int, str, str]] = []
         for site in sites:
-            if found := re.fullmatch(rf"{side}\.layers\.(\d+)\.(.+)\.weight", site):
+            if found := re.fullmatch(rf"{side}\.layers\.(\d+)\.(.+?)(\.weight)?", site):
                 layers.append((int(found[1]), found[2].replace(".", " "), site))
         layers.sort(key=lambda place: place[0])
         for number, matrix, site in layers:

@@ -19,6 +19,7 @@ from lass_plugin.extension.data import (
 from lass_plugin.extension.settings import DENSE, ExtendSettings
 from lass_plugin.extension.vocabulary import Vocabulary
 from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.masks.neurons import are_neurons
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class OldModel:
             raise LassError(
                 f"{path} carries no masks, so no pair has a sub-network in it; give a "
                 "jointly trained checkpoint (one without masks goes to --dense)"
+            )
+        if masks is not None and are_neurons(masks.shapes):
+            raise LassError(
+                f"{path} carries masks of neurons; 'lass extend' adds pairs to models "
+                "with masks of weights only"
             )
         saved = Saved(System("model", path, dense=True))
         pairs = parse_pairs(list(masks)) if masked and masks else saved.trained_pairs

@@ -18,6 +18,8 @@ from lass_plugin.checkpoints import (
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.file import SUFFIX
+from lass_plugin.masks.fitting import check_fit
+from lass_plugin.masks.neurons import weight_masks
 
 _NO_PARAMETER = re.compile(r"(.*\.)?(version|_float_tensor)")
 """Entries of fairseq's state dict that are buffers: a version, a device marker."""
@@ -84,8 +86,9 @@ def cost_of(
         maskable, kept, mask_bytes = 0, {}, 0
     else:
         _check(masks, tensors, path)
-        maskable = next(iter(masks.values())).units
-        kept = {key: total - maskable + mask.kept() for key, mask in masks.items()}
+        of_weights = weight_masks(masks, tensors, str(path))
+        maskable = next(iter(of_weights.values())).units
+        kept = {key: total - maskable + mask.kept() for key, mask in of_weights.items()}
         mask_bytes = _bytes_of(masks, inference_masks)
     return Cost(
         name,
@@ -113,9 +116,7 @@ def parameters_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
 def _check(masks: MaskSet, tensors: Mapping[str, Tensor], path: Path) -> None:
     if not masks:
         raise LassError(f"{path} carries an empty set of masks; give --inference-masks")
-    sites = {name: tensors[name] for name in masks.shapes if name in tensors}
-    for mask in masks.values():
-        mask.check_fits(sites, str(path))
+    check_fit(masks, tensors, str(path))
 
 
 def _bytes_of(masks: MaskSet, places: str | None) -> int:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Iterator, cast
 from torch import nn
 
 from lass_plugin.errors import LassError
-from lass_plugin.masks import MaskSet, fingerprint, load_masks
+from lass_plugin.masks import MaskSet, load_masks
 from lass_plugin.masks.sites import unwrap
-from lass_plugin.training.joint import sites_of
+from lass_plugin.training.joint import check_base, masked_weights
 from lass_plugin.training.masked_weights import MaskedWeights, bake
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Subnetworks:
             masks = choose_masks(inner, task)
             weights = None
             if masks is not None:
-                weights = MaskedWeights(sites_of(inner, masks), masks)
+                weights = masked_weights(inner, masks)
             # nn.Module would register a module; this is none
             object.__setattr__(inner, "subnetworks", cls(inner, weights))
         return cast(Subnetworks, inner.subnetworks)
@@ -130,9 +130,7 @@ def choose_masks(model: nn.Module, task: "TranslationSubnetworkTask") -> MaskSet
     elif cfg.masks:
         masks = load_masks(cfg.masks)
         if not cfg.allow_other_base and task.cfg.source_lang:
-            base = fingerprint(sites_of(model, masks))
-            for key in wanted:
-                masks[key].check_base(base)
+            check_base(model, masks.only(wanted))
     else:
         return None
     logger.info(f"translating under the masks of {', '.join(wanted)}")

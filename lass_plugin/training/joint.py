@@ -8,8 +8,9 @@ import torch
 from fairseq.optim import FairseqOptimizer
 from torch import nn
 
-from lass_plugin.masks.fingerprint import fingerprint
+from lass_plugin.masks.fitting import base_of, check_fit
 from lass_plugin.masks.mask import MaskSet
+from lass_plugin.masks.neurons import weight_masks
 from lass_plugin.masks.sites import unwrap
 from lass_plugin.training.holding import Holding
 from lass_plugin.training.masked_weights import MaskedWeights
@@ -38,9 +39,9 @@ class JointTraining:
         holding: Holding | None = None,
     ):
         check_optimizer(optimizer)
-        sites = sites_of(unwrap(model), masks)
         holding = holding or Holding()
-        self.weights = MaskedWeights(sites, masks, holding.sites)
+        self.weights = masked_weights(unwrap(model), masks, holding)
+        sites = self.weights.sites
         self._keys = list(masks)
         shared = holding.shared_parameters(unwrap(model), sites)
         self._shared = {name: each.bits for name, each in shared.items()}
@@ -77,21 +78,24 @@ class JointTraining:
         self._participants.clear()
 
 
-def sites_of(model: nn.Module, masks: MaskSet) -> dict[str, nn.Parameter]:
-    """The parameters of *model* that *masks* cover, in the model's order.
+def masked_weights(
+    model: nn.Module, masks: MaskSet, holding: Holding | None = None
+) -> MaskedWeights:
+    """The weights of *model* that *masks*, of weights or of neurons, cover.
 
     Raises:
-        LassError: the model lacks a matrix or has another shape.
+        LassError: the model lacks one of them or has another shape.
     """
     parameters = dict(model.named_parameters())
+    masks = weight_masks(masks, parameters)
     sites = {name: parameters[name] for name in parameters if name in masks.shapes}
-    for mask in masks.values():
-        mask.check_fits(sites)
-    return sites
+    return MaskedWeights(sites, masks, holding.sites if holding else None)
 
 
 def check_base(model: nn.Module, masks: MaskSet) -> None:
     """Refuse masks that were searched on other weights than those of *model*."""
-    base = fingerprint(sites_of(unwrap(model), masks))
+    parameters = dict(unwrap(model).named_parameters())
+    check_fit(masks, parameters, "the model")
+    base = base_of(masks.shapes, parameters)
     for mask in masks.values():
         mask.check_base(base)

@@ -17,7 +17,7 @@ from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import save_masks
 from lass_plugin.masks.packing import unpack
 from lass_plugin.training.extension import Extension, choosing_from
-from lass_plugin.training.joint import sites_of
+from lass_plugin.training.joint import masked_weights
 from lass_plugin.training.masked_weights import bake
 from lass_plugin.training.slots import find_slots, torch_optimizer
 
@@ -54,7 +54,7 @@ def outputs(run: Run, out: Path, extension: Extension, key: str) -> torch.Tensor
     """Log-probabilities of test sentences of an older pair."""
     model = copy.deepcopy(run.model).float().eval()
     assert extension.masks is not None
-    bake(sites_of(model, extension.masks), extension.masks[key].bits)
+    bake(masked_weights(model, extension.masks).sites, extension.masks[key].bits)
     dictionary = run.task.source_dictionary
     part = load_pair(
         out / "data", "test", Pair.parse(key), dictionary, dictionary, run.task.tokens

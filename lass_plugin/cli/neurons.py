@@ -1,0 +1,51 @@
+"""Find the neurons that a language pair needs, and give each pair its own (Xie 2021).
+
+    lass neurons importance DATA --checkpoint base.pt --out importance/
+    lass neurons allocate importance/ --out masks/
+    fairseq-train DATA --user-dir lass_plugin --masks masks/ …
+
+importance   the importance of every neuron for every pair, in one pass over the data
+allocate     general neurons and those of single pairs, as masks; as often as you like
+show         where the specific neurons are: LScore and MScore over the layers
+curves       importance of neurons, pair against pair
+erase        what erasing general or specific neurons does to every pair
+sweep        train and score under several k and rho, variants and criteria
+
+Training and translation use neuron masks as they use every mask. 'lass neurons MODE
+--help' explains the options of each.
+"""
+
+import argparse
+
+HELP = "importance of neurons and their allocation to pairs (Xie 2021)"
+
+_MODES = {
+    "importance": "neurons_importance",
+    "allocate": "neurons_allocate",
+    "sweep": "neurons_sweep",
+    "show": "neurons_show",
+    "erase": "neurons_erase",
+    "curves": "neurons_curves",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the modes of ``lass neurons``, each with its options."""
+    import importlib
+
+    modes = parser.add_subparsers(dest="mode", metavar="MODE", required=True)
+    for name, module_name in _MODES.items():
+        module = importlib.import_module(f"lass_plugin.cli.{module_name}")
+        mode = modes.add_parser(
+            name,
+            help=module.HELP,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(mode)
+        mode.set_defaults(run_mode=module.run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one mode."""
+    return arguments.run_mode(arguments)

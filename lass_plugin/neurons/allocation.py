@@ -1,0 +1,293 @@
+"""Allocation: which neurons are general and which belong to which pairs (Xie 2021).
+
+    I(i) = 1/M Σ_m Θ^m(i)                                                 (Eq. 1)
+    λ(i) = k · max_m Θ^m(i)                                               (Eq. 9)
+
+The ρ share of the neurons of each site with the highest I are general. Every other
+neuron belongs to the keys m with Θ^m(i) ≥ λ(i). (The paper's text has "larger than";
+at k = 1 it gives a neuron to the pair of the highest importance and at k = 0 to all,
+which is what ≥ does.)
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lass_plugin import files
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
+from lass_plugin.masks.file import SUFFIX
+from lass_plugin.masks.neurons import neuron_mask
+from lass_plugin.neurons.budget import Budget, Costs
+from lass_plugin.neurons.importance import (
+    NAME,
+    Importance,
+    load_importance,
+    save_importance,
+)
+from lass_plugin.selection import select
+
+RECORD, FORMAT, VERSION = "allocation.json", "lass_plugin neuron allocation", 1
+
+VARIANTS = ("pair", "source", "target", "separate")
+"""What a neuron is allocated to: pairs; sources; targets; or sources in the encoder and
+targets in the decoder (Appendix A)."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How importance becomes an allocation."""
+
+    general: float = 0.9
+    """ρ: share of each site's neurons that are general, in (0, 1]."""
+    threshold: float = 0.7
+    """k of Eq. 9, in [0, 1]: the higher, the fewer pairs share a neuron."""
+    by: str = "pair"
+    """See :data:`VARIANTS`."""
+    criterion: str = "taylor"
+    """See :data:`.scores.neuron.CRITERIA`."""
+    average: str = "token"
+    """See :meth:`.Importance.theta`."""
+
+    def check(self) -> None:
+        """Refuse what is out of range.
+
+        Raises:
+            LassError: names the option.
+        """
+        if not 0.0 < self.general <= 1.0:
+            raise LassError(
+                f"--general {self.general:g} is not a share of the neurons above 0 and "
+                "up to 1"
+            )
+        if not 0.0 <= self.threshold <= 1.0:
+            raise LassError(f"--threshold {self.threshold:g} is not between 0 and 1")
+        if self.by not in VARIANTS:
+            raise LassError(f"--by {self.by} is none of {', '.join(VARIANTS)}")
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """The neurons of every pair."""
+
+    rule: Rule
+    general: dict[str, Tensor]
+    """Site -> ``(neurons,)`` boolean."""
+    kept: dict[str, dict[str, Tensor]]
+    """Pair -> site -> ``(neurons,)`` boolean: general ones and the pair's own."""
+    thresholds: dict[str, float]
+    """Pair -> k in use: that of the rule; under a budget, the relative importance of
+    the last neuron that it had room for."""
+
+    def specific(self, pair: str, site: str) -> Tensor:
+        """``(neurons,)`` boolean: the pair's neurons that are not general."""
+        return self.kept[pair][site] & ~self.general[site]
+
+    def masks(self, importance: Importance) -> MaskSet:
+        """The neuron masks of all pairs."""
+        rule, masks = self.rule, []
+        for pair, sites in self.kept.items():
+            note = f"general {rule.general:g}, threshold {self.thresholds[pair]:.4g}"
+            if rule.by != "pair":
+                note += f", by {rule.by}"
+            provenance = Provenance(rule.criterion, None, "neurons", note=note)
+            masks.append(neuron_mask(pair, sites, provenance, importance.base))
+        return MaskSet(masks)
+
+
+def allocate(
+    importance: Importance,
+    rule: Rule,
+    budget: Budget | None = None,
+    costs: Costs | None = None,
+) -> Allocation:
+    """Allocate the neurons of *importance* by *rule*.
+
+    Args:
+        budget: at most this much for each pair, instead of one k for all; needs
+            *costs*.
+        costs: what neurons cost in the model.
+
+    Raises:
+        LassError: the rule is out of range; a site would have no general neuron; or
+            the budget is too small for the general neurons.
+    """
+    rule.check()
+    theta = _by_key(importance, rule)
+    general = {
+        site: _general(site, values[_first_of_keys(importance, site, rule)], rule)
+        for site, values in theta.items()
+    }
+    relative = {site: _relative(values) for site, values in theta.items()}
+    kept: dict[str, dict[str, Tensor]] = {}
+    thresholds = dict.fromkeys(importance.pairs, rule.threshold)
+    if budget is not None and rule.by != "pair":
+        raise LassError(
+            f"a budget is kept for each pair, so it does not go with --by {rule.by}"
+        )
+    for row, pair in enumerate(importance.pairs):
+        own = {site: values[row] for site, values in relative.items()}
+        if budget is None:
+            kept[pair] = {
+                site: general[site] | (values >= rule.threshold)
+                for site, values in own.items()
+            }
+            continue
+        assert costs is not None
+        ahead = {
+            site: values[row] / values.mean(dim=0).clamp(min=1e-300)
+            for site, values in theta.items()
+        }
+        counts = importance.counts[pair]
+        kept[pair], thresholds[pair] = costs.choose(
+            own, ahead, general, budget, counts, pair
+        )
+    return Allocation(rule, general, kept, thresholds)
+
+
+def keys_of(pair: str, by: str) -> tuple[str, str]:
+    """What neurons of the encoder and of the decoder are allocated to for a pair."""
+    parsed = Pair.parse(pair)
+    return {
+        "pair": (pair, pair),
+        "source": (parsed.source, parsed.source),
+        "target": (parsed.target, parsed.target),
+        "separate": (parsed.source, parsed.target),
+    }[by]
+
+
+def _by_key(importance: Importance, rule: Rule) -> dict[str, Tensor]:
+    """Site -> ``(pairs, neurons)`` Θ of the key of each pair: the mean of its pairs."""
+    theta = importance.theta(rule.criterion, rule.average)
+    if rule.by == "pair":
+        return theta
+    result = {}
+    for site, values in theta.items():
+        keys = _keys(importance, site, rule)
+        means = {
+            key: torch.stack(
+                [row for row, own in zip(values, keys, strict=True) if own == key]
+            ).mean(dim=0)
+            for key in keys
+        }
+        result[site] = torch.stack([means[key] for key in keys])
+    return result
+
+
+def _keys(importance: Importance, site: str, rule: Rule) -> list[str]:
+    """For each pair, what the neurons of *site* are allocated to."""
+    side = 0 if site.startswith("encoder.") else 1
+    return [keys_of(pair, rule.by)[side] for pair in importance.pairs]
+
+
+def _first_of_keys(importance: Importance, site: str, rule: Rule) -> list[int]:
+    """The row of the first pair of every key."""
+    keys = _keys(importance, site, rule)
+    return [keys.index(key) for key in dict.fromkeys(keys)]
+
+
+def _general(site: str, theta: Tensor, rule: Rule) -> Tensor:
+    """The round(ρ·n) neurons of highest mean importance over the keys (Eq. 1).
+
+    Args:
+        theta: ``(keys, neurons)``.
+    """
+    mean = theta.mean(dim=0)
+    count = round(rule.general * mean.numel())
+    if count < 1:
+        raise LassError(
+            f"--general {rule.general:g} leaves {site} ({mean.numel()} neurons) "
+            "without a general neuron; raise it"
+        )
+    if count == mean.numel():
+        return torch.ones_like(mean, dtype=torch.bool)
+    return select(mean, (mean.numel() - count) / mean.numel())
+
+
+def _relative(theta: Tensor) -> Tensor:
+    """``(keys, neurons)`` Θ^m(i) / max_m Θ^m(i), 1 where no key has any."""
+    most = theta.max(dim=0, keepdim=True).values
+    return torch.where(most > 0, theta / most, torch.ones_like(theta))
+
+
+def write_allocation(
+    folder: str | os.PathLike, allocation: Allocation, importance: Importance
+) -> None:
+    """Write masks, ``allocation.json`` and, beside them, the importance they are from.
+
+    Raises:
+        LassError: the folder holds masks of other pairs, or cannot be written.
+    """
+    folder, masks = Path(folder), allocation.masks(importance)
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        if path.name.removesuffix(SUFFIX) not in masks:
+            raise LassError(
+                f"{folder} holds {path.name}, a mask of another set; choose another "
+                "--out"
+            )
+    save_importance(folder / "importance" / NAME, importance)
+    files.write_json(folder / RECORD, to_record(allocation))
+    save_masks(folder, masks)
+
+
+def read_allocation(folder: str | os.PathLike) -> tuple[Allocation, Importance]:
+    """What :func:`write_allocation` wrote.
+
+    Raises:
+        LassError: the folder holds no allocation, or a damaged one.
+    """
+    folder = Path(folder)
+    path = folder / RECORD
+    if not path.is_file():
+        raise LassError(
+            f"there is no {path}; give a folder that 'lass neurons allocate' wrote"
+        )
+    importance, masks = load_importance(folder / "importance"), load_masks(folder)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if (record["format"], record["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"it is {record['format']} {record['version']}")
+        rule = Rule(**{item.name: record[item.name] for item in fields(Rule)})
+        rule.check()
+        general = {}
+        for site, count in importance.neurons.items():
+            general[site] = torch.zeros(count, dtype=torch.bool)
+            general[site][record["sites"][site]["general"]] = True
+        thresholds = {pair: float(record["thresholds"][pair]) for pair in masks}
+        kept = {
+            pair: {site: mask.unpack(site) for site in general}
+            for pair, mask in masks.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise LassError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); write it again "
+            "with 'lass neurons allocate'"
+        ) from error
+    return Allocation(rule, general, kept, thresholds), importance
+
+
+def to_record(allocation: Allocation) -> dict[str, Any]:
+    """What ``allocation.json`` holds."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        **asdict(allocation.rule),
+        "thresholds": allocation.thresholds,
+        "sites": {
+            site: {
+                "neurons": general.numel(),
+                "general": general.nonzero().view(-1).tolist(),
+                "specific": {
+                    pair: int(allocation.specific(pair, site).sum())
+                    for pair in allocation.kept
+                },
+            }
+            for site, general in allocation.general.items()
+        },
+    }

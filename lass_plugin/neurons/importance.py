@@ -1,0 +1,270 @@
+"""The importance of every neuron for every pair, and its file.
+
+What is kept are sums over the data and the numbers of sentences and tokens, so that
+parts of the data that were gone through apart add up, and any criterion and average can
+be asked for without another pass.
+"""
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lass_plugin import files
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.masks import Fingerprint
+from lass_plugin.masks.fingerprint import same_weights
+from lass_plugin.masks.fitting import base_of
+from lass_plugin.masks.neurons import unit_of, weight_shapes
+from lass_plugin.neurons.recording import SOURCE, TARGET
+from lass_plugin.scores.neuron import CRITERIA
+
+VERSION = 1
+_ENTRY = "lass_importance"
+NAME = "importance.safetensors"
+AVERAGES = ("token", "sentence")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The data of one pair that were gone through."""
+
+    sentences: int
+    source: int
+    """Tokens that the encoder reads, language token and end of sentence included."""
+    target: int
+    """Tokens that the decoder is to give, end of sentence included."""
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.sentences + other.sentences,
+            self.source + other.source,
+            self.target + other.target,
+        )
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Sums of the scores of every neuron over the data of every pair."""
+
+    sums: dict[str, dict[str, Tensor]]
+    """Criterion -> site -> ``(pairs, neurons)`` float64."""
+    counts: dict[str, Counts]
+    """Pair -> its data; the order is that of the rows of the sums."""
+    sides: dict[str, str]
+    """Site -> ``source`` or ``target``: what its positions are."""
+    base: Fingerprint
+    """Of the model, see :func:`.masks.neurons.base_of`."""
+    note: str = ""
+    """For people: the data and the sample."""
+
+    @property
+    def pairs(self) -> list[str]:
+        return list(self.counts)
+
+    @property
+    def neurons(self) -> dict[str, int]:
+        """Site -> number of neurons."""
+        first = self.sums[CRITERIA[0]]
+        return {site: sums.shape[1] for site, sums in first.items()}
+
+    def theta(
+        self, criterion: str = "taylor", average: str = "token"
+    ) -> dict[str, Tensor]:
+        """Θ^m(i) of Eq. 7 or 8: site -> ``(pairs, neurons)`` float64.
+
+        Args:
+            criterion: see :data:`.scores.neuron.CRITERIA`.
+            average: divide the sums by the tokens that the site's positions are, so
+                that a pair of long sentences does not count for more, or by the
+                sentences.
+
+        Raises:
+            LassError: an unknown criterion or average.
+        """
+        if criterion not in self.sums:
+            raise LassError(
+                f"unknown criterion '{criterion}'; choose from {', '.join(self.sums)}"
+            )
+        if average not in AVERAGES:
+            raise LassError(
+                f"an average is over each {' or '.join(AVERAGES)}, not '{average}'"
+            )
+        divisors = {
+            side: torch.tensor(
+                [
+                    counts.sentences if average == "sentence" else getattr(counts, side)
+                    for counts in self.counts.values()
+                ],
+                dtype=torch.float64,
+            ).unsqueeze(1)
+            for side in (SOURCE, TARGET)
+        }
+        return {
+            site: sums / divisors[self.sides[site]]
+            for site, sums in self.sums[criterion].items()
+        }
+
+
+def add_parts(parts: Sequence[Importance]) -> Importance:
+    """The importance over all the data of *parts*, which are of one pair.
+
+    The sums are added in the order given, so the same parts give the same bits.
+    """
+    first, counts = parts[0], Counts(0, 0, 0)
+    (pair,) = first.counts
+    sums = {
+        criterion: {site: torch.zeros_like(value) for site, value in sites.items()}
+        for criterion, sites in first.sums.items()
+    }
+    for part in parts:
+        counts += part.counts[pair]
+        for criterion, sites in part.sums.items():
+            for site, value in sites.items():
+                sums[criterion][site] += value
+    return Importance(sums, {pair: counts}, first.sides, first.base, first.note)
+
+
+def side_by_side(pairs: Sequence[Importance], note: str = "") -> Importance:
+    """The importance for several pairs out of that for each."""
+    first = pairs[0]
+    sums = {
+        criterion: {
+            site: torch.cat([each.sums[criterion][site] for each in pairs])
+            for site in sites
+        }
+        for criterion, sites in first.sums.items()
+    }
+    counts = {pair: value for each in pairs for pair, value in each.counts.items()}
+    return Importance(sums, counts, first.sides, first.base, note)
+
+
+def save_importance(path: str | os.PathLike, importance: Importance) -> None:
+    """Write *importance* to *path* atomically; the same sums give the same bytes."""
+    header = {
+        "version": VERSION,
+        "counts": [
+            {"pair": pair, **asdict(counts)}
+            for pair, counts in importance.counts.items()
+        ],
+        "sites": list(importance.sides),
+        "sides": importance.sides,
+        "base": importance.base,
+        "note": importance.note,
+    }
+    tensors = {
+        f"{criterion}/{site}": value.cpu().contiguous()
+        for criterion, sites in importance.sums.items()
+        for site, value in sites.items()
+    }
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"))
+    files.write_bytes(path, save(tensors, metadata={_ENTRY: text}))
+
+
+def load_importance(path: str | os.PathLike) -> Importance:
+    """Read what :func:`save_importance` wrote: a file, or the folder it is in.
+
+    Raises:
+        LassError: missing, damaged, or not a file of importance.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / NAME).is_file() and list(path.glob("parts/*")):
+            raise LassError(
+                f"the importance in {path} is not whole yet; run the same 'lass "
+                "neurons importance' again, and it goes on"
+            )
+        path = path / NAME
+    if not path.is_file():
+        raise LassError(
+            f"there is no {path}; make it with 'lass neurons importance --out'"
+        )
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata() or {}
+            if _ENTRY not in metadata:
+                raise LassError(
+                    f"{path} is a safetensors file but not of the importance of "
+                    "neurons; give what 'lass neurons importance' wrote"
+                )
+            header = json.loads(metadata[_ENTRY])
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
+        return _restore(header, tensors, path)
+    except (
+        *(SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError),
+        RecursionError,
+    ) as error:
+        raise LassError(
+            f"{path} cannot be read as the importance of neurons "
+            f"({type(error).__name__}: {error}); it is damaged, so make it again"
+        ) from error
+
+
+def _restore(header: Any, tensors: Mapping[str, Tensor], path: Path) -> Importance:
+    if header["version"] != VERSION:
+        raise LassError(
+            f"{path} is of format version {header['version']}; this release reads "
+            f"version {VERSION}, so use the release that wrote it"
+        )
+    counts = {}
+    for entry in header["counts"]:
+        pair = str(Pair.parse(entry["pair"]))
+        numbers = Counts(*(entry[name] for name in ("sentences", "source", "target")))
+        if any(type(n) is not int or n < 1 for n in asdict(numbers).values()):
+            raise ValueError(f"it counts {numbers} for {pair}")
+        counts[pair] = numbers
+    sums = {
+        criterion: {site: tensors[f"{criterion}/{site}"] for site in header["sites"]}
+        for criterion in CRITERIA
+    }
+    for sites in sums.values():
+        for site, value in sites.items():
+            if unit_of(site) is None or header["sides"][site] not in (SOURCE, TARGET):
+                raise ValueError(f"{site} is no row of neurons")
+            if value.dtype != torch.float64 or value.shape != (
+                len(counts),
+                sums[CRITERIA[0]][site].shape[1],
+            ):
+                raise ValueError(f"{site} has {value.dtype} of {tuple(value.shape)}")
+            if not bool(torch.isfinite(value).all()) or float(value.min()) < 0.0:
+                raise ValueError(f"{site} has an importance that is no number")
+    if not (counts and header["sites"]):
+        raise ValueError("it is empty")
+    base = {site: float(header["base"][site]) for site in header["sites"]}
+    if not all(map(math.isfinite, base.values())):
+        raise ValueError("its fingerprint is broken")
+    sides = {site: str(header["sides"][site]) for site in header["sites"]}
+    return Importance(sums, counts, sides, base, str(header["note"]))
+
+
+def check_model(
+    importance: Importance, tensors: Mapping[str, Tensor], what: str
+) -> dict[str, tuple[int, ...]]:
+    """Refuse importance that was measured on another model.
+
+    Args:
+        tensors: name -> stored weight of the model.
+        what: the model, for the message.
+
+    Returns:
+        Parameter -> shape of all that the neurons own.
+
+    Raises:
+        LassError: it is another model, or the same one with other weights.
+    """
+    shapes = {site: (count,) for site, count in importance.neurons.items()}
+    owned = weight_shapes(shapes, tensors, what)
+    if not same_weights(importance.base, base_of(shapes, tensors)):
+        raise LassError(
+            f"the importance was measured on other weights than those of {what}; give "
+            "the model that it was measured on"
+        )
+    return owned
