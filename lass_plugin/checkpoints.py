@@ -294,6 +294,13 @@ def model_options(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options) if isinstance(options, Mapping) else {}
 
 
+def changed_options(section: Any, changes: Mapping[str, Any]) -> Any:
+    """A section of options, a mapping or a namespace, as it is but for *changes*."""
+    if isinstance(section, Namespace):
+        return Namespace(**{**vars(section), **changes})
+    return {**section, **changes}
+
+
 def same_tensors(checkpoint: Mapping[str, Any]) -> dict[str, str]:
     """Name -> first name of the same tensor, for embeddings that the model shares.
 

@@ -8,7 +8,7 @@ from typing import Any, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from lass_plugin.checkpoints import carried_masks, same_tensors
+from lass_plugin.checkpoints import carried_masks, changed_options, same_tensors
 from lass_plugin.errors import LassError
 from lass_plugin.extension.vocabulary import Vocabulary
 from lass_plugin.languages import Pair
@@ -132,7 +132,5 @@ def _task_options(section: Any, new: Vocabulary, pairs: Sequence[Pair]) -> Any:
     }
     if section is None:
         return None
-    namespace = isinstance(section, argparse.Namespace)
-    values = dict(vars(section) if namespace else section)
-    values.update({name: changes[name] for name in changes if name in values})
-    return argparse.Namespace(**values) if namespace else values
+    known = vars(section) if isinstance(section, argparse.Namespace) else section
+    return changed_options(section, {n: v for n, v in changes.items() if n in known})

@@ -37,7 +37,9 @@ from lass_plugin.checkpoints import (
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.masks.mask import Mask
+from lass_plugin.masks.fitting import check_fit
+from lass_plugin.masks.mask import Mask, MaskSet
+from lass_plugin.masks.neurons import weight_masks
 
 STOCK_TASK = "translation_multi_simple_epoch"
 
@@ -59,7 +61,7 @@ def exported(
         LassError: the model is no fairseq transformer, or the mask does not fit it.
     """
     pair = Pair.parse(mask.key)
-    tokens = _tokens(checkpoint, path)
+    tokens = language_tokens(checkpoint, path)
     tokens.check_pairs([pair])
     history = checkpoint.get("optimizer_history") or [{}]
     updates = int(history[-1].get("num_updates", 0))
@@ -67,12 +69,12 @@ def exported(
         "args": None,
         "cfg": {
             **{name: _defaults(config) for name, config in _SECTIONS.items()},
-            "model": _model_options(checkpoint, path),
+            "model": transformer_options(checkpoint, path),
             "task": _task_options(checkpoint, tokens, pair),
             "tokenizer": None,
             "bpe": None,
         },
-        "model": _baked(checkpoint, mask, path, half),
+        "model": baked(checkpoint, mask, path, half),
         "criterion": None,
         # what fairseq asks of every checkpoint, without the optimizer's state
         "optimizer_history": [
@@ -139,14 +141,18 @@ _OPTIONS_IN_COMMAND = (
 )
 
 
-def _baked(
-    checkpoint: Mapping[str, Any], mask: Mask, path: str | os.PathLike, half: bool
+def baked(
+    checkpoint: Mapping[str, Any],
+    mask: Mask,
+    path: str | os.PathLike,
+    half: bool = False,
 ) -> dict[str, Tensor]:
     """Name -> weight, W ⊙ M at every site, under every name of a shared embedding."""
     stored = weights(checkpoint)
     shared = same_tensors(checkpoint)
-    sites = {name: stored[name] for name in mask.shapes if name in stored}
-    mask.check_fits(sites, str(path))
+    masks = MaskSet([mask])
+    check_fit(masks, stored, str(path))
+    mask = weight_masks(masks, stored)[mask.key]
     result: dict[str, Tensor] = {}
     for name, weight in stored.items():
         first = shared.get(name, name)
@@ -163,7 +169,7 @@ def _baked(
     return result
 
 
-def _model_options(
+def transformer_options(
     checkpoint: Mapping[str, Any], path: str | os.PathLike
 ) -> dict[str, Any]:
     """Every option of fairseq's transformer, and nothing else."""
@@ -215,13 +221,15 @@ def _defaults(config: type) -> dict[str, Any]:
     }
 
 
-def _tokens(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> LanguageTokens:
+def language_tokens(
+    checkpoint: Mapping[str, Any], path: str | os.PathLike
+) -> LanguageTokens:
     """The language tokens that the checkpoint was trained with."""
     try:
         return LanguageTokens.from_dict(checkpoint["task_state"]["language_tokens"])
     except (KeyError, TypeError) as error:
         raise LassError(
-            f"{path} does not say which language tokens it was trained with; export "
+            f"{path} does not say which language tokens it was trained with; give "
             "a checkpoint of --task translation_subnetwork"
         ) from error
 

@@ -1,14 +1,13 @@
 """From a real search to a mask, and from a joint checkpoint to stock fairseq."""
 
 import pickletools
-import re
-import shlex
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import PAIRS, ROOT, load
+from translations import in_stock_fairseq, with_the_plugin
 
 from lass_plugin.cli.main import main
 from lass_plugin.masks import load_mask, load_masks
@@ -35,46 +34,11 @@ def joint(commands, base, tmp_path_factory) -> Path:
     return folder / "checkpoint_last.pt"
 
 
-def hypotheses(output: str) -> dict[int, tuple[str, str]]:
-    """Number of the sentence -> score and text of its H- line."""
-    lines = [line for line in output.splitlines() if line.startswith("H-")]
-    fields = [line.split("\t") for line in lines]
-    return {int(number[2:]): (score, text) for number, score, text in fields}
-
-
-def in_stock_fairseq(commands, command: str) -> dict:
-    """Run a printed command, and see that it imports nothing of this package."""
-    program, *words = shlex.split(command)
-    assert program == "fairseq-generate" and "--user-dir" not in words
-    result = commands.run(
-        "generate",
-        *words,
-        "--cpu",
-        env={"PYTHONPATH": "", "PYTHONPROFILEIMPORTTIME": "1"},
-        cwd="/",
-    )
-    imported = re.findall(r"^import time:.*\| +(\S+)$", result.stderr, re.MULTILINE)
-    assert "fairseq" in imported
-    assert not [name for name in imported if name.startswith("lass")]
-    return hypotheses(result.stdout)
-
-
 def export(joint: Path, pair: str, out: Path, capsys, *more: str) -> str:
     """The command that ``lass export`` prints."""
     words = ["export", str(joint), "--pair", pair, "--out", str(out), *more]
     assert main(words) == 0
     return capsys.readouterr().out.splitlines()[-1]
-
-
-def with_the_plugin(commands, joint: Path, pair: str) -> dict:
-    source, target = pair.split("-")
-    result = commands.run(
-        "generate",
-        commands.data,
-        *("--user-dir", ROOT / "lass_plugin", "--task", "translation_subnetwork"),
-        *("--path", joint, "-s", source, "-t", target, "--cpu"),
-    )
-    return hypotheses(result.stdout)
 
 
 def test_an_exported_pair_translates_the_same_in_stock_fairseq(
