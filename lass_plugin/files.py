@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -64,9 +65,17 @@ def write_bytes(target: str | os.PathLike, content: bytes) -> None:
         path.write_bytes(content)
 
 
-def write_json(target: str | os.PathLike, value: Any) -> None:
-    """Write *value* as indented JSON with a stable order of keys."""
-    write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+def write_json(target: str | os.PathLike, value: Any, rows: bool = False) -> None:
+    """Write *value* as indented JSON with a stable order of keys.
+
+    Args:
+        rows: each list of plain values, such as a row of a matrix, on one line.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if rows:
+        row = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
+        text = row.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+    write_text(target, text + "\n")
 
 
 def _umask() -> int:

@@ -3,9 +3,13 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 from lass_plugin.analysis.pictures import MARKERS, OKABE_ITO, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
 
 LINES = ("-", "--", "-.", ":")
 
@@ -55,21 +59,7 @@ def draw_curves(
     entries = len(set(labels)) + len(levels)
     figure = Figure(figsize=(6.4, max(4.4, 0.2 * entries + 0.8)), layout="constrained")
     axes = figure.subplots()
-    for curve, label, number in zip(curves, labels, looks, strict=True):
-        # colours repeat after seven; lines and marks then differ
-        colour = OKABE_ITO[number % len(OKABE_ITO)]
-        line = LINES[number // len(OKABE_ITO) % len(LINES)]
-        axes.plot(
-            curve.x,
-            curve.y,
-            linestyle="none" if curve.points_only else line,
-            marker=MARKERS[number % len(MARKERS)],
-            markersize=8 if curve.points_only else 4,
-            markerfacecolor="none" if curve.points_only else colour,
-            color=colour,
-            linewidth=1.3 if len(set(labels)) == len(labels) else 0.7,
-            label=label,
-        )
+    _plot(axes, curves, labels, looks)
     for number, (label, value) in enumerate(levels):
         axes.axhline(
             value,
@@ -96,6 +86,79 @@ def draw_curves(
     else:
         axes.legend(lines, texts, fontsize=8, frameon=False)
     return save_figure(figure, Path(path))
+
+
+def draw_panels(
+    panels: Mapping[str, Sequence[Curve]],
+    path: str | os.PathLike,
+    title: str,
+    x_label: str,
+    y_label: str,
+    *,
+    caption: str = "",
+) -> list[Path]:
+    """Draw curves over whole numbers, such as layers, in panels side by side.
+
+    Args:
+        panels: title of each panel -> its curves; those of one label look alike in all
+            panels. NaN breaks a line.
+        path: picture to write; its suffix is replaced by ``.png`` and ``.svg``.
+        caption: a line below, such as what the values mean.
+
+    Returns:
+        The two files written, the same bytes for the same input.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    every = {curve.label: curve for curves in panels.values() for curve in curves}
+    labels, looks = _looks(list(every.values()))
+    label_of = dict(zip(every, labels, strict=True))
+    look_of = dict(zip(every, looks, strict=True))
+    height = max(4.4, 0.2 * len(set(labels)) + 0.8)
+    figure = Figure(figsize=(1.8 + 3.6 * len(panels), height), layout="constrained")
+    row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    handles: dict[str, Artist] = {}
+    for axes, (name, curves) in zip(row, panels.items(), strict=True):
+        _plot(
+            axes,
+            curves,
+            [label_of[curve.label] for curve in curves],
+            [look_of[curve.label] for curve in curves],
+        )
+        axes.set_title(name, fontsize=10)
+        axes.set_xlabel(x_label, fontsize=9)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+        handles.update(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    row[0].set_ylabel(y_label, fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    if caption:
+        figure.supxlabel(caption, fontsize=9)
+    lines, texts = list(handles.values()), list(handles)
+    figure.legend(lines, texts, fontsize=8, frameon=False, loc="outside right center")
+    return save_figure(figure, Path(path))
+
+
+def _plot(
+    axes: "Axes", curves: Sequence[Curve], labels: Sequence[str], looks: Sequence[int]
+) -> None:
+    """Draw *curves*; after seven the colours repeat, and lines and marks differ."""
+    for curve, label, number in zip(curves, labels, looks, strict=True):
+        colour = OKABE_ITO[number % len(OKABE_ITO)]
+        line = LINES[number // len(OKABE_ITO) % len(LINES)]
+        axes.plot(
+            curve.x,
+            curve.y,
+            linestyle="none" if curve.points_only else line,
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=8 if curve.points_only else 4,
+            markerfacecolor="none" if curve.points_only else colour,
+            color=colour,
+            linewidth=1.3 if len(set(labels)) == len(labels) else 0.7,
+            label=label,
+        )
 
 
 def _looks(curves: Sequence[Curve]) -> tuple[list[str], list[int]]:

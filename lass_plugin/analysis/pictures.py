@@ -62,8 +62,9 @@ def heat_map(
     columns = labels if columns is None else columns
     low, high = limits or _limits(matrix)
     digits = 4 if high - low < 0.02 else 3 if high - low < 0.1 else 2
-    side = {2: 0.42, 3: 0.48, 4: 0.54}[digits] * max(matrix.shape) + 1.6
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    cell = {2: 0.42, 3: 0.48, 4: 0.54}[digits]
+    height, width = (cell * count for count in matrix.shape)
+    figure = Figure(figsize=(width + 2.4, height + 1.6), layout="constrained")
     axes = figure.subplots()
     colours = colormaps[_COLOURS]
     scale = Normalize(low, high, clip=True)

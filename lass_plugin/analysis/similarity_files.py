@@ -47,10 +47,7 @@ def write_overlaps(
         "averages": list(average_by_group(keys, matrices)),
     }
     data = folder / "similarity.json"
-    text = json.dumps(record, indent=2, ensure_ascii=False)
-    rows = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")  # a row of a matrix on one line
-    text = rows.sub(lambda row: f"[{' '.join(row[1].split())}]", text)
-    files.write_text(data, text + "\n")
+    files.write_json(data, record, rows=True)
     table = folder / "similarity.csv"
     files.write_text(table, _csv(record))
     groups = folder / "similarity.groups.csv"

@@ -1,6 +1,6 @@
 """Several systems over several pairs: scores, differences to a baseline, averages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -143,12 +143,14 @@ def compare(
     seed: int = SEED,
     choice: Choice | None = None,
     sources: Mapping[str, Sequence[str]] | None = None,
+    advance: Callable[[int, str], None] = lambda scores, pair: None,
 ) -> Report:
     """Score *systems* on every pair of *references*; the first is the baseline.
 
     *tokenize* forces one BLEU tokenizer for all pairs, see :mod:`.metrics`; with
     ``none`` hypotheses and references must be tokenised text. *choice* has further
     metrics than BLEU and chrF, and *tokenize* with them; COMET reads *sources*.
+    *advance* is called after each score with 1 and its pair.
 
     Raises:
         LassError: a system has no hypotheses for a pair, or for one without
@@ -162,7 +164,7 @@ def compare(
     for pair in references:
         before = None if sources is None else sources[pair]
         metrics = choice.of(pair, references[pair], before)
-        of_systems = _score_pair(pair, systems, metrics, n_samples, seed)
+        of_systems = _score_pair(pair, systems, metrics, n_samples, seed, advance)
         for results, result in zip(scored, of_systems, strict=True):
             results[pair] = result
     return Report(
@@ -189,6 +191,7 @@ def _score_pair(
     metrics: Sequence[Metric],
     n_samples: int,
     seed: int,
+    advance: Callable[[int, str], None],
 ) -> list[PairScores]:
     """Return the scores of each system on one pair, compared with the first."""
     results = [PairScores(metrics[0].size, {}) for _ in systems]
@@ -199,10 +202,11 @@ def _score_pair(
             result.scores[metric.name] = metric.score_of(statistics)
             if baseline is None:
                 baseline = statistics
-                continue
-            result.differences[metric.name] = paired_bootstrap(
-                metric, baseline, statistics, n_samples, seed
-            )
+            else:
+                result.differences[metric.name] = paired_bootstrap(
+                    metric, baseline, statistics, n_samples, seed
+                )
+            advance(1, pair)
     return results
 
 

@@ -12,6 +12,7 @@ from lass_plugin.evaluation import report as reports
 from lass_plugin.evaluation import texts
 from lass_plugin.evaluation.choice import Choice
 from lass_plugin.evaluation.comparison import Outputs, Report, compare
+from lass_plugin.evaluation.kept import KeptTranslations
 from lass_plugin.evaluation.systems import Ready, Saved, System, check_names
 from lass_plugin.evaluation.translation import (
     Decoding,
@@ -60,6 +61,7 @@ def evaluate(
     tokenize: str | None = None,
     show_progress: bool = True,
     choice: Choice | None = None,
+    kept: str | os.PathLike | None = None,
 ) -> Evaluation:
     """Translate *split* with every system, score it, compare it with the first.
 
@@ -70,6 +72,8 @@ def evaluate(
             has none the text of the dictionary.
         tokenize: one BLEU tokenizer for all pairs, see :mod:`.metrics`.
         choice: *tokenize* and further metrics than BLEU and chrF.
+        kept: folder of translations that are kept, so that a run that was killed goes
+            on and the same mask is translated under once (:mod:`.kept`).
 
     Raises:
         LassError: as far as can be known, before anything is translated.
@@ -87,9 +91,13 @@ def evaluate(
         subwords = texts.find_subwords(data, ready[0].task.target_dictionary)
     folder = None if references is None else Path(references)
     test_set = read_test_set(ready[0], split, subwords, decoding.limit, folder)
-    progress = None
-    if show_progress:
-        progress = Progress("translating", test_set.sentences * len(ready))
+    store, total = None, test_set.sentences * len(ready)
+    if kept is not None:
+        store = KeptTranslations(
+            kept, data, split, test_set.sources, decoding, subwords
+        )
+        total = store.missing(ready)
+    progress = Progress("translating", total) if show_progress else None
     outputs, speeds = [], {}
     model = checkpoint_of_model = None
     for each in ready:
@@ -108,9 +116,12 @@ def evaluate(
             model = None  # before the next one is built
             model = each.build_model(decoding.device, decoding.fp16)
             checkpoint_of_model = each.system.checkpoint
-        hypotheses, speeds[name] = translate(
-            each, split, decoding, subwords, advance, model
-        )
+        if store is None:
+            hypotheses, speeds[name] = translate(
+                each, split, decoding, subwords, advance, model
+            )
+        else:
+            hypotheses, speeds[name] = store.translate(each, advance, model)
         checkpoint = str(each.system.checkpoint)
         outputs.append(Outputs(name, checkpoint, each.mask_label, hypotheses))
         if out is not None:
@@ -119,9 +130,7 @@ def evaluate(
         progress.finish()
     if out is not None:
         _write_test_set(Path(out), test_set)
-    report = compare(
-        outputs, test_set.references, choice=choice, sources=test_set.sources
-    )
+    report = _compare(outputs, test_set, choice, show_progress)
     notes = (_describe(split, decoding, subwords), test_set.origin)
     report = replace(report, notes=notes)
     result = Evaluation(report, test_set, tuple(outputs), speeds)
@@ -129,6 +138,24 @@ def evaluate(
         reports.write(report, out)
         write_json(Path(out) / "run.json", _run(result, decoding, subwords))
     return result
+
+
+def _compare(
+    outputs: Sequence[Outputs], test_set: TestSet, choice: Choice, show_progress: bool
+) -> Report:
+    references, sources = test_set.references, test_set.sources
+    if not show_progress:
+        return compare(outputs, references, choice=choice, sources=sources)
+    total = len(outputs) * len(references) * len(choice.names)
+    progress = Progress("scoring", total)
+    report = compare(
+        *(outputs, references),
+        choice=choice,
+        sources=sources,
+        advance=progress.advance,
+    )
+    progress.finish()
+    return report
 
 
 def read_checkpoints(systems: Sequence[System]) -> list[Saved]:

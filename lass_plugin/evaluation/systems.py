@@ -17,6 +17,7 @@ from lass_plugin.checkpoints import carried_masks, masks_at, read_checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of, parse_pairs
 from lass_plugin.masks import MaskSet
+from lass_plugin.masks.fitting import check_fit
 from lass_plugin.masks.state import digest
 from lass_plugin.tasks.translation_subnetwork import (
     TranslationSubnetworkConfig,
@@ -81,6 +82,7 @@ class Saved:
         self._options = self._training_options()
         pairs = self._options.get("lang_pairs")
         self.trained_pairs = parse_pairs(pairs) if pairs else []
+        self._tasks: dict[tuple[str, ...], TranslationSubnetworkTask] = {}
 
     def shared_with(self, system: System) -> "Saved":
         """The same checkpoint, not read again, for another system of it."""
@@ -135,8 +137,13 @@ class Saved:
         Raises:
             LassError: a pair has no mask, or the dictionary of *data* is another.
         """
-        task = TranslationSubnetworkTask.setup_task(self._task_options(data, pairs))
-        task.load_state_dict(self._state.get("task_state") or {})
+        place = (str(data), *map(str, pairs))
+        if place not in self._tasks:  # the same for all systems of the checkpoint
+            options = self._task_options(data, pairs)
+            task = TranslationSubnetworkTask.setup_task(options)
+            task.load_state_dict(self._state.get("task_state") or {})
+            self._tasks[place] = task
+        task = self._tasks[place]
         for side, dictionary in (
             ("encoder", task.source_dictionary),
             ("decoder", task.target_dictionary),
@@ -200,11 +207,8 @@ class Saved:
                     f"{', '.join(masks)}); leave the pair out of --pairs, or add "
                     f"--inference-masks {system.name}=MASKS or --dense {system.name}"
                 )
-        weights = self._state["model"]
-        sites = {name: weights[name] for name in masks.shapes if name in weights}
         masks = masks.only(map(str, pairs))
-        for mask in masks.values():
-            mask.check_fits(sites, str(checkpoint))
+        check_fit(masks, self._state["model"], str(checkpoint))
         return masks
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.systems import Ready
 from lass_plugin.evaluation.texts import SUBWORDS, to_text
+from lass_plugin.languages import Pair
 from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
 from lass_plugin.training.precision import autocast
 
@@ -86,6 +87,13 @@ class Speed:
     tokens: int
     seconds: float
 
+    def __add__(self, other: "Speed") -> "Speed":
+        return Speed(
+            self.sentences + other.sentences,
+            self.tokens + other.tokens,
+            self.seconds + other.seconds,
+        )
+
     @property
     def sentences_per_second(self) -> float:
         return self.sentences / max(self.seconds, 1e-9)
@@ -96,16 +104,21 @@ class Speed:
 
 
 def load_sources(
-    ready: Ready, split: str, limit: int | None = None, cut: int | None = None
+    ready: Ready,
+    split: str,
+    limit: int | None = None,
+    cut: int | None = None,
+    pairs: Sequence[Pair] | None = None,
 ) -> PairsDataset:
     """The sources of *split*, without their targets, so that these cannot matter.
 
     Args:
         limit: take the first sentences of every pair only.
         cut: cut sources to so many tokens.
+        pairs: some of the pairs of *ready*; None for all.
     """
     task, parts = ready.task, {}
-    for pair in task.pairs:
+    for pair in task.pairs if pairs is None else pairs:
         part = pair_data.load_pair(
             ready.data,
             split,
@@ -139,6 +152,7 @@ def translate(
     subwords: str,
     advance: Callable[[int, str], None] = lambda sentences, pair: None,
     model: FairseqEncoderDecoderModel | None = None,
+    pairs: Sequence[Pair] | None = None,
 ) -> tuple[dict[str, list[str]], Speed]:
     """Translate every pair of *ready*: the model is built once, its masks switched.
 
@@ -146,6 +160,7 @@ def translate(
         subwords: how tokens become text, see :mod:`.texts`.
         advance: called after each batch with its number of sentences and its pair.
         model: that of *ready*, if it has been built (see :meth:`.Ready.take`).
+        pairs: only some of the pairs.
 
     Returns:
         Pair to translations, in the order of the data; and how long it took.
@@ -158,7 +173,7 @@ def translate(
         model = ready.build_model(decoding.device, decoding.fp16)
     longest = min(task.max_positions()[0], model.max_positions()[0])
     cut = longest if decoding.truncate_source else None
-    dataset = load_sources(ready, split, decoding.limit, cut)
+    dataset = load_sources(ready, split, decoding.limit, cut, pairs)
     check_lengths(ready, dataset, longest)
     translated: dict[str, list[str | None]] = {
         key: [None] * len(part) for key, part in dataset.parts.items()

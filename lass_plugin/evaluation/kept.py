@@ -1,0 +1,121 @@
+"""Translations that are kept: what was translated before is not translated again.
+
+What a pair is translated to depends on its sentences, the checkpoint, the pair's own
+mask and how it is decoded. Each pair under each mask is a file of its own, named after
+these: a run that was killed goes on, and systems in which a pair has the same mask
+share its translations.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fairseq.models import FairseqEncoderDecoderModel
+
+from lass_plugin.evaluation.systems import Ready
+from lass_plugin.evaluation.translation import Decoding, Speed, translate
+from lass_plugin.files import write_json
+from lass_plugin.languages import Pair
+from lass_plugin.masks.state import digest
+
+
+class KeptTranslations:
+    """A folder of translations of one split.
+
+    Args:
+        sources: pair -> its sentences as text.
+        subwords: how tokens become text, see :mod:`.texts`.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        data: Path,
+        split: str,
+        sources: Mapping[str, Sequence[str]],
+        decoding: Decoding,
+        subwords: str,
+    ):
+        self._folder = Path(folder)
+        self._split, self._decoding, self._subwords = split, decoding, subwords
+        self._sentences = {key: len(lines) for key, lines in sources.items()}
+        self._conditions = {
+            "data": str(data.resolve()),
+            "split": split,
+            "decoding": {**asdict(decoding), "remove_bpe": subwords},
+            "device": decoding.device.type,
+        }
+        self._sources = {
+            key: hashlib.sha256("\n".join(lines).encode()).hexdigest()
+            for key, lines in sources.items()
+        }
+
+    def missing(self, systems: Iterable[Ready]) -> int:
+        """How many sentences have still to be translated for *systems*."""
+        missing: dict[Path, int] = {}
+        for ready in systems:
+            for pair in ready.task.pairs:
+                if self._read(ready, pair) is None:
+                    path = self._path(self._identity(ready, pair))
+                    missing[path] = self._sentences[str(pair)]
+        return sum(missing.values())
+
+    def translate(
+        self,
+        ready: Ready,
+        advance: Callable[[int, str], None],
+        model: FairseqEncoderDecoderModel,
+    ) -> tuple[dict[str, list[str]], Speed]:
+        """The translations of every pair of *ready*, as :func:`.translation.translate`
+        gives them; those that are missing are made and kept, pair after pair."""
+        hypotheses, speed = {}, Speed(0, 0, 0.0)
+        for pair in ready.task.pairs:
+            found = self._read(ready, pair)
+            if found is None:
+                made, took = translate(
+                    *(ready, self._split, self._decoding, self._subwords),
+                    *(advance, model, [pair]),
+                )
+                found = made[str(pair)], took
+                self._write(ready, pair, *found)
+            hypotheses[str(pair)] = found[0]
+            speed += found[1]
+        return hypotheses, speed
+
+    def _identity(self, ready: Ready, pair: Pair) -> dict[str, Any]:
+        """All that decides what the translations are."""
+        state = ready.system.checkpoint.stat()
+        checkpoint = str(ready.system.checkpoint.resolve())
+        masks = ready.masks
+        return {
+            "checkpoint": [checkpoint, state.st_size, state.st_mtime_ns],
+            "pair": str(pair),
+            "mask": None if masks is None else digest(masks.only([str(pair)])),
+            "sources": self._sources[str(pair)],
+            **self._conditions,
+        }
+
+    def _path(self, identity: Mapping[str, Any]) -> Path:
+        name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        return self._folder / f"{identity['pair']}.{name}.json"
+
+    def _read(self, ready: Ready, pair: Pair) -> tuple[list[str], Speed] | None:
+        """What was kept; None where there is nothing, or nothing whole."""
+        identity = self._identity(ready, pair)
+        try:
+            kept = json.loads(self._path(identity).read_text(encoding="utf-8"))
+            lines, speed = kept["translations"], Speed(**kept["speed"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        if kept["of"] != identity or len(lines) != self._sentences[str(pair)]:
+            return None
+        return lines, speed
+
+    def _write(self, ready: Ready, pair: Pair, lines: list[str], speed: Speed) -> None:
+        identity = self._identity(ready, pair)
+        content = {"of": identity, "speed": asdict(speed), "translations": lines}
+        write_json(self._path(identity), content)

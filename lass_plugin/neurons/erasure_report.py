@@ -1,0 +1,359 @@
+"""What erased neurons cost as files: ``erasure.json``, two CSV, Markdown, a picture.
+
+``erasure.json`` holds everything; the others are made from it.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+
+from lass_plugin.analysis.pictures import heat_map
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.choice import METRICS
+from lass_plugin.evaluation.comparison import PairScores
+from lass_plugin.evaluation.tables import WIDTH, signed
+from lass_plugin.files import write_json, write_text
+from lass_plugin.languages import Pair
+from lass_plugin.neurons.erasure import (
+    GENERAL,
+    NOTHING,
+    SPECIFIC,
+    UNUSED,
+    Erased,
+    Erasure,
+    draws_of,
+)
+from lass_plugin.tables.table import Table, to_markdown, wrap_note
+from lass_plugin.tables.table import to_text as table_to_text
+from lass_plugin.tables.writing import to_csv
+
+FORMAT = "lass_plugin neuron erasure"
+VERSION = 1
+NAME = "erasure.json"
+
+LEVEL = 0.05
+
+LEAST = 1.0
+"""Least span of the colours in points, lest noise be painted as an effect."""
+
+_EXPLAINED = {
+    GENERAL: "general: {general:.4g} of the general neurons of every site",
+    SPECIFIC: "specific of X: {specific:.4g} of the specific neurons of X at every "
+    "site, also for the other pairs that have them",
+    UNUSED: "not of X: the control, as many specific neurons of every site that X does "
+    "not have, so that X itself translates as before",
+}
+
+
+def record_of(result: Erasure) -> dict[str, Any]:
+    """Everything that the tables and the picture are made of, as JSON values."""
+    report, allocation = result.evaluation.report, result.allocation
+    scores = {system.name: system for system in report.systems}
+    whole = report.baseline
+    groups = draws_of(result.erased)
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "checkpoint": str(result.checkpoint),
+        "allocation": str(result.folder),
+        "mask": whole.mask,
+        "general": result.options.general,
+        "specific": result.options.specific,
+        "seeds": list(result.options.seeds),
+        "text": report.text,
+        "sentences": {p: scored.sentences for p, scored in whole.pairs.items()},
+        "neurons": {
+            "all": sum(each.numel() for each in allocation.general.values()),
+            "general": sum(int(each.sum()) for each in allocation.general.values()),
+            "specific": {
+                pair: sum(
+                    int(allocation.specific(pair, site).sum())
+                    for site in allocation.general
+                )
+                for pair in allocation.kept
+            },
+        },
+        "nothing": {pair: _scores(scored) for pair, scored in whole.pairs.items()},
+        "erased": [
+            {
+                "kind": draws[0].kind,
+                "pair": draws[0].pair,
+                "label": draws[0].label,
+                "neurons": draws[0].count,
+                "draws": [
+                    _draw(result, draw, scores[draw.name].pairs, scores[draw.name].mask)
+                    for draw in draws
+                ],
+                "mean": _mean([scores[draw.name].pairs for draw in draws]),
+            }
+            for draws in groups
+        ],
+        "notes": [*_notes(result, groups), *result.notes, *report.notes],
+    }
+
+
+def _draw(
+    result: Erasure, draw: Erased, scores: Mapping[str, PairScores], mask: str | None
+) -> dict[str, Any]:
+    return {
+        "seed": draw.seed,
+        "system": draw.name,
+        "mask": mask,
+        "sites": {site: int(each.sum()) for site, each in draw.neurons.items()},
+        "pairs": {
+            pair: {"neurons": draw.lost_by(result.masks, pair), **_scores(scored)}
+            for pair, scored in scores.items()
+        },
+    }
+
+
+def _scores(scored: PairScores) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for metric in METRICS:
+        score, difference = scored.scores[metric], scored.differences.get(metric)
+        found[metric] = {"value": score.value, "signature": score.signature}
+        if difference is not None:
+            found[metric]["difference"] = asdict(difference)
+    return found
+
+
+def _mean(draws: Sequence[Mapping[str, PairScores]]) -> dict[str, Any]:
+    """Pair -> metric -> mean over the draws and (None for one draw) deviation."""
+    means: dict[str, Any] = {}
+    for pair in draws[0]:
+        means[pair] = {}
+        for metric in METRICS:
+            differences = [draw[pair].differences[metric] for draw in draws]
+            deltas = [difference.delta for difference in differences]
+            means[pair][metric] = {
+                "value": fmean(draw[pair].scores[metric].value for draw in draws),
+                "delta": fmean(deltas),
+                "deviation": stdev(deltas) if len(deltas) > 1 else None,
+                "significant": sum(each.p_value < LEVEL for each in differences),
+            }
+    return means
+
+
+def _notes(result: Erasure, groups: Sequence[Sequence[Erased]]) -> list[str]:
+    """What the figures are, in sentences."""
+    options, report = result.options, result.evaluation.report
+    whole = report.baseline
+    shares = {"general": options.general, "specific": options.specific}
+    kinds = dict.fromkeys(draws[0].kind for draws in groups)
+    notes = [_EXPLAINED[kind].format(**shares) for kind in kinds]
+    test = next(iter(report.others[0].pairs.values())).differences[METRICS[0]]
+    in_all = " in every draw" if len(options.seeds) > 1 else ""
+    notes.append(
+        f"numbers: difference to {NOTHING} erased; *: p < {LEVEL}{in_all}, paired "
+        f"bootstrap ({test.n_samples} samples, seed {test.seed}, p as by sacreBLEU)"
+    )
+    drawn = ", ".join(map(str, options.seeds))
+    notes.append(
+        f"mean and standard deviation (n - 1) of the draws with the seeds {drawn}"
+        if len(options.seeds) > 1
+        else f"one draw, seed {drawn}"
+    )
+    notes.append(f"checkpoint {result.checkpoint}, mask {whole.mask}")
+    for metric in METRICS:
+        signatures: dict[str, list[str]] = {}
+        for pair, scored in whole.pairs.items():
+            signatures.setdefault(scored.scores[metric].signature, []).append(pair)
+        for signature, pairs in signatures.items():
+            where = "" if len(signatures) == 1 else f" ({', '.join(pairs)})"
+            notes.append(f"{metric}{where}: {signature}")
+    return notes
+
+
+def write(record: Mapping[str, Any], folder: str | os.PathLike) -> list[Path]:
+    """Write ``erasure.json``, ``.draws.csv``, ``.csv``, ``.md`` and the picture."""
+    data = Path(folder) / NAME
+    write_json(data, record)
+    draws, means, page = (
+        data.with_suffix(end) for end in (".draws.csv", ".csv", ".md")
+    )
+    made = tables(record)
+    write_text(draws, _csv(_draw_records(record)))
+    write_text(means, _csv(_mean_records(record)))
+    write_text(page, to_markdown(made, "Erased neurons", record["notes"]))
+    return [data, draws, means, page, *draw_erasure(data)]
+
+
+def to_text(record: Mapping[str, Any]) -> str:
+    """The tables for a terminal, side by side as far as they fit, and the notes."""
+    blocks = [table_to_text(part) for each in tables(record) for part in _fit(each)]
+    notes = [line for note in record["notes"] for line in wrap_note(note)]
+    return "\n".join([*blocks, *notes]) + "\n"
+
+
+def tables(record: Mapping[str, Any]) -> list[Table]:
+    """For each metric, and for the neurons that a pair loses, a row for each thing that
+    is erased and a column for each pair. A pair's own specific neurons stand out."""
+    pairs = list(record["nothing"])
+    own = frozenset(
+        (row, 2 + pairs.index(each["pair"]))
+        for row, each in enumerate(record["erased"], start=1)
+        if each["kind"] == SPECIFIC
+    )
+    made = []
+    for metric in METRICS:
+        values = [record["nothing"][pair][metric]["value"] for pair in pairs]
+        rows = [[NOTHING, "0", *(f"{v:.2f}" for v in values), f"{fmean(values):.2f}"]]
+        for each in record["erased"]:
+            draws, means = len(each["draws"]), each["mean"]
+            cells = [_cell(means[pair][metric], draws) for pair in pairs]
+            mean = signed(fmean(means[pair][metric]["delta"] for pair in pairs))
+            rows.append([each["label"], f"{each['neurons']:,}", *cells, mean])
+        title = f"{metric} ({record['text']} text)"
+        header = ["erased", "neurons", *pairs, "mean"]
+        made.append(_table(title, [header, *rows], strong=own))
+    rows = [["erased", "neurons", *pairs]]
+    rows.append([NOTHING, "0", *["0"] * len(pairs)])
+    for each in record["erased"]:
+        lost = [
+            fmean(draw["pairs"][pair]["neurons"] for draw in each["draws"])
+            for pair in pairs
+        ]
+        cells = [f"{count:,.1f}".removesuffix(".0") for count in lost]
+        rows.append([each["label"], f"{each['neurons']:,}", *cells])
+    return [*made, _table("neurons that a pair loses", rows, strong=own)]
+
+
+def _cell(mean: Mapping[str, Any], draws: int) -> str:
+    """``-1.20*``, or of several draws ``-1.20 ±0.31*``."""
+    text = signed(mean["delta"])
+    if mean["deviation"] is not None:
+        text += f" ±{mean['deviation']:.2f}"
+    return text + ("*" if mean["significant"] == draws else " ")
+
+
+def _table(
+    title: str,
+    grid: Sequence[Sequence[str]],
+    strong: frozenset[tuple[int, int]] = frozenset(),
+) -> Table:
+    header, *rows = map(tuple, grid)
+    return Table("erasure", title, header, tuple(rows), strong)
+
+
+def _csv(records: Iterator[dict[str, Any]]) -> str:
+    return to_csv(Table("erasure", "", (), (), records=tuple(records)))
+
+
+def _fit(table: Table) -> Iterator[Table]:
+    """*table* in parts of the terminal's width, the first two columns in each."""
+    grid = [table.header, *table.rows]
+    widths = [max(len(row[number]) for row in grid) for number in range(len(grid[0]))]
+    start, taken = [0, 1], widths[0] + 2 + widths[1]
+    chosen, left = list(start), WIDTH - taken
+    for column in range(2, len(widths)):
+        needed = 2 + widths[column]
+        if len(chosen) > len(start) and needed > left:
+            yield _columns(table, chosen)
+            chosen, left = list(start), WIDTH - taken
+        chosen.append(column)
+        left -= needed
+    yield _columns(table, chosen)
+
+
+def _columns(table: Table, columns: Sequence[int]) -> Table:
+    grid = [table.header, *table.rows]
+    return _table(table.title, [[row[number] for number in columns] for row in grid])
+
+
+def _draw_records(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A line for each pair, with nothing erased and for each draw."""
+    start: dict[str, Any] = {"checkpoint": record["checkpoint"]}
+    for pair, scores in record["nothing"].items():
+        place = {"erased": NOTHING, "of": None, "seed": None, "neurons": 0}
+        place |= {**_of(record, pair), "neurons_of_pair": 0}
+        yield {**place, **start, "mask": record["mask"], **_flat(scores)}
+    for each in record["erased"]:
+        for draw in each["draws"]:
+            for pair, scores in draw["pairs"].items():
+                place = {"erased": each["kind"], "of": each["pair"]}
+                place |= {"seed": draw["seed"], "neurons": each["neurons"]}
+                place |= _of(record, pair)
+                place |= {"neurons_of_pair": scores["neurons"]}
+                yield {**place, **start, "mask": draw["mask"], **_flat(scores)}
+
+
+def _flat(scores: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for metric in METRICS:
+        name, score = metric.lower(), scores[metric]
+        flat[name] = score["value"]
+        flat[f"{name}_signature"] = score["signature"]
+        for key, value in score.get("difference", {}).items():
+            flat[f"{name}_{key}"] = value
+    return flat
+
+
+def _mean_records(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A line for each pair and thing that is erased, the means over the draws."""
+    for each in record["erased"]:
+        for pair, means in each["mean"].items():
+            line = {"erased": each["kind"], "of": each["pair"]}
+            line |= {"draws": len(each["draws"]), "neurons": each["neurons"]}
+            line |= _of(record, pair)
+            for metric in METRICS:
+                name = metric.lower()
+                line[name] = means[metric]["value"]
+                line[f"{name}_signature"] = record["nothing"][pair][metric]["signature"]
+                for key in ("delta", "deviation", "significant"):
+                    line[f"{name}_{key}"] = means[metric][key]
+            yield line
+
+
+def _of(record: Mapping[str, Any], key: str) -> dict[str, Any]:
+    pair = Pair.parse(key)
+    place = {"pair": key, "source": pair.source, "target": pair.target}
+    return {**place, "sentences": record["sentences"][key]}
+
+
+def draw_erasure(data: str | os.PathLike) -> list[Path]:
+    """Draw ``erasure.png`` and ``.svg`` beside an ``erasure.json`` (Xie 2021, Fig. 5).
+
+    A row for each thing that is erased, a column for each pair, the darker the more
+    BLEU is lost. General neurons cost so much more than specific ones that the colours
+    are those of the range without them; the values stand in the cells.
+
+    Raises:
+        LassError: *data* is not such a file.
+    """
+    data, metric = Path(data), METRICS[0]
+    try:
+        record = json.loads(data.read_text(encoding="utf-8"))
+        if record["format"] != FORMAT or record["version"] != VERSION:
+            raise ValueError("it has another format or version")
+        pairs, erased = list(record["nothing"]), record["erased"]
+        values = np.array(
+            [[each["mean"][pair][metric]["delta"] for pair in pairs] for each in erased]
+        )
+        labels = [each["label"] for each in erased]
+        rest = [each["kind"] != GENERAL for each in erased]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LassError(
+            f"{data} is not an erasure.json of 'lass neurons erase' ({error})"
+        ) from error
+    shown = values[rest] if any(rest) else values
+    high = max(0.0, float(shown.max()))
+    low = min(float(shown.min()), high - LEAST)
+    draws = len(record["seeds"])
+    caption = "one draw" if draws == 1 else f"mean of {draws} draws"
+    if values.min() < low:
+        caption += f"; all below {low:.2f} is as dark"
+    return heat_map(
+        values,
+        labels,
+        data,
+        f"Δ {metric} with neurons erased",
+        limits=(low, high),
+        caption=caption,
+        columns=pairs,
+    )
