@@ -104,7 +104,7 @@ def _print_matrix(overlap: "Overlap", keys: list[str]) -> None:
     print_table(rows)
     similarity, chance = _between(matrix), _between(overlap.chance())
     print(
-        f"mean of both directions of |M1 and M2| / |M1|, {overlap.units:,} weights: "
+        f"mean of both directions of |M1 and M2| / |M1|, {overlap.units:,} units: "
         f"mean {similarity.mean():.3f}, chance {chance.mean():.3f}"
     )
 
@@ -128,7 +128,7 @@ def _print_parts(parts: "dict[str, Overlap]") -> None:
     """A row a part: similarity of two different masks, on average and at most."""
     from lass_plugin.cli.list_masks import print_table
 
-    rows = [["part", "weights", "mean", "least", "most", "chance"]]
+    rows = [["part", "units", "mean", "least", "most", "chance"]]
     for name, overlap in parts.items():
         values = _between(overlap.symmetric())
         chance = _between(overlap.chance()).mean()

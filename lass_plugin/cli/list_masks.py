@@ -20,11 +20,11 @@ _COLUMNS = {
     "schedule": "schedule",
     "ratio": "ratio",
     "updates": "updates",
-    "weights": "weights",
+    "weights": "units",
     "kept": "kept %",
     "base": "base",
     "bytes": "bytes",
-    "bits_per_weight": "bits/weight",
+    "bits_per_weight": "bits/unit",
 }
 """Field of a mask's record and heading of its column."""
 

@@ -22,6 +22,7 @@ SUBCOMMANDS = {
     "extract": "extract",
     "list": "list_masks",
     "settled": "settled",
+    "neurons": "neurons",
     "sweep": "sweep",
     "allocate": "allocate",
     "compare": "compare",
@@ -34,6 +35,7 @@ SUBCOMMANDS = {
     "zero-shot": "zero_shot",
     "import-lass": "import_lass",
     "export": "export",
+    "compact": "compact",
     "extend": "extend",
     "quickstart": "quickstart",
 }

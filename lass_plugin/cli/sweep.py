@@ -26,6 +26,7 @@ command again goes on where it was; other ratios in the same DIR add to it.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from lass_plugin.cli.search import PassingOn
 
@@ -51,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--random", metavar="R,…", help="random masks at these ratios")
     add("--seed", metavar="N", type=int, help="of the random masks (default: 1)")
+    add_training(parser)
+    parser.parse_known_args = PassingOn(parser)  # type: ignore
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Add how every sweep trains and scores its variants."""
     add = parser.add_argument_group("joint training").add_argument
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--updates", metavar="N", type=int, help="of each variant")
@@ -84,14 +91,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--beam", metavar="N", type=int, default=5, help="beam (default: 5)")
     add("--lenpen", metavar="X", type=float, default=1.0, help="length penalty")
     add("--limit", metavar="N", type=int, help="only the first N sentences of a pair")
-    parser.parse_known_args = PassingOn(parser)  # type: ignore
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
     """Add what ``lass sweep`` and ``lass allocate`` share."""
     add = parser.add_argument
-    add("data", metavar="DATA", help="fairseq data folder")
-    add("--base", metavar="FILE", type=Path, required=True, help="base checkpoint")
+    add_base(parser)
     add(
         "--searches",
         metavar="DIR",
@@ -100,13 +105,20 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="folders of 'lass search', or checkpoints of searches",
     )
-    add("--out", metavar="DIR", type=Path, required=True, help="folder for everything")
     add("--pairs", metavar="SRC-TGT,…", help="default: those of the searches")
     add(
         "--recut",
         action="store_true",
         help="accept masks cut from a gradual search that trained under another ratio",
     )
+
+
+def add_base(parser: argparse.ArgumentParser) -> None:
+    """Add what every sweep begins from, and where it writes."""
+    add = parser.add_argument
+    add("data", metavar="DATA", help="fairseq data folder")
+    add("--base", metavar="FILE", type=Path, required=True, help="base checkpoint")
+    add("--out", metavar="DIR", type=Path, required=True, help="folder for everything")
     add("--valid-split", metavar="SPLIT", help="split for the losses (default: valid)")
     add("--cpu", action="store_true", help="do not use the GPU")
 
@@ -125,16 +137,50 @@ _OF_TRAINING = {
 """Options that matter only with joint training, and their defaults."""
 
 
-def _refuse_ignored(arguments: argparse.Namespace) -> None:
-    """Refuse options that would have no effect."""
-    from lass_plugin.errors import LassError
+def training_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that :func:`add_base` and :func:`add_training` give.
 
+    Raises:
+        LassError: an option would have no effect.
+    """
+    from lass_plugin.errors import LassError
+    from lass_plugin.evaluation.translation import Decoding
+
+    if arguments.updates is not None and arguments.updates < 1:
+        raise LassError(f"--updates must be 1 or more, not {arguments.updates}")
     for name, default in _OF_TRAINING.items():
         if arguments.losses_only and getattr(arguments, name) != default:
             raise LassError(
                 f"--{name.replace('_', '-')} has no effect with --losses-only; leave "
                 "it out"
             )
+    return {
+        "data": arguments.data,
+        "base": arguments.base,
+        "out": arguments.out,
+        "updates": arguments.updates or 0,
+        "checkpoint": arguments.checkpoint,
+        "flags": arguments.flags,
+        "split": arguments.split,
+        "decoding": Decoding(
+            beam=arguments.beam,
+            lenpen=arguments.lenpen,
+            limit=arguments.limit,
+            cpu=arguments.cpu,
+        ),
+        "valid_split": arguments.valid_split or "valid",
+        "cpu": arguments.cpu,
+        "devices": tuple(d.strip() for d in arguments.devices.split(",") if d.strip()),
+        "jobs": arguments.jobs,
+        "threads": arguments.threads,
+        "stop_on_error": arguments.stop_on_error,
+    }
+
+
+def _refuse_ignored(arguments: argparse.Namespace) -> None:
+    """Refuse options that would have no effect."""
+    from lass_plugin.errors import LassError
+
     if arguments.seed is not None and not arguments.random:
         raise LassError("--seed has no effect without --random; leave it out")
     measured = arguments.losses_only or arguments.own_ratios
@@ -153,15 +199,12 @@ def run(arguments: argparse.Namespace) -> int:
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     warnings.simplefilter("ignore")
     from lass_plugin.cli.extract import checkpoint_files
-    from lass_plugin.errors import LassError
-    from lass_plugin.evaluation.translation import Decoding
     from lass_plugin.languages import parse_pairs
     from lass_plugin.sweep import SweepSettings, run_sweep
     from lass_plugin.sweep.table import to_markdown
     from lass_plugin.sweep.variants import Method, parse_ratios
 
-    if arguments.updates is not None and arguments.updates < 1:
-        raise LassError(f"--updates must be 1 or more, not {arguments.updates}")
+    training = training_settings(arguments)
     _refuse_ignored(arguments)
 
     def ratios(option: str) -> tuple[float, ...]:
@@ -170,10 +213,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     methods = (arguments.methods or "").split(",")
     settings = SweepSettings(
-        data=arguments.data,
-        base=arguments.base,
+        **training,
         searches=tuple(checkpoint_files(arguments.searches)),
-        out=arguments.out,
         pairs=tuple(parse_pairs(arguments.pairs)) if arguments.pairs else (),
         methods=tuple(Method.parse(text) for text in methods if text.strip()),
         ratios=ratios("--ratios"),
@@ -182,22 +223,6 @@ def run(arguments: argparse.Namespace) -> int:
         random=ratios("--random"),
         seed=1 if arguments.seed is None else arguments.seed,
         recut=arguments.recut,
-        updates=arguments.updates or 0,
-        checkpoint=arguments.checkpoint,
-        flags=arguments.flags,
-        split=arguments.split,
-        decoding=Decoding(
-            beam=arguments.beam,
-            lenpen=arguments.lenpen,
-            limit=arguments.limit,
-            cpu=arguments.cpu,
-        ),
-        valid_split=arguments.valid_split or "valid",
-        cpu=arguments.cpu,
-        devices=tuple(d.strip() for d in arguments.devices.split(",") if d.strip()),
-        jobs=arguments.jobs,
-        threads=arguments.threads,
-        stop_on_error=arguments.stop_on_error,
     )
     print(to_markdown(run_sweep(settings)))
     print(f"written to {arguments.out}")

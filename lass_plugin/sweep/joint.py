@@ -25,11 +25,11 @@ from lass_plugin.launching.flags import TASK, FlagBuilder, Purpose
 from lass_plugin.launching.jobs import Job
 from lass_plugin.launching.runner import run_jobs
 from lass_plugin.launching.slots import check_devices, find_slots, on_cpu
-from lass_plugin.masks import MaskSet, fingerprint
+from lass_plugin.masks import DEFAULT_TARGETS, MaskSet, fingerprint
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.masks.state import digest
-from lass_plugin.sweep.settings import SweepSettings
-from lass_plugin.sweep.variants import DENSE, Variant
+from lass_plugin.sweep.settings import ComparisonSettings
+from lass_plugin.sweep.variants import DENSE, Compared, V, Variant
 
 JOINT = Purpose(
     "translation_subnetwork",
@@ -45,7 +45,7 @@ JOINT = Purpose(
         "max_update": "use --updates",
         "masks": "each variant has its own",
         "mixed_batches": "a batch must belong to one sub-network",
-        "cpu": "use --cpu of lass sweep",
+        "cpu": "use --cpu before --",
         "no_save": "every variant is evaluated by its checkpoint",
         "no_last_checkpoints": "every variant is evaluated by its checkpoint",
         "disable_validation": "use --checkpoint last, which does not validate",
@@ -63,10 +63,10 @@ class JointTrainings:
         pairs: all directions, trained together.
 
     Raises:
-        LassError: flags that fairseq does not take, or that ``lass sweep`` sets.
+        LassError: flags that fairseq does not take, or that a sweep sets itself.
     """
 
-    def __init__(self, settings: SweepSettings, base: Base, pairs: Sequence[str]):
+    def __init__(self, settings: ComparisonSettings, base: Base, pairs: Sequence[str]):
         self.settings = settings
         self.base = base
         self.pairs = list(pairs)
@@ -75,8 +75,9 @@ class JointTrainings:
             base, settings.flags, settings.updates, self.on_cpu, JOINT
         )
         self._flags = self._builder.flags()
+        self._base_name = short_name(fingerprint(base.sites(DEFAULT_TARGETS)))
 
-    def arguments(self, variant: Variant) -> list[str]:
+    def arguments(self, variant: Compared) -> list[str]:
         """All that follows ``fairseq-train --user-dir …``, the data folder first."""
         settings = self.settings
         data = os.pathsep.join(str(folder.resolve()) for folder in settings.folders)
@@ -94,11 +95,11 @@ class JointTrainings:
             arguments.append("--disable-validation")
         return arguments + self._flags
 
-    def command(self, variant: Variant) -> list[str]:
+    def command(self, variant: Compared) -> list[str]:
         """The whole command, an argument list."""
         return train_command(*self.arguments(variant))
 
-    def checkpoint(self, variant: Variant) -> Path:
+    def checkpoint(self, variant: Compared) -> Path:
         """The checkpoint that is evaluated."""
         name = f"checkpoint_{self.settings.checkpoint}.pt"
         return self.settings.training_of(variant) / name
@@ -127,13 +128,24 @@ class JointTrainings:
         """Refuse to start on too full a disk: three checkpoints for each that runs."""
         one = 3 * self.base.bytes() * (1 + (self.settings.checkpoint == "best"))
         needed = one * (trainings + 2 * min(jobs, trainings))
-        advice = "choose another --out, or sweep fewer ratios"
+        advice = "choose another --out, or compare fewer variants"
         check_space(needed, self.settings.out, "the joint trainings need", advice)
 
     # -- running -----------------------------------------------------------------
 
+    def unfinished(self, masks: Mapping[V, MaskSet | None]) -> list[V]:
+        """The variants that are still to be trained.
+
+        Args:
+            masks: variant -> its masks, None for the dense baseline.
+
+        Raises:
+            LassError: another training is in the folder of one.
+        """
+        return [v for v in masks if not self._is_done(v, self._record(masks[v]))]
+
     def run(
-        self, masks: Mapping[Variant, MaskSet | None], listener: Listener | None = None
+        self, masks: Mapping[V, MaskSet | None], listener: Listener | None = None
     ) -> None:
         """Train every variant; finished ones are kept, interrupted ones go on.
 
@@ -145,8 +157,7 @@ class JointTrainings:
                 trainings failed (the others have been finished).
         """
         listener = Console() if listener is None else listener
-        records = {v: self._record(m) for v, m in masks.items()}
-        waiting = [v for v in masks if not self._is_done(v, records[v])]
+        waiting = self.unfinished(masks)
         done = len(masks) - len(waiting)
         if done:
             listener.event(f"{done} of {len(masks)} joint trainings finished before")
@@ -157,7 +168,7 @@ class JointTrainings:
         jobs = []
         for variant in waiting:
             folder = self.settings.training_of(variant)
-            files.write_json(folder / RECORD, records[variant])
+            files.write_json(folder / RECORD, self._record(masks[variant]))
             command, updates = self.command(variant), self.settings.updates
             jobs.append(Job(variant.name, command, folder, updates, "joint training"))
         by_name = {variant.name: variant for variant in waiting}
@@ -192,9 +203,8 @@ class JointTrainings:
 
     def _record(self, masks: MaskSet | None) -> dict[str, Any]:
         """What makes a training this one and no other."""
-        whole = fingerprint(self.base.sites(("attention", "feed-forward")))
         return {
-            "base": short_name(whole),
+            "base": self._base_name,
             "pairs": ",".join(self.pairs),
             "updates": self.settings.updates,
             "checkpoint": self.settings.checkpoint,
@@ -202,7 +212,7 @@ class JointTrainings:
             "flags": list(self.settings.flags),
         }
 
-    def _is_done(self, variant: Variant, record: Mapping[str, Any]) -> bool:
+    def _is_done(self, variant: Compared, record: Mapping[str, Any]) -> bool:
         """Whether it is finished.
 
         Raises:
@@ -231,7 +241,7 @@ class JointTrainings:
             and self.checkpoint(variant).is_file()
         )
 
-    def _tidy(self, variant: Variant) -> None:
+    def _tidy(self, variant: Compared) -> None:
         """Remove what the checkpoint that is evaluated supersedes."""
         settings = self.settings
         best = settings.checkpoint == "best"

@@ -5,6 +5,7 @@ they were not trained with. It is cheap, a pass over the validation data for eac
 it says which ratios hurt a pair, not what training will mend.
 """
 
+import json
 import math
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
@@ -12,16 +13,86 @@ from typing import Any, Callable, Iterator, Mapping
 import torch
 from fairseq import utils
 
+from lass_plugin import files
+from lass_plugin.data.progress import Progress
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet
-from lass_plugin.training.joint import sites_of
-from lass_plugin.training.masked_weights import MaskedWeights
+from lass_plugin.masks.state import digest
+from lass_plugin.sweep.settings import ComparisonSettings
+from lass_plugin.sweep.variants import V
+from lass_plugin.training.joint import masked_weights
 
 MEASURE = (
     "validation loss in bits a token, without label smoothing, of the base's weights "
     "under the mask, before any joint training"
 )
+
+
+def measure_losses(
+    settings: ComparisonSettings,
+    base: str,
+    pairs: list[str],
+    masks: Mapping[V, MaskSet | None],
+) -> dict[str, dict[str, float]]:
+    """Measure what is not in ``losses.json`` of the sweep yet, and keep it there.
+
+    Args:
+        base: short name of the base's fingerprint.
+        masks: variant -> its masks, None for the dense baseline.
+
+    Returns:
+        Name of each variant -> pair -> validation loss.
+    """
+    path = settings.out / "losses.json"
+    known = _read(path)
+    keys = {
+        variant: {
+            "base": base,
+            "data": str(settings.folders[0].resolve()),
+            "split": settings.valid_split,
+            "masks": None if each is None else digest(each),
+        }
+        for variant, each in masks.items()
+    }
+    missing = [
+        v
+        for v, key in keys.items()
+        if known.get(v.name, {}).get("of") != key
+        or list(known[v.name]["losses"]) != pairs
+    ]
+    if missing:
+        model = ValidationLosses(
+            settings.base,
+            settings.folders[0],
+            pairs,
+            settings.valid_split,
+            cpu=settings.cpu,
+        )
+        progress = Progress("validation", len(missing) * len(pairs))
+        for variant in missing:
+
+            def advance(amount: int, pair: str, name: str = variant.name) -> None:
+                progress.advance(amount, f"{name} {pair}")
+
+            found = model.of(masks[variant], advance)
+            known[variant.name] = {"of": keys[variant], "losses": found}
+            files.write_json(path, known)
+        progress.finish()
+    return {variant.name: known[variant.name]["losses"] for variant in masks}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What was measured before; nothing where the file is missing or damaged."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: entry
+            for name, entry in known.items()
+            if isinstance(entry.get("losses"), dict)
+        }
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 class ValidationLosses:
@@ -86,7 +157,7 @@ class ValidationLosses:
         """
         weights = None
         if masks is not None:
-            weights = MaskedWeights(sites_of(self._model, masks), masks)
+            weights = masked_weights(self._model, masks)
         losses = {}
         for key in self._batches:
             if weights is not None:

@@ -1,26 +1,21 @@
 """A sweep from its settings to its table: each step is skipped where it is done."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Mapping
 
-from lass_plugin import files
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation import report as reports
-from lass_plugin.evaluation.comparison import Report
-from lass_plugin.evaluation.systems import System
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.launching.base import Base
 from lass_plugin.masks import MaskSet, fingerprint, save_masks
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.masks.random import random_masks
-from lass_plugin.masks.state import digest
 from lass_plugin.sweep import own_ratios, table
 from lass_plugin.sweep.allocation import Allocation
 from lass_plugin.sweep.joint import JointTrainings
-from lass_plugin.sweep.losses import ValidationLosses
+from lass_plugin.sweep.losses import measure_losses
+from lass_plugin.sweep.scores import score_variants
 from lass_plugin.sweep.settings import SweepSettings
 from lass_plugin.sweep.sources import Sources, read_masks
 from lass_plugin.sweep.variants import DENSE, OWN, RANDOM, Variant
@@ -62,7 +57,7 @@ def run_sweep(settings: SweepSettings) -> dict[str, Any]:
     masks = {variant: masks[variant] for variant in sweep.variants}
     if trainings is not None:
         trainings.run(masks)
-        report = sweep.evaluate(trainings)
+        report = score_variants(settings, sweep.variants, trainings)
     record = table.record_of(
         sweep.variants, masks, sweep.exact, losses, report, sweep.notes()
     )
@@ -196,43 +191,8 @@ class Sweep:
         self, masks: Mapping[Variant, MaskSet | None]
     ) -> dict[str, dict[str, float]]:
         """Name of each variant -> pair -> validation loss; kept in ``losses.json``."""
-        settings, path = self.settings, self.settings.out / "losses.json"
-        sites = self.base.sites(self.sources.targets)
-        known = _read_losses(path)
-        keys = {
-            variant: {
-                "base": short_name(fingerprint(sites)),
-                "data": str(settings.folders[0].resolve()),
-                "split": settings.valid_split,
-                "masks": None if each is None else digest(each),
-            }
-            for variant, each in masks.items()
-        }
-        missing = [
-            v
-            for v, key in keys.items()
-            if known.get(v.name, {}).get("of") != key
-            or list(known[v.name]["losses"]) != self.pairs
-        ]
-        if missing:
-            model = ValidationLosses(
-                settings.base,
-                settings.folders[0],
-                self.pairs,
-                settings.valid_split,
-                cpu=settings.cpu,
-            )
-            progress = Progress("validation", len(missing) * len(self.pairs))
-            for variant in missing:
-
-                def advance(amount: int, pair: str, name: str = variant.name) -> None:
-                    progress.advance(amount, f"{name} {pair}")
-
-                found = model.of(masks[variant], advance)
-                known[variant.name] = {"of": keys[variant], "losses": found}
-                files.write_json(path, known)
-            progress.finish()
-        return {variant.name: known[variant.name]["losses"] for variant in masks}
+        base = short_name(fingerprint(self.base.sites(self.sources.targets)))
+        return measure_losses(self.settings, base, self.pairs, masks)
 
     def allocate(
         self,
@@ -253,76 +213,8 @@ class Sweep:
         own_ratios.write(record, target or place)
         return allocation
 
-    # -- scores ------------------------------------------------------------------
-
-    def evaluate(self, trainings: JointTrainings) -> Report:
-        """Translate and score every variant, the dense baseline first, in one process.
-
-        Skipped where the same checkpoints have been scored in the same way.
-        """
-        from lass_plugin.evaluation.evaluation import evaluate
-
-        settings = self.settings
-        folder, path = settings.out / "scores", settings.out / "scores" / "scored.json"
-        systems = [
-            System(variant.name, trainings.checkpoint(variant))
-            for variant in self.variants
-        ]
-        record = {
-            "systems": {s.name: _stamp(s.checkpoint) for s in systems},
-            "pairs": self.pairs,
-            "split": settings.split,
-            "decoding": repr(settings.decoding),
-        }
-        try:
-            if json.loads(path.read_text(encoding="utf-8")) == record:
-                return reports.read(folder / "scores.json")
-        except (OSError, ValueError, LassError):
-            pass  # not scored before, or not whole
-        path.unlink(missing_ok=True)
-        result = evaluate(
-            settings.folders[0],
-            systems,
-            parse_pairs(self.pairs),
-            settings.split,
-            folder,
-            settings.decoding,
-        )
-        files.write_json(path, record)
-        return result.report
-
     def notes(self) -> list[str]:
         """Sentences for people on how the variants were made."""
         settings = self.settings
-        trained = (
-            f"Every variant: the base trained jointly for {settings.updates} updates; "
-            f"its {settings.checkpoint} checkpoint was evaluated."
-            if settings.updates
-            else "No joint training: the losses are of the base's weights under masks."
-        )
         control = [f"Random masks have seed {settings.seed}."] * bool(settings.random)
-        return [trained, *control]
-
-
-def _stamp(path: Path) -> list[Any]:
-    """What changes when a checkpoint is written again."""
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise LassError(
-            f"the joint training has left no {path}; run the same command again"
-        ) from error
-    return [str(path), state.st_size, state.st_mtime_ns]
-
-
-def _read_losses(path: Path) -> dict[str, Any]:
-    """What was measured before; nothing where the file is missing or damaged."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            name: entry
-            for name, entry in known.items()
-            if isinstance(entry.get("losses"), dict)
-        }
-    except (OSError, ValueError, AttributeError):
-        return {}
+        return [settings.note(), *control]

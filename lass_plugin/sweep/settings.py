@@ -6,34 +6,26 @@ from pathlib import Path
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.translation import Decoding
 from lass_plugin.languages import Pair
-from lass_plugin.sweep.variants import RATIOS, Method, Variant, list_variants
+from lass_plugin.sweep.variants import (
+    RATIOS,
+    Compared,
+    Method,
+    Variant,
+    list_variants,
+)
 
 CHECKPOINTS = ("last", "best")
 
 
-@dataclass(frozen=True)
-class SweepSettings:
-    """One sweep: variants of the masks of all pairs, and how each is trained."""
+@dataclass(frozen=True, kw_only=True)
+class ComparisonSettings:
+    """What every sweep has: a base, data, and how variants are trained and scored."""
 
     data: str
     """fairseq data folder, or shards of it separated by colons."""
     base: Path
     """Checkpoint of the base model."""
-    searches: tuple[Path, ...]
-    """Checkpoints of the searches."""
     out: Path
-    pairs: tuple[Pair, ...] = ()
-    """Empty for those of the searches."""
-    methods: tuple[Method, ...] = ()
-    """Empty for those of the searches."""
-    ratios: tuple[float, ...] = RATIOS
-    ablation: tuple[float, ...] = ()
-    own_ratios: tuple[float, ...] = ()
-    random: tuple[float, ...] = ()
-    seed: int = 1
-    """Of the random masks."""
-    recut: bool = False
-    """Accept masks that a gradual search trained under another ratio."""
     updates: int = 0
     """Of joint training; 0: no joint training, losses only."""
     checkpoint: str = "last"
@@ -72,6 +64,48 @@ class SweepSettings:
                 "flags after -- have no effect with --losses-only; leave them out"
             )
 
+    @property
+    def folders(self) -> list[Path]:
+        """The data folder or its shards."""
+        return [Path(part) for part in self.data.split(":") if part]
+
+    def masks_of(self, variant: Compared) -> Path:
+        return self.out / "masks" / variant.name
+
+    def training_of(self, variant: Compared) -> Path:
+        return self.out / "joint" / variant.name
+
+    def note(self) -> str:
+        """A sentence for people on how the variants were made."""
+        if not self.updates:
+            return (
+                "No joint training: the losses are of the base's weights under masks."
+            )
+        return (
+            f"Every variant: the base trained jointly for {self.updates} updates; its "
+            f"{self.checkpoint} checkpoint was evaluated."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSettings(ComparisonSettings):
+    """One sweep: variants of the masks of all pairs, cut from searches."""
+
+    searches: tuple[Path, ...]
+    """Checkpoints of the searches."""
+    pairs: tuple[Pair, ...] = ()
+    """Empty for those of the searches."""
+    methods: tuple[Method, ...] = ()
+    """Empty for those of the searches."""
+    ratios: tuple[float, ...] = RATIOS
+    ablation: tuple[float, ...] = ()
+    own_ratios: tuple[float, ...] = ()
+    random: tuple[float, ...] = ()
+    seed: int = 1
+    """Of the random masks."""
+    recut: bool = False
+    """Accept masks that a gradual search trained under another ratio."""
+
     def variants(self, methods: tuple[Method, ...]) -> list[Variant]:
         """The rows of the table."""
         return list_variants(
@@ -81,14 +115,3 @@ class SweepSettings:
             self.own_ratios,
             self.random,
         )
-
-    @property
-    def folders(self) -> list[Path]:
-        """The data folder or its shards."""
-        return [Path(part) for part in self.data.split(":") if part]
-
-    def masks_of(self, variant: Variant) -> Path:
-        return self.out / "masks" / variant.name
-
-    def training_of(self, variant: Variant) -> Path:
-        return self.out / "joint" / variant.name

@@ -1,11 +1,7 @@
 """The table and the curves of a sweep, from one record that is written beside them."""
 
-import csv
-import io
-import json
 import os
 from pathlib import Path
-from statistics import fmean
 from typing import Any, Iterable, Mapping, Sequence
 
 from lass_plugin import files
@@ -13,14 +9,13 @@ from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import METRICS, Report
 from lass_plugin.masks import MaskSet
-from lass_plugin.sweep import losses as loss_module
+from lass_plugin.sweep import rows
+from lass_plugin.sweep.rows import LOSS
 from lass_plugin.sweep.variants import DENSE, OWN, RANDOM, RATIO, SUB_LAYER, Variant
-from lass_plugin.text_tables import markdown_table
 
 FORMAT = "lass_plugin sweep"
 VERSION = 1
 NAME = "sweep.json"
-LOSS = "loss"
 
 
 def record_of(
@@ -39,63 +34,26 @@ def record_of(
             empty where it was not measured.
         report: scores after joint training, the dense baseline first; None without.
     """
+    table = [
+        {
+            **_description(variant, masks[variant], exact.get(variant, True)),
+            **rows.row_of(variant.kind, variant.name, masks[variant], losses, report),
+        }
+        for variant in variants
+    ]
+    return rows.record_of(FORMAT, VERSION, table, losses, report, notes)
+
+
+def _description(variant: Variant, masks: MaskSet | None, exact: bool) -> dict:
     return {
-        "format": FORMAT,
-        "version": VERSION,
-        "loss": loss_module.MEASURE if losses else None,
-        "notes": [*notes, *(report.notes if report else ())],
-        "variants": [
-            _row(variant, masks[variant], exact.get(variant, True), losses, report)
-            for variant in variants
-        ],
-    }
-
-
-def _row(
-    variant: Variant,
-    masks: MaskSet | None,
-    exact: bool,
-    losses: Mapping[str, Mapping[str, float]],
-    report: Report | None,
-) -> dict[str, Any]:
-    name = variant.name
-    loss = losses.get(name, {})
-    row: dict[str, Any] = {
-        "name": name,
+        "name": variant.name,
         "kind": variant.kind,
         "method": None if variant.method is None else str(variant.method),
         "ratio": 0.0 if variant.kind == DENSE else variant.ratio,
         "targets": None if variant.targets is None else list(variant.targets),
         "exact": exact,
         "ratios": {key: mask.provenance.ratio for key, mask in (masks or {}).items()},
-        "kept": {key: mask.kept() for key, mask in (masks or {}).items()},
-        "covered": {key: mask.units for key, mask in (masks or {}).items()},
-        "losses": dict(loss),
-        "averages": {"all": {LOSS: fmean(loss.values())}} if loss else {},
-        "scores": {},
     }
-    if report is None:
-        return row
-    system = next(each for each in report.systems if each.name == name)
-    for group, pairs in report.groups.items():
-        averages = row["averages"].setdefault(group, {})
-        for metric in METRICS:
-            averages[metric] = system.average(metric, pairs)
-            if system is not report.baseline:
-                averages[f"{metric} difference"] = system.average_difference(
-                    metric, pairs
-                )
-    if system is not report.baseline:
-        row["wins"] = {metric: system.wins(metric) for metric in METRICS}
-    row["scores"] = {
-        key: {metric: pair.scores[metric].value for metric in METRICS}
-        for key, pair in system.pairs.items()
-    }
-    row["signatures"] = {
-        key: {metric: pair.scores[metric].signature for metric in METRICS}
-        for key, pair in system.pairs.items()
-    }
-    return row
 
 
 def write(record: Mapping[str, Any], folder: str | os.PathLike) -> list[Path]:
@@ -110,76 +68,30 @@ def write(record: Mapping[str, Any], folder: str | os.PathLike) -> list[Path]:
 
 def to_csv(record: Mapping[str, Any]) -> str:
     """A line for each variant and group of pairs, and one for each pair."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["variant", "kind", "method", "ratio", "targets", "exact", "pairs"]
-        + ["kept", "covered", "loss_before_joint_training", *METRICS]
-        + [f"{metric}_difference" for metric in METRICS]
-    )
-    for row in record["variants"]:
-        start = [row["name"], row["kind"], row["method"] or ""]
-        targets = "+".join(row["targets"] or ())
-        exact = "yes" if row["exact"] else "no"
-        for group, values in row["averages"].items():
-            kept, covered = (_mean(row[name].values()) for name in ("kept", "covered"))
-            writer.writerow(
-                [*start, f"{row['ratio']:g}", targets, exact, group, kept, covered]
-                + [_number(values.get(LOSS), 6)]
-                + [_number(values.get(metric), 6) for metric in METRICS]
-                + [_number(values.get(f"{m} difference"), 6) for m in METRICS]
-            )
-        base = record["variants"][0]["scores"]
-        for key in dict.fromkeys((*row["losses"], *row["scores"])):
-            ratio = row["ratios"].get(key, row["ratio"])
-            scores = row["scores"].get(key, {})
-            differences = [
-                scores[m] - base[key][m] if scores and row["kind"] != DENSE else None
-                for m in METRICS
-            ]
-            writer.writerow(
-                [*start, "" if ratio is None else f"{ratio:g}", targets, exact, key]
-                + [row["kept"].get(key, ""), row["covered"].get(key, "")]
-                + [_number(row["losses"].get(key), 6)]
-                + [_number(scores.get(metric), 6) for metric in METRICS]
-                + [_number(difference, 6) for difference in differences]
-            )
-    return text.getvalue()
+
+    def cells(row: rows.Row, key: str | None) -> list[str]:
+        ratio = row["ratio"] if key is None else row["ratios"].get(key, row["ratio"])
+        return [
+            row["method"] or "",
+            "" if ratio is None else f"{ratio:g}",
+            "+".join(row["targets"] or ()),
+            "yes" if row["exact"] else "no",
+        ]
+
+    return rows.to_csv(record, ("method", "ratio", "targets", "exact"), cells)
 
 
 def to_markdown(record: Mapping[str, Any]) -> str:
     """A table for people: a row a variant, averages over the groups of pairs."""
-    rows = record["variants"]
-    groups = list(dict.fromkeys(g for row in rows for g in row["averages"]))
-    scored = any(row["scores"] for row in rows)
-    head = ["variant", "kind", "ratio", "weights kept"]
-    if record["loss"]:
-        head.append("loss before joint training")
-    if scored:
-        head += [f"{metric} {group}" for metric in METRICS for group in groups]
-        head += [f"{metric} − {DENSE}" for metric in METRICS]
-    table = [head]
-    for row in rows:
+
+    def cells(row: rows.Row) -> list[str]:
         name = row["name"] + ("" if row["exact"] else " *")
-        kept = sum(row["kept"].values()) / max(1, sum(row["covered"].values()))
-        cells = [name, row["kind"], f"{row['ratio']:g}"]
-        cells.append(f"{kept:.1%}" if row["kept"] else "100.0%")
-        averages = row["averages"]
-        if record["loss"]:
-            cells.append(_number(averages.get("all", {}).get(LOSS), 3) or "–")
-        if scored:
-            for metric in METRICS:
-                cells += [_number(averages.get(g, {}).get(metric), 2) for g in groups]
-            differences = [f"{metric} difference" for metric in METRICS]
-            cells += [
-                _number(averages.get("all", {}).get(d), 2, "+") or "–"
-                for d in differences
-            ]
-        table.append(cells)
-    lines = markdown_table(table, left=2)
-    if record["loss"]:
-        lines += ["", f"Loss before joint training: {record['loss']}."]
-    if not all(row["exact"] for row in rows):
+        return [name, row["kind"], f"{row['ratio']:g}"]
+
+    lines = rows.to_markdown(
+        record, ("variant", "kind", "ratio"), cells, "weights", left=2
+    )
+    if not all(row["exact"] for row in record["variants"]):
         lines += ["", "\\* Cut from a gradual search that trained under another ratio."]
     lines += [f"\n{note}" for note in record["notes"]]
     return "\n".join(lines) + "\n"
@@ -196,12 +108,9 @@ def draw_sweep(data: str | os.PathLike) -> list[Path]:
     """
     data = Path(data)
     try:
-        record = json.loads(data.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT or record["version"] != VERSION:
-            raise ValueError("it has another format or version")
-        rows = record["variants"]
+        variants = rows.read_record(data, FORMAT, VERSION)["variants"]
         written = []
-        scored = [row for row in rows if row["scores"]]
+        scored = [row for row in variants if row["scores"]]
         if scored:
             written += _draw(
                 scored,
@@ -210,7 +119,7 @@ def draw_sweep(data: str | os.PathLike) -> list[Path]:
                 "BLEU after joint training",
                 f"{METRICS[0]}, mean of {len(scored[0]['scores'])} pairs",
             )
-        measured = [row for row in rows if row["losses"]]
+        measured = [row for row in variants if row["losses"]]
         if measured:
             written += _draw(
                 measured,
@@ -227,12 +136,12 @@ def draw_sweep(data: str | os.PathLike) -> list[Path]:
 
 
 def _draw(
-    rows: Sequence[Mapping[str, Any]], what: str, path: Path, title: str, label: str
+    variants: Sequence[rows.Row], what: str, path: Path, title: str, label: str
 ) -> list[Path]:
     """A line for each method and the random control, marks for the rest."""
     points: dict[tuple[str, bool], list[tuple[float, float]]] = {}
     levels = []
-    for row in rows:
+    for row in variants:
         value = row["averages"]["all"][what]
         if row["kind"] == DENSE:
             levels.append((DENSE, value))
@@ -251,12 +160,3 @@ def _draw(
         x, y = zip(*sorted(values), strict=True)
         curves.append(Curve(name, x, y, points_only=alone and len(values) < 3))
     return draw_curves(curves, path, title, "pruning ratio", label, levels=levels)
-
-
-def _number(value: float | None, digits: int, sign: str = "") -> str:
-    return "" if value is None else f"{value:{sign}.{digits}f}"
-
-
-def _mean(values: Iterable[int]) -> str:
-    values = list(values)
-    return f"{fmean(values):.1f}" if values else ""

@@ -1,7 +1,7 @@
 """Variants: what a sweep compares, each a way to choose the masks of all pairs."""
 
 from dataclasses import dataclass
-from typing import Iterable, Sequence
+from typing import Iterable, Protocol, Sequence, TypeVar
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks import DEFAULT_TARGETS
@@ -17,6 +17,21 @@ SUB_LAYERS = tuple((target,) for target in DEFAULT_TARGETS)
 DENSE, RATIO, SUB_LAYER, OWN, RANDOM = (
     *("dense", "ratio", "sub-layer", "own ratios", "random"),
 )
+
+
+class Compared(Protocol):
+    """A row of the table of any sweep: the masks of all pairs, or the baseline."""
+
+    @property
+    def name(self) -> str:
+        """Name of its folders and of the system."""
+
+    @property
+    def kind(self) -> str:
+        """:data:`DENSE` for the baseline, which has no masks."""
+
+
+V = TypeVar("V", bound=Compared)
 
 
 @dataclass(frozen=True)
@@ -101,14 +116,20 @@ def list_variants(
     return variants + [Variant(RANDOM, ratio=ratio) for ratio in random]
 
 
-def check_ratios(option: str, ratios: Iterable[float]) -> None:
+def check_ratios(option: str, ratios: Sequence[float]) -> None:
     """Refuse a ratio that is out of range or given twice."""
-    seen: set[float] = set()
     for ratio in ratios:
         check_ratio(ratio, option)
-        if ratio in seen:
-            raise LassError(f"{option} names {ratio:g} twice; give each ratio once")
-        seen.add(ratio)
+    check_once(option, [f"{ratio:g}" for ratio in ratios])
+
+
+def check_once(option: str, values: Iterable[str]) -> None:
+    """Refuse a value that is given twice."""
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise LassError(f"{option} names {value} twice; give each one once")
+        seen.add(value)
 
 
 def parse_ratios(option: str, text: str) -> tuple[float, ...]:
@@ -117,21 +138,31 @@ def parse_ratios(option: str, text: str) -> tuple[float, ...]:
     Raises:
         LassError: names the option and what is wrong.
     """
-    ratios: list[float] = []
+    ratios = parse_numbers(option, text, "ratios")
+    check_ratios(option, ratios)
+    return ratios
+
+
+def parse_numbers(option: str, text: str, what: str) -> tuple[float, ...]:
+    """Numbers of any size, written as for :func:`parse_ratios`.
+
+    Raises:
+        LassError: it is no list of *what*.
+    """
+    numbers: list[float] = []
     for part in text.split(","):
         try:
-            numbers = [float(number) for number in part.split(":")]
-            if len(numbers) == 1:
-                ratios += numbers
+            ends = [float(number) for number in part.split(":")]
+            if len(ends) == 1:
+                numbers += ends
                 continue
-            low, high, step = numbers if len(numbers) == 3 else (*numbers, 0.1)
+            low, high, step = ends if len(ends) == 3 else (*ends, 0.1)
             if not (step > 0 and low <= high and (high - low) / step < 1000):
                 raise ValueError
             count = int((high - low) / step + 1e-9) + 1
-            ratios += [round(low + number * step, 9) for number in range(count)]
+            numbers += [round(low + number * step, 9) for number in range(count)]
         except (ValueError, OverflowError):
             raise LassError(
-                f"{option} {text} is no list of ratios; write 0.1,0.5,0.9 or 0.1:0.9"
+                f"{option} {text} is no list of {what}; write 0.1,0.5,0.9 or 0.1:0.9"
             ) from None
-    check_ratios(option, ratios)
-    return tuple(ratios)
+    return tuple(numbers)

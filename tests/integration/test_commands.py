@@ -157,7 +157,11 @@ def test_a_mistake_ends_a_hydra_command_with_one_sentence(forked, data, tmp_path
     assert "Traceback" not in result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted(CONFIGS.parent.glob("*/*.yaml")),
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)
 def test_every_key_is_of_the_task_and_the_header_says_how_to_start(path):
     from lass_plugin.tasks.translation_subnetwork_search import (
         TranslationSubnetworkSearchTask,
@@ -165,7 +169,8 @@ def test_every_key_is_of_the_task_and_the_header_says_how_to_start(path):
 
     text = path.read_text(encoding="utf-8")
     header = text.split("\n\n")[0]
-    assert f"--config-name {path.stem}" in header and "Expect" in header
+    assert f"configs/{path.parent.name} --config-name {path.stem}" in header
+    assert "Expect" in header
     task = yaml.safe_load(text)["task"]
     known = TranslationSubnetworkSearchTask.__annotations__["cfg"].__dataclass_fields__
     assert task.keys() - {"_name"} <= known.keys()

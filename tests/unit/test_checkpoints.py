@@ -393,8 +393,8 @@ def test_list_shows_masks_of_folders_files_and_checkpoints(write, tmp_path, caps
     assert (
         lines[0].split()
         == (
-            "key criterion schedule ratio updates weights kept % base bytes "
-            "bits/weight place"
+            "key criterion schedule ratio updates units kept % base bytes "
+            "bits/unit place"
         ).split()
     )
     assert [line.split()[0] for line in lines[1:]] == ["de-en", "en-de", "de-en"] + [
@@ -437,7 +437,7 @@ def test_compare_prints_the_matrix_and_writes_files(tmp_path, capsys):
     # de-en keeps 6 + 5, en-de 8 + 6, both of them 4 + 3
     assert "de-en  0.568  1.000   50.00" in told
     assert "en-de  1.000  0.568   63.64" in told
-    assert "22 weights: mean 0.568, chance 0.568" in told
+    assert "22 units: mean 0.568, chance 0.568" in told
     assert (out / "similarity.json").is_file() and (out / "similarity.svg").is_file()
     assert str(out / "similarity.png") in told
 
