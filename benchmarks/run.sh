@@ -51,7 +51,7 @@ PYTHON
 
 status=0
 for name in sizes memory similarity filling epoch_setup generation search \
-    search_together joint_training; do
+    compaction search_together joint_training; do
     command=("$name.py" --device "$device" ${passed[@]+"${passed[@]}"})
     echo "== $name"
     {

@@ -174,6 +174,27 @@ def random_masks(
     return folder
 
 
+def random_neurons(model: torch.nn.Module, pairs: Sequence[str], folder: Path) -> Path:
+    """Write neuron masks: nine tenths general, every other neuron by a coin's toss."""
+    from lass_plugin.masks import MaskSet, Provenance, save_masks
+    from lass_plugin.masks.neurons import DEFAULT_UNITS, neuron_mask
+    from lass_plugin.neurons.recording import find_neurons
+
+    masks = []
+    sites = find_neurons(model, DEFAULT_UNITS)
+    for number, pair in enumerate(pairs):
+        rng = np.random.default_rng(number)
+        neurons = {
+            name: torch.from_numpy(
+                (np.arange(site.neurons) % 10 > 0) | (rng.random(site.neurons) < 0.5)
+            )
+            for name, site in sites.items()
+        }
+        masks.append(neuron_mask(pair, neurons, Provenance("random", None)))
+    save_masks(folder, MaskSet(masks))
+    return folder
+
+
 def evenly(batches: Sequence[Any], count: int) -> list[Any]:
     """*count* batches spread evenly over all, from short sentences to long ones."""
     ordered = sorted(batches, key=len, reverse=True)
