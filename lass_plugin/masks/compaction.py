@@ -29,12 +29,20 @@ from lass_plugin.checkpoints import changed_options, weights
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
-from lass_plugin.masks.export import baked, language_tokens, transformer_options
+from lass_plugin.masks.export import (
+    baked,
+    language_tokens,
+    task_section,
+    transformer_options,
+)
 from lass_plugin.masks.fitting import base_of
 from lass_plugin.masks.mask import Mask, MaskSet
 from lass_plugin.masks.neurons import UNITS, owned_parameters
 from lass_plugin.masks.packing import pack
 from lass_plugin.masks.state import to_state
+
+TASK = "translation_subnetwork"
+"""Of the checkpoints that a group of pairs can be compacted from."""
 
 MULTIPLE = 8
 """Widths are rounded up to a multiple of this: what a GPU's matrix products in half
@@ -191,6 +199,11 @@ def compacted_group(
         LassError: the model is no fairseq transformer or was not trained by a task of
             this package, the masks do not fit it, or a pair's outputs differ.
     """
+    task = task_section(checkpoint).get("_name")
+    if task != TASK:
+        raise LassError(
+            f"{path} was trained with --task {task}; give a checkpoint of --task {TASK}"
+        )
     language_tokens(checkpoint, path).check_pairs(parse_pairs(list(masks)))
     options = transformer_options(checkpoint, path)
     activation = activation_of(options, path)

@@ -97,7 +97,7 @@ def save_exported(target: str | os.PathLike, checkpoint: Mapping[str, Any]) -> N
 
 def data_folder(checkpoint: Mapping[str, Any]) -> str:
     """The folder that a checkpoint was trained on; ``DATA`` where it is not known."""
-    task = _task_section(checkpoint)
+    task = task_section(checkpoint)
     return str(task.get("data") or "DATA").split(":")[0]
 
 
@@ -245,7 +245,7 @@ def _stock_defaults() -> dict[str, Any]:
     }
 
 
-def _task_section(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+def task_section(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
     section = checkpoint.get("cfg")
     given = section.get("task") if isinstance(section, Mapping) else None
     return given if isinstance(given, Mapping) else {}
@@ -256,7 +256,7 @@ def _task_options(
 ) -> dict[str, Any]:
     """Every option of the stock task, such that it translates *pair*."""
     options = _stock_defaults()
-    given = _task_section(checkpoint)
+    given = task_section(checkpoint)
     for name in ("source_dict", "target_dict"):
         options[name] = given.get(name)
     for name in ("max_source_positions", "max_target_positions", "truncate_source"):

@@ -327,3 +327,10 @@ def test_other_activation_functions_are_named(monkeypatch):
     for name in ("sigmoid", "swish"):  # fairseq builds no layer of these
         with pytest.raises(LassError, match=f"function {name}, which fairseq cannot"):
             activation_of({"activation_fn": name}, "joint.pt")
+
+
+def test_a_checkpoint_of_a_search_is_refused(checkpoint, model):
+    masks = MaskSet([draw(model, "de-en", 0.5)])
+    checkpoint["cfg"]["task"]["_name"] = "translation_subnetwork_search"
+    with pytest.raises(LassError, match="joint.pt was trained with --task .*_search;"):
+        compacted_group(checkpoint, masks, "joint.pt")
