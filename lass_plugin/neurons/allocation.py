@@ -264,6 +264,8 @@ def read_allocation(folder: str | os.PathLike) -> tuple[Allocation, Importance]:
             pair: {site: mask.unpack(site) for site in general}
             for pair, mask in masks.items()
         }
+    except LassError as error:
+        raise LassError(f"{path}: {error.message}") from error
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise LassError(
             f"{path} cannot be read ({type(error).__name__}: {error}); write it again "

@@ -169,6 +169,4 @@ def costs_of(importance: Importance, checkpoint: str | os.PathLike) -> Costs:
         LassError: the importance is of another model.
     """
     tensors = weights(read_checkpoint(checkpoint))
-    return Costs(
-        importance.neurons, check_model(importance, tensors, str(checkpoint))
-    )
+    return Costs(importance.neurons, check_model(importance, tensors, str(checkpoint)))

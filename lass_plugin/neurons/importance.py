@@ -208,6 +208,13 @@ def load_importance(path: str | os.PathLike) -> Importance:
         ) from error
 
 
+def _pair(text: str) -> str:
+    try:
+        return str(Pair.parse(text))
+    except LassError as error:
+        raise ValueError(error.message) from error
+
+
 def _restore(header: Any, tensors: Mapping[str, Tensor], path: Path) -> Importance:
     if header["version"] != VERSION:
         raise LassError(
@@ -216,7 +223,7 @@ def _restore(header: Any, tensors: Mapping[str, Tensor], path: Path) -> Importan
         )
     counts = {}
     for entry in header["counts"]:
-        pair = str(Pair.parse(entry["pair"]))
+        pair = _pair(entry["pair"])
         numbers = Counts(*(entry[name] for name in ("sentences", "source", "target")))
         if any(type(n) is not int or n < 1 for n in asdict(numbers).values()):
             raise ValueError(f"it counts {numbers} for {pair}")

@@ -241,6 +241,15 @@ def test_masks_and_importance_are_written_together(tmp_path):
         write_allocation(tmp_path, allocation, importance)
 
 
+def test_a_record_with_a_rule_out_of_range(tmp_path):
+    importance = importance_of([[9.0, 1.0]], ["de-en"])
+    write_allocation(tmp_path, allocate(importance, Rule(general=0.5)), importance)
+    path = tmp_path / "allocation.json"
+    path.write_text(path.read_text().replace('"general": 0.5', '"general": 7'))
+    with pytest.raises(LassError, match="allocation.json: --general 7 is not a share"):
+        read_allocation(tmp_path)
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": "x", "version": 1}'])
 def test_a_record_that_is_damaged_or_missing(tmp_path, content):
     importance = importance_of([[9.0, 1.0]], ["de-en"])

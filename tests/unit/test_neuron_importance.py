@@ -340,6 +340,14 @@ def test_a_damaged_file_is_refused_by_name(tmp_path_factory, data):
         assert str(path) in error.message
 
 
+def test_a_damaged_name_of_a_pair(tmp_path):
+    path = tmp_path / "importance.safetensors"
+    save_importance(path, made_up())
+    path.write_bytes(path.read_bytes().replace(b"de-en", b"de,en"))
+    with pytest.raises(LassError, match=r"importance.safetensors cannot .*'de,en' is"):
+        load_importance(path)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
 def test_an_importance_that_is_no_number(tmp_path, value):
     importance = made_up()
