@@ -88,6 +88,7 @@ def test_a_compacted_pair_translates_the_same_in_stock_fairseq(
     assert nearly_the_same(stock, with_the_plugin(forked, joint_neurons, "de-en"))
 
 
+@pytest.mark.slow
 def test_a_compacted_group_translates_as_before(
     forked, joint_neurons, tmp_path, capsys
 ):

@@ -223,6 +223,7 @@ def test_the_tables_show_differences_and_deviations(record):
     assert bleu.strong == {(2, 2), (3, 4)}
 
 
+@pytest.mark.slow
 def test_the_same_command_translates_nothing_again_and_a_new_seed_only_itself(
     outcome, data, joint, allocated, tmp_path, monkeypatch, capsys
 ):
