@@ -8,6 +8,7 @@ depend on who measured what.
 
 import json
 import math
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import Fingerprint
+from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.masks.fitting import base_of
 from lass_plugin.masks.neurons import DEFAULT_UNITS
 from lass_plugin.neurons.importance import (
@@ -272,8 +274,16 @@ def _check_identity(plan: MeasuringPlan, identity: dict[str, Any]) -> None:
         raise LassError(
             f"{path} is damaged ({error}); remove {plan.out} or choose another --out"
         ) from error
+    if (
+        not isinstance(known, dict)
+        or known.keys() != identity.keys()
+        or not isinstance(known["base"], dict)
+    ):
+        raise LassError(f"{path} is damaged; remove {plan.out} or choose another --out")
     for name, value in identity.items():
-        if not isinstance(known, dict) or known.get(name) != value:
+        # other machines may differ in the last digits of a fingerprint
+        same = same_weights if name == "base" else operator.eq
+        if not same(known[name], value):
             what = "another model" if name == "base" else f"another {name}"
             raise LassError(
                 f"the importance in {plan.out} is being measured with {what}; go on "

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from conftest import PAIRS, TASK_FLAGS
@@ -13,6 +14,7 @@ from lass_plugin.extension.models import OldModel
 from lass_plugin.masks import load_masks
 from lass_plugin.masks.neurons import weight_masks
 from lass_plugin.neurons.importance import load_importance
+from lass_plugin.neurons.measuring import MeasuringPlan, _check_identity
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,26 @@ def test_a_run_that_is_killed_goes_on_and_shares_add_up(
     assert (out / name).read_bytes() == (importance / name).read_bytes()
     other = forked.run(*command, *options, "--sample", 5, check=False)
     assert other.returncode and "being measured with another sample" in other.stderr
+
+
+def test_a_plan_of_another_machine_or_a_damaged_one(importance, tmp_path):
+    """The last digits of a fingerprint may differ; another model is refused."""
+    known = json.loads((importance / "plan.json").read_text())
+    plan = MeasuringPlan(Path("base.pt"), Path(known["data"]), tmp_path)
+    near = {site: value + 1e-9 for site, value in known["base"].items()}
+    far = {site: value + 0.5 for site, value in known["base"].items()}
+    place = tmp_path / "plan.json"
+    place.write_text(json.dumps({**known, "base": near}))
+    _check_identity(plan, known)
+    for content, words in (
+        (json.dumps({**known, "base": far}), "being measured with another model"),
+        (json.dumps({**known, "base": []}), "is damaged"),
+        ("[]", "is damaged"),
+        ("", "is damaged"),
+    ):
+        place.write_text(content)
+        with pytest.raises(LassError, match=words):
+            _check_identity(plan, known)
 
 
 def test_samples_are_drawn_from_the_seed(forked, data, base, tmp_path):
