@@ -149,7 +149,7 @@ def measure(plan: MeasuringPlan) -> Importance | None:
         for sample in _samples(data, part.sentences, plan.max_tokens, device):
             counts += measure_batch(recorder, sums, model, task, sample, plan.precision)
             progress.advance(sample["nsentences"], part.pair)
-        _check_finite(sums, part.pair, plan.precision)
+        check_finite(sums, part.pair, plan.precision)
         save_importance(
             part.path,
             Importance(
@@ -247,7 +247,12 @@ def measure_batch(
     )
 
 
-def _check_finite(sums: Any, pair: str, precision: str) -> None:
+def check_finite(sums: Any, pair: str, precision: str) -> None:
+    """Refuse sums that hold infinities or NaN.
+
+    Raises:
+        LassError: names the site and the pair.
+    """
     for site, values in sums.items():
         for value in values.values():
             if not bool(torch.isfinite(value).all()):

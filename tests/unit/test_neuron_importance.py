@@ -19,6 +19,7 @@ from lass_plugin.neurons.importance import (
     save_importance,
     side_by_side,
 )
+from lass_plugin.neurons.measuring import check_finite
 from lass_plugin.neurons.recording import Recorder
 from lass_plugin.scores.neuron import (
     ABSOLUTE,
@@ -261,6 +262,27 @@ def test_what_is_seen_is_what_the_model_computes_without_being_watched(data):
 def test_a_unit_that_the_model_lacks(data):
     with pytest.raises(LassError, match="no units 'heads'; leave them out"):
         Recorder(torch.nn.Linear(2, 2), ("heads",))
+
+
+@pytest.mark.parametrize(
+    "precision, advice",
+    [("float32", "take an earlier"), ("float16", "measure without")],
+)
+def test_activations_that_are_no_numbers(data, precision, advice):
+    """A weight that overflows in the middle of the model: the site and pair are told."""
+    run = Run(data)
+    with torch.no_grad():
+        run.model.get_parameter("encoder.layers.1.fc2.bias")[3] = float("inf")
+    sums = record(run, run.batch("nl-en"))
+    with pytest.raises(
+        LassError, match=f"of encoder.layers.1.fc2 .*on nl-en; {advice}"
+    ):
+        check_finite(
+            {"encoder.layers.1.fc2": sums["encoder.layers.1.fc2"]}, "nl-en", precision
+        )
+    check_finite(
+        {"encoder.layers.0.fc1": {"absolute": torch.ones(2)}}, "nl-en", precision
+    )
 
 
 def made_up(pairs=("de-en", "en-de"), seed=1) -> Importance:
