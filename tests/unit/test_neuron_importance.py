@@ -269,7 +269,7 @@ def test_a_unit_that_the_model_lacks(data):
     [("float32", "take an earlier"), ("float16", "measure without")],
 )
 def test_activations_that_are_no_numbers(data, precision, advice):
-    """A weight that overflows in the middle of the model: the site and pair are told."""
+    """A bias that is infinite in the middle of the model: site and pair are told."""
     run = Run(data)
     with torch.no_grad():
         run.model.get_parameter("encoder.layers.1.fc2.bias")[3] = float("inf")
