@@ -51,8 +51,10 @@ PYTHON
 
 status=0
 for name in sizes memory similarity filling epoch_setup generation search \
-    compaction search_together joint_training; do
-    command=("$name.py" --device "$device" ${passed[@]+"${passed[@]}"})
+    compaction search_together joint_training importance "joint_training --neurons"; do
+    read -ra words <<<"$name"
+    command=("${words[0]}.py" ${words[@]+"${words[@]:1}"} --device "$device")
+    command+=(${passed[@]+"${passed[@]}"})
     echo "== $name"
     {
         echo
