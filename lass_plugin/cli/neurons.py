@@ -17,33 +17,23 @@ Training and translation use neuron masks as they use every mask. 'lass neurons 
 
 import argparse
 
+from lass_plugin.cli.modes import add_modes
+
 HELP = "importance of neurons and their allocation to pairs (Xie 2021)"
 
 _MODES = {
     "importance": "neurons_importance",
     "allocate": "neurons_allocate",
-    "sweep": "neurons_sweep",
     "show": "neurons_show",
-    "erase": "neurons_erase",
     "curves": "neurons_curves",
+    "erase": "neurons_erase",
+    "sweep": "neurons_sweep",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the modes of ``lass neurons``, each with its options."""
-    import importlib
-
-    modes = parser.add_subparsers(dest="mode", metavar="MODE", required=True)
-    for name, module_name in _MODES.items():
-        module = importlib.import_module(f"lass_plugin.cli.{module_name}")
-        mode = modes.add_parser(
-            name,
-            help=module.HELP,
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(mode)
-        mode.set_defaults(run_mode=module.run)
+    add_modes(parser, _MODES)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lass_plugin.cli.modes import add_modes
+
 if TYPE_CHECKING:
     from lass_plugin.tables.table import Table
 
@@ -24,25 +26,12 @@ _MODES = {"scores": "table_scores", "cost": "table_cost", "data": "table_data"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the modes of ``lass table``, each with its options."""
-    import importlib
-
-    modes = parser.add_subparsers(dest="mode", metavar="MODE", required=True)
-    for name, module_name in _MODES.items():
-        module = importlib.import_module(f"lass_plugin.cli.{module_name}")
-        mode = modes.add_parser(
-            name,
-            help=module.HELP,
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(mode)
-        mode.set_defaults(make=module.make)
+    add_modes(parser, _MODES)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the tables of one mode."""
-    arguments.make(arguments)
-    return 0
+    return arguments.run_mode(arguments)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

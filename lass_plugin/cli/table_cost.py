@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
 
 
-def make(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Read the checkpoints, measure the speed, show the tables."""
     from lass_plugin.cli.evaluate import systems_of
     from lass_plugin.cli.table import show
@@ -125,6 +125,7 @@ def make(arguments: argparse.Namespace) -> None:
         notes.append(note)
         facts["devices"] = devices
     show(arguments, tables, "Cost", facts, notes)
+    return 0
 
 
 def _scores(

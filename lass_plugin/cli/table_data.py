@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
 
 
-def make(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Read the record of the preparation, show the table."""
     from lass_plugin.cli.table import show
     from lass_plugin.language_families import family_of, read_families
@@ -40,3 +40,4 @@ def make(arguments: argparse.Namespace) -> None:
     families = family_of if table is None else table.get
     made = data_table(read_counts(arguments.data), families, arguments.centre)
     show(arguments, [made], "Data", {"data": arguments.data}, [])
+    return 0

@@ -106,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
 
 
-def make(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int:
     """Read the reports and show their tables."""
     from lass_plugin.cli.table import show
     from lass_plugin.errors import LassError
@@ -133,6 +133,7 @@ def make(arguments: argparse.Namespace) -> None:
     tables = score_tables(board, layout, metrics, _names(arguments.tables))
     shown = metrics or list(board.metrics)
     show(arguments, tables, "Scores", _facts(board), _notes(board, shown))
+    return 0
 
 
 def _layout(arguments: argparse.Namespace) -> "Layout":
