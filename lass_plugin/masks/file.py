@@ -1,12 +1,11 @@
 """The mask file: safetensors, one bit a weight, the same bytes for the same mask.
 
 A file holds the mask of one language key. Each site is a uint8 tensor of packed bits
-under the site's name; everything else is one JSON text with sorted keys in the
-metadata (one entry, because safetensors does not fix the order of several). A mask set
-is a folder of such files, ``de-en.safetensors`` and so on.
+under the site's name; everything else is the header of the file
+(:mod:`lass_plugin.tensor_files`). A mask set is a folder of such files,
+``de-en.safetensors`` and so on.
 """
 
-import json
 import math
 import operator
 import os
@@ -14,14 +13,12 @@ from pathlib import Path
 from typing import Any, Mapping
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from lass_plugin import files
 from lass_plugin.errors import LassError
 from lass_plugin.masks.mask import Mask, MaskSet, Provenance, is_key, packing_units
 from lass_plugin.masks.packing import packed_size
+from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_tensors
 
 SUFFIX = ".safetensors"
 _ENTRY = "lass_mask"
@@ -33,10 +30,7 @@ _SIGNS_OF_ANOTHER_KIND = (
 
 def save_mask(path: str | os.PathLike, mask: Mask) -> None:
     """Write *mask* to *path* atomically."""
-    header = describe(mask)
-    tensors = {name: bits.cpu().contiguous() for name, bits in mask.bits.items()}
-    text = json.dumps(header, sort_keys=True, separators=(",", ":"))
-    files.write_bytes(path, save(tensors, metadata={_ENTRY: text}))
+    write_tensors(path, _ENTRY, describe(mask), mask.bits)
 
 
 def save_masks(folder: str | os.PathLike, masks: MaskSet) -> list[Path]:
@@ -129,16 +123,13 @@ def load_mask(path: str | os.PathLike) -> Mask:
     if not path.is_file():
         raise LassError(f"there is no mask file {path}")
     try:
-        with safe_open(path, framework="pt") as stored:
-            metadata = stored.metadata() or {}
-            if _ENTRY not in metadata:
-                raise LassError(
-                    f"{path} is a safetensors file but not a mask of this package; "
-                    "give a file that 'lass extract' wrote"
-                )
-            header = json.loads(metadata[_ENTRY])
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        header, tensors = read_tensors(path, _ENTRY)
+    except OtherKind as error:
+        raise LassError(
+            f"{path} is a safetensors file but not a mask of this package; give a file "
+            "that 'lass extract' wrote"
+        ) from error
+    except Unreadable as error:
         raise LassError(
             f"{path} cannot be read as a mask ({error}); it is truncated, damaged or "
             "of another format ('lass import-lass' reads the masks of LaSS)"

@@ -5,7 +5,6 @@ parts of the data that were gone through apart add up, and any criterion and ave
 be asked for without another pass.
 """
 
-import json
 import math
 import os
 from dataclasses import asdict, dataclass
@@ -13,11 +12,8 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from lass_plugin import files
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint
@@ -26,6 +22,7 @@ from lass_plugin.masks.fitting import base_of
 from lass_plugin.masks.neurons import unit_of, weight_shapes
 from lass_plugin.neurons.recording import SOURCE, TARGET
 from lass_plugin.scores.neuron import CRITERIA
+from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_tensors
 
 VERSION = 1
 _ENTRY = "lass_importance"
@@ -161,12 +158,11 @@ def save_importance(path: str | os.PathLike, importance: Importance) -> None:
         "note": importance.note,
     }
     tensors = {
-        f"{criterion}/{site}": value.cpu().contiguous()
+        f"{criterion}/{site}": value
         for criterion, sites in importance.sums.items()
         for site, value in sites.items()
     }
-    text = json.dumps(header, sort_keys=True, separators=(",", ":"))
-    files.write_bytes(path, save(tensors, metadata={_ENTRY: text}))
+    write_tensors(path, _ENTRY, header, tensors)
 
 
 def load_importance(path: str | os.PathLike) -> Importance:
@@ -188,23 +184,21 @@ def load_importance(path: str | os.PathLike) -> Importance:
             f"there is no {path}; make it with 'lass neurons importance --out'"
         )
     try:
-        with safe_open(path, framework="pt") as stored:
-            metadata = stored.metadata() or {}
-            if _ENTRY not in metadata:
-                raise LassError(
-                    f"{path} is a safetensors file but not of the importance of "
-                    "neurons; give what 'lass neurons importance' wrote"
-                )
-            header = json.loads(metadata[_ENTRY])
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
+        header, tensors = read_tensors(path, _ENTRY)
         return _restore(header, tensors, path)
+    except OtherKind as error:
+        raise LassError(
+            f"{path} is a safetensors file but not of the importance of neurons; give "
+            "what 'lass neurons importance' wrote"
+        ) from error
     except (
-        *(SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError),
+        *(Unreadable, ValueError, KeyError, TypeError, AttributeError),
         RecursionError,
     ) as error:
+        cause = error.cause if isinstance(error, Unreadable) else error
         raise LassError(
             f"{path} cannot be read as the importance of neurons "
-            f"({type(error).__name__}: {error}); it is damaged, so make it again"
+            f"({type(cause).__name__}: {cause}); it is damaged, so make it again"
         ) from error
 
 
