@@ -21,6 +21,7 @@ from lass_plugin import files
 from lass_plugin.data import batching
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.likelihood import negative_log_likelihood
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import Fingerprint
@@ -232,13 +233,8 @@ def measure_batch(
     ):
         with torch.autocast(target.device.type, dtype=half, enabled=half is not None):
             output = model(**inputs)
-        log_probabilities = model.get_normalized_probs(output, log_probs=True)
-        loss = torch.nn.functional.nll_loss(
-            log_probabilities.flatten(0, 1).float(),
-            target.flatten(),
-            ignore_index=task.target_dictionary.pad(),
-            reduction="sum",
-        )
+        padding = task.target_dictionary.pad()
+        loss = negative_log_likelihood(model, output, target, padding)
         (loss * scale).backward()
     return Counts(
         int(sample["nsentences"]),

@@ -15,6 +15,7 @@ from fairseq import utils
 
 from lass_plugin import files
 from lass_plugin.data.progress import Progress
+from lass_plugin.evaluation.likelihood import negative_log_likelihood
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet
@@ -174,7 +175,9 @@ class ValidationLosses:
     def _loss(self, key: str) -> float:
         total, tokens = 0.0, 0
         for sample in self._samples(key):
-            total += negative_log_likelihood(self._model, sample, self._padding)
+            output, target = self._model(**sample["net_input"]), sample["target"]
+            loss = negative_log_likelihood(self._model, output, target, self._padding)
+            total += float(loss)
             tokens += sample["ntokens"]
         return total / tokens / math.log(2)
 
@@ -182,17 +185,3 @@ class ValidationLosses:
         for numbers in self._batches[key]:
             sample = self._data.collater([self._data[int(n)] for n in numbers])
             yield utils.move_to_cuda(sample) if self._device.type == "cuda" else sample
-
-
-def negative_log_likelihood(model: Any, sample: Mapping, padding: int) -> float:
-    """Σ −log p of the target tokens of a batch, in nats."""
-    output = model(**sample["net_input"])
-    log_probabilities = model.get_normalized_probs(output, log_probs=True)
-    target = sample["target"]
-    loss = torch.nn.functional.nll_loss(
-        log_probabilities.view(-1, log_probabilities.size(-1)).float(),
-        target.view(-1),
-        ignore_index=padding,
-        reduction="sum",
-    )
-    return float(loss)
