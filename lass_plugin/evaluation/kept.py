@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +108,18 @@ class KeptTranslations:
         identity = self._identity(ready, pair)
         try:
             kept = json.loads(self._path(identity).read_text(encoding="utf-8"))
-            lines, speed = kept["translations"], Speed(**kept["speed"])
-        except (OSError, ValueError, KeyError, TypeError):
+            of, lines = kept["of"], kept["translations"]
+            speed = Speed(**kept["speed"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        if kept["of"] != identity or len(lines) != self._sentences[str(pair)]:
-            return None
-        return lines, speed
+        whole = (
+            of == identity
+            and isinstance(lines, list)
+            and len(lines) == self._sentences[str(pair)]
+            and all(isinstance(line, str) for line in lines)
+            and all(isinstance(value, (int, float)) for value in astuple(speed))
+        )
+        return (lines, speed) if whole else None
 
     def _write(self, ready: Ready, pair: Pair, lines: list[str], speed: Speed) -> None:
         identity = self._identity(ready, pair)

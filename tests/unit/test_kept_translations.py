@@ -1,0 +1,82 @@
+"""Translations that are kept: used again if whole, made again if damaged."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from lass_plugin.evaluation import kept
+from lass_plugin.evaluation.translation import Decoding, Speed
+from lass_plugin.languages import Pair
+
+LINES = ["eins", "zwei", ""]
+
+
+@pytest.fixture
+def evaluated(tmp_path, monkeypatch):
+    """A store of one pair, a system, and a list that grows as it is translated."""
+    made: list[str] = []
+
+    def translate(ready, split, decoding, subwords, advance, model, pairs):
+        made.extend(map(str, pairs))
+        return {"en-de": LINES}, Speed(3, 8, 0.5)
+
+    monkeypatch.setattr(kept, "translate", translate)
+    (tmp_path / "x.pt").touch()
+    system = SimpleNamespace(checkpoint=tmp_path / "x.pt")
+    task = SimpleNamespace(pairs=[Pair("en", "de")])
+    ready = SimpleNamespace(system=system, masks=None, task=task)
+    sources = {"en-de": ["one", "two", "?"]}
+    folder, decoding = tmp_path / "kept", Decoding(cpu=True)
+    store = kept.KeptTranslations(folder, tmp_path, "test", sources, decoding, "none")
+    return store, ready, made, folder
+
+
+def translate(store, ready):
+    return store.translate(ready, lambda amount, pair: None, None)
+
+
+def test_what_is_whole_is_not_translated_again(evaluated):
+    store, ready, made, _ = evaluated
+    assert store.missing([ready]) == 3
+    for _ in range(2):
+        assert translate(store, ready) == ({"en-de": LINES}, Speed(3, 8, 0.5))
+        assert store.missing([ready]) == 0
+    assert made == ["en-de"]
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("of", None),
+        ("of", {}),
+        ("translations", None),
+        ("translations", 3),
+        ("translations", "abc"),
+        ("translations", LINES[:2]),
+        ("translations", ["eins", "zwei", 3]),
+        ("speed", None),
+        ("speed", {"sentences": 3}),
+        ("speed", {"sentences": "3", "tokens": 8, "seconds": 0.5}),
+    ],
+)
+def test_a_damaged_file_is_nothing_kept(evaluated, name, value):
+    """None: there is no such entry."""
+    store, ready, made, folder = evaluated
+    whole = translate(store, ready)
+    (path,) = folder.iterdir()
+    content = {**json.loads(path.read_text()), name: value}
+    if value is None:
+        del content[name]
+    path.write_text(json.dumps(content))
+    assert store.missing([ready]) == 3
+    assert translate(store, ready) == whole and made == ["en-de"] * 2
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"3", b'{"of": ', b"\xff\xfe"])
+def test_what_is_no_json_of_ours_is_nothing_kept(evaluated, content):
+    store, ready, _, folder = evaluated
+    whole = translate(store, ready)
+    (path,) = folder.iterdir()
+    path.write_bytes(content)
+    assert store.missing([ready]) == 3 and translate(store, ready) == whole
