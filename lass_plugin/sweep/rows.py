@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
+from lass_plugin import files
 from lass_plugin.evaluation.comparison import METRICS, Report
 from lass_plugin.masks import MaskSet
 from lass_plugin.sweep import losses as loss_module
@@ -18,6 +19,7 @@ from lass_plugin.sweep.variants import DENSE
 from lass_plugin.text_tables import markdown_table
 
 LOSS = "loss"
+NAME = "sweep.json"
 
 Row = Mapping[str, Any]
 
@@ -99,6 +101,28 @@ def read_record(data: str | os.PathLike, form: str, version: int) -> dict[str, A
     if record["format"] != form or record["version"] != version:
         raise ValueError("it has another format or version")
     return record
+
+
+def write(
+    record: Mapping[str, Any],
+    folder: str | os.PathLike,
+    as_csv: Callable[[Mapping[str, Any]], str],
+    as_markdown: Callable[[Mapping[str, Any]], str],
+    draw: Callable[[Path], list[Path]],
+) -> list[Path]:
+    """Write ``sweep.json``, ``.csv``, ``.md`` and the pictures of a sweep to *folder*.
+
+    Args:
+        as_csv: the record as a table for programs.
+        as_markdown: the record as tables for people.
+        draw: draws the pictures of a ``sweep.json`` beside it.
+    """
+    data = Path(folder) / NAME
+    table, text = data.with_suffix(".csv"), data.with_suffix(".md")
+    files.write_json(data, record)
+    files.write_text(table, as_csv(record))
+    files.write_text(text, as_markdown(record))
+    return [data, table, text, *draw(data)]
 
 
 def to_csv(

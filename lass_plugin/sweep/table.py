@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
-from lass_plugin import files
 from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import METRICS, Report
@@ -15,7 +14,6 @@ from lass_plugin.sweep.variants import DENSE, OWN, RANDOM, RATIO, SUB_LAYER, Var
 
 FORMAT = "lass_plugin sweep"
 VERSION = 1
-NAME = "sweep.json"
 
 
 def record_of(
@@ -58,12 +56,7 @@ def _description(variant: Variant, masks: MaskSet | None, exact: bool) -> dict:
 
 def write(record: Mapping[str, Any], folder: str | os.PathLike) -> list[Path]:
     """Write ``sweep.json``, ``.csv``, ``.md`` and the curves to *folder*."""
-    data = Path(folder) / NAME
-    files.write_json(data, record)
-    files.write_text(data.with_suffix(".csv"), to_csv(record))
-    files.write_text(data.with_suffix(".md"), to_markdown(record))
-    written = [data, data.with_suffix(".csv"), data.with_suffix(".md")]
-    return written + draw_sweep(data)
+    return rows.write(record, folder, to_csv, to_markdown, draw_sweep)
 
 
 def to_csv(record: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Iterable, Mapping
 
-from lass_plugin import files
 from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import METRICS, Report
@@ -19,7 +18,6 @@ from lass_plugin.text_tables import markdown_table
 
 FORMAT = "lass_plugin neuron sweep"
 VERSION = 1
-NAME = "sweep.json"
 
 AXES = {
     "criterion": "criterion",
@@ -66,12 +64,7 @@ def record_of(
 
 def write(record: Mapping[str, Any], folder: str | os.PathLike) -> list[Path]:
     """Write ``sweep.json``, ``.csv``, ``.md`` and the curves to *folder*."""
-    data = Path(folder) / NAME
-    files.write_json(data, record)
-    files.write_text(data.with_suffix(".csv"), to_csv(record))
-    files.write_text(data.with_suffix(".md"), to_markdown(record))
-    written = [data, data.with_suffix(".csv"), data.with_suffix(".md")]
-    return written + draw_neuron_sweep(data)
+    return rows.write(record, folder, to_csv, to_markdown, draw_neuron_sweep)
 
 
 def to_csv(record: Mapping[str, Any]) -> str:
