@@ -195,6 +195,17 @@ def masks(base, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def importance(forked, data, base, tmp_path_factory) -> Path:
+    """The folder of the importance of the base's neurons, in several parts a pair."""
+    out = tmp_path_factory.mktemp("importance")
+    forked.run(
+        *("lass", "neurons", "importance", data, "--checkpoint", base, "--out", out),
+        *("--part", 40, "--cpu"),
+    )
+    return out
+
+
 @pytest.fixture(autouse=True)
 def logging_is_on():
     """Subcommands silence fairseq's logging; some tests run one by itself."""

@@ -31,16 +31,6 @@ def train(forked, base, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def importance(forked, data, base, tmp_path_factory):
-    out = tmp_path_factory.mktemp("importance")
-    forked.run(
-        *("lass", "neurons", "importance", data, "--checkpoint", base, "--out", out),
-        *("--part", 40, "--cpu"),
-    )
-    return out
-
-
-@pytest.fixture(scope="module")
 def masks(forked, importance, tmp_path_factory):
     out = tmp_path_factory.mktemp("neuron-masks")
     forked.run(

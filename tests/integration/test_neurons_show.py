@@ -12,16 +12,6 @@ from lass_plugin.neurons.importance import load_importance
 
 
 @pytest.fixture(scope="module")
-def importance(forked, data, base, tmp_path_factory):
-    out = tmp_path_factory.mktemp("importance")
-    forked.run(
-        *("lass", "neurons", "importance", data, "--checkpoint", base, "--out", out),
-        *("--sample", 20, "--cpu"),
-    )
-    return out
-
-
-@pytest.fixture(scope="module")
 def masks(forked, importance, tmp_path_factory):
     out = tmp_path_factory.mktemp("neuron-masks")
     forked.run(

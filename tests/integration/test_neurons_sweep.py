@@ -17,14 +17,6 @@ from lass_plugin.neurons.importance import load_importance, save_importance
 from lass_plugin.sweep.losses import ValidationLosses
 
 
-@pytest.fixture(scope="module")
-def importance(data, base, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("importance")
-    words = ["neurons", "importance", data, "--checkpoint", base, "--out", out]
-    assert main([*map(str, words), "--sample", "30", "--cpu"]) == 0
-    return out
-
-
 @pytest.fixture
 def start(data, base, importance, tmp_path) -> list[str]:
     words = ["neurons", "sweep", data, "--base", base, "--importance", importance]
