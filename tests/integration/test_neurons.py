@@ -1,12 +1,14 @@
 """Neurons through the forked: importance, allocation, training, translation."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import PAIRS, TASK_FLAGS
+from conftest import PAIRS
 from runs import Run
+from translations import hypotheses, with_the_plugin
 
 from lass_plugin.checkpoints import carried_masks, read_checkpoint, weights
 from lass_plugin.errors import LassError
@@ -134,7 +136,7 @@ def joint(train, masks):
     )
 
 
-def test_masks_are_trained_and_translated_with(forked, data, base, masks, joint):
+def test_masks_are_trained_with(base, masks, joint):
     state = read_checkpoint(joint)
     carried = carried_masks(state, joint)
     given = load_masks(masks)
@@ -152,11 +154,20 @@ def test_masks_are_trained_and_translated_with(forked, data, base, masks, joint)
         assert bool(same[~keep].all()), name
         held, moved = held + int((~keep).sum()), moved + int((~same).sum())
     assert held > 0 and moved > 0
-    translated = forked.run(
-        *("generate", data, *TASK_FLAGS, "--path", joint, "-s", "de", "-t", "en"),
-        "--cpu",
-    )
-    assert translated.stdout.count("\nH-") == 13
+
+
+def test_a_pair_is_translated_under_its_neuron_masks(forked, joint, tmp_path):
+    """As with what is exported for the pair, and not as without masks."""
+    pair, out = "en-nl", tmp_path / "x.pt"
+    exported = forked.run("lass", "export", joint, "--pair", pair, "--out", out)
+    program, *words = shlex.split(exported.stdout.splitlines()[-1])
+    assert program == "fairseq-generate" and "--user-dir" not in words
+    expected = hypotheses(forked.run("generate", *words, "--cpu").stdout)
+    found = with_the_plugin(forked, joint, pair)
+    assert len(found) == 13 and found == expected
+    dense = with_the_plugin(forked, joint, pair, "--dense")
+    assert dense.keys() == found.keys()
+    assert all(dense[number] != found[number] for number in found)
 
 
 @pytest.mark.slow
