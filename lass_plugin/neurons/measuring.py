@@ -81,6 +81,11 @@ class MeasuringPlan:
                 raise LassError(f"--{option} must be 1 or more")
         if self.sample < 0:
             raise LassError(f"--sample must be 1 or more, not {self.sample}")
+        if self.precision not in PRECISIONS:
+            raise LassError(
+                f"unknown precision '{self.precision}'; choose from "
+                f"{', '.join(PRECISIONS)}"
+            )
         number, processes = self.share
         if not 1 <= number <= processes:
             raise LassError(
