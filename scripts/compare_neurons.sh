@@ -108,6 +108,9 @@ done | tee "$out/individual.txt"
 
 lass neurons show "$out/masks/taylor" --out "$out/show" >"$out/show.txt"
 lass neurons curves "$out/importance" --out "$out/curves" >"$out/curves.txt"
+[ ${#each_pair[@]} -lt 3 ] || # two pairs make no tree
+    lass tree "$out/curves/importance_correlation.json" --leaves pairs \
+        --out "$out/tree" >"$out/tree.txt"
 lass similarity "$out/masks/taylor" --by component --out "$out/similarity" \
     >"$out/similarity.txt"
 lass neurons erase "$out/data" --checkpoint "$out/taylor/checkpoint_last.pt" \
