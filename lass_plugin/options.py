@@ -11,6 +11,9 @@ from lass_plugin.data import sampling
 from lass_plugin.errors import LassError
 from lass_plugin.explanations import check_start
 from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.lowrank.matrices import DEFAULT_KINDS, KINDS
+from lass_plugin.lowrank.placement import DEFAULT
+from lass_plugin.lowrank.pruning import GROUPS
 from lass_plugin.masks import DEFAULT_TARGETS
 from lass_plugin.training.holding import parse_holding
 from lass_plugin.training.precision import check_precision
@@ -128,6 +131,13 @@ class TranslationSubnetworkConfig(FairseqDataclass):
         default=False,
         metadata={"help": "accept masks that were searched on other weights"},
     )
+    base: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "the model that low-rank modules stand in; in translation only "
+            "where it is no longer where it was in training"
+        },
+    )
     bf16_autocast: bool = field(
         default=False,
         metadata={"help": "multiply in bfloat16, weights in float32 (CPU and GPU)"},
@@ -215,6 +225,74 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
     update_freq: list[int] = II("optimization.update_freq")
 
 
+@dataclass
+class TranslationLsloConfig(TranslationSubnetworkConfig):
+    lslo_matrices: str = field(
+        default=",".join(DEFAULT_KINDS),
+        metadata={"help": f"matrices that modules stand beside, of {', '.join(KINDS)}"},
+    )
+    lslo_ranks: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "rank of each language: 8 for all, 2;2;8 by resource type (high; "
+            "medium; low; very low, those that occur), or de=2,or=8; 0 for none"
+        },
+    )
+    resource_types: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "'H=en,fr;M=nl;V=oc', or a file with a language and its type on "
+            "each line (default: those of FLORES-101)"
+        },
+    )
+    lslo_placement: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "which language chooses the modules of a layer: learn, source, "
+            "target, first:N or first:P% (so many of the first encoder layers by "
+            f"source), or a file of 'lass lslo placement' (default: {DEFAULT})"
+        },
+    )
+    lslo_plan: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "file of 'lass lslo plan' with matrices, ranks and placement, in "
+            "place of these options"
+        },
+    )
+    lslo_alpha: float = field(
+        default=0.0,
+        metadata={"help": "multiply a module's output by alpha / rank (0: do not)"},
+    )
+    lslo_dropout: float = field(
+        default=0.0, metadata={"help": "dropout of the input of a module"}
+    )
+    lslo_seed: int = field(
+        default=1, metadata={"help": "decides the A that training begins with"}
+    )
+    lslo_pruning: Optional[ChoiceEnum(list(GROUPS))] = field(  # type: ignore[valid-type]
+        default=None,
+        metadata={
+            "help": "prune the modules gradually; weights compete within each matrix, "
+            "within a layer over all languages (B only), or within a language (B only)"
+        },
+    )
+    lslo_pruning_ratio: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "share pruned in the end: 0.7 for all, 0.9;0.9;0 by resource type, "
+            "or de=0.9,or=0"
+        },
+    )
+    lslo_pruning_start: int = field(
+        default=2, metadata={"help": "E: epochs before pruning begins"}
+    )
+    lslo_pruning_length: int = field(
+        default=8, metadata={"help": "k: epochs until the ratio is reached"}
+    )
+    max_epoch: int = II("optimization.max_epoch")
+
+
 def directions(cfg: Any) -> list[Pair]:
     """The pairs to train, or the one to translate.
 
@@ -241,12 +319,13 @@ def directions(cfg: Any) -> list[Pair]:
     return [pair]
 
 
-def check_training(cfg: Any, masked: bool) -> None:
+def check_training(cfg: Any, masked: bool, low_rank: bool = False) -> None:
     """Refuse options of a training that cannot be strict or would have no effect.
 
     Args:
         cfg: :class:`TranslationSubnetworkConfig` with fairseq's own options filled in.
         masked: whether masks are trained under or searched for.
+        low_rank: whether low-rank modules are trained.
 
     Raises:
         LassError: names the option.
@@ -265,6 +344,11 @@ def check_training(cfg: Any, masked: bool) -> None:
                 f"--{option.replace('_', '-')} is for translation; training under "
                 "masks takes --masks"
             )
+    if cfg.base and not low_rank:
+        raise LassError(
+            "--base is for low-rank modules (--task translation_lslo); start from a "
+            "base with --finetune-from-model"
+        )
     _check_extension(cfg)
     _check_other_base(cfg)
     if not sampling_temperature(cfg) > 0.0:
@@ -279,12 +363,67 @@ def check_training(cfg: Any, masked: bool) -> None:
         "--tpu": cfg.tpu,
     }
     for option, given in sharded.items():
-        if given and masked:
+        if given and (masked or low_rank):
             raise LassError(
                 f"{option} takes the weights or the optimizer's state out of the "
                 "plugin's sight, so the update could not be strict; use "
                 "--ddp-backend legacy_ddp or pytorch_ddp"
             )
+
+
+def check_lslo(cfg: Any) -> None:
+    """Refuse options of a training of low-rank modules that have no effect in it.
+
+    Raises:
+        LassError: names the option.
+    """
+    check_training(cfg, masked=False, low_rank=True)
+    for name in ("masks", "extend", "hold"):
+        if getattr(cfg, name):
+            raise LassError(
+                f"--{name} is for sub-networks and has no effect on low-rank modules; "
+                "leave it out"
+            )
+    if cfg.finetune_from_model:
+        raise LassError(
+            "--finetune-from-model trains all of a model; the base that low-rank "
+            "modules stand in is given with --base"
+        )
+    planned = {
+        "--lslo-ranks": cfg.lslo_ranks,
+        "--lslo-placement": cfg.lslo_placement,
+        "--lslo-matrices": cfg.lslo_matrices != ",".join(DEFAULT_KINDS),
+        "--lslo-alpha": cfg.lslo_alpha,
+        "--lslo-dropout": cfg.lslo_dropout,
+        "--lslo-seed": cfg.lslo_seed != 1,
+    }
+    if cfg.lslo_plan:
+        for option, given in planned.items():
+            if given:
+                raise LassError(
+                    f"{option} has no effect with --lslo-plan, which decides it; leave "
+                    "one of them out"
+                )
+    elif not cfg.lslo_ranks:
+        raise LassError(
+            "give the ranks of the languages with --lslo-ranks, such as 8 or 2;2;8, or "
+            "a plan with --lslo-plan"
+        )
+    if bool(cfg.lslo_pruning) != bool(cfg.lslo_pruning_ratio):
+        raise LassError("give both --lslo-pruning and --lslo-pruning-ratio, or neither")
+    if not cfg.lslo_pruning:
+        for name, default in (("start", 2), ("length", 8)):
+            if getattr(cfg, f"lslo_pruning_{name}") != default:
+                raise LassError(
+                    f"--lslo-pruning-{name} has no effect without --lslo-pruning; "
+                    "leave it out"
+                )
+    by_type = [cfg.lslo_ranks, cfg.lslo_pruning_ratio]
+    if cfg.resource_types and not any(";" in (text or "") for text in by_type):
+        raise LassError(
+            "--resource-types has no effect where neither --lslo-ranks nor "
+            "--lslo-pruning-ratio has a number for each type (2;2;8); leave it out"
+        )
 
 
 def check_translation(cfg: Any) -> None:

@@ -27,6 +27,7 @@ MODULES = {
 }
 
 PLUGIN = (  # what fairseq imports of --user-dir
+    "lass_plugin.tasks.translation_lslo",
     "lass_plugin.tasks.translation_subnetwork_search",
     "lass_plugin.models.transformer_architectures",
 )

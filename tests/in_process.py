@@ -11,7 +11,10 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.tasks import FairseqTask
 
 from lass_plugin import masks as mask_package
-from lass_plugin.tasks import translation_subnetwork_search  # noqa: F401, registers
+from lass_plugin.tasks import (  # noqa: F401, registers
+    translation_lslo,
+    translation_subnetwork_search,
+)
 from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
 
 TOKENS = TASK_FLAGS[TASK_FLAGS.index("--encoder-langtok") :]

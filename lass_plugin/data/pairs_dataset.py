@@ -20,7 +20,8 @@ class PairsDataset(FairseqDataset):
     """Sentences of several pairs, numbered pair after pair.
 
     A batch is a dictionary as :class:`LanguagePairDataset` makes it, with the pair
-    under ``language_key`` (None if the batch mixes pairs).
+    under ``language_key``; if the batch mixes pairs that is None, and
+    ``language_keys`` lists the pair of each sentence.
 
     Args:
         parts: pair (``de-en``) -> its data; the order numbers the sentences.
@@ -71,6 +72,9 @@ class PairsDataset(FairseqDataset):
             raise RuntimeError(f"a batch mixes the pairs {sorted(keys)}")
         batch = self.parts[next(iter(keys))].collater(list(samples))
         batch["language_key"] = None if self.mixed else next(iter(keys))
+        if self.mixed:
+            numbers = batch["id"].tolist()  # sorted by length since
+            batch["language_keys"] = [self.locate(number)[0] for number in numbers]
         return batch
 
     def size(self, index: int) -> tuple[int, int]:

@@ -95,6 +95,7 @@ class KeptTranslations:
             "checkpoint": [checkpoint, state.st_size, state.st_mtime_ns],
             "pair": str(pair),
             "mask": None if masks is None else digest(masks.only([str(pair)])),
+            "low_rank": ready.task.low_rank is not None and not ready.system.dense,
             "sources": self._sources[str(pair)],
             **self._conditions,
         }

@@ -27,7 +27,7 @@ from lass_plugin.training.inference import Subnetworks
 
 STOCK_TASK = "translation_multi_simple_epoch"
 SEARCH_TASK = "translation_subnetwork_search"
-TASKS = ("translation_subnetwork", SEARCH_TASK, STOCK_TASK)
+TASKS = ("translation_subnetwork", SEARCH_TASK, "translation_lslo", STOCK_TASK)
 """Training tasks whose checkpoints can be evaluated."""
 
 
@@ -225,6 +225,9 @@ class Ready:
     @property
     def mask_label(self) -> str | None:
         """The masks in words, with the start of the SHA-256 of their bits."""
+        low_rank = self.task.low_rank
+        if low_rank is not None and not self.system.dense:
+            return f"low-rank modules in the base {low_rank.base}"
         if self.masks is None:
             return None
         kinds = []
@@ -268,5 +271,6 @@ class Ready:
     def take(self, model: FairseqEncoderDecoderModel) -> FairseqEncoderDecoderModel:
         """*model*, built for another system of the checkpoint, under these masks."""
         model.subnetwork_masks = self.masks
+        model.is_dense = self.system.dense
         Subnetworks.forget(model)
         return model

@@ -23,6 +23,7 @@ from lass_plugin.data.pair_data import joint_dictionary
 from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
+from lass_plugin.lowrank.carried import ENTRY, Carried, carried, put_in
 from lass_plugin.masks import MaskSet, load_masks
 from lass_plugin.masks.state import from_state, to_state
 from lass_plugin.options import TranslationSubnetworkConfig
@@ -71,6 +72,8 @@ class TranslationSubnetworkTask(FairseqTask):
         """Of the extended checkpoint that is trained from (``--extend``)."""
         self.symbols: dict[str, int] = {}
         """Pair -> number of symbols it knows; a pair that is not here knows all."""
+        self.low_rank: Carried | None = None
+        """Of the checkpoint last loaded, or of the training of low-rank modules."""
         self._joint: JointTraining | None = None
         self.continues_joint = False
         self.of_checkpoint = False
@@ -336,6 +339,8 @@ class TranslationSubnetworkTask(FairseqTask):
             masks = self.extension.with_older(masks)
         if masks is not None:
             state["masks"] = to_state(masks)
+        if self.low_rank is not None:
+            state[ENTRY] = self.low_rank.to_state()
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -347,6 +352,7 @@ class TranslationSubnetworkTask(FairseqTask):
         if self._masks_of_checkpoint:
             self.masks = from_state(state_dict["masks"])
         self.symbols = read_symbols(state_dict, "the checkpoint")
+        self.low_rank = carried(state_dict, "the checkpoint")
 
     def _adopt_tokens(self, trained: LanguageTokens) -> None:
         """Translate with the tokens of training; options that contradict them fail."""
@@ -375,6 +381,8 @@ class TranslationSubnetworkTask(FairseqTask):
                 # stock fairseq 0.12.2 would translate with copies of the weights, made
                 # when the checkpoint was loaded, that no mask reaches
                 module.can_use_fastpath = False
+        if self.low_rank is not None:
+            put_in(model, self.low_rank, self.cfg.base, cfg)
         return model
 
     def subnetworks(self, model: torch.nn.Module) -> Subnetworks:

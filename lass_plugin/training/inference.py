@@ -2,15 +2,15 @@
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Iterator, cast
+from typing import TYPE_CHECKING, Iterator, Protocol, cast
 
 from torch import nn
 
 from lass_plugin.errors import LassError
+from lass_plugin.lowrank.inference import LowRankParts
 from lass_plugin.masks import MaskSet, load_masks
 from lass_plugin.masks.sites import unwrap
 from lass_plugin.training.joint import check_base, masked_weights
-from lass_plugin.training.masked_weights import MaskedWeights, bake
 
 if TYPE_CHECKING:
     from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
@@ -18,16 +18,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class Parts(Protocol):
+    """What the pairs of a model differ in: masks of weights, or low-rank modules."""
+
+    def using(self, key: str) -> contextlib.AbstractContextManager[None]:
+        """Compute with the part of *key* inside this block."""
+
+    def bake(self, key: str) -> None:
+        """Put the part of *key* into the weights for good."""
+
+
 class Subnetworks:
     """Switches a model between the sub-networks of its pairs, or leaves it dense.
 
     Args:
-        weights: the masked weights, or None for a model without masks.
+        parts: what the pairs differ in, or None for a model without.
     """
 
-    def __init__(self, model: nn.Module, weights: MaskedWeights | None):
+    def __init__(self, model: nn.Module, parts: Parts | None):
         self._model = model
-        self._weights = weights
+        self._parts = parts
         self._baked: str | None = None
 
     @classmethod
@@ -35,19 +45,15 @@ class Subnetworks:
         """Those of *model*, made when first asked for."""
         inner = unwrap(model)
         if not hasattr(inner, "subnetworks"):
-            masks = choose_masks(inner, task)
-            weights = None
-            if masks is not None:
-                weights = masked_weights(inner, masks)
             # nn.Module would register a module; this is none
-            object.__setattr__(inner, "subnetworks", cls(inner, weights))
+            object.__setattr__(inner, "subnetworks", cls(inner, parts_of(inner, task)))
         return cast(Subnetworks, inner.subnetworks)
 
     @classmethod
-    def attach(cls, model: nn.Module, weights: MaskedWeights) -> None:
-        """Validate with the masked weights that training uses."""
+    def attach(cls, model: nn.Module, parts: Parts) -> None:
+        """Validate with the parts that training uses."""
         inner = unwrap(model)
-        object.__setattr__(inner, "subnetworks", cls(inner, weights))
+        object.__setattr__(inner, "subnetworks", cls(inner, parts))
 
     @classmethod
     def forget(cls, model: nn.Module) -> None:
@@ -63,12 +69,12 @@ class Subnetworks:
         """Compute with the sub-network of *key* inside this block."""
         if self._baked is not None and key != self._baked:
             raise self._already_baked(key)
-        if self._weights is None:
+        if self._parts is None:
             yield
             return
         if key is None:
             raise LassError("a batch mixes pairs; it cannot be put under one mask")
-        with self._weights.applied(key, mask_gradients=False, reuse=True):
+        with self._parts.using(key):
             yield
 
     @classmethod
@@ -83,19 +89,41 @@ class Subnetworks:
             yield
 
     def bake(self, key: str) -> None:
-        """Multiply the mask of *key* into the weights for good. Idempotent."""
+        """Put the sub-network of *key* into the weights for good. Idempotent."""
         if self._baked is not None and key != self._baked:
             raise self._already_baked(key)
-        if self._weights is not None:
-            bake(self._weights.sites, self._weights.bits(key))
+        if self._parts is not None:
+            self._parts.bake(key)
             self._baked = key
-            self._weights = None  # the masks of the other keys are of no more use
+            self._parts = None  # the masks of the other keys are of no more use
 
     def _already_baked(self, key: str | None) -> LassError:
         return LassError(
-            f"the mask of {self._baked} has been multiplied into this model; load the "
-            f"checkpoint again for {key}"
+            f"the sub-network of {self._baked} has been put into the weights of this "
+            f"model; load the checkpoint again for {key}"
         )
+
+
+def parts_of(model: nn.Module, task: "TranslationSubnetworkTask") -> Parts | None:
+    """What the pairs of *model* differ in, None for the dense model.
+
+    Raises:
+        LassError: a pair of the task lacks its part, or an option contradicts it.
+    """
+    low_rank: LowRankParts | None = getattr(model, "low_rank", None)
+    if low_rank is None:
+        masks = choose_masks(model, task)
+        return None if masks is None else masked_weights(model, masks)
+    for option in ("inference_masks", "masks"):
+        if getattr(task.cfg, option):
+            raise LassError(
+                f"--{option.replace('_', '-')} has no effect on a model with low-rank "
+                "modules; leave it out"
+            )
+    if task.cfg.dense or getattr(model, "is_dense", False):
+        return None
+    low_rank.plan.check_pairs(task.pairs)
+    return low_rank
 
 
 def choose_masks(model: nn.Module, task: "TranslationSubnetworkTask") -> MaskSet | None:

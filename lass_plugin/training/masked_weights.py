@@ -122,6 +122,14 @@ class MaskedWeights:
             if not reuse:
                 self._current = None
 
+    def using(self, key: str) -> contextlib.AbstractContextManager[None]:
+        """Evaluate under the mask of *key* inside this block."""
+        return self.applied(key, mask_gradients=False, reuse=True)
+
+    def bake(self, key: str) -> None:
+        """Multiply the mask of *key* into the weights for good."""
+        bake(self.sites, self.bits(key))
+
     def apply(self, key: str, reuse: bool = False) -> None:
         """Swap the storage of every site for W ⊙ M of *key*. Idempotent."""
         bits = self.bits(key)

@@ -80,7 +80,7 @@ def test_after_baking_nothing_of_ours_runs_in_a_forward_pass(
 def test_baking_needs_no_second_copy_of_the_weights(opened, generation):
     task, model = opened
     task.build_generator([model], generation)
-    weights = task.subnetworks(model)._weights
+    weights = task.subnetworks(model)._parts
     assert weights is None or not (weights._working or weights._dense)
 
 
@@ -97,9 +97,9 @@ def test_a_baked_model_is_a_stock_model_with_the_masked_weights(
 def test_a_baked_model_refuses_another_pair(opened, generation):
     task, model = opened
     task.build_generator([model], generation)
-    with pytest.raises(LassError, match="mask of de-en .* en-de"):
+    with pytest.raises(LassError, match="sub-network of de-en .* en-de"):
         task.subnetworks(model).bake("en-de")
-    with pytest.raises(LassError, match="mask of de-en .* en-de"):
+    with pytest.raises(LassError, match="sub-network of de-en .* en-de"):
         with task.subnetworks(model).using("en-de"):
             pass
 

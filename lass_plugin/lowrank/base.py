@@ -1,0 +1,116 @@
+"""The frozen base: its weights into a model, and whether it is the one of training."""
+
+import os
+from pathlib import Path
+from typing import Any, Iterable, Mapping
+
+from torch import nn
+
+from lass_plugin.checkpoints import model_options, read_checkpoint, weights
+from lass_plugin.errors import LassError
+from lass_plugin.lowrank.state import is_trained
+from lass_plugin.masks.fingerprint import Fingerprint, fingerprint, same_weights
+
+_SHAPE = (
+    *("encoder_layers", "decoder_layers", "encoder_embed_dim", "decoder_embed_dim"),
+    *("encoder_ffn_embed_dim", "decoder_ffn_embed_dim"),
+    *("encoder_attention_heads", "decoder_attention_heads"),
+    *("encoder_normalize_before", "decoder_normalize_before"),
+    *("encoder_learned_pos", "decoder_learned_pos", "activation_fn"),
+    *("share_all_embeddings", "share_decoder_input_output_embed"),
+)
+"""Options that decide which function the weights of a transformer compute."""
+
+
+def load_base(
+    model: nn.Module, path: str | os.PathLike, options: Any = None
+) -> Mapping[str, Any]:
+    """Put the weights of the checkpoint at *path* into *model*.
+
+    Args:
+        options: those that *model* was built with, to compare with the base's.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        LassError: unreadable, or of a model of another shape.
+    """
+    checkpoint = read_checkpoint(path)
+    tensors = weights(checkpoint)
+    if any(map(is_trained, tensors)):
+        raise LassError(
+            f"{path} holds low-rank modules and no base; give the base that they were "
+            "trained on"
+        )
+    _check_options(model_options(checkpoint), options, path)
+    given: dict[str, Any] = dict(tensors)
+    fairseq_model: Any = model
+    fairseq_model.upgrade_state_dict(given)
+    mine = model.state_dict()
+    for name in sorted(mine.keys() | given.keys()):
+        if name not in given or name not in mine:
+            place = "the base" if name not in given else "the model"
+            raise LassError(
+                f"{name} is not in {place} ({path}): the base is of another "
+                "architecture; give its --arch and its options of the model"
+            )
+        if given[name].shape != mine[name].shape:
+            raise LassError(
+                f"{name} has the shape {tuple(given[name].shape)} in {path} and "
+                f"{tuple(mine[name].shape)} in the model; give the options of the "
+                "model, the dictionary and the languages that the base was trained with"
+            )
+    fairseq_model.load_state_dict(given, strict=True)
+    return checkpoint
+
+
+def _check_options(trained: Mapping[str, Any], given: Any, path: Any) -> None:
+    """Refuse another function of weights that have the same shapes."""
+    if given is None:
+        return
+    for name in _SHAPE:
+        before, now = trained.get(name), getattr(given, name, None)
+        if before is not None and now is not None and before != now:
+            option = name.replace("_", "-")
+            raise LassError(
+                f"the base {path} was trained with --{option} {before}, this model "
+                f"has {now}; give the options of the model that the base has"
+            )
+
+
+def fingerprint_of(model: nn.Module, matrices: Iterable[str]) -> Fingerprint:
+    """Of the matrices that low-rank modules stand beside."""
+    parameters = dict(model.named_parameters())
+    return fingerprint({name: parameters[f"{name}.weight"] for name in matrices})
+
+
+def check_same(trained: Fingerprint, model: nn.Module, path: str | os.PathLike) -> None:
+    """Refuse a base that is not the one of training.
+
+    Raises:
+        LassError: names the base.
+    """
+    if not same_weights(trained, fingerprint_of(model, trained)):
+        raise LassError(
+            f"the low-rank modules were trained on another base than {path}; give "
+            "theirs with --base"
+        )
+
+
+def check_exists(path: str | os.PathLike | None, recorded: bool) -> Path:
+    """The base's path, if there is such a file.
+
+    Args:
+        recorded: whether the path comes out of a checkpoint.
+    """
+    if not path:
+        raise LassError("give the model that the low-rank modules stand in with --base")
+    if not Path(path).is_file():
+        raise LassError(
+            f"the base of the low-rank modules, {path}, is not there any more; give "
+            "its place with --base"
+            if recorded
+            else f"there is no base {path}; give the checkpoint of a trained model"
+        )
+    return Path(path)

@@ -1,0 +1,229 @@
+"""Low-rank modules of every language beside one matrix, and the choice among them."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lass_plugin.lowrank.placement import SOURCE, TARGET
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The languages of a batch, by which its modules are chosen."""
+
+    languages: tuple[str, ...]
+    """Without repeats, sorted."""
+    rows: Tensor | None = None
+    """``(sentences,)`` number in *languages* of each sentence; None if there is one."""
+
+    @classmethod
+    def of(cls, languages: Sequence[str], device: Any = None) -> "Chosen":
+        """Those of *languages*, one for each sentence of the batch."""
+        distinct = tuple(sorted(set(languages)))
+        if len(distinct) == 1:
+            return cls(distinct)
+        numbers = {language: number for number, language in enumerate(distinct)}
+        rows = torch.tensor([numbers[language] for language in languages])
+        return cls(distinct, rows.to(device))
+
+
+class Routing:
+    """What the batch that is being computed is of; all modules of a model share it."""
+
+    def __init__(self) -> None:
+        self.chosen: dict[str, Chosen] = {}
+        """``source`` and ``target`` -> languages; empty while nothing is chosen: the
+        model then is the base."""
+
+    def choose(self, source: Chosen, target: Chosen) -> None:
+        self.chosen = {SOURCE: source, TARGET: target}
+
+    def clear(self) -> None:
+        self.chosen = {}
+
+
+class LowRank(nn.Module):
+    """B_l A_l x of the chosen language l (Cao 2024, Eq. 2 and 3).
+
+    Args:
+        name: of the matrix and the index, part of what A is drawn from.
+        index: which language chooses, ``source`` or ``target``.
+        outputs, inputs: shape of the matrix, d × k in the paper.
+        ranks: language -> r_l; languages of rank 0 have no module.
+        scales: language -> factor of its output.
+        dropout: of the input, in training.
+        seed: with the name and the language decides A.
+        routing: says which languages are chosen.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        index: str,
+        outputs: int,
+        inputs: int,
+        ranks: Mapping[str, int],
+        scales: Mapping[str, float],
+        dropout: float,
+        seed: int,
+        routing: Routing,
+    ):
+        super().__init__()
+        self.index = index
+        self.dropout = dropout
+        self._routing = routing
+        self._scales = dict(scales)
+        self._ranks = {language: rank for language, rank in ranks.items() if rank}
+        self._mixing: list[tuple[nn.Parameter, int]] = []
+        self.A = nn.ParameterDict()
+        self.B = nn.ParameterDict()
+        for language, rank in self._ranks.items():
+            drawn = gaussian(f"{seed}/{name}/{index}/{language}", rank, inputs)
+            self.A[written(language)] = nn.Parameter(drawn)
+            self.B[written(language)] = nn.Parameter(torch.zeros(outputs, rank))
+
+    def mixed_by(self, weights: nn.Parameter, number: int) -> None:
+        """Multiply the output by entry *number* of softmax(*weights*) (Eq. 5)."""
+        self._mixing = [(weights, number)]  # in a list: it is registered elsewhere
+
+    def factors(self, language: str) -> tuple[Tensor, Tensor] | None:
+        """``(rank, inputs)`` A and ``(outputs, rank)`` B of *language*, or None."""
+        if language not in self._ranks:
+            return None
+        name = written(language)
+        return self.A[name], self.B[name]
+
+    def parameters_of(self, language: str) -> list[nn.Parameter]:
+        found: Any = self.factors(language)
+        return [] if found is None else list(found)
+
+    @property
+    def languages(self) -> list[str]:
+        return list(self._ranks)
+
+    def delta(self, language: str) -> Tensor | None:
+        """``(outputs, inputs)`` float32 that *language* adds to W; None for rank 0."""
+        found = self.factors(language)
+        if found is None:
+            return None
+        a, b = (factor.detach().float() for factor in found)
+        delta = self._scales[language] * (b @ a)
+        weight = self._weight()
+        return delta if weight is None else delta * weight.detach()
+
+    def _weight(self) -> Tensor | None:
+        """The learned weight of this index, None where it is not learned."""
+        if not self._mixing:
+            return None
+        weights, number = self._mixing[0]
+        return torch.softmax(weights.float(), 0)[number]
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """*y* plus the low-rank product of *x*.
+
+        Args:
+            x: ``(positions, sentences, inputs)``.
+            y: ``(positions, sentences, outputs)``, W x.
+        """
+        chosen = self._routing.chosen.get(self.index)
+        if chosen is None:
+            return y
+        present = [each for each in chosen.languages if each in self._ranks]
+        if not present:
+            return y
+        names = [written(language) for language in present]
+        if self.dropout and self.training:
+            x = F.dropout(x, self.dropout)
+        if len(present) == 1:
+            a, b = self.A[names[0]], self.B[names[0]]
+        else:
+            a = torch.cat([self.A[name] for name in names])
+            b = torch.cat([self.B[name] for name in names], dim=1)
+        z = F.linear(x, a)
+        scale = self._scales[present[0]]
+        if chosen.rows is not None:
+            z = z * self._own_columns(chosen, present, z)
+            scale = 1.0
+        if (weight := self._weight()) is not None:
+            z = z * weight.to(z.dtype)
+        outputs = y.shape[-1]
+        sums = torch.addmm(
+            y.reshape(-1, outputs), z.reshape(-1, z.shape[-1]), b.t(), alpha=scale
+        )
+        return sums.view(y.shape)
+
+    def _own_columns(
+        self, chosen: Chosen, present: Sequence[str], like: Tensor
+    ) -> Tensor:
+        """``(sentences, ranks of all present)``: the scale where a column is of the
+        sentence's language, 0 elsewhere."""
+        columns, scales = [], []
+        for language in present:
+            rank = self._ranks[language]
+            columns += [chosen.languages.index(language)] * rank
+            scales += [self._scales[language]] * rank
+        assert chosen.rows is not None
+        of_columns = torch.tensor(columns, device=like.device)
+        factors = torch.tensor(scales, device=like.device, dtype=like.dtype)
+        return (chosen.rows.unsqueeze(1) == of_columns) * factors
+
+
+class LowRankLinear(nn.Linear):
+    """A linear layer of the base with low-rank modules beside its matrix.
+
+    An ``nn.Linear`` becomes one by :func:`put_beside`, so its weight and bias stay the
+    same objects under the same names.
+    """
+
+    _indices: tuple[str, ...]
+
+    def low_rank(self) -> Iterator[LowRank]:
+        for index in self._indices:
+            module: Any = getattr(self, f"lslo_{index}")
+            yield module
+
+    def forward(self, input: Tensor) -> Tensor:
+        y = F.linear(input, self.weight, self.bias)
+        for module in self.low_rank():
+            y = module(input, y)
+        return y
+
+
+def put_beside(linear: nn.Linear, modules: Iterable[LowRank]) -> LowRankLinear:
+    """Let *linear* add what *modules* give; it becomes a :class:`LowRankLinear`."""
+    linear.__class__ = LowRankLinear
+    assert isinstance(linear, LowRankLinear)
+    modules = list(modules)
+    linear._indices = tuple(module.index for module in modules)
+    for module in modules:
+        linear.add_module(f"lslo_{module.index}", module)
+    return linear
+
+
+def take_away(linear: LowRankLinear) -> None:
+    """Undo :func:`put_beside`."""
+    for index in linear._indices:
+        delattr(linear, f"lslo_{index}")
+    del linear._indices
+    linear.__class__ = nn.Linear  # type: ignore[assignment]
+
+
+def written(language: str) -> str:
+    """*language* as part of a parameter's name, which holds no dots."""
+    return language.replace(".", "~")
+
+
+def gaussian(what: str, rank: int, inputs: int) -> Tensor:
+    """``(rank, inputs)`` normal numbers of variance 1 / inputs, drawn from *what*.
+
+    So A x has the variance of x, whatever the rank, and A of one language and matrix
+    does not depend on which others there are.
+    """
+    digest = hashlib.sha256(what.encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    return torch.randn(rank, inputs, generator=generator) / math.sqrt(inputs)
