@@ -51,7 +51,8 @@ PYTHON
 
 status=0
 for name in sizes memory similarity filling epoch_setup generation search \
-    compaction search_together joint_training importance "joint_training --neurons"; do
+    compaction search_together joint_training importance "joint_training --neurons" \
+    low_rank; do
     read -ra words <<<"$name"
     command=("${words[0]}.py" ${words[@]+"${words[@]:1}"} --device "$device")
     command+=(${passed[@]+"${passed[@]}"})

@@ -18,6 +18,7 @@ PLUGIN = ROOT / "lass_plugin"
 sys.path.insert(0, str(ROOT))
 
 SHAPES = {  # layers, units, feed-forward units, heads
+    "615m": (12, 1024, 4096, 16),
     "small": (6, 512, 1024, 4),
     "quickstart": (3, 128, 256, 4),
     "tiny": (2, 64, 128, 2),

@@ -291,6 +291,8 @@ class TranslationLsloConfig(TranslationSubnetworkConfig):
         default=8, metadata={"help": "k: epochs until the ratio is reached"}
     )
     max_epoch: int = II("optimization.max_epoch")
+    distributed_world_size: int = II("distributed_training.distributed_world_size")
+    find_unused_parameters: bool = II("distributed_training.find_unused_parameters")
 
 
 def directions(cfg: Any) -> list[Pair]:
@@ -384,6 +386,16 @@ def check_lslo(cfg: Any) -> None:
                 f"--{name} is for sub-networks and has no effect on low-rank modules; "
                 "leave it out"
             )
+    if (
+        (cfg.distributed_world_size or 1) > 1
+        and str(cfg.ddp_backend) in ("pytorch_ddp", "c10d")
+        and not cfg.find_unused_parameters
+    ):
+        raise LassError(
+            "modules of languages that are not in a batch get no gradient, which "
+            f"--ddp-backend {cfg.ddp_backend} waits for; add --find-unused-parameters, "
+            "or use --ddp-backend legacy_ddp"
+        )
     if cfg.finetune_from_model:
         raise LassError(
             "--finetune-from-model trains all of a model; the base that low-rank "

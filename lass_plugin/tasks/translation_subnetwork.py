@@ -353,6 +353,11 @@ class TranslationSubnetworkTask(FairseqTask):
             self.masks = from_state(state_dict["masks"])
         self.symbols = read_symbols(state_dict, "the checkpoint")
         self.low_rank = carried(state_dict, "the checkpoint")
+        if self.cfg.base and self.low_rank is None:
+            raise LassError(
+                "--base has no effect, because the checkpoint has no low-rank modules; "
+                "leave it out"
+            )
 
     def _adopt_tokens(self, trained: LanguageTokens) -> None:
         """Translate with the tokens of training; options that contradict them fail."""

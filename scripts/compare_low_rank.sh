@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Low-rank modules (Cao 2024) on your own text, from weight learning to the table.
+#
+#   bash scripts/compare_low_rank.sh TEXT OUT LANGUAGES TYPES     TEXT as for lass prepare
+#   bash scripts/compare_low_rank.sh TEXT OUT en,de,fr,es,nl,tl 'H=en,de,fr;M=es,nl;V=tl'
+#
+# The train text of the pairs with PIVOT makes the base, its amounts decide what is high
+# and low. Everything after that is many-to-many, in all directions between LANGUAGES, on
+# the valid text, which must be the same sentences in all languages; test text is what is
+# scored. So dev and devtest of FLORES-101 can be valid and test (scripts/flores.py).
+#
+# Base; all weights fine-tuned (ft-all); weight learning and the placement that it finds;
+# intrinsic subspace estimation and language-specific pruning with their heat maps;
+# modules of uniform ranks, of ranks by resource type without and with gradual pruning,
+# and of individual ranks out of the estimation; one table of all by resource type.
+# Variables: BASE=8000 updates, EPOCHS=15 START=2 LENGTH=8 (T, E, k), UNIFORM='4 8 16',
+# BY_TYPE='2;2;8' PRUNED='0.9;0.9;0' ESTIMATE=0.7, FT_RATE=0.0003 RATE=0.003 (rates of
+# ft-all and of modules), TOKENS=1024 (a batch), PIVOT=en, and VOCAB SEED JOBS LIMIT WARMUP
+# FLAGS PREPARE CUDA as in compare_searches.sh. BASE_MODEL=FILE takes a base as it is
+# instead of training one; DATA must then be its data folder.
+# A killed run goes on when it is started again.
+set -euo pipefail
+text=${1:?folder of the text} out=${2:?folder of the results} languages=${3:?en,de,…}
+types=${4:?resource types such as 'H=en,de;V=tl'} pivot=${PIVOT:-en}
+export BASE=${BASE:-8000}
+FLAGS=${FLAGS---dropout 0 --max-tokens ${TOKENS:-1024} --encoder-normalize-before --decoder-normalize-before}
+epochs=${EPOCHS:-15} rank_budget=${BUDGET_RANK:-4} estimate=${ESTIMATE:-0.7}
+schedule=(--lslo-pruning-start "${START:-2}" --lslo-pruning-length "${LENGTH:-8}")
+
+IFS=, read -ra codes <<<"$languages"
+pivot_pairs=() other_pairs=()
+for source in "${codes[@]}"; do
+    for target in "${codes[@]}"; do
+        [ "$source" = "$target" ] && continue
+        if [ "$source" = "$pivot" ] || [ "$target" = "$pivot" ]; then
+            pivot_pairs+=("$source-$target")
+        else
+            other_pairs+=("$source-$target")
+        fi
+    done
+done
+joined() { local IFS=,; echo "$*"; }
+pairs=$(joined "${pivot_pairs[@]}")
+. "$(dirname "${BASH_SOURCE[0]}")/comparison.sh"
+threads=$((OMP_NUM_THREADS * jobs))
+
+data=${DATA:-$out/data}
+if [ -z "${BASE_MODEL:-}" ]; then
+    lass prepare --text "$text" --out "$data" --pairs "$pairs" \
+        --test-pairs "$(joined "${other_pairs[@]}")" --through "$pivot" \
+        --vocab-size "$vocabulary" ${PREPARE:-}
+    OMP_NUM_THREADS=$threads train base "$base_updates" --lr-scheduler inverse_sqrt \
+        --warmup-updates "$warmup" $cpu
+fi
+base=${BASE_MODEL:-$out/base/checkpoint_last.pt}
+
+pairs=$(joined "${pivot_pairs[@]}" "${other_pairs[@]}")
+fine_tune() { # NAME TASK FLAGS…: epochs over the valid text, unless it is done
+    local name=$1 task=$2
+    shift 2
+    [ -f "$out/$name/done" ] && return 0
+    mkdir -p "$out/$name"
+    fairseq-train "$data" --user-dir "$user_dir" --task "$task" --lang-pairs "$pairs" \
+        --encoder-langtok src --decoder-langtok --train-subset valid \
+        --arch transformer_quickstart --share-all-embeddings \
+        --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \
+        --optimizer strict_adam --adam-betas '(0.9,0.98)' --clip-norm 1.0 \
+        --lr-scheduler inverse_sqrt --warmup-updates 50 --num-workers 0 --seed "$seed" \
+        --no-epoch-checkpoints --disable-validation --log-interval 50 \
+        --no-progress-bar --max-epoch "$epochs" --save-dir "$out/$name" $flags $cpu \
+        "$@" >>"$out/$name/log" 2>&1
+    touch "$out/$name/done"
+}
+modules() { # NAME FLAGS…
+    local name=$1
+    shift
+    fine_tune "$name" translation_lslo --base "$base" --lr "${RATE:-0.003}" "$@"
+}
+waiting=()
+beside() { # COMMAND…: in the background, JOBS at a time
+    "$@" &
+    waiting+=($!)
+    if [ ${#waiting[@]} -ge "$jobs" ]; then
+        wait "${waiting[0]}"
+        waiting=("${waiting[@]:1}")
+    fi
+}
+all_done() {
+    local process
+    for process in ${waiting[@]+"${waiting[@]}"}; do wait "$process"; done
+    waiting=()
+}
+
+beside modules learned --lslo-ranks 8 --lslo-placement learn
+beside fine_tune ft-all translation_subnetwork --finetune-from-model "$base" \
+    --lr "${FT_RATE:-0.0003}"
+all_done
+lass lslo placement "$out/learned/checkpoint_last.pt" --out "$out/placement" \
+    >"$out/placement.txt"
+placed=(--lslo-placement "$out/placement/placement.json")
+
+pruned=(--lslo-ranks 8 "${placed[@]}" "${schedule[@]}" --lslo-pruning-ratio "$estimate")
+beside modules estimation "${pruned[@]}" --lslo-pruning layer
+beside modules by-language "${pruned[@]}" --lslo-pruning language
+by_type=(--lslo-ranks "${BY_TYPE:-2;2;8}" --resource-types "$types" "${placed[@]}")
+systems=(--system "pretrain=$base" --system "ft-all=$out/ft-all/checkpoint_last.pt")
+for rank in ${UNIFORM:-4 8 16}; do
+    beside modules "rank-$rank" --lslo-ranks "$rank" "${placed[@]}"
+    systems+=(--system "rank-$rank=$out/rank-$rank/checkpoint_last.pt")
+done
+beside modules by-type "${by_type[@]}"
+beside modules by-type-pruned "${by_type[@]}" "${schedule[@]}" --lslo-pruning matrix \
+    --lslo-pruning-ratio "${PRUNED:-0.9;0.9;0}"
+all_done
+for name in estimation by-language; do
+    lass lslo estimate "$out/$name/checkpoint_last.pt" --out "$out/$name/estimate" \
+        ${SIZES:+--sizes "$SIZES"} >"$out/$name.txt"
+done
+lass lslo ranks "$out/estimation/estimate/estimate.json" --budget-rank "$rank_budget" \
+    --out "$out/plan.json" >"$out/plan.txt"
+modules individual --lslo-plan "$out/plan.json"
+for name in by-type by-type-pruned individual; do
+    systems+=(--system "$name=$out/$name/checkpoint_last.pt")
+done
+
+[ -f "$out/report/scores.json" ] || lass evaluate "$data" --pairs "$pairs" \
+    "${systems[@]}" --beam 5 --max-len-a 1.2 --max-len-b 10 --limit "$limit" $cpu \
+    --out "$out/report"
+lass table types "$out/report" --types "$types" --out "$out/table" | tee "$out/table.txt"
