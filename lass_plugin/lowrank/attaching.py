@@ -6,7 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank.matrices import KINDS, Matrix, find_matrices
+from lass_plugin.lowrank.attention import as_it_was, call_projections
+from lass_plugin.lowrank.matrices import (
+    FEED_FORWARD,
+    KINDS,
+    Matrix,
+    find_matrices,
+)
 from lass_plugin.lowrank.modules import (
     LowRank,
     LowRankLinear,
@@ -46,10 +52,8 @@ def attach(model: nn.Module, plan: Plan) -> Routing:
                 "stand beside; leave quantization noise out of the base"
             )
         put_beside(linear, _modules(matrix, plan, routing))
-        owner: Any = model.get_submodule(name.rpartition(".")[0])
-        if hasattr(owner, "skip_embed_dim_check"):
-            # else fairseq hands all weights to torch at once and calls no matrix
-            owner.skip_embed_dim_check = True
+        if matrix.kind not in FEED_FORWARD:
+            call_projections(model.get_submodule(name.rpartition(".")[0]))
     if plan.placement.learns:
         _learn_indices(model, plan, matrices)
     return routing
@@ -131,3 +135,5 @@ def merge(model: nn.Module, languages: Mapping[str, str]) -> None:
                 merged = weight.float() + delta.to(weight.device)
                 weight.copy_(merged.to(weight.dtype))
         take_away(linear)
+    for attention in model.modules():
+        as_it_was(attention)

@@ -25,6 +25,8 @@ KINDS: dict[str, str] = {
 DEFAULT_KINDS = ("q", "k", "v", "c-q", "c-k", "c-v", "fc1", "fc2")
 """Those of Cao 2024, §6.1; output projections of attention are a further choice."""
 
+FEED_FORWARD = ("fc1", "fc2")
+
 SIDES = ("encoder", "decoder")
 
 _NAMES = {name: kind for kind, name in KINDS.items()}
