@@ -44,7 +44,7 @@ def test_a_checkpoint_holds_the_modules_and_no_base(trained, base):
 
 def test_training_lowers_the_loss(trained, base, data):
     def loss(checkpoint):
-        task = translation_task(data, f"{' '.join(TASK_FLAGS[4:])} -s de -t en --cpu")
+        task = translation_task(data, TRANSLATION)
         model = load_model(checkpoint, task)
         with task.subnetworks(model).using("de-en"):
             log_probabilities = logits(model, task, "valid")
@@ -200,6 +200,41 @@ def test_a_backend_that_waits_for_every_gradient_is_refused(data, base):
         tasks.setup_task(cfg)
     cfg.find_unused_parameters = True
     tasks.setup_task(cfg)
+
+
+TRANSLATION = f"{' '.join(TASK_FLAGS[4:])} -s de -t en --cpu"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"base": "/gone/base.pt"}, "/gone/base.pt, is not there any more; give its"),
+        ({"version": 2}, "are of version 2; this release reads version 1"),
+        ({"plan": {}}, "the plan of the low-rank modules in .* is damaged"),
+        ({"fingerprint": {"fc1": 0.5}}, "its fingerprint is of other matrices"),
+    ],
+)
+def test_a_damaged_entry_or_a_base_that_is_gone(trained, data, tmp_path, change, words):
+    state = load(trained)
+    state["task_state"]["lslo"].update(change)
+    torch.save(state, tmp_path / "changed.pt")
+    with pytest.raises(LassError, match=words):
+        load_model(tmp_path / "changed.pt", translation_task(data, TRANSLATION))
+
+
+def test_modules_are_no_base(trained, base, data):
+    with pytest.raises(LassError, match="holds low-rank modules and no base"):
+        Run(data, *LSLO, "--base", trained)
+    task = translation_task(data, f"{TRANSLATION} --base {base}")
+    with pytest.raises(LassError, match="--base has no effect, because the checkpoint"):
+        load_model(base, task)
+
+
+def test_a_language_without_modules_is_refused(trained, data):
+    task = translation_task(data, TRANSLATION)
+    model = load_model(trained, task)
+    with pytest.raises(LassError, match="have no rank for fr .they have de, en, nl"):
+        model.low_rank.bake("de-fr")
 
 
 def test_another_base_is_refused(forked, commands, trained, data, tmp_path):
