@@ -96,7 +96,8 @@ class FlagBuilder:
     Args:
         base: the base model.
         given: the user's flags for fairseq-train.
-        updates: length of the training, for schedules that must know it.
+        updates: length of the training, for schedules that must know it; None if it
+            is counted in epochs.
         on_cpu: leave the base's GPU precisions out.
         purpose: a search, unless told otherwise.
 
@@ -108,7 +109,7 @@ class FlagBuilder:
         self,
         base: Base,
         given: Sequence[str],
-        updates: int,
+        updates: int | None,
         on_cpu: bool,
         purpose: Purpose = SEARCH,
     ):

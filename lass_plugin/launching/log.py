@@ -16,6 +16,7 @@ class Progress:
     """How far one training is."""
 
     updates: int = 0
+    epochs: float = 0.0
     loss: float | None = None
     ratio: float | None = None
     """Share removed that is in use."""
@@ -36,6 +37,7 @@ class Progress:
         if updates is None:
             return False
         self.updates = max(self.updates, int(updates))
+        self.epochs = max(self.epochs, _value(line, "update") or 0.0)
         self.loss = _value(line, "loss")
         self.ratio = _value(line, "pruned")
         return True

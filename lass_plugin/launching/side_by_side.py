@@ -16,14 +16,20 @@ from lass_plugin.launching.slots import Slot
 DONE = "done.json"
 
 
+EPOCH = 1000
+"""Steps that an epoch counts in progress."""
+
+
 @dataclass(frozen=True)
 class Training:
-    """A training of fairseq that ends after *updates* in *folder*."""
+    """A training of fairseq in *folder* that ends after *updates*, or *epochs*."""
 
     name: str
     folder: Path
     updates: int
     flags: tuple[str, ...]
+    epochs: int = 0
+    """Where it is not 0, it decides and *updates* does not matter."""
 
     @property
     def checkpoint(self) -> Path:
@@ -36,8 +42,27 @@ class Training:
     def command(self, data: Path, on_cpu: bool) -> list[str]:
         """The argument list of fairseq-train."""
         flags = ["--max-update", str(self.updates)]
+        if self.epochs:
+            flags = ["--max-epoch", str(self.epochs)]
         flags += ["--save-dir", str(self.folder.resolve())] + ["--cpu"] * on_cpu
         return train_command(str(data.resolve()), *flags, *self.flags)
+
+    @property
+    def length(self) -> int:
+        """What progress counts to."""
+        return self.epochs * EPOCH or self.updates
+
+    def done(self, job: Job) -> int:
+        """How much of it *job* has done."""
+        done = job.progress.updates
+        if self.epochs:
+            done = int(job.progress.epochs * EPOCH)
+        return min(done, self.length)
+
+    def described(self, job: Job) -> str:
+        if self.epochs:
+            return f"epoch {job.progress.epochs:.1f} of {self.epochs}"
+        return f"update {job.progress.updates} of {self.updates}"
 
 
 def train(
@@ -53,7 +78,7 @@ def train(
         print(f"{label}: done before", file=sys.stderr)
         return
     jobs = []
-    progress = Progress(label, sum(training.updates for training in waiting))
+    progress = Progress(label, sum(training.length for training in waiting))
     try:
         for training, slot in zip(waiting, slots, strict=False):
             command = training.command(data, slot.device is None)
@@ -64,13 +89,12 @@ def train(
         while running:
             time.sleep(0.2)
             running = [job for job in running if not job.poll()]
-            done = sum(min(job.progress.updates, job.updates) for job in jobs)
+            pairs = list(zip(waiting, jobs, strict=False))
+            done = sum(training.done(job) for training, job in pairs)
             losses = [job.progress.loss for job in jobs if job.progress.loss]
             loss = f", loss {', '.join(f'{x:.2f}' for x in losses)}" if losses else ""
-            updates = " and ".join(
-                f"{job.progress.updates} of {job.updates}" for job in jobs
-            )
-            progress.advance(done - counted, f"update {updates}{loss}")
+            places = " and ".join(training.described(job) for training, job in pairs)
+            progress.advance(done - counted, f"{places}{loss}")
             counted = done
             failed = [job for job in jobs if job.failure]
             if failed:
@@ -81,4 +105,6 @@ def train(
         end_all(jobs)
     progress.finish()
     for training in waiting:
-        write_json(training.folder / DONE, {"updates": training.updates})
+        length = {"epochs": training.epochs} if training.epochs else {}
+        length = length or {"updates": training.updates}
+        write_json(training.folder / DONE, length)
