@@ -294,6 +294,15 @@ def model_options(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options) if isinstance(options, Mapping) else {}
 
 
+def task_options(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Option -> value of the task of a checkpoint, None where it does not say."""
+    cfg = checkpoint.get("cfg")
+    options = cfg.get("task") if cfg else checkpoint.get("args")
+    if isinstance(options, Namespace):
+        options = vars(options)
+    return dict(options) if isinstance(options, Mapping) else None
+
+
 def changed_options(section: Any, changes: Mapping[str, Any]) -> Any:
     """A section of options, a mapping or a namespace, as it is but for *changes*."""
     if isinstance(section, Namespace):

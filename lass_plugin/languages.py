@@ -1,6 +1,7 @@
 """Language keys: what a mask is chosen by. Today a key is a translation direction."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Iterable
 
@@ -40,7 +41,8 @@ def parse_pairs(text: str | Iterable[str]) -> list[Pair]:
     pairs = [Pair.parse(item) for item in items if item.strip()]
     if not pairs:
         raise LassError("the list of language pairs is empty; write de-en,en-de,…")
-    repeated = sorted({str(pair) for pair in pairs if pairs.count(pair) > 1})
+    counts = Counter(pairs)  # M2M-124 has 15,252 pairs
+    repeated = sorted(str(pair) for pair, count in counts.items() if count > 1)
     if repeated:
         raise LassError(f"language pair {repeated[0]} is listed more than once")
     return pairs

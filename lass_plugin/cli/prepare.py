@@ -8,6 +8,11 @@ Pairs that are only translated, such as those of zero-shot, have no train:
     lass prepare --text DIR --out DATA --pairs de-en,en-de,en-fr,fr-en \\
         --test-pairs de-fr,fr-de --through en
 
+Text for a pretrained model is encoded with the model's own files; nothing is learned:
+
+    lass prepare --text DIR --out DATA --pairs en-oc,oc-en --dict m2m/dict.txt \\
+        --spm-model m2m/sentencepiece.bpe.model --langs m2m/language_pairs.txt
+
 One subword model and one dictionary serve all languages. Run it again and it does
 nothing, or goes on where it was interrupted.
 """
@@ -78,6 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="use this dictionary, that of a pretrained model, instead of building one",
     )
     parser.add_argument(
+        "--langs",
+        metavar="FILE",
+        type=Path,
+        help="languages of that model in the order of their tokens, one a line, or its "
+        "pairs of languages (default: those of the pairs; they number the tokens)",
+    )
+    parser.add_argument(
         "--workers",
         metavar="N",
         type=int,
@@ -98,6 +110,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     given = arguments.test_pairs
     test_pairs = [] if given is None else parse_pairs(given)
+    langs: tuple[str, ...] = ()
+    if arguments.langs is not None:
+        from lass_plugin.data.language_tokens import read_language_list
+
+        langs = read_language_list(arguments.langs)
     options = Options(
         pairs=tuple(parse_pairs(arguments.pairs)),
         subword=arguments.subword,
@@ -107,6 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         dictionary=arguments.dict,
         test_pairs=tuple(test_pairs),
         through=arguments.through,
+        langs=langs,
     )
     record = prepare(
         arguments.text, arguments.out, options, arguments.workers, arguments.fresh

@@ -177,6 +177,25 @@ def load_dictionary(path: Path) -> "Dictionary":
         ) from error
 
 
+def check_language_tokens(dictionary: "Dictionary", languages: Iterable[str]) -> None:
+    """Refuse a language that a dictionary with language tokens lacks.
+
+    That of M2M-100 has them, that of M2M-124 has none: there they are appended.
+
+    Raises:
+        LassError: the dictionary has the tokens of some of *languages* and not all.
+    """
+    languages = list(languages)
+    present = [code for code in languages if f"__{code}__" in dictionary]
+    missing = [code for code in languages if code not in present]
+    if present and missing:
+        raise LassError(
+            f"the dictionary lacks the language {missing[0]}: it has the token "
+            f"__{present[0]}__ and no __{missing[0]}__; leave the pairs of "
+            f"{missing[0]} out, or take a model that was trained on it"
+        )
+
+
 def save_dictionary(dictionary: "Dictionary", paths: Iterable[Path]) -> None:
     """Write the same dictionary to every path, without fairseq's four own symbols."""
     content = io.StringIO()

@@ -12,8 +12,9 @@ from fairseq.data.multilingual.multilingual_utils import (
 )
 from torch import Tensor
 
+from lass_plugin.checkpoints import task_options
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair, languages_of
+from lass_plugin.languages import Pair, languages_of, parse_pairs
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,67 @@ class LanguageTokens:
         return index
 
 
+def trained_tokens(checkpoint: Mapping[str, Any]) -> LanguageTokens | None:
+    """The language tokens that a checkpoint was trained with, None without any.
+
+    Our tasks write them into ``task_state``. ``translation_multi_simple_epoch`` has
+    them in its options only: ``--langs``, else ``--lang-dict``, else the sorted
+    languages of ``--lang-pairs``, as for the public M2M-100 and M2M-124. The languages
+    are empty where a file named there is not at hand.
+    """
+    stated = (checkpoint.get("task_state") or {}).get("language_tokens")
+    if stated:
+        return LanguageTokens.from_dict(stated)
+    options = task_options(checkpoint) or {}
+    if not {"encoder_langtok", "decoder_langtok"} & options.keys():
+        return None
+    encoder, decoder = options.get("encoder_langtok"), options.get("decoder_langtok")
+    main = (options.get("langtoks") or {}).get("main")
+    if main:  # goes before the other two in fairseq
+        encoder, decoder = main
+    return LanguageTokens(
+        _languages_of_options(options),
+        encoder or None,
+        bool(decoder),
+        str(options.get("lang_tok_style") or "multilingual"),
+    )
+
+
+def _languages_of_options(options: Mapping[str, Any]) -> tuple[str, ...]:
+    langs, lang_dict = options.get("langs"), options.get("lang_dict")
+    if langs:
+        return tuple(langs.split(",") if isinstance(langs, str) else langs)
+    if lang_dict:
+        found = Path(lang_dict)
+        return read_language_list(found) if found.is_file() else ()
+    pairs = options.get("lang_pairs")
+    return tuple(languages_of(parse_pairs(pairs))) if pairs else ()
+
+
+def read_language_list(path: Path) -> tuple[str, ...]:
+    """The languages of a model in the order of their tokens.
+
+    Args:
+        path: one language a line or separated by commas; or pairs of languages, as
+            ``language_pairs.txt`` of M2M-100, whose languages are sorted.
+
+    Raises:
+        LassError: missing, empty, or a language is listed twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise LassError(
+            f"the list of languages {path} cannot be read ({error}); give a file with "
+            "one language a line"
+        ) from error
+    found = text.replace(",", " ").split()
+    if found and all("-" in item for item in found):
+        return tuple(languages_of(parse_pairs(found)))
+    _check_list(found)
+    return tuple(found)
+
+
 def forced_prefix(source: Tensor, token: int, prefix: Tensor | None) -> Tensor:
     """``(sentences, 1 or more)``: *prefix* behind *token*, unless it begins with it.
 
@@ -156,9 +218,13 @@ def read_languages(
             return tuple(languages_of(pairs))
         lines = path.read_text(encoding="utf-8").splitlines()
         found = [line.strip() for line in lines if line.strip()]
-    repeated = sorted({code for code in found if found.count(code) > 1})
+    _check_list(found)
+    return tuple(found)
+
+
+def _check_list(languages: list[str]) -> None:
+    repeated = sorted({code for code in languages if languages.count(code) > 1})
     if repeated:
         raise LassError(f"language {repeated[0]} is listed more than once")
-    if not found:
+    if not languages:
         raise LassError("the list of languages is empty; check --langs or --lang-dict")
-    return tuple(found)

@@ -54,6 +54,8 @@ class Options:
     test_pairs: tuple[Pair, ...] = ()
     through: str | None = None
     added: "Added | None" = None
+    langs: tuple[str, ...] = ()
+    """Of the pretrained model that *dictionary* is of, in the order of its tokens."""
 
     def __post_init__(self) -> None:
         self._check_test_pairs()
@@ -86,6 +88,24 @@ class Options:
                 "--dict belongs to a subword model that exists already; add "
                 "--spm-model FILE, or --subword none for text that is encoded"
             )
+
+        self._check_langs()
+
+    def _check_langs(self) -> None:
+        if not self.langs:
+            return
+        if self.dictionary is None:
+            raise LassError(
+                "--langs are the languages of a pretrained model; add its --dict, or "
+                "leave --langs out"
+            )
+        for code in languages_of(self.pairs):
+            if code not in self.langs:
+                raise LassError(
+                    f"the model has no token for the language {code}: --langs has "
+                    f"{', '.join(self.langs)}; leave the pairs of {code} out, or take "
+                    "a model that was trained on it"
+                )
 
     def _check_test_pairs(self) -> None:
         trained = languages_of(self.pairs)
@@ -128,6 +148,7 @@ class Options:
             "dict": sha256(self.dictionary) if self.dictionary else None,
             "test-pairs": ",".join(map(str, self.test_pairs)) or None,
             "through": self.through,
+            "langs": ",".join(self.langs) or None,
             **(self.added.as_json() if self.added else {}),
         }
 
@@ -225,6 +246,8 @@ def _build(bitexts: list[Bitext], options: Options, work: Path, pool: Workers) -
     progress.finish()
     if options.dictionary:
         dictionary = binarization.load_dictionary(options.dictionary)
+        if not options.added:
+            binarization.check_language_tokens(dictionary, languages)
     else:
         counts: Counter[str] = Counter()
         for bitext in bitexts:
@@ -237,7 +260,8 @@ def _build(bitexts: list[Bitext], options: Options, work: Path, pool: Workers) -
     paths = [new / "dict.txt", *(new / f"dict.{code}.txt" for code in languages)]
     binarization.save_dictionary(dictionary, paths)
     sides = _binarize(bitexts, encoded, new, pool)
-    write_text(new / "langs.txt", "".join(f"{code}\n" for code in languages))
+    listed = options.langs or languages
+    write_text(new / "langs.txt", "".join(f"{code}\n" for code in listed))
     return {
         "languages": languages,
         "dictionary_size": len(dictionary),

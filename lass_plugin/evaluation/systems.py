@@ -1,8 +1,7 @@
 """What is evaluated: checkpoints with the masks they are translated under."""
 
-import argparse
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,15 @@ from fairseq.models import FairseqEncoderDecoderModel
 from omegaconf import OmegaConf
 
 import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
-from lass_plugin.checkpoints import carried_masks, masks_at, read_checkpoint
+from lass_plugin.checkpoints import (
+    carried_masks,
+    masks_at,
+    read_checkpoint,
+    task_options,
+)
+from lass_plugin.data.language_tokens import trained_tokens
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair, languages_of, parse_pairs
+from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.fitting import check_fit
 from lass_plugin.masks.state import digest
@@ -75,11 +80,14 @@ class Saved:
     def __init__(self, system: System):
         self.system = system
         self._state = read_checkpoint(system.checkpoint)
-        if self._state.get("cfg"):
-            self._state["cfg"] = OmegaConf.create(
-                self._state["cfg"], flags={"allow_objects": True}
-            )
+        self._stated = task_options(self._state)
+        self._tokens = trained_tokens(self._state)
         self._options = self._training_options()
+        # of an old checkpoint, which has one namespace for everything, what the model
+        # needs and no more: the rest may be of options that fairseq has no more
+        cfg = self._state.get("cfg") or {"model": self._state.get("args")}
+        self._state["cfg"] = OmegaConf.create(cfg, flags={"allow_objects": True})
+        self._state["args"] = None
         pairs = self._options.get("lang_pairs")
         self.trained_pairs = parse_pairs(pairs) if pairs else []
         self._tasks: dict[tuple[str, ...], TranslationSubnetworkTask] = {}
@@ -99,11 +107,8 @@ class Saved:
         return given if isinstance(given, MaskSet) else masks_at(given)
 
     def _training_options(self) -> dict[str, Any]:
-        cfg = self._state.get("cfg")
-        options = cfg.get("task") if cfg else self._state.get("args")
-        if isinstance(options, argparse.Namespace):
-            options = vars(options)
-        if not isinstance(options, Mapping):
+        options = self._stated
+        if options is None:
             raise LassError(
                 f"{self.system.checkpoint} does not say how it was trained; give a "
                 "checkpoint that fairseq-train wrote"
@@ -129,7 +134,7 @@ class Saved:
                 f"add --inference-masks {self.system.name}=MASK or --dense "
                 f"{self.system.name}"
             )
-        return dict(options)
+        return options
 
     def set_up(self, data: Path, pairs: Sequence[Pair]) -> "Ready":
         """The task and masks for *pairs*, checked against *data* and the weights.
@@ -168,19 +173,12 @@ class Saved:
                 setattr(cfg, field.name, False)
         cfg.data, cfg.train_subset = str(data), "train"
         cfg.lang_pairs = ",".join(map(str, pairs))
-        trained = (self._state.get("task_state") or {}).get("language_tokens")
-        if trained:
-            cfg.langs = ",".join(trained["languages"])
-        elif given.get("langs"):
-            langs = given["langs"]
-            cfg.langs = langs if isinstance(langs, str) else ",".join(langs)
-        elif not given.get("lang_dict"):
-            cfg.langs = ",".join(languages_of(self.trained_pairs))
-        elif Path(given["lang_dict"]).is_file():
-            cfg.lang_dict = given["lang_dict"]
-        cfg.encoder_langtok = given.get("encoder_langtok") or None
-        cfg.decoder_langtok = bool(given.get("decoder_langtok"))
-        for name in ("lang_tok_style", "max_source_positions", "max_target_positions"):
+        if self._tokens is not None:
+            cfg.langs = ",".join(self._tokens.languages) or None
+            cfg.encoder_langtok = self._tokens.encoder
+            cfg.decoder_langtok = self._tokens.decoder
+            cfg.lang_tok_style = self._tokens.style
+        for name in ("max_source_positions", "max_target_positions"):
             setattr(cfg, name, given.get(name) or getattr(cfg, name))
         for name in ("left_pad_source", "left_pad_target"):
             value = given.get(name, getattr(cfg, name))

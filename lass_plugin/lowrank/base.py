@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
+from fairseq.data import Dictionary
 from torch import nn
 
 from lass_plugin.checkpoints import model_options, read_checkpoint, weights
+from lass_plugin.data.language_tokens import LanguageTokens, trained_tokens
 from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, languages_of
 from lass_plugin.lowrank.state import is_trained
 from lass_plugin.masks.fingerprint import Fingerprint, fingerprint, same_weights
 
@@ -20,6 +23,10 @@ _SHAPE = (
     *("share_all_embeddings", "share_decoder_input_output_embed"),
 )
 """Options that decide which function the weights of a transformer compute."""
+
+_COMPUTED = ("embed_positions._float_tensor", "embed_positions.weights")
+"""Ends of the names that older fairseq, and so the checkpoint of M2M-100, has of
+positions that are computed, not learned."""
 
 
 def load_base(
@@ -48,6 +55,9 @@ def load_base(
     fairseq_model: Any = model
     fairseq_model.upgrade_state_dict(given)
     mine = model.state_dict()
+    for name in [name for name in given if name.endswith(_COMPUTED)]:
+        del given[name]
+    given |= {name: mine[name] for name in mine if name.endswith(_COMPUTED)}
     for name in sorted(mine.keys() | given.keys()):
         if name not in given or name not in mine:
             place = "the base" if name not in given else "the model"
@@ -77,6 +87,82 @@ def _check_options(trained: Mapping[str, Any], given: Any, path: Any) -> None:
                 f"the base {path} was trained with --{option} {before}, this model "
                 f"has {now}; give the options of the model that the base has"
             )
+
+
+def languages_of_base(
+    path: str | os.PathLike, pairs: Iterable[Pair]
+) -> tuple[str, ...]:
+    """The languages of the base at *path* in the order of their tokens.
+
+    Returns:
+        Nothing where the checkpoint does not say.
+
+    Raises:
+        LassError: a language of *pairs* is none of them.
+    """
+    trained = trained_tokens(read_checkpoint(path))
+    languages = trained.languages if trained is not None else ()
+    for code in languages_of(pairs) if languages else ():
+        if code not in languages:
+            raise LassError(
+                f"the base {path} has no token for the language {code}, but for "
+                f"{', '.join(languages)}; leave its pairs out of --lang-pairs, or take "
+                "a base that was trained on it"
+            )
+    return languages
+
+
+def check_tokens(
+    path: str | os.PathLike, given: LanguageTokens, dictionary: Dictionary
+) -> None:
+    """Refuse language tokens that mean something else to the base at *path*.
+
+    Args:
+        given: those of the options.
+        dictionary: with these tokens.
+
+    Raises:
+        LassError: other tokens than the base's, other numbers, or one it has not.
+    """
+    checkpoint = read_checkpoint(path)
+    table = weights(checkpoint).get("encoder.embed_tokens.weight")
+    rows = len(dictionary) if table is None else len(table)
+    first: int = getattr(dictionary, "without_tokens", len(dictionary))
+    appended = dictionary.symbols[first:]
+    trained = trained_tokens(checkpoint)
+    if trained is not None:
+        for option, now, needed in (
+            ("--encoder-langtok", given.encoder, trained.encoder),
+            ("--decoder-langtok", given.decoder, trained.decoder),
+            ("--lang-tok-style", given.style, trained.style),
+        ):
+            if now != needed:
+                raise LassError(
+                    f"the base {path} was trained with {option} {needed}, and this "
+                    f"training has {now}; give the language tokens of the base"
+                )
+        known = _symbols(trained)
+        expected = [token for token in known if dictionary.index(token) >= first]
+        if known and appended != expected:
+            raise LassError(
+                "--langs or --lang-dict give the language tokens other numbers than "
+                f"the base {path} has, whose languages are "
+                f"{', '.join(trained.languages)}; leave both out"
+            )
+    if len(dictionary) > rows >= first and appended[rows - first :]:
+        raise LassError(
+            f"the base {path} has {rows} embeddings and none for "
+            f"{appended[rows - first]}, a language that its dictionary lacks; leave "
+            "its pairs out, or take a base that was trained on it"
+        )
+
+
+def _symbols(tokens: LanguageTokens) -> list[str]:
+    """What a dictionary that has none of *tokens* gets appended."""
+    empty = Dictionary()
+    before = len(empty)
+    tokens.add_to(empty)
+    return empty.symbols[before:]
 
 
 def fingerprint_of(model: nn.Module, matrices: Iterable[str]) -> Fingerprint:

@@ -1,7 +1,7 @@
 """Architectures of the papers: shapes of fairseq's own ``transformer``, nothing more.
 
 Embeddings are three separate matrices, as the parameter count of He 2023 (Table 12)
-implies; share them with ``--share-all-embeddings`` or
+implies, but in M2M-124; share them with ``--share-all-embeddings`` or
 ``--share-decoder-input-output-embed``.
 """
 
@@ -54,6 +54,31 @@ def transformer_quickstart(args: Any) -> None:
         _default(args, f"{side}_ffn_embed_dim", 256)
         _default(args, f"{side}_attention_heads", 4)
         _default(args, f"{side}_layers", 3)
+    base_architecture(args)
+
+
+@register_model_architecture("transformer", "m2m_124_615m")
+def m2m_124_615m(args: Any) -> None:
+    """12 + 12 layers, 1024, FFN 4096, 16 heads: M2M-124, 615M (Cao 2024, §5)."""
+    _m2m_124(args, layers=12, units=1024, ffn=4096)
+
+
+@register_model_architecture("transformer", "m2m_124_175m")
+def m2m_124_175m(args: Any) -> None:
+    """6 + 6 layers, 512 units, FFN 2048, 16 heads: M2M-124, 175M (Goyal 2022)."""
+    _m2m_124(args, layers=6, units=512, ffn=2048)
+
+
+def _m2m_124(args: Any, layers: int, units: int, ffn: int) -> None:
+    """Pre-norm, one embedding matrix, sinusoidal positions, as the published models."""
+    for side in ("encoder", "decoder"):
+        _default(args, f"{side}_embed_dim", units)
+        _default(args, f"{side}_ffn_embed_dim", ffn)
+        _default(args, f"{side}_attention_heads", 16)
+        _default(args, f"{side}_layers", layers)
+        _default(args, f"{side}_normalize_before", True)
+    _default(args, "share_all_embeddings", True)
+    _default(args, "attention_dropout", 0.1)
     base_architecture(args)
 
 

@@ -11,7 +11,13 @@ from lass_plugin import options
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.lowrank.attaching import all_matrices
-from lass_plugin.lowrank.base import check_exists, fingerprint_of, load_base
+from lass_plugin.lowrank.base import (
+    check_exists,
+    check_tokens,
+    fingerprint_of,
+    languages_of_base,
+    load_base,
+)
 from lass_plugin.lowrank.carried import Carried, equip
 from lass_plugin.lowrank.inference import LowRankParts
 from lass_plugin.lowrank.matrices import count_layers, find_matrices, parse_kinds
@@ -50,6 +56,25 @@ class TranslationLsloTask(TranslationSubnetworkTask):
     def check_training_options(cls, cfg: Any) -> None:
         options.check_lslo(cfg)
         check_exists(cfg.base, recorded=False)
+
+    @classmethod
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> "TranslationLsloTask":
+        task = cast(TranslationLsloTask, super().setup_task(cfg, **kwargs))
+        if not (cfg.source_lang or kwargs.get("from_checkpoint")):
+            for dictionary in (task.source_dictionary, task.target_dictionary):
+                check_tokens(cfg.base, task.tokens, dictionary)
+        return task
+
+    @classmethod
+    def read_languages(
+        cls, cfg: Any, folder: Path, pairs: list[Pair], from_checkpoint: bool
+    ) -> tuple[str, ...]:
+        """Those of the base: its embeddings are numbered by them."""
+        trains = not (cfg.source_lang or from_checkpoint)
+        found = languages_of_base(cfg.base, pairs) if trains else ()
+        if found and not (cfg.langs or cfg.lang_dict):
+            return found
+        return super().read_languages(cfg, folder, pairs, from_checkpoint)
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
         """The base with the modules of the options, or of the checkpoint."""

@@ -89,13 +89,14 @@ class TranslationSubnetworkTask(FairseqTask):
         if not folder.is_dir():
             raise LassError(f"the data folder {folder} does not exist")
         pairs = options.directions(cfg)
-        if kwargs.get("from_checkpoint"):
+        from_checkpoint = bool(kwargs.get("from_checkpoint"))
+        if from_checkpoint:
             pass  # these were checked when the run that wrote it began
         elif cfg.source_lang:
             options.check_translation(cfg)
         else:
             cls.check_training_options(cfg)
-        languages = read_languages(cfg.langs, cfg.lang_dict, str(folder), pairs)
+        languages = cls.read_languages(cfg, folder, pairs, from_checkpoint)
         tokens = LanguageTokens(
             languages, cfg.encoder_langtok, cfg.decoder_langtok, str(cfg.lang_tok_style)
         )
@@ -108,8 +109,15 @@ class TranslationSubnetworkTask(FairseqTask):
             target = source
         logger.info(f"dictionary: {len(source)} types; languages: {languages}")
         task = cls(cfg, pairs, tokens, source, target)
-        task.of_checkpoint = bool(kwargs.get("from_checkpoint"))
+        task.of_checkpoint = from_checkpoint
         return task
+
+    @classmethod
+    def read_languages(
+        cls, cfg: Any, folder: Path, pairs: list[Pair], from_checkpoint: bool
+    ) -> tuple[str, ...]:
+        """All languages in the order of their tokens."""
+        return read_languages(cfg.langs, cfg.lang_dict, str(folder), pairs)
 
     @classmethod
     def check_training_options(cls, cfg: Any) -> None:

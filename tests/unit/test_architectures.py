@@ -1,9 +1,12 @@
 """The registered architectures have the shapes and sizes that the papers state."""
 
 from argparse import Namespace
+from types import SimpleNamespace
 
 import pytest
-from fairseq.models import ARCH_CONFIG_REGISTRY
+import torch
+from fairseq.data import Dictionary
+from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 
 from lass_plugin.models import transformer_architectures  # noqa: F401
 
@@ -30,6 +33,29 @@ def test_shapes_are_those_of_the_papers(name, units, ffn, heads):
         assert getattr(args, f"{side}_embed_dim") == units
         assert getattr(args, f"{side}_ffn_embed_dim") == ffn
         assert getattr(args, f"{side}_attention_heads") == heads
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "units", "ffn", "millions"),
+    [("m2m_124_615m", 12, 1024, 4096, 615), ("m2m_124_175m", 6, 512, 2048, 175)],
+)
+def test_m2m_124_has_the_parameters_of_its_name(name, layers, units, ffn, millions):
+    """255,997 pieces, 4 symbols of fairseq and 124 languages: 256,125 types."""
+    dictionary = Dictionary()
+    dictionary.symbols += [str(number) for number in range(256_125 - 4)]
+    task = SimpleNamespace(source_dictionary=dictionary, target_dictionary=dictionary)
+    args = _args(name)
+    with torch.device("meta"):
+        model = ARCH_MODEL_REGISTRY[name].build_model(args, task)
+    attention = 4 * (units * units + units) + 2 * units
+    feed_forward = 2 * units * ffn + ffn + units + 2 * units
+    layer_norms = 2 * 2 * units  # pre-norm: one more behind each stack
+    by_hand = layers * (3 * attention + 2 * feed_forward) + layer_norms
+    by_hand += 256_125 * units
+    assert sum(parameter.numel() for parameter in model.parameters()) == by_hand
+    assert round(by_hand / 1e6) == millions
+    assert (args.encoder_attention_heads, args.decoder_attention_heads) == (16, 16)
+    assert args.encoder_normalize_before and args.decoder_normalize_before
 
 
 def test_lass_variants_use_gelu_and_learned_positions():
