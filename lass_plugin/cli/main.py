@@ -23,6 +23,7 @@ SUBCOMMANDS = {
     "list": "list_masks",
     "settled": "settled",
     "neurons": "neurons",
+    "lslo": "lslo",
     "sweep": "sweep",
     "allocate": "allocate",
     "compare": "compare",

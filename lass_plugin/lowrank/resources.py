@@ -20,6 +20,9 @@ _FLORES = {
     "V": "ff=71e3 kam=50e3 oc=5.11e3 or=5e3 sd=21.8e3 wo=86.9e3",
 }
 
+FLORES = "flores"
+"""Name of the types of the paper."""
+
 LANG12 = tuple("en fr it de nl zh ja ko oc or sd wo".split())
 LANG30 = tuple(
     entry.partition("=")[0] for text in _FLORES.values() for entry in text.split()
@@ -41,17 +44,40 @@ def flores_bitext() -> dict[str, float]:
     return {code: float(size) for code, size in found if float(size)}
 
 
+LISTS = {"lang12": LANG12, "lang30": LANG30}
+
+
+def parse_languages(text: str) -> list[str]:
+    """Read ``lang12``, ``lang30`` or ``de,en,nl``.
+
+    Raises:
+        LassError: there is none, or one is listed twice.
+    """
+    if text in LISTS:
+        return list(LISTS[text])
+    found = [item.strip() for item in text.split(",") if item.strip()]
+    repeated = [code for code in found if found.count(code) > 1]
+    if repeated or not found:
+        raise LassError(
+            f"--languages names {repeated[0]} twice; keep one"
+            if repeated
+            else f"--languages is empty; give {', '.join(LISTS)} or a list such as en,fr"
+        )
+    return found
+
+
 def parse_types(text: str | None, languages: Iterable[str]) -> dict[str, str]:
     """The resource type of each of *languages*.
 
     Args:
         text: ``H=en,fr;M=nl;V=oc``, a file with a language and its type on each line,
-            or None for those of the paper.
+            or ``flores`` or None for those of the paper.
 
     Raises:
         LassError: a language has no type, or two.
     """
     languages = list(languages)
+    text = None if text == FLORES else text
     types = flores_types() if text is None else _read(text)
     missing = [language for language in languages if language not in types]
     if missing:
