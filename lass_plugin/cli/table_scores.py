@@ -12,6 +12,8 @@ The first system is the baseline. Tables that the pairs allow are made:
     pairs         each pair without English
     sources       mean over the pairs of each source language, where not all pairs have
                   English; targets: of each target language
+    types         from high-, medium-, low- and very-low-resource languages into each
+                  (Cao 2024, Tables 1-4: H2H, H2M, …, AVG); needs --resource-types
     groups        low, medium, high resource with win ratio (He 2023, Tables 3 and 9;
                   Lin 2021, Table 2); needs --sizes
     wins          win ratio between every two systems
@@ -89,6 +91,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="high resource: this many or more (default: 10M)",
     )
+    add(
+        "--resource-types",
+        metavar="TYPES",
+        help="types of the languages: flores (Cao 2024, Table 6), 'H=en,fr;M=nl;V=oc', "
+        "or a file with a language and its type on each line",
+    )
     add = parser.add_argument_group("layout").add_argument
     add("--centre", metavar="LANG", default="en", help="centre language (default: en)")
     add(
@@ -157,6 +165,7 @@ def _layout(arguments: argparse.Namespace) -> "Layout":
         arguments.wins_by or "pair",
         None if arguments.sizes is None else read_sizes(arguments.sizes),
         Bounds(**given),
+        arguments.resource_types,
     )
 
 

@@ -28,6 +28,8 @@ class Layout:
             one mean, as He 2023 does.
         sizes: training data of the pairs; None where it is not known.
         bounds: of the resource groups.
+        types: resource types of the languages, ``H=en,fr;M=nl;V=oc``, a file, or
+            ``flores`` for those of FLORES-101; None for no table by them.
     """
 
     centre: str = "en"
@@ -35,6 +37,7 @@ class Layout:
     wins_by: str = "pair"
     sizes: Sizes | None = None
     bounds: Bounds = Bounds()
+    types: str | None = None
 
 
 def with_centre(pairs: Sequence[str], centre: str) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
+from lass_plugin.lowrank.resources import TYPES, parse_types
 from lass_plugin.tables.layout import (
     Layout,
     by_size,
@@ -25,6 +26,7 @@ KINDS = {
     "pairs": "each pair without English",
     "sources": "mean over the pairs of each source language",
     "targets": "mean over the pairs of each target language",
+    "types": "each resource type of languages into each (Cao 2024, Tables 1-4)",
     "groups": "low, medium and high resource, with win ratio (He 2023, Tables 3 and 9; "
     "Lin 2021, Table 2)",
     "wins": "win ratio between every two systems",
@@ -104,6 +106,8 @@ def _possible(board: SideBySide, layout: Layout) -> dict[str, str | None]:
         reasons["into-centre"] = f"no pair is into {layout.centre}"
     if len(centric) == len(board.pairs):
         reasons["pairs"] = reasons["sources"] = reasons["targets"] = all_centre
+    if layout.types is None:
+        reasons["types"] = "the resource types are not known; give --resource-types"
     if layout.sizes is None:
         reasons["groups"] = "the sizes of the training data are not known; give --sizes"
     if not board.others:
@@ -164,6 +168,27 @@ def _targets(board: SideBySide, layout: Layout, metric: str) -> Table:
     }
     title = "Each target language, mean over its sources"
     return grid(board, layout, metric, columns, "targets", title)
+
+
+def _types(board: SideBySide, layout: Layout, metric: str) -> Table:
+    """Means from each resource type into each, ``H2H H2M …``, and over all pairs."""
+    assert layout.types is not None  # else not asked for
+    codes = dict.fromkeys((*sources_of(board.pairs), *targets_of(board.pairs)))
+    types = parse_types(layout.types, codes)
+    found: dict[str, list[str]] = {f"{a}2{b}": [] for a in TYPES for b in TYPES}
+    for text in board.pairs:
+        pair = Pair.parse(text)
+        found[f"{types[pair.source]}2{types[pair.target]}"].append(text)
+    columns = {name: pairs for name, pairs in found.items() if pairs}
+    columns["AVG"] = list(board.pairs)
+    members = (
+        f"{kind}: {', '.join(code for code in types if types[code] == kind)}"
+        for kind in TYPES
+        if kind in types.values()
+    )
+    notes = [f"{'; '.join(members)}; AVG: mean over the {len(board.pairs)} pairs"]
+    title = "From resource type to resource type"
+    return grid(board, layout, metric, columns, "types", title, notes=notes)
 
 
 def _groups(board: SideBySide, layout: Layout, metric: str) -> Table:
@@ -292,6 +317,7 @@ _MAKERS: dict[str, Callable[[SideBySide, Layout, str], Table]] = {
     "pairs": _pairs,
     "sources": _sources,
     "targets": _targets,
+    "types": _types,
     "groups": _groups,
     "wins": _wins,
 }
