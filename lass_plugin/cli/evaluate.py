@@ -66,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--tokenize",
         metavar="NAME",
-        help="tokenizer of BLEU for all pairs (default: 13a, or that of the language)",
+        help="tokenizer of BLEU for all pairs (default: 13a, or that of the language); "
+        "flores101 makes it the spBLEU of Goyal 2022 and Cao 2024",
     )
     add(
         "--metrics",

@@ -35,8 +35,6 @@ _TWO_LETTERS = {
 _WHAT_IT_NEEDS = {
     "ja-mecab": 'install it with pip install "sacrebleu[ja]"',
     "ko-mecab": 'install it with pip install "sacrebleu[ko]"',
-    "flores101": "install sentencepiece and let sacreBLEU download its model once",
-    "flores200": "install sentencepiece and let sacreBLEU download its model once",
 }
 
 
@@ -157,13 +155,17 @@ def check_spbleu() -> None:
     try:
         sacrebleu.metrics.BLEU(tokenize="flores200")
     except (Exception, SystemExit) as error:  # no network, a broken file, …
-        model = SPM_MODELS["flores200"]["url"]
-        place = Path(SACREBLEU_DIR) / "models" / model.rsplit("/", 1)[-1]
         raise LassError(
             "spBLEU needs the SentencePiece model of FLORES-200, which sacreBLEU "
             f"downloads once and could not ({type(error).__name__}); run it with a "
-            f"network, put {model} at {place}, or leave spBLEU out of --metrics"
+            f"network, {_by_hand('flores200')}, or leave spBLEU out of --metrics"
         ) from error
+
+
+def _by_hand(tokenizer: str) -> str:
+    """Where a SentencePiece model of sacreBLEU's is put by hand."""
+    model = SPM_MODELS[tokenizer]["url"]
+    return f"put {model} at {Path(SACREBLEU_DIR) / 'models' / model.rsplit('/', 1)[-1]}"
 
 
 def chrf(pair: Pair | str, references: Sequence[str]) -> Metric:
@@ -195,6 +197,11 @@ def tokenizer_for(target: str, tokenize: str | None = None) -> str:
         sacrebleu.metrics.BLEU(tokenize=name)
     except (Exception, SystemExit) as error:  # each tokenizer fails in its own way
         remedy = _WHAT_IT_NEEDS.get(name, "install sacrebleu again")
+        if name in SPM_MODELS:
+            remedy = (
+                "let sacreBLEU download its SentencePiece model once, or "
+                f"{_by_hand(name)}"
+            )
         raise LassError(
             f"the BLEU tokenizer {name} for the language {target} cannot be used here; "
             f"{remedy}, or choose another for all systems, such as char"
