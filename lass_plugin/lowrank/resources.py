@@ -57,12 +57,10 @@ def parse_languages(text: str) -> list[str]:
         return list(LISTS[text])
     found = [item.strip() for item in text.split(",") if item.strip()]
     repeated = [code for code in found if found.count(code) > 1]
-    if repeated or not found:
-        raise LassError(
-            f"--languages names {repeated[0]} twice; keep one"
-            if repeated
-            else f"--languages is empty; give {', '.join(LISTS)} or a list such as en,fr"
-        )
+    if repeated:
+        raise LassError(f"--languages names {repeated[0]} twice; keep one")
+    if not found:
+        raise LassError("--languages is empty; give lang12, lang30 or a list: en,fr,…")
     return found
 
 

@@ -141,6 +141,17 @@ def test_logits_are_those_of_stock_fairseq(model, prepared, key):
     assert len(task.source_dictionary) == ours.shape[-1] == rows
 
 
+def test_options_in_sections_say_the_same(model, prepared, tmp_path):
+    """As checkpoints of fairseq 1.0 have them, instead of one namespace."""
+    state = load(model.model)
+    everything = state.pop("args")
+    state["cfg"] = {"task": everything, "model": everything}
+    torch.save(state, tmp_path / "model.pt")
+    pair = Pair.parse("en-de")
+    ours, _ = our_logits(tmp_path / "model.pt", prepared, pair)
+    assert torch.equal(ours, our_logits(model.model, prepared, pair)[0])
+
+
 def test_new_modules_change_nothing(forked, prepared, model, tmp_path):
     """B is zero: the base under --task translation_lslo is the published model."""
     train(

@@ -108,7 +108,8 @@ def test_a_tokenizer_without_its_model_is_an_error_not_an_exit(monkeypatch):
         "sacrebleu.tokenizers.tokenizer_spm.TokenizerSPM.__init__", offline
     )
     for name in ("spm", "flores101"):
-        with pytest.raises(LassError, match="flores101.*download"):
+        told = r"flores101.*download.*put https://\S+spm.model at \S+spm.model"
+        with pytest.raises(LassError, match=told):
             tokenizer_for("en", name)
 
 
