@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 import numpy as np
 
@@ -10,9 +10,11 @@ from lass_plugin.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
 _COLOURS = "cividis"  # the same order of light for every eye, and in grey print
+_TWO_SIDED = "RdBu"  # red below the middle, white there, blue above
 
 OKABE_ITO = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
@@ -21,6 +23,9 @@ OKABE_ITO = (
 
 MARKERS = "osD^vPX*<>"
 """Shapes that go with the colours, for grey print."""
+
+_CELLS = {0: 0.42, 2: 0.42, 3: 0.48, 4: 0.54}
+"""Digits behind the point -> inches of a cell."""
 
 _PIXELS = 2800
 """Most pixels of a side of a PNG; figures above 14 inches have fewer an inch."""
@@ -54,31 +59,19 @@ def heat_map(
     Returns:
         The two files written, the same bytes for the same input.
     """
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
     matrix = np.asarray(matrix, dtype=np.float64)
     columns = labels if columns is None else columns
-    low, high = limits or _limits(matrix)
-    digits = 4 if high - low < 0.02 else 3 if high - low < 0.1 else 2
-    cell = {2: 0.42, 3: 0.48, 4: 0.54}[digits]
+    limits = limits or _limits(matrix)
+    cell = _CELLS[_digits(limits)]
     height, width = (cell * count for count in matrix.shape)
     figure = Figure(figsize=(width + 2.4, height + 1.6), layout="constrained")
     axes = figure.subplots()
-    colours = colormaps[_COLOURS]
-    scale = Normalize(low, high, clip=True)
-    axes.set_facecolor("0.9")
-    image = axes.pcolormesh(matrix, cmap=colours, norm=scale, linewidth=0)
-    axes.set_aspect("equal")
-    axes.invert_yaxis()
-    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=90)
-    axes.set_yticks(np.arange(len(labels)) + 0.5, labels)
-    axes.tick_params(length=0)
+    image = _draw_cells(axes, matrix, labels, columns, limits, _COLOURS)
     axes.set_title(title, fontsize=11)
     if caption:
         axes.set_xlabel(caption, fontsize=8)
-    _write_values(axes, matrix, colours(scale(matrix)), digits)
     for place in breaks:
         axes.axhline(place, color="white", linewidth=2)
         axes.axvline(place, color="white", linewidth=2)
@@ -86,6 +79,88 @@ def heat_map(
     figure.draw_without_rendering()  # lay it out once, not for each format
     figure.set_layout_engine("none")
     return save_figure(figure, Path(path))
+
+
+def heat_panels(
+    panels: Mapping[str, tuple[Sequence[str], np.ndarray]],
+    labels: Sequence[str],
+    path: str | os.PathLike,
+    title: str,
+    *,
+    limit: float,
+    breaks: Sequence[int] = (),
+    row_label: str = "",
+    caption: str = "",
+) -> list[Path]:
+    """Draw matrices of the same rows side by side, coloured by one scale around 0.
+
+    Args:
+        panels: name of each -> names of its columns and ``(rows, columns)``; NaN leaves
+            a cell grey and empty.
+        labels: names of the rows.
+        path: picture to write; its suffix is replaced by ``.png`` and ``.svg``.
+        limit: the value of the darkest blue; minus that of the darkest red.
+        breaks: a line is drawn before these rows, between groups.
+        row_label: what the rows are.
+        caption: a line below, such as what the values mean.
+
+    Returns:
+        The two files written, the same bytes for the same input.
+    """
+    from matplotlib.figure import Figure
+
+    limits = (-max(limit, SPAN / 2), max(limit, SPAN / 2))
+    digits = _digits(limits)
+    widths = [len(columns) for columns, _ in panels.values()]
+    cell = max(_CELLS[digits], 0.066 * len(_text(-limit, digits)))
+    size = cell * sum(widths) + 2.8, cell * len(labels) + 1.9
+    figure = Figure(figsize=size, layout="constrained")
+    row = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
+    for axes, (name, (columns, matrix)) in zip(row, panels.items(), strict=True):
+        image = _draw_cells(axes, matrix, labels, columns, limits, _TWO_SIDED)
+        axes.set_title(name, fontsize=10)
+        for place in breaks:
+            axes.axhline(place, color="0.3", linewidth=1)
+    for axes in row[1:]:
+        axes.tick_params(labelleft=False)
+    row[0].set_ylabel(row_label, fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    if caption:
+        figure.supxlabel(caption, fontsize=8)
+    figure.colorbar(image, ax=list(row), shrink=0.75)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return save_figure(figure, Path(path))
+
+
+def _digits(limits: tuple[float, float]) -> int:
+    """How many digits behind the point tell the values between *limits* apart."""
+    span = limits[1] - limits[0]
+    return 4 if span < 0.02 else 3 if span < 0.1 else 2 if span < 200 else 0
+
+
+def _draw_cells(
+    axes: "Axes",
+    matrix: np.ndarray,
+    labels: Sequence[str],
+    columns: Sequence[str],
+    limits: tuple[float, float],
+    colour_map: str,
+) -> "QuadMesh":
+    """Colour the cells of *matrix*, write their values in them, name both sides."""
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize
+
+    colours, scale = colormaps[colour_map], Normalize(*limits, clip=True)
+    axes.set_facecolor("0.9")
+    image = axes.pcolormesh(matrix, cmap=colours, norm=scale, linewidth=0)
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
+    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=90)
+    axes.set_yticks(np.arange(len(labels)) + 0.5, labels)
+    axes.tick_params(length=0)
+    _write_values(axes, matrix, colours(scale(matrix)), _digits(limits))
+    return image
 
 
 def _write_values(
