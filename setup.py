@@ -19,6 +19,7 @@ INSTALL_REQUIRES = [
     "sacremoses>=0.1,<1",
     "safetensors>=0.4,<1",
     "matplotlib>=3.8,<4",
+    "scipy>=1.11,<2",  # Pearson's correlation with its p-value
 ]
 EXTRAS_REQUIRE = {
     # COMET's package holds to numpy 1, so it cannot be installed under constraints.txt;

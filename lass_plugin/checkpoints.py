@@ -284,6 +284,12 @@ def masks_at(places: str | os.PathLike | Iterable[str | os.PathLike]) -> MaskSet
     return MaskSet(found)
 
 
+def iterator_state(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the epoch iterator of a training saved, empty where there was none."""
+    state = _section(checkpoint, "extra_state", "train_iterator")
+    return state if isinstance(state, Mapping) else {}
+
+
 def model_options(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """Option -> value of the model of a checkpoint, empty where they are not known."""
     options = _section(checkpoint, "cfg", "model")

@@ -1,20 +1,31 @@
 """Low-rank modules of each language in a frozen model (LSLo, Cao 2024).
 
-    fairseq-train DATA --user-dir lass_plugin --task translation_lslo --base BASE …
+    fairseq-train DATA --user-dir lass_plugin --task translation_lslo --base BASE.pt …
 
-count        parameters of modules of given ranks, before they are trained
+count        the parameters that modules of given ranks have, in both ways of counting
+fit          all of the steps below and the trainings between them, in one command
+placement    the index of every layer that weight learning found (Fig. 1)
+estimate     what each language and matrix demands, from what pruning left of it
+ranks        a plan with individual ranks under a budget, from an estimate
+show         what a checkpoint holds
 
-Evaluation and translation use such checkpoints as every other. 'lass lslo MODE --help'
-explains the options of each.
+'lass lslo MODE --help' explains the options of each.
 """
 
 import argparse
 
 from lass_plugin.cli.modes import add_modes
 
-HELP = "low-rank modules of each language: counting them (Cao 2024)"
+HELP = "low-rank modules of each language in a frozen model (Cao 2024)"
 
-_MODES = {"count": "lslo_count"}
+_MODES = {
+    "count": "lslo_count",
+    "fit": "lslo_fit",
+    "placement": "lslo_placement",
+    "estimate": "lslo_estimate",
+    "ranks": "lslo_ranks",
+    "show": "lslo_show",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

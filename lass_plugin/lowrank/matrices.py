@@ -51,6 +51,11 @@ class Matrix:
         """Weights that a module of rank 1 beside it has: those of A and of B."""
         return self.outputs + self.inputs
 
+    @property
+    def square_units(self) -> int:
+        """The same of a square of the smaller side, as the tables of Cao 2024 count."""
+        return 2 * min(self.outputs, self.inputs)
+
 
 def parse_kinds(text: str | Iterable[str]) -> tuple[str, ...]:
     """Read ``q,k,fc1`` into a tuple in the order of :data:`KINDS`.

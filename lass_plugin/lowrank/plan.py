@@ -189,8 +189,6 @@ def count_parameters(
     total = 0
     for name, ranks in plan.ranks.items():
         matrix = matrices[name]
-        units = matrix.units
-        if square:
-            units = 2 * min(matrix.outputs, matrix.inputs)
+        units = matrix.square_units if square else matrix.units
         total += sum(ranks.values()) * units * len(plan.index(matrix))
     return total

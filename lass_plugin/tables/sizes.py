@@ -64,6 +64,11 @@ class Sizes:
         self._sizes = dict(sizes)
         self.origin = origin
 
+    @property
+    def pairs(self) -> list[str]:
+        """Those whose size was written down, not their reverses."""
+        return list(self._sizes)
+
     def of(self, pair: str) -> int:
         """The training sentences of *pair*, of its reverse where it has none itself.
 

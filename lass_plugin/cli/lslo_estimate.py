@@ -1,0 +1,189 @@
+"""Estimate what each language and matrix demands, from what pruning left of B.
+
+    fairseq-train … --task translation_lslo --lslo-ranks 8 \\
+        --lslo-pruning layer --lslo-pruning-ratio 0.7 --save-dir ise
+    lass lslo estimate ise/checkpoint_last.pt --out demands/
+
+Score(B) = #pruned(B) − P · #B (Cao 2024, Eq. 6), P being the ratio that pruning has
+reached: below 0 (red), a language needs more in that place than others of its group;
+above 0 (blue), less. After --lslo-pruning layer the B of all languages in a layer
+competed (intrinsic subspace estimation, §4.2); after language, the B of a language in
+all matrices (§7.3): its scores sum to 0, so they compare matrices and not languages.
+After matrix each B was pruned by itself to the ratio, so that all scores are about 0:
+only the numbers are written, no pictures.
+
+The paper shows scores as numbers of weights. The B of fc1 has as many rows as fc1 has
+outputs, usually four times those of the others, and can score four times as far from 0;
+--share divides by #B. What is written to estimate.json and .csv is the same.
+
+After layer, also the correlation between the amount of data of a language and its score
+(Tables 9 and 10: Pearson's r, positive where languages with more data need less), where
+the amounts of three languages or more are known: by default the sentence pairs with
+English of FLORES-101.
+
+--out DIR gets estimate.json, estimate.csv and, as .png and .svg, score (languages by
+matrices, Fig. 2), score.layer-N (Fig. 5), score.layers (layers by matrices, Fig. 4) and
+score.layers.LANGUAGE (Fig. 6); with --share they are called share.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
+
+if TYPE_CHECKING:
+    from lass_plugin.lowrank.demand_tables import Cells, Table
+    from lass_plugin.lowrank.estimation import Estimate
+
+HELP = "what each language and matrix demands of its low-rank modules"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``lass lslo estimate``."""
+    parser.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        type=Path,
+        help="of a training with --lslo-pruning layer or language",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="folder for the files"
+    )
+    parser.add_argument(
+        "--share",
+        action="store_true",
+        help="show scores as shares of #B (the paper shows numbers of weights)",
+    )
+    parser.add_argument(
+        "--sizes",
+        metavar="SIZES",
+        help="sentence pairs of the languages, de=1000,fr=2M, a file, or a folder of "
+        "'lass prepare' (default: with English, of FLORES-101)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the tables; write the files."""
+    from lass_plugin.lowrank.contents import read_contents
+    from lass_plugin.lowrank.demand_files import describe, write_estimate
+    from lass_plugin.lowrank.demand_tables import Cells
+    from lass_plugin.lowrank.estimation import estimate
+
+    found = estimate(read_contents(arguments.checkpoint), str(arguments.checkpoint))
+    _check_options(found, arguments)
+    cells = Cells(found, arguments.share)
+    correlation, notes = _correlation(found, cells, arguments.sizes)
+    notes = [*_notes(found), *notes]
+    if found.compared:
+        print(describe(found, arguments.share))
+        for table in (cells.by_language(), cells.by_layer()):
+            print()
+            _print_scores(table, arguments.share)
+    if correlation:
+        print()
+        _print_correlation(correlation)
+    print()
+    for note in notes:
+        print(f"note: {note}")
+    for path in write_estimate(
+        arguments.out, found, correlation, notes, arguments.share
+    ):
+        print(path)
+    return 0
+
+
+def _check_options(found: "Estimate", arguments: argparse.Namespace) -> None:
+    from lass_plugin.errors import LassError
+    from lass_plugin.lowrank.pruning import LAYER
+
+    group = found.pruning.group
+    if arguments.sizes and group != LAYER:
+        raise LassError(
+            f"--sizes has no effect after --lslo-pruning {group}, in which languages "
+            "do not compete; leave it out"
+        )
+    if arguments.share and not found.compared:
+        raise LassError(
+            "--share has no effect after --lslo-pruning matrix, whose scores are all "
+            "about 0 and not shown; leave it out"
+        )
+
+
+def _correlation(
+    found: "Estimate", cells: "Cells", sizes: str | None
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """The correlation, or why there is none."""
+    from lass_plugin.lowrank.data_amounts import flores_amounts, parse_amounts
+    from lass_plugin.lowrank.data_correlation import LEAST, common, correlate
+    from lass_plugin.lowrank.pruning import LAYER
+
+    if found.pruning.group != LAYER:
+        return None, []
+    if sizes is None:
+        amounts = flores_amounts()
+        if len(common(cells, amounts)) < LEAST:
+            return None, [
+                f"no correlation with the amount of data: fewer than {LEAST} languages "
+                "are in the table of FLORES-101 (give --sizes)"
+            ]
+    else:
+        amounts = parse_amounts(sizes)
+    return correlate(cells, amounts), []
+
+
+def _notes(found: "Estimate") -> list[str]:
+    notes = []
+    final = found.pruning.ratios
+    if any(each.ratio != final.get(each.module.language, 0) for each in found.demands):
+        last = found.pruning.start + found.pruning.length
+        notes.append(
+            f"the checkpoint is of epoch {found.epoch}; pruning reaches its ratio in "
+            f"epoch {last}"
+        )
+    if not found.compared:
+        notes.append(
+            "each B was pruned by itself to the ratio, so all scores are about 0 and "
+            "tell no demands; estimate with --lslo-pruning layer or language"
+        )
+    if found.unpruned:
+        notes.append(f"not pruned, so not shown: {', '.join(found.unpruned)}")
+    return notes
+
+
+def _print_scores(table: "Table", share: bool) -> None:
+    """A row for each row of *table*, the sides beside each other with their means."""
+    from lass_plugin.cli.list_masks import print_table
+
+    digits = 3 if share else 1
+    print(table.title)
+    rows = [[table.by]]
+    for side, kinds in table.columns.items():
+        rows[0] += [f"{side[:3]} {kind}" for kind in [*kinds, "AVG"]]
+    for number, label in enumerate(table.rows):
+        cells = [label]
+        for side, values in table.values.items():
+            cells += _texts(values[number], digits)
+            cells += _texts([table.average(side)[number]], digits)
+        rows.append(cells)
+    print_table(rows)
+
+
+def _texts(values: Sequence[float], digits: int) -> list[str]:
+    """Numbers without a sign before 0; ``-`` for those that are not there."""
+    return [
+        "-" if value != value else f"{round(value, digits) + 0.0:.{digits}f}"
+        for value in map(float, values)
+    ]
+
+
+def _print_correlation(correlation: Mapping[str, Any]) -> None:
+    from lass_plugin.cli.list_masks import print_table
+
+    count = len(correlation["sizes"])
+    print(f"Correlation of the score with {correlation['of']}, {count} languages")
+    rows = [["matrix", "r", "p"]]
+    for side, kinds in correlation["sides"].items():
+        for kind, value in kinds.items():
+            numbers = [value["r"], value["p"]]
+            texts = ["-" if n is None else f"{n:.3f}" for n in numbers]
+            rows.append([f"{side} {kind}", *texts])
+    print_table(rows)

@@ -1,0 +1,159 @@
+"""Show what a checkpoint of low-rank modules holds, without its base.
+
+    lass lslo show checkpoints/checkpoint_last.pt
+
+Of each language its ranks (the lowest to the highest beside a matrix), the number of
+its modules, their parameters, and the share of them that is pruned. Parameters are also
+counted as the tables of Cao 2024 do, every matrix as a square of its smaller side. The
+eight digits behind the path of the base are those that 'lass list' shows of a mask's.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Sequence
+
+if TYPE_CHECKING:
+    from lass_plugin.lowrank.contents import Contents
+
+HELP = "what a checkpoint of low-rank modules holds"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``lass lslo show``."""
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
+    parser.add_argument(
+        "--by-matrix", action="store_true", help="also the rank beside each matrix"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON instead of tables"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the tables, or JSON."""
+    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.lowrank.contents import read_contents
+
+    contents = read_contents(arguments.checkpoint)
+    record = _record(contents)
+    if arguments.json:
+        json.dump(record, sys.stdout, indent=2, ensure_ascii=False)
+        print()
+        return 0
+    for name, value in _facts(record).items():
+        print(f"{name}: {value}")
+    print()
+    rows = [["language", "rank", "modules", "parameters", "as square", "pruned %"]]
+    for language, entry in [*record["languages"].items(), ("all", record["all"])]:
+        least, most = entry["ranks"]
+        rank = str(most) if least == most else f"{least}–{most}"
+        numbers = [entry[key] for key in ("modules", "parameters", "as_square")]
+        share = 100 * entry["pruned"] / max(1, entry["parameters"])
+        rows.append([language, rank, *(f"{n:,}" for n in numbers), f"{share:.2f}"])
+    print_table(rows)
+    if arguments.by_matrix:
+        print()
+        _print_matrices(contents)
+    return 0
+
+
+def _record(contents: "Contents") -> dict[str, Any]:
+    """All that is shown; ``parameters`` and ``pruned`` count weights of A and B."""
+    from lass_plugin.masks.fingerprint import short_name
+
+    entry, plan = contents.carried, contents.carried.plan
+    pruning = contents.pruning
+    return {
+        "base": entry.base,
+        "base_fingerprint": short_name(entry.fingerprint),
+        "placement": plan.placement.to_dict(),
+        "matrices": list(plan.ranks),
+        "alpha": plan.alpha,
+        "dropout": plan.dropout,
+        "seed": plan.seed,
+        "learned_weights": len(contents.weights),
+        "pruning": None if pruning is None else pruning.to_dict(),
+        "epoch": contents.epoch,
+        "languages": {each: _counts(contents, [each]) for each in plan.languages},
+        "all": _counts(contents, plan.languages),
+    }
+
+
+def _counts(contents: "Contents", languages: Sequence[str]) -> dict[str, Any]:
+    plan = contents.carried.plan
+    modules = [each for each in contents.modules if each.language in languages]
+    ranks = [found.get(each, 0) for found in plan.ranks.values() for each in languages]
+    return {
+        "ranks": [min(ranks), max(ranks)],
+        "modules": len(modules),
+        "parameters": sum(each.rank * each.matrix.units for each in modules),
+        "as_square": sum(each.rank * each.matrix.square_units for each in modules),
+        "pruned": sum(sum(each.pruned.values()) for each in modules),
+    }
+
+
+def _facts(record: dict[str, Any]) -> dict[str, str]:
+    """What is told in a line each."""
+    facts = {
+        "base": f"{record['base']} ({record['base_fingerprint']})",
+        "matrices": _kinds(record["matrices"]),
+    }
+    for side, indices in record["placement"].items():
+        facts[f"{side} by"] = _runs(indices)
+    if record["learned_weights"]:
+        facts["weight learning"] = f"in {record['learned_weights']} layers"
+    if pruning := record["pruning"]:
+        last = pruning["start"] + pruning["length"]
+        ratios = sorted(set(pruning["ratios"].values()))
+        text = ", ".join(f"{ratio:g}" for ratio in ratios)
+        facts["pruning"] = (
+            f"by {pruning['group']}, ratio {text} from epoch {last} on; this is of "
+            f"epoch {record['epoch']}"
+        )
+    factor = f"alpha {record['alpha']:g} / rank" if record["alpha"] else "no factor"
+    facts["modules"] = f"{factor}, dropout {record['dropout']:g}, seed {record['seed']}"
+    return facts
+
+
+def _kinds(names: Sequence[str]) -> str:
+    """``48: q, k, fc1``."""
+    from lass_plugin.lowrank.matrices import KINDS
+
+    kinds = [
+        kind
+        for kind, place in KINDS.items()
+        if any(name.split(".layers.")[1].partition(".")[2] == place for name in names)
+    ]
+    return f"{len(names)} ({', '.join(kinds)})"
+
+
+def _runs(indices: Sequence[str]) -> str:
+    """``source in layers 0–8, target in layers 9–11``."""
+    runs: list[list[Any]] = []
+    for layer, index in enumerate(indices):
+        if runs and runs[-1][0] == index:
+            runs[-1][2] = layer
+        else:
+            runs.append([index, layer, layer])
+    return ", ".join(
+        f"{index} in layer {first}"
+        if first == last
+        else f"{index} in layers {first}–{last}"
+        for index, first, last in runs
+    )
+
+
+def _print_matrices(contents: "Contents") -> None:
+    """A row a matrix, a column a language."""
+    from lass_plugin.cli.list_masks import print_table
+
+    plan = contents.carried.plan
+    rows = [["rank beside", "shape", *plan.languages]]
+    for name, ranks in plan.ranks.items():
+        matrix = contents.matrices.get(name)
+        shape = f"{matrix.outputs}×{matrix.inputs}" if matrix else "-"
+        cells = [str(ranks.get(each, 0)) for each in plan.languages]
+        rows.append([name, shape, *cells])
+    print_table(rows)
