@@ -13,18 +13,19 @@ of two modules of which the same share was kept, each gets the same rank. Ranks 
 rounded down, and what is left of the budget goes to the largest remainders that fit.
 
 With --by language each language has one rank beside all matrices, by the mean over
-them. After --lslo-pruning language all languages kept the same, so --by language gives
-them equal ranks. Languages without modules in the estimate stay without.
+them; that needs languages that competed, so an estimate after --lslo-pruning layer.
+Languages without modules in the estimate stay without.
 
 The plan has the placement, alpha, dropout and seed of the estimate's training.
 """
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Mapping
 
 if TYPE_CHECKING:
     from lass_plugin.lowrank.estimation import Estimate
+    from lass_plugin.lowrank.matrices import Matrix
     from lass_plugin.lowrank.placement import Placement
     from lass_plugin.lowrank.plan import Plan
 
@@ -124,7 +125,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _budget(found: "Estimate", matrices, arguments: argparse.Namespace) -> int:
+def _budget(
+    found: "Estimate", matrices: "Mapping[str, Matrix]", arguments: argparse.Namespace
+) -> int:
     from lass_plugin.errors import LassError
     from lass_plugin.lowrank.planned_ranks import uniform_cost
     from lass_plugin.tables.sizes import parse_count
@@ -154,7 +157,7 @@ def _placement(found: "Estimate", text: str | None) -> "Placement | None":
     return parse_placement(text, {side: len(getattr(given, side)) for side in SIDES})
 
 
-def _print_ranks(plan: "Plan", matrices) -> None:
+def _print_ranks(plan: "Plan", matrices: "Mapping[str, Matrix]") -> None:
     """A row a language: its parameters, and the mean rank beside each kind."""
     from lass_plugin.cli.list_masks import print_table
 

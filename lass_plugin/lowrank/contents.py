@@ -78,7 +78,7 @@ def read_contents(path: str | os.PathLike) -> Contents:
             _pruning(iterator),
             _epoch(iterator),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise LassError(
             f"the low-rank modules in {path} are damaged ({type(error).__name__}: "
             f"{error}); take another checkpoint"

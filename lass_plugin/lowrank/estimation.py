@@ -207,7 +207,7 @@ def read(path: str | os.PathLike) -> tuple[Estimate, dict[str, Any]]:
         if record["format"] != FORMAT or record["version"] != VERSION:
             raise ValueError(f"it is {record['format']} {record['version']}")
         return _of_record(record, str(path)), record
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise LassError(
             f"{path} is not an estimate of demands ({type(error).__name__}: {error}); "
             "make it with 'lass lslo estimate'"

@@ -15,6 +15,7 @@ from lass_plugin.lowrank.estimation import Estimate
 from lass_plugin.lowrank.matrices import Matrix
 from lass_plugin.lowrank.placement import BOTH, Placement
 from lass_plugin.lowrank.plan import Plan
+from lass_plugin.lowrank.pruning import LANGUAGE as BY_LANGUAGE
 from lass_plugin.lowrank.shared_ranks import Claim, share_ranks
 
 MODULE, LANGUAGE = "module", "language"
@@ -75,14 +76,20 @@ def plan_ranks(
         least, most: bounds of every rank; the smaller side of a matrix bounds it too.
 
     Raises:
-        LassError: no two B competed, the placement is not decided, or the bounds and
-            the budget contradict each other.
+        LassError: what is to be told apart did not compete, the placement is not
+            decided, or the bounds and the budget contradict each other.
     """
     if not estimate.compared:
         raise LassError(
             "the estimate is of a pruning within each matrix, which takes the same "
             "share of all, so it tells no demands; estimate with --lslo-pruning layer "
             "or language"
+        )
+    if by == LANGUAGE and estimate.pruning.group == BY_LANGUAGE:
+        raise LassError(
+            "the estimate is of a pruning within each language, which takes the same "
+            "share of all, so it ranks no languages; plan --by module, or estimate "
+            "with --lslo-pruning layer"
         )
     placement = placement or estimate.plan.placement
     if placement.learns:

@@ -283,6 +283,7 @@ def test_what_is_written_is_read_again(tmp_path_factory, group, ratio, ranks, ep
         lambda r: r["modules"][0].__setitem__(4, 1.5),
         lambda r: r["modules"][0].__setitem__(3, 9),
         lambda r: r["modules"][0].__setitem__(0, "encoder.layers.7.fc1"),
+        lambda r: r["plan"]["placement"].update(encoder=[]),
     ],
 )
 def test_a_damaged_estimate_is_named(tmp_path, change):

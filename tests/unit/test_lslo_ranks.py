@@ -18,7 +18,7 @@ from lass_plugin.lowrank.planned_ranks import (
     plan_ranks,
     uniform_cost,
 )
-from lass_plugin.lowrank.pruning import LAYER, MATRIX, PruningPlan
+from lass_plugin.lowrank.pruning import LANGUAGE, LAYER, MATRIX, PruningPlan
 from lass_plugin.lowrank.shared_ranks import Claim, share_ranks
 
 
@@ -283,6 +283,13 @@ def test_a_pruning_within_each_matrix_tells_no_ranks():
     found = equal(group=MATRIX)
     with pytest.raises(LassError, match="tells no demands; estimate with"):
         plan_ranks(found, chosen_matrices(found), 1000)
+
+
+def test_a_pruning_within_each_language_ranks_no_languages():
+    found = equal(group=LANGUAGE)
+    with pytest.raises(LassError, match="ranks no languages; plan --by module"):
+        plan_ranks(found, chosen_matrices(found), 1000, by="language")
+    assert plan_ranks(found, chosen_matrices(found), 1000).languages
 
 
 def test_a_matrix_that_was_not_estimated_is_named():
