@@ -256,7 +256,7 @@ class TranslationLsloConfig(TranslationSubnetworkConfig):
     lslo_plan: Optional[str] = field(
         default=None,
         metadata={
-            "help": "file of 'lass lslo plan' with matrices, ranks and placement, in "
+            "help": "file of 'lass lslo ranks' with matrices, ranks and placement, in "
             "place of these options"
         },
     )

@@ -6,8 +6,8 @@
 
 In weight learning every layer has modules of the source and of the target, and the
 softmax of two learned numbers weighs them (Cao 2024, Eq. 5). Each layer gets the index
-with the larger weight; where both are equal, the target, and it is said so. Layers are
-numbered as in the names of the weights, from 0.
+with the larger weight; where both are equal, source in the encoder and target in the
+decoder, and it is said so. Layers are numbered as in the names of the weights, from 0.
 
 --out DIR gets placement.json, weights.csv and the curves of Fig. 1, weights.png and
 .svg.
@@ -53,7 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
             rows.append([f"{side} {number}", *values, placement.of(side, number)])
     print_table(rows)
     if equal:
-        print(f"note: equal weights, so by target: {', '.join(equal)}")
+        print(
+            "note: equal weights, so source in the encoder and target in the decoder: "
+            + ", ".join(equal)
+        )
     print()
     for path in write_learned(arguments.out, placement, weights, where):
         print(path)

@@ -24,6 +24,8 @@ from lass_plugin.lowrank.placement import (
     write_placement,
 )
 
+_IF_EQUAL = {"encoder": SOURCE, "decoder": TARGET}
+
 Weights = dict[str, list[tuple[float, float] | None]]
 """Side -> the weights of source and target of each layer; None where an index was
 given."""
@@ -60,7 +62,9 @@ def learned_weights(contents: Contents, where: str) -> Weights:
 
 
 def choose(weights: Weights, given: Placement) -> tuple[Placement, list[str]]:
-    """The index with the larger weight in every layer; target where they are equal.
+    """The index with the larger weight in every layer.
+
+    Where they are equal, source in the encoder and target in the decoder.
 
     Args:
         given: the placement of the training; layers whose index was not learned keep
@@ -79,8 +83,9 @@ def choose(weights: Weights, given: Placement) -> tuple[Placement, list[str]]:
                 index = SOURCE if found[0] > found[1] else TARGET
                 if found[0] == found[1]:
                     equal.append(f"{side} layer {layer}")
+                    index = _IF_EQUAL[side]
             elif index == BOTH:  # a layer without modules
-                index = TARGET
+                index = _IF_EQUAL[side]
             indices.append(index)
         chosen[side] = tuple(indices)
     return Placement(**chosen), equal

@@ -164,7 +164,7 @@ def read_plan(path: str | Path) -> Plan:
     """
     path = Path(path)
     if not path.is_file():
-        raise LassError(f"there is no plan {path}; make it with 'lass lslo plan'")
+        raise LassError(f"there is no plan {path}; make it with 'lass lslo ranks'")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values["format"] != FORMAT or values["version"] != VERSION:
@@ -173,7 +173,7 @@ def read_plan(path: str | Path) -> Plan:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LassError(
             f"{path} is not a plan of low-rank modules ({type(error).__name__}: "
-            f"{error}); make it with 'lass lslo plan'"
+            f"{error}); make it with 'lass lslo ranks'"
         ) from error
 
 

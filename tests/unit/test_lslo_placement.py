@@ -31,7 +31,7 @@ VALUES = {
 }
 
 
-def test_the_larger_weight_decides_and_target_if_both_are_equal(tmp_path):
+def test_the_larger_weight_decides(tmp_path):
     contents = learned(tmp_path, VALUES)
     weights = learned_weights(contents, "x")
     for (side, layer), (source, target) in VALUES.items():
@@ -41,6 +41,13 @@ def test_the_larger_weight_decides_and_target_if_both_are_equal(tmp_path):
     placement, equal = choose(weights, LEARNING)
     assert placement == Placement(("source", "target"), ("target",))
     assert equal == ["decoder layer 0"]
+
+
+def test_of_equal_weights_source_in_the_encoder_and_target_in_the_decoder(tmp_path):
+    weights = learned_weights(learned(tmp_path, {}), "x")  # as they begin
+    placement, equal = choose(weights, LEARNING)
+    assert placement == Placement(("source", "source"), ("target",))
+    assert equal == ["encoder layer 0", "encoder layer 1", "decoder layer 0"]
 
 
 def test_layers_that_learned_nothing_keep_their_index(tmp_path):
