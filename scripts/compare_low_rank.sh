@@ -126,4 +126,5 @@ done
 [ -f "$out/report/scores.json" ] || lass evaluate "$data" --pairs "$pairs" \
     "${systems[@]}" --beam 5 --max-len-a 1.2 --max-len-b 10 --limit "$limit" $cpu \
     --out "$out/report"
-lass table types "$out/report" --types "$types" --out "$out/table" | tee "$out/table.txt"
+lass table scores "$out/report" --tables types --resource-types "$types" \
+    --out "$out/table" | tee "$out/table.txt"

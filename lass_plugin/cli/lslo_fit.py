@@ -1,7 +1,7 @@
 """Fit low-rank modules of individual ranks to a base, from first to last.
 
-    lass lslo fit DATA --base pretrained.pt --pairs de-en,en-de,oc-en,en-oc --out fit/ \\
-        --budget-rank 4 -- --lr 0.003 --max-tokens 4096 --fp16
+    lass lslo fit DATA --base pretrained.pt --pairs de-en,en-de,oc-en,en-oc \\
+        --out fit/ --budget-rank 4 -- --lr 0.003 --max-tokens 4096 --fp16
 
 1  weight learning        fit/learned, fit/placement         (left out with --placement)
 2  subspace estimation    fit/estimation, fit/estimate
