@@ -16,11 +16,15 @@ when it is started again, and steps that are done are kept.
 import argparse
 from pathlib import Path
 
+from lass_plugin.cli.search import PassingOn
+
 HELP = "weight learning, estimation, ranks and training in one command"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``lass lslo fit``."""
+    parser.usage = "lass lslo fit DATA --base BASE.pt --pairs SRC-TGT,… --out DIR "
+    parser.usage += "(--budget N | --budget-rank R) [options] [-- fairseq-train flags]"
     add = parser.add_argument
     add("data", metavar="DATA", type=Path, help="folder of binarized data")
     add("--base", metavar="FILE", type=Path, required=True, help="the frozen model")
@@ -50,11 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--length", type=int, default=8, help="k, epochs (default: 8)")
     add("--epochs", type=int, default=15, help="T of each training (default: 15)")
     add("--cpu", action="store_true", help="train on the CPU")
-    add("flags", nargs="*", metavar="-- FLAGS", help="flags of fairseq-train")
+    parser.parse_known_args = PassingOn(parser)  # type: ignore
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the steps; say where the results are."""
+    import logging
+    import warnings
+
+    logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
+    warnings.simplefilter("ignore")
     from lass_plugin.cli import lslo_estimate, lslo_placement, lslo_ranks
     from lass_plugin.languages import parse_pairs
     from lass_plugin.lowrank.fit import FitSettings, Trainings
