@@ -12,7 +12,6 @@ from lass_plugin.lowrank.attaching import low_rank_modules
 from lass_plugin.lowrank.modules import Chosen, Routing, written
 from lass_plugin.lowrank.plan import Plan
 from lass_plugin.lowrank.pruning import Pruner
-from lass_plugin.masks.packing import pack
 from lass_plugin.masks.sites import unwrap
 from lass_plugin.training.participants import Participants
 from lass_plugin.training.slots import find_slots
@@ -101,16 +100,14 @@ class LowRankTraining:
             for index in ("source", "target"):
                 language = self._plan.language_of(index, self._pairs[key])
                 taking |= self._modules.get((index, language), {}).keys()
-        movable: dict[str, Tensor] = {}
+        movable: dict[str, Tensor | None] = {}
         for name, parameter in self.parameters.items():
             if name in taking:
                 continue
-            slot = self.slots[name]
-            if slot.owner is parameter:
+            if self.slots[name].owner is parameter:
                 parameter.grad = None  # the optimizer passes it by
             else:  # a stretch of a tensor that the optimizer steps on as a whole
-                nothing = torch.zeros(slot.units, dtype=torch.bool)
-                movable[name] = pack(nothing).to(parameter.device)
+                movable[name] = None
         if self._pruner is not None:
             movable.update(self._pruner.movable(taking))
         with strict(self._optimizer, self.slots, movable):

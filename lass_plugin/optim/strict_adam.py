@@ -140,8 +140,9 @@ class StrictAdam(torch.optim.Optimizer):
                     if start > end:
                         free.append((*(t[end:start] for t in tensors), state["step"]))
                     end = start + region.slot.units
-                    inside = [tensor[start:end] for tensor in tensors]
-                    self._held_step(inside, state["step"], region.bits, options)
+                    if region.bits is not None:  # else nothing of it may move
+                        inside = [tensor[start:end] for tensor in tensors]
+                        self._held_step(inside, state["step"], region.bits, options)
                 if end < parameter.numel():
                     free.append((*(t[end:] for t in tensors), state["step"]))
             if free:

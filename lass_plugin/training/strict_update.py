@@ -35,8 +35,8 @@ class Region:
     """A matrix inside an optimizer's tensor, and the weights of it that may move."""
 
     slot: Slot
-    bits: Tensor
-    """``(ceil(units / 8),)`` packed mask, 1 = may move."""
+    bits: Tensor | None
+    """``(ceil(units / 8),)`` packed mask, 1 = may move; None if nothing may."""
 
 
 def restore_outside(new: Tensor, old: Tensor, movable: Tensor) -> None:
@@ -92,17 +92,26 @@ def supports_regions(optimizer: FairseqOptimizer) -> bool:
     return hasattr(torch_optimizer(optimizer), "hold")
 
 
+def _movable(region: Region) -> Tensor:
+    """``(units,)`` boolean."""
+    if region.bits is None:
+        device = region.slot.owner.device
+        return torch.zeros(region.slot.units, dtype=torch.bool, device=device)
+    return unpack(region.bits, (region.slot.units,))
+
+
 @contextlib.contextmanager
 def strict(
     optimizer: FairseqOptimizer,
     slots: Mapping[str, Slot],
-    movable: Mapping[str, Tensor],
+    movable: Mapping[str, Tensor | None],
 ) -> Iterator[None]:
     """While this is open, ``optimizer.step()`` moves only *movable* weights of *slots*.
 
     Args:
         slots: site name -> slot.
-        movable: site name -> packed mask, on the device of the slot.
+        movable: site name -> packed mask, on the device of the slot, or None for a site
+            of which nothing may move.
     """
     inner = torch_optimizer(optimizer)
     regions = [Region(slots[name], bits) for name, bits in movable.items()]
@@ -120,7 +129,7 @@ def strict(
     yield
     for region, (value, states) in zip(regions, before, strict=True):
         slot = region.slot
-        may_move = unpack(region.bits, (slot.units,))
+        may_move = _movable(region)
         restore_outside(slot.value, value, may_move)
         for name, state in slot.state(inner).items():
             # state that this very step has created was nothing before: zero
