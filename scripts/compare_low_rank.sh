@@ -113,9 +113,9 @@ beside modules by-type-pruned "${by_type[@]}" "${schedule[@]}" --lslo-pruning ma
     --lslo-pruning-ratio "${PRUNED:-0.9;0.9;0}"
 all_done
 lass lslo estimate "$out/estimation/checkpoint_last.pt" --out "$out/estimation/estimate" \
-    ${SIZES:+--sizes "$SIZES"} >"$out/estimation.txt"
+    --resource-types "$types" ${SIZES:+--sizes "$SIZES"} >"$out/estimation.txt"
 lass lslo estimate "$out/by-language/checkpoint_last.pt" --out "$out/by-language/estimate" \
-    >"$out/by-language.txt"
+    --resource-types "$types" >"$out/by-language.txt"
 lass lslo ranks "$out/estimation/estimate/estimate.json" --budget-rank "$rank_budget" \
     --out "$out/plan.json" >"$out/plan.txt"
 modules individual --lslo-plan "$out/plan.json"

@@ -27,6 +27,7 @@ score.layers.LANGUAGE (Fig. 6); with --share they are called share.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
@@ -59,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sentence pairs of the languages, de=1000,fr=2M, a file, or a folder of "
         "'lass prepare' (default: with English, of FLORES-101)",
     )
+    parser.add_argument(
+        "--resource-types",
+        metavar="TYPES",
+        help="order the languages by these, 'H=en,fr;M=nl;V=oc' or a file (default: "
+        "those of FLORES-101 where it has all of them)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,8 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
     from lass_plugin.lowrank.demand_files import describe, write_estimate
     from lass_plugin.lowrank.demand_tables import Cells
     from lass_plugin.lowrank.estimation import estimate
+    from lass_plugin.lowrank.resources import parse_types
 
     found = estimate(read_contents(arguments.checkpoint), str(arguments.checkpoint))
+    if arguments.resource_types:
+        languages = sorted({each.module.language for each in found.demands})
+        types = parse_types(arguments.resource_types, languages)
+        found = replace(found, types=types)
     _check_options(found, arguments)
     cells = Cells(found, arguments.share)
     correlation, notes = _correlation(found, cells, arguments.sizes)

@@ -1,7 +1,7 @@
 """Demands as tables: languages or layers by matrices (Cao 2024, Fig. 2, 4, 5, 6)."""
 
 from dataclasses import dataclass
-from typing import Iterator, Sequence
+from typing import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Cells:
         self.share = share
         pruned = [each for each in estimate.demands if each.ratio]
         present = {each.module.language for each in pruned}
-        self.languages, self.breaks = order_languages(present)
+        self.languages, self.breaks = order_languages(present, estimate.types)
         kinds = {(each.module.matrix.side, each.module.matrix.kind) for each in pruned}
         self.columns: dict[str, Sequence[str]] = {
             side: [kind for kind in KINDS if (side, kind) in kinds] for side in SIDES
@@ -108,13 +108,18 @@ class Cells:
         return Table(name, title, "layer", rows, self.columns, values)
 
 
-def order_languages(languages: set[str]) -> tuple[list[str], list[int]]:
-    """By resource type where each has one in the table of the paper, else by name.
+def order_languages(
+    languages: set[str], given: Mapping[str, str] | None = None
+) -> tuple[list[str], list[int]]:
+    """By resource type where each has one, else by name.
+
+    Args:
+        given: language -> resource type; those of the paper where it is None.
 
     Returns:
         The languages, and where another type begins.
     """
-    types = flores_types()
+    types = flores_types() if given is None else given
     if not languages <= types.keys():
         return sorted(languages), []
     listed = [language for language in types if language in languages]

@@ -25,6 +25,7 @@ from lass_plugin.lowrank.attaching import all_matrices
 from lass_plugin.lowrank.contents import Contents, Module
 from lass_plugin.lowrank.plan import Plan
 from lass_plugin.lowrank.pruning import LAYER, MATRIX, PruningPlan
+from lass_plugin.lowrank.resources import TYPES
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.selection import removed_units
 
@@ -76,6 +77,8 @@ class Estimate:
     checkpoint: str
     base: str
     """Short fingerprint."""
+    types: Mapping[str, str] | None = None
+    """Language -> resource type, where they are not those of the paper."""
 
     @property
     def compared(self) -> bool:
@@ -172,6 +175,7 @@ def write(
         "epoch": found.epoch,
         "pruning": found.pruning.to_dict(),
         "plan": plan,
+        "types": None if found.types is None else dict(found.types),
         "shapes": {
             each.module.matrix.name: [
                 each.module.matrix.outputs,
@@ -236,6 +240,7 @@ def _of_record(record: Mapping[str, Any], where: str) -> Estimate:
     if not demands:
         raise ValueError("it has no modules")
     _check_counts(demands, pruning.group, where)
-    return Estimate(
-        plan, pruning, tuple(demands), epoch, record["checkpoint"], record["base"]
-    )
+    checkpoint, base, types = (record[n] for n in ("checkpoint", "base", "types"))
+    if types is not None and not set(types.values()) <= set(TYPES):
+        raise ValueError(f"its resource types are {types}")
+    return Estimate(plan, pruning, tuple(demands), epoch, checkpoint, base, types)

@@ -374,6 +374,8 @@ def test_languages_stand_by_resource_type_where_all_have_one():
         [2, 3],
     )
     assert order_languages({"wo", "de", "xx"}) == (["de", "wo", "xx"], [])
+    types = {"xx": "H", "wo": "V", "de": "H"}
+    assert order_languages({"wo", "de", "xx"}, types) == (["xx", "de", "wo"], [2])
 
 
 # -- files and pictures ---------------------------------------------------------------
