@@ -44,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="translate without the masks of the checkpoint",
     )
+    add(
+        "--base",
+        metavar="NAME=FILE",
+        action="append",
+        default=[],
+        help="the base of a system of low-rank modules, where it is no longer where it "
+        "was in training",
+    )
     add = parser.add_argument_group("test set and scores").add_argument
     add(
         "--pairs",
@@ -141,7 +149,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate, and print the tables."""
     # before fairseq is loaded, which would log at length to stderr
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    systems = systems_of(arguments.system, arguments.inference_masks, arguments.dense)
+    systems = systems_of(
+        *(arguments.system, arguments.inference_masks),
+        *(arguments.dense, arguments.base),
+    )
     from lass_plugin.languages import parse_pairs
 
     pairs = None if arguments.pairs is None else parse_pairs(arguments.pairs)
@@ -182,18 +193,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def systems_of(
-    system: list[str], inference_masks: list[str], dense: Sequence[str] = ()
+    system: list[str],
+    inference_masks: list[str],
+    dense: Sequence[str] = (),
+    base: Sequence[str] = (),
 ) -> "list[System]":
-    """The systems that ``--system``, ``--inference-masks``, ``--dense`` describe."""
+    """The systems that ``--system``, ``--inference-masks``, ``--dense`` and ``--base``
+    describe."""
     from lass_plugin.errors import LassError
     from lass_plugin.evaluation.systems import System, check_names
 
     checkpoints = assignments("--system", "CHECKPOINT", system)
     masks = assignments("--inference-masks", "MASKS", inference_masks)
+    bases = assignments("--base", "FILE", base)
     names = [name for name, _ in checkpoints]
     for option, given in (
         ("--inference-masks", [name for name, _ in masks]),
         ("--dense", dense),
+        ("--base", [name for name, _ in bases]),
     ):
         for name in given:
             if name not in names:
@@ -203,15 +220,18 @@ def systems_of(
                 )
             if given.count(name) > 1:
                 raise LassError(f"{option} is given twice for {name}; keep one")
+    places = {name: Path(path) for name, path in bases}
     systems = [
-        System(name, Path(path), dict(masks).get(name), name in dense)
+        System(
+            *(name, Path(path), dict(masks).get(name)), name in dense, places.get(name)
+        )
         for name, path in checkpoints
     ]
     check_names(systems)
     return systems
 
 
-def assignments(option: str, what: str, items: list[str]) -> list[tuple[str, str]]:
+def assignments(option: str, what: str, items: Sequence[str]) -> list[tuple[str, str]]:
     """Read ``NAME=VALUE`` items."""
     from lass_plugin.errors import LassError
 

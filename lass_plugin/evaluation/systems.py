@@ -21,6 +21,7 @@ from lass_plugin.checkpoints import (
 from lass_plugin.data.language_tokens import trained_tokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.lowrank.carried import ENTRY
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.fitting import check_fit
 from lass_plugin.masks.state import digest
@@ -42,13 +43,15 @@ class System:
 
     By default that is the masks that the checkpoint carries, if it carries any.
     *inference_masks* (a folder, files, a checkpoint, or the masks themselves) replace
-    them; *dense* leaves them out.
+    them; *dense* leaves them out. *base* is where the base of low-rank modules is now,
+    None for where it was in training.
     """
 
     name: str
     checkpoint: Path
     inference_masks: str | MaskSet | None = None
     dense: bool = False
+    base: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isprintable() or not self.name.strip(" .") or "/" in self.name:
@@ -128,6 +131,11 @@ class Saved:
                     "in a way that is not supported; train it without"
                 )
         searched = self.system.dense or self.system.inference_masks
+        if self.system.base and ENTRY not in (self._state.get("task_state") or {}):
+            raise LassError(
+                f"--base has no effect on system {self.system.name}, because "
+                f"{self.system.checkpoint} has no low-rank modules; leave it out"
+            )
         if task == SEARCH_TASK and not searched:
             raise LassError(
                 f"{self.system.checkpoint} is of a search and carries no mask yet; "
@@ -142,10 +150,12 @@ class Saved:
         Raises:
             LassError: a pair has no mask, or the dictionary of *data* is another.
         """
-        place = (str(data), *map(str, pairs))
+        place = (str(data), str(self.system.base), *map(str, pairs))
         if place not in self._tasks:  # the same for all systems of the checkpoint
             options = self._task_options(data, pairs)
             task = TranslationSubnetworkTask.setup_task(options)
+            if self.system.base is not None:  # no option of a base's own training
+                task.cfg.base = str(self.system.base)
             task.load_state_dict(self._state.get("task_state") or {})
             self._tasks[place] = task
         task = self._tasks[place]
@@ -225,7 +235,7 @@ class Ready:
         """The masks in words, with the start of the SHA-256 of their bits."""
         low_rank = self.task.low_rank
         if low_rank is not None and not self.system.dense:
-            return f"low-rank modules in the base {low_rank.base}"
+            return f"low-rank modules in the base {self.system.base or low_rank.base}"
         if self.masks is None:
             return None
         kinds = []

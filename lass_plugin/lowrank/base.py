@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping
 
 from fairseq.data import Dictionary
-from torch import nn
+from torch import Tensor, nn
 
 from lass_plugin.checkpoints import model_options, read_checkpoint, weights
 from lass_plugin.data.language_tokens import LanguageTokens, trained_tokens
@@ -43,13 +43,8 @@ def load_base(
     Raises:
         LassError: unreadable, or of a model of another shape.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_base(path)
     tensors = weights(checkpoint)
-    if any(map(is_trained, tensors)):
-        raise LassError(
-            f"{path} holds low-rank modules and no base; give the base that they were "
-            "trained on"
-        )
     _check_options(model_options(checkpoint), options, path)
     given: dict[str, Any] = dict(tensors)
     fairseq_model: Any = model
@@ -72,6 +67,21 @@ def load_base(
                 "model, the dictionary and the languages that the base was trained with"
             )
     fairseq_model.load_state_dict(given, strict=True)
+    return checkpoint
+
+
+def read_base(path: str | os.PathLike) -> dict[str, Any]:
+    """The checkpoint of a base; its tensors stay on disk until used.
+
+    Raises:
+        LassError: unreadable, or of low-rank modules.
+    """
+    checkpoint = read_checkpoint(path)
+    if any(map(is_trained, checkpoint["model"])):
+        raise LassError(
+            f"{path} holds low-rank modules and no base; give the base that they were "
+            "trained on"
+        )
     return checkpoint
 
 
@@ -167,8 +177,14 @@ def _symbols(tokens: LanguageTokens) -> list[str]:
 
 def fingerprint_of(model: nn.Module, matrices: Iterable[str]) -> Fingerprint:
     """Of the matrices that low-rank modules stand beside."""
-    parameters = dict(model.named_parameters())
-    return fingerprint({name: parameters[f"{name}.weight"] for name in matrices})
+    return fingerprint_of_weights(dict(model.named_parameters()), matrices)
+
+
+def fingerprint_of_weights(
+    tensors: Mapping[str, Tensor], matrices: Iterable[str]
+) -> Fingerprint:
+    """The same of the weights of a checkpoint, without a model."""
+    return fingerprint({name: tensors[f"{name}.weight"] for name in matrices})
 
 
 def check_same(trained: Fingerprint, model: nn.Module, path: str | os.PathLike) -> None:
@@ -177,7 +193,15 @@ def check_same(trained: Fingerprint, model: nn.Module, path: str | os.PathLike) 
     Raises:
         LassError: names the base.
     """
-    if not same_weights(trained, fingerprint_of(model, trained)):
+    check_same_weights(trained, dict(model.named_parameters()), path)
+
+
+def check_same_weights(
+    trained: Fingerprint, tensors: Mapping[str, Tensor], path: str | os.PathLike
+) -> None:
+    """:func:`check_same` of the weights of a checkpoint, without a model."""
+    known = [name for name in trained if f"{name}.weight" in tensors]
+    if not same_weights(trained, fingerprint_of_weights(tensors, known)):
         raise LassError(
             f"the low-rank modules were trained on another base than {path}; give "
             "theirs with --base"

@@ -105,6 +105,18 @@ def find_matrices(
     return {matrix.name: matrix for matrix in found}
 
 
+def place_of(matrix: str) -> tuple[str, int]:
+    """Side and layer of a matrix by its name, such as ``encoder.layers.0.fc1``.
+
+    Raises:
+        ValueError: it is no name of a matrix of a layer.
+    """
+    place = _PLACE.fullmatch(f"{matrix}.weight")
+    if place is None:
+        raise ValueError(f"{matrix} is no matrix of a layer")
+    return place[1], int(place[2])
+
+
 def count_layers(tensors: Iterable[str]) -> dict[str, int]:
     """Side -> number of its layers, from the names of a model's weights."""
     counts = dict.fromkeys(SIDES, 0)

@@ -111,17 +111,14 @@ class LowRank(nn.Module):
         found = self.factors(language)
         if found is None:
             return None
-        a, b = (factor.detach().float() for factor in found)
-        delta = self._scales[language] * (b @ a)
-        weight = self._weight()
-        return delta if weight is None else delta * weight.detach()
+        return product(*found, self._scales[language], self._weight())
 
     def _weight(self) -> Tensor | None:
         """The learned weight of this index, None where it is not learned."""
         if not self._mixing:
             return None
         weights, number = self._mixing[0]
-        return torch.softmax(weights.float(), 0)[number]
+        return mixing_weight(weights, number)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """*y* plus the low-rank product of *x*.
@@ -173,6 +170,23 @@ class LowRank(nn.Module):
         return (chosen.rows.unsqueeze(1) == of_columns) * factors
 
 
+def product(a: Tensor, b: Tensor, scale: float, weight: Tensor | None) -> Tensor:
+    """``(outputs, inputs)`` float32 scale · B A, times the learned weight if any.
+
+    Args:
+        a: ``(rank, inputs)``.
+        b: ``(outputs, rank)``.
+        weight: ``()`` of the index, None where it is not learned.
+    """
+    delta = scale * (b.detach().float() @ a.detach().float())
+    return delta if weight is None else delta * weight.detach()
+
+
+def mixing_weight(weights: Tensor, number: int) -> Tensor:
+    """``()`` entry *number* of softmax(*weights*), ``(2,)`` (Eq. 5)."""
+    return torch.softmax(weights.float(), 0)[number]
+
+
 class LowRankLinear(nn.Linear):
     """A linear layer of the base with low-rank modules beside its matrix.
 
@@ -211,6 +225,11 @@ def take_away(linear: LowRankLinear) -> None:
         delattr(linear, f"lslo_{index}")
     del linear._indices
     linear.__class__ = nn.Linear  # type: ignore[assignment]
+
+
+def entry_name(matrix: str, index: str, factor: str, language: str) -> str:
+    """Name in a state dict of the *factor* A or B of *language* beside *matrix*."""
+    return f"{matrix}.lslo_{index}.{factor}.{written(language)}"
 
 
 def written(language: str) -> str:

@@ -29,17 +29,17 @@ from lass_plugin.checkpoints import changed_options, weights
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
-from lass_plugin.masks.export import (
-    baked,
-    language_tokens,
-    task_section,
-    transformer_options,
-)
+from lass_plugin.masks.export import baked
 from lass_plugin.masks.fitting import base_of
 from lass_plugin.masks.mask import Mask, MaskSet
 from lass_plugin.masks.neurons import UNITS, owned_parameters
 from lass_plugin.masks.packing import pack
 from lass_plugin.masks.state import to_state
+from lass_plugin.stock_checkpoints import (
+    language_tokens,
+    task_section,
+    transformer_options,
+)
 
 TASK = "translation_subnetwork"
 """Of the checkpoints that a group of pairs can be compacted from."""
