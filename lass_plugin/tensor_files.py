@@ -43,9 +43,8 @@ def write_tensors(
     Raises:
         LassError: the file cannot be written.
     """
-    stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(header, sort_keys=True, separators=(",", ":"))
-    files.write_bytes(path, save(stored, metadata={entry: text}))
+    _write(path, {entry: text}, tensors)
 
 
 def read_tensors(path: str | os.PathLike, entry: str) -> tuple[Any, dict[str, Tensor]]:
@@ -67,3 +66,32 @@ def read_tensors(path: str | os.PathLike, entry: str) -> tuple[Any, dict[str, Te
         *(KeyError, TypeError, AttributeError),
     ) as error:
         raise Unreadable(error) from error
+
+
+def write_plain(path: str | os.PathLike, tensors: Mapping[str, Tensor]) -> None:
+    """Write *tensors* to *path* atomically, as other libraries for torch do.
+
+    Raises:
+        LassError: the file cannot be written.
+    """
+    _write(path, {"format": "pt"}, tensors)
+
+
+def read_plain(path: str | os.PathLike) -> dict[str, Tensor]:
+    """The tensors of a safetensors file that anyone wrote.
+
+    Raises:
+        Unreadable: it is missing, damaged or of another format.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise Unreadable(error) from error
+
+
+def _write(
+    path: str | os.PathLike, metadata: dict[str, str], tensors: Mapping[str, Tensor]
+) -> None:
+    stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    files.write_bytes(path, save(stored, metadata=metadata))

@@ -231,16 +231,16 @@ def joint(forked, base, masks, tmp_path_factory) -> Path:
 
 
 LSLO_FLAGS = (
-    "--task translation_lslo --lslo-ranks de=2,en=3,nl=2 --lslo-placement first:1 "
+    "--task translation_lslo --lslo-ranks de=4,en=5,nl=4 --lslo-placement first:1 "
     "--lr 0.02"
 ).split()
 
 
 @pytest.fixture(scope="session")
 def low_rank(forked, base, tmp_path_factory) -> Path:
-    """The checkpoint of low-rank modules of three languages, trained for 60 updates."""
+    """The checkpoint of low-rank modules of three languages, trained until it says something."""
     folder = tmp_path_factory.mktemp("low-rank")
-    length = ("--max-update", 60, "--no-epoch-checkpoints", "--disable-validation")
+    length = ("--max-update", 400, "--no-epoch-checkpoints", "--disable-validation")
     forked.train(folder, *LSLO_FLAGS, "--base", base, *length)
     return folder / "checkpoint_last.pt"
 
