@@ -238,7 +238,7 @@ LSLO_FLAGS = (
 
 @pytest.fixture(scope="session")
 def low_rank(forked, base, tmp_path_factory) -> Path:
-    """The checkpoint of low-rank modules of three languages, trained until it says something."""
+    """The checkpoint of low-rank modules, trained until it says something."""
     folder = tmp_path_factory.mktemp("low-rank")
     length = ("--max-update", 400, "--no-epoch-checkpoints", "--disable-validation")
     forked.train(folder, *LSLO_FLAGS, "--base", base, *length)

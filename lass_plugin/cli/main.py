@@ -32,6 +32,7 @@ SUBCOMMANDS = {
     "merge": "merge",
     "random": "random_masks",
     "evaluate": "evaluate",
+    "translate": "translate",
     "table": "table",
     "zero-shot": "zero_shot",
     "import-lass": "import_lass",

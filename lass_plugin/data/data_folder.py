@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from lass_plugin.data.parallel_text import sha256
+from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_json
 
@@ -86,6 +88,18 @@ def find_preparation(out: Path, wanted: dict, fresh: bool) -> dict | None:
             print(f"note: {out / name} is not whole; preparing again", file=sys.stderr)
             return None
     return record
+
+
+def subwords_of(folder: Path) -> Subwords:
+    """How the text of a data folder was made tokens; of kind ``none`` if not known."""
+    for name, kind in (("spm.model", "sentencepiece"), ("bpe.codes", "bpe")):
+        path = folder / name
+        if not path.is_file():
+            continue
+        options = _read_record(folder)["options"] if (folder / RECORD).exists() else {}
+        # only the data of pairs that were added to a model names its languages
+        return Subwords(kind, path, sha256(path), spell="languages" in options)
+    return Subwords("none")
 
 
 def _differences(record: dict, wanted: dict) -> list[str]:

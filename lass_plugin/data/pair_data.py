@@ -4,18 +4,21 @@ import os
 from pathlib import Path
 from typing import Any, Sequence
 
+import torch
 from fairseq.data import (
     AppendTokenDataset,
     ConcatDataset,
     Dictionary,
     FairseqDataset,
     LanguagePairDataset,
+    ListDataset,
     PrependTokenDataset,
     StripTokenDataset,
     TruncateDataset,
     data_utils,
     indexed_dataset,
 )
+from torch import Tensor
 
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
@@ -130,7 +133,7 @@ def load_pair(
     if len(source) == 0:
         raise LassError(f"the {split} data of {pair} in {folder} is empty")
     if truncate_source is not None:
-        kept = truncate_source - 1 - (tokens.encoder is not None)
+        kept = _kept(truncate_source, tokens)
         eos = source_dictionary.eos()
         source = AppendTokenDataset(
             TruncateDataset(StripTokenDataset(source, eos), kept), eos
@@ -151,6 +154,43 @@ def load_pair(
     if target is not None:  # columns of the one table instead of copies
         dataset.src_sizes, dataset.tgt_sizes = dataset.sizes.T
     return dataset
+
+
+def sentences_of(
+    sentences: Sequence[Tensor],
+    pair: Pair,
+    dictionary: Dictionary,
+    tokens: LanguageTokens,
+    left_pad_source: str | bool = True,
+) -> LanguagePairDataset:
+    """Sources of *pair* that come from elsewhere than a data folder.
+
+    Args:
+        sentences: ``(length,)`` int64 each, with the end of the sentence and without
+            language tokens.
+        dictionary: of the sources.
+    """
+    lengths = [len(sentence) for sentence in sentences]
+    source = prepend(
+        ListDataset(list(sentences), lengths), tokens.encoder_token(pair, dictionary)
+    )
+    return LanguagePairDataset(
+        source,
+        source.sizes,
+        dictionary,
+        left_pad_source=parse_padding(left_pad_source),
+    )
+
+
+def truncated(sentence: Tensor, length: int, tokens: LanguageTokens) -> Tensor:
+    """*sentence*, ``(length,)``, cut to *length* tokens, language token included."""
+    kept = _kept(length, tokens)
+    return torch.cat([sentence[:-1][:kept], sentence[-1:]])
+
+
+def _kept(length: int, tokens: LanguageTokens) -> int:
+    """Words of a source of *length* tokens, less its end and its language token."""
+    return length - 1 - (tokens.encoder is not None)
 
 
 def prepend(dataset: FairseqDataset, token: int | None) -> FairseqDataset:

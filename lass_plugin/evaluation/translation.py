@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -178,12 +178,10 @@ def translate(
     translated: dict[str, list[str | None]] = {
         key: [None] * len(part) for key, part in dataset.parts.items()
     }
-    found = {
-        task.tokens.decoder_token(pair, task.target_dictionary) for pair in task.pairs
-    }
-    language_tokens = {token for token in found if token is not None}
+    language_tokens = target_tokens(task)
     tokens, start = 0, time.perf_counter()
-    for ids, outputs in _batches(task, model, dataset, decoding):
+    generator = make_generator(task, model, decoding)
+    for ids, outputs in translate_batches(task, model, generator, dataset, decoding):
         for index, output in zip(ids, outputs, strict=True):
             key, local = dataset.locate(index)
             translated[key][local] = to_text(
@@ -216,14 +214,22 @@ def make_generator(
     return task.build_generator([model], options)
 
 
-def _batches(
+def target_tokens(task: TranslationSubnetworkTask) -> set[int]:
+    """Indices of the language tokens that translations may begin with."""
+    found = (
+        task.tokens.decoder_token(pair, task.target_dictionary) for pair in task.pairs
+    )
+    return {token for token in found if token is not None}
+
+
+def translate_batches(
     task: TranslationSubnetworkTask,
     model: FairseqEncoderDecoderModel,
+    generator: SequenceGenerator,
     dataset: PairsDataset,
     decoding: Decoding,
-):
+) -> Iterator[tuple[list[int], list[list[int]]]]:
     """Yield for each batch the numbers of its sentences and the tokens of the best."""
-    generator = make_generator(task, model, decoding)
     device = decoding.device
     batches = dataset.batches(
         epoch=1,

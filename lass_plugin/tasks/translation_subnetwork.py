@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from fairseq import metrics, utils
-from fairseq.data import Dictionary, LanguagePairDataset, ListDataset
+from fairseq.data import Dictionary
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask, register_task
 
@@ -191,15 +191,9 @@ class TranslationSubnetworkTask(FairseqTask):
         if not self.cfg.source_lang:
             raise LassError("give --source-lang and --target-lang to translate")
         pair = self.pairs[0]
-        source = pair_data.prepend(
-            ListDataset(src_tokens, src_lengths),
-            self.tokens.encoder_token(pair, self.source_dictionary),
-        )
-        data = LanguagePairDataset(
-            source,
-            source.sizes,
-            self.source_dictionary,
-            left_pad_source=pair_data.parse_padding(self.cfg.left_pad_source),
+        data = pair_data.sentences_of(
+            *(src_tokens, pair, self.source_dictionary, self.tokens),
+            self.cfg.left_pad_source,
         )
         return PairsDataset({str(pair): data}, "input")
 
