@@ -127,7 +127,7 @@ def merge(model: nn.Module, languages: Mapping[str, str]) -> None:
     Args:
         languages: ``source`` and ``target`` -> language.
     """
-    for _, linear in list(linears(model)):
+    for name, linear in list(linears(model)):
         weight = linear.weight
         for module in linear.low_rank():
             delta = module.delta(languages[module.index])
