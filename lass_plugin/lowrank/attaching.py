@@ -14,6 +14,7 @@ from lass_plugin.lowrank.matrices import (
     find_matrices,
 )
 from lass_plugin.lowrank.modules import (
+    FrozenLinear,
     LowRank,
     LowRankLinear,
     Routing,
@@ -54,6 +55,9 @@ def attach(model: nn.Module, plan: Plan) -> Routing:
         put_beside(linear, _modules(matrix, plan, routing))
         if matrix.kind not in FEED_FORWARD:
             call_projections(model.get_submodule(name.rpartition(".")[0]))
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = FrozenLinear
     if plan.placement.learns:
         _learn_indices(model, plan, matrices)
     return routing
@@ -127,7 +131,7 @@ def merge(model: nn.Module, languages: Mapping[str, str]) -> None:
     Args:
         languages: ``source`` and ``target`` -> language.
     """
-    for name, linear in list(linears(model)):
+    for _, linear in list(linears(model)):
         weight = linear.weight
         for module in linear.low_rank():
             delta = module.delta(languages[module.index])
@@ -135,5 +139,7 @@ def merge(model: nn.Module, languages: Mapping[str, str]) -> None:
                 merged = weight.float() + delta.to(weight.device)
                 weight.copy_(merged.to(weight.dtype))
         take_away(linear)
-    for attention in model.modules():
-        as_it_was(attention)
+    for each in model.modules():
+        as_it_was(each)
+        if type(each) is FrozenLinear:
+            each.__class__ = nn.Linear  # type: ignore[assignment]

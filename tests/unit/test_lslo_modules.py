@@ -10,6 +10,7 @@ from torch import nn
 
 from lass_plugin.lowrank.modules import (
     Chosen,
+    FrozenLinear,
     LowRank,
     LowRankLinear,
     Routing,
@@ -193,4 +194,16 @@ def test_it_stays_the_same_linear_layer():
     assert [name for name in linear.state_dict() if "lslo" not in name] == names
     assert f"lslo_source.A.{written('zh_Hans.x')}" in linear.state_dict()
     take_away(linear)
-    assert type(linear) is nn.Linear and list(linear.state_dict()) == names
+    assert type(linear) is FrozenLinear and list(linear.state_dict()) == names
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_frozen_layer_is_the_layer(bias):
+    torch.manual_seed(0)
+    linear = nn.Linear(INPUTS, OUTPUTS, bias=bias)
+    x = torch.randn(3, POSITIONS, INPUTS)
+    for tensor in (x, x.transpose(0, 1), x[0], x[0, 0]):
+        linear.__class__ = nn.Linear
+        expected = linear(tensor)
+        linear.__class__ = FrozenLinear
+        torch.testing.assert_close(linear(tensor), expected)
