@@ -273,7 +273,6 @@ class Ready:
         model.to(device=device, dtype=torch.float16 if fp16 else None)
         model.eval()
         model.make_generation_fast_(beamable_mm_beam_size=None, need_attn=False)
-        model.requires_grad_(False)
         return self.take(model)
 
     def take(self, model: FairseqEncoderDecoderModel) -> FairseqEncoderDecoderModel:

@@ -24,7 +24,7 @@ def evaluated(tmp_path, monkeypatch):
     monkeypatch.setattr(kept, "translate", translate)
     (tmp_path / "x.pt").touch()
     system = SimpleNamespace(checkpoint=tmp_path / "x.pt")
-    task = SimpleNamespace(pairs=[Pair("en", "de")])
+    task = SimpleNamespace(pairs=[Pair("en", "de")], low_rank=None)
     ready = SimpleNamespace(system=system, masks=None, task=task)
     sources = {"en-de": ["one", "two", "?"]}
     folder, decoding = tmp_path / "kept", Decoding(cpu=True)
