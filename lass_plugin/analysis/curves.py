@@ -53,7 +53,7 @@ def draw_curves(
         The two files written, the same bytes for the same input.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     labels, looks = _looks(curves)
     entries = len(set(labels)) + len(levels)
@@ -72,6 +72,8 @@ def draw_curves(
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
+    elif all(isinstance(x, int) for curve in curves for x in curve.x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, fontsize=11)
     axes.set_xlabel(f"{x_label}\n{caption}" if caption else x_label, fontsize=9)
     axes.set_ylabel(y_label, fontsize=9)
