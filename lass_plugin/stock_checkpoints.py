@@ -35,7 +35,7 @@ from lass_plugin.checkpoints import (
     save_tensors,
     weights,
 )
-from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.data.language_tokens import LanguageTokens, trained_tokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 
@@ -245,12 +245,15 @@ def language_tokens(
 ) -> LanguageTokens:
     """The language tokens that the checkpoint was trained with."""
     try:
-        return LanguageTokens.from_dict(checkpoint["task_state"]["language_tokens"])
-    except (KeyError, TypeError) as error:
+        tokens = trained_tokens(checkpoint)
+    except (KeyError, TypeError):
+        tokens = None
+    if tokens is None or not tokens.languages:
         raise LassError(
             f"{path} does not say which language tokens it was trained with; give "
             "a checkpoint of --task translation_subnetwork"
-        ) from error
+        )
+    return tokens
 
 
 def _stock_defaults() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lass_plugin import files, tensor_files
 from lass_plugin.checkpoints import load_tensors, model_options, weights
+from lass_plugin.data.language_tokens import trained_tokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.lowrank.attaching import all_matrices
@@ -145,9 +146,9 @@ def from_peft(
         updates_of(trained_on),
     )
     state: dict[str, Any] = {ENTRY: entry.to_state()}
-    tokens = (trained_on.get("task_state") or {}).get("language_tokens")
-    if tokens is not None:
-        state["language_tokens"] = tokens
+    tokens = trained_tokens(trained_on)
+    if tokens is not None and tokens.languages:
+        state["language_tokens"] = tokens.to_dict()
     return {**result, "task_state": state}
 
 
