@@ -125,7 +125,8 @@ class LowRank(nn.Module):
 
         Args:
             x: ``(positions · sentences, inputs)``, position after position.
-            y: ``(positions · sentences, outputs)``, W x.
+            y: ``(positions · sentences, outputs)``, W x; added to in place, because
+                nothing else holds it and a copy costs as much time as the product.
         """
         chosen = self._routing.chosen.get(self.index)
         if chosen is None:
@@ -149,7 +150,7 @@ class LowRank(nn.Module):
             scale = 1.0
         if (weight := self._weight()) is not None:
             z = z * weight.to(z.dtype)
-        return torch.addmm(y, z, b.t(), alpha=scale)
+        return y.addmm_(z, b.t().to(z.dtype), alpha=scale)
 
     def _own_columns(
         self, chosen: Chosen, present: Sequence[str], like: Tensor
