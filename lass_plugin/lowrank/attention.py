@@ -35,10 +35,10 @@ class CalledAttention(MultiheadAttention):
     ) -> tuple[Tensor, Tensor | None]:
         """As fairseq's: ``(time, batch, channel)``; weights only where asked for."""
         if (
-            *(incremental_state is not None, need_weights, need_head_weights),
-            *(before_softmax, key is None, self.bias_k is not None),
-            self.add_zero_attn,
-        ) != (False,) * 7:
+            incremental_state is not None
+            or (need_weights or need_head_weights or before_softmax)
+            or (key is None or self.bias_k is not None or self.add_zero_attn)
+        ):
             return super().forward(
                 query,
                 key,

@@ -1,12 +1,11 @@
 """What a checkpoint says of its low-rank modules: the plan, and whose base it is."""
 
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from typing import Any, Mapping
 
 from torch import nn
 
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
 from lass_plugin.lowrank.attaching import attach
 from lass_plugin.lowrank.base import check_exists, check_same, load_base
 from lass_plugin.lowrank.inference import LowRankParts
@@ -35,9 +34,6 @@ class Carried:
             "base": self.base,
             "fingerprint": dict(self.fingerprint),
         }
-
-    def check_pairs(self, pairs: Iterable[Pair]) -> None:
-        self.plan.check_pairs(pairs)
 
 
 def carried(task_state: Mapping[str, Any], where: str) -> Carried | None:

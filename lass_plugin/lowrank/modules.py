@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import torch
@@ -20,6 +20,9 @@ class Chosen:
     """Without repeats, sorted."""
     rows: Tensor | None = None
     """``(sentences,)`` number in *languages* of each sentence; None if there is one."""
+    own: dict[Any, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    """Ranks and scales -> what :meth:`LowRank._own_columns` made of them: most matrices
+    have the same, and on a GPU each making of them waits for a copy."""
 
     @classmethod
     def of(cls, languages: Sequence[str], device: Any = None) -> "Chosen":
@@ -42,9 +45,6 @@ class Routing:
 
     def choose(self, source: Chosen, target: Chosen) -> None:
         self.chosen = {SOURCE: source, TARGET: target}
-
-    def clear(self) -> None:
-        self.chosen = {}
 
 
 class LowRank(nn.Module):
@@ -157,15 +157,19 @@ class LowRank(nn.Module):
     ) -> Tensor:
         """``(sentences, ranks of all present)``: the scale where a column is of the
         sentence's language, 0 elsewhere."""
+        ranks = tuple((each, self._ranks[each], self._scales[each]) for each in present)
+        kept = chosen.own.get((ranks, like.dtype))
+        if kept is not None:
+            return kept
         columns, scales = [], []
-        for language in present:
-            rank = self._ranks[language]
+        for language, rank, scale in ranks:
             columns += [chosen.languages.index(language)] * rank
-            scales += [self._scales[language]] * rank
+            scales += [scale] * rank
         assert chosen.rows is not None
         of_columns = torch.tensor(columns, device=like.device)
         factors = torch.tensor(scales, device=like.device, dtype=like.dtype)
-        return (chosen.rows.unsqueeze(1) == of_columns) * factors
+        own = (chosen.rows.unsqueeze(1) == of_columns) * factors
+        return chosen.own.setdefault((ranks, like.dtype), own)
 
 
 def product(a: Tensor, b: Tensor, scale: float, weight: Tensor | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
@@ -126,10 +126,6 @@ class Plan:
             dropout=float(values["dropout"]),
             seed=int(values["seed"]),
         )
-
-    def placed(self, placement: Placement) -> "Plan":
-        """The same plan under another placement."""
-        return replace(self, placement=placement)
 
 
 def uniform(

@@ -68,7 +68,7 @@ def stored_modules(
     Raises:
         LassError: the plan says nothing of a language, or a module is not there.
     """
-    entry.check_pairs([pair])
+    entry.plan.check_pairs([pair])
     plan, tensors = entry.plan, weights(checkpoint)
     for matrix, ranks in plan.ranks.items():
         side, layer = place_of(matrix)
