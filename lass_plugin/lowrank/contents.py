@@ -10,11 +10,12 @@ from torch import Tensor
 from lass_plugin.checkpoints import iterator_state, read_checkpoint, weights
 from lass_plugin.errors import LassError
 from lass_plugin.lowrank.attaching import KEPT, WEIGHTS, all_matrices
-from lass_plugin.lowrank.carried import Carried, carried
+from lass_plugin.lowrank.carried import Carried
 from lass_plugin.lowrank.matrices import SIDES, Matrix
-from lass_plugin.lowrank.modules import written
+from lass_plugin.lowrank.modules import entry_name, written
 from lass_plugin.lowrank.placement import SOURCE, TARGET
 from lass_plugin.lowrank.pruning import PruningPlan
+from lass_plugin.lowrank.stored import carried_by
 from lass_plugin.masks.packing import count, packed_size
 
 
@@ -59,13 +60,7 @@ def read_contents(path: str | os.PathLike) -> Contents:
         LassError: of another training, or damaged.
     """
     checkpoint = read_checkpoint(path)
-    state = checkpoint.get("task_state")
-    entry = carried(state if isinstance(state, Mapping) else {}, str(path))
-    if entry is None:
-        raise LassError(
-            f"{path} holds no low-rank modules; give a checkpoint of --task "
-            "translation_lslo"
-        )
+    entry = carried_by(checkpoint, path)
     tensors = weights(checkpoint)
     iterator = iterator_state(checkpoint)
     try:
@@ -103,9 +98,7 @@ def _matrices(tensors: Mapping[str, Tensor], entry: Carried) -> dict[str, Matrix
         sizes = {}
         for index in (SOURCE, TARGET):
             for factor, side in (("A", 1), ("B", 0)):
-                tensor = tensors.get(
-                    f"{name}.lslo_{index}.{factor}.{written(language)}"
-                )
+                tensor = tensors.get(entry_name(name, index, factor, language))
                 if tensor is not None:
                     sizes[factor] = tensor.shape[side]
         shapes[f"{name}.weight"] = torch.empty(sizes["B"], sizes["A"], device="meta")
@@ -124,7 +117,7 @@ def _modules(
             shapes = {"A": (rank, matrix.inputs), "B": (matrix.outputs, rank)}
             pruned = {}
             for factor, shape in shapes.items():
-                name = f"{place}.{factor}.{key}"
+                name = entry_name(matrix.name, index, factor, language)
                 if tuple(tensors[name].shape) != shape:
                     raise ValueError(f"{name} is of shape {tuple(tensors[name].shape)}")
                 kept = tensors.get(f"{place}.{KEPT}{factor}_{key}")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lass_plugin.errors import LassError
 from lass_plugin.lowrank.attaching import KEPT, low_rank_modules
-from lass_plugin.lowrank.modules import LowRank, written
+from lass_plugin.lowrank.modules import LowRank, entry_name, written
 from lass_plugin.masks.packing import count, pack, unpack
 from lass_plugin.schedules import check_ratio, cubic
 from lass_plugin.selection import select
@@ -126,7 +126,7 @@ def all_sites(model: nn.Module, group: str) -> Iterator[Site]:
     for matrix, module in low_rank_modules(model):
         for factor in ("A", "B") if group == MATRIX else ("B",):
             for language in module.languages:
-                name = f"{matrix}.lslo_{module.index}.{factor}.{written(language)}"
+                name = entry_name(matrix, module.index, factor, language)
                 yield Site(name, matrix, factor, language, module)
 
 

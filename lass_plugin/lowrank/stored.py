@@ -47,10 +47,11 @@ def carried_by(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> Carrie
     Raises:
         LassError: it has none, or the entry is damaged.
     """
-    entry = carried(checkpoint.get("task_state") or {}, str(path))
+    state = checkpoint.get("task_state")
+    entry = carried(state if isinstance(state, Mapping) else {}, str(path))
     if entry is None:
         raise LassError(
-            f"{path} has no low-rank modules; give a checkpoint of --task "
+            f"{path} holds no low-rank modules; give a checkpoint of --task "
             "translation_lslo"
         )
     return entry

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lass_plugin.languages import Pair
 from lass_plugin.lowrank.attaching import low_rank_modules
-from lass_plugin.lowrank.modules import Chosen, Routing, written
+from lass_plugin.lowrank.modules import Chosen, Routing, entry_name
 from lass_plugin.lowrank.plan import Plan
 from lass_plugin.lowrank.pruning import Pruner
 from lass_plugin.masks.sites import unwrap
@@ -52,8 +52,8 @@ class LowRankTraining:
                 for factor, parameter in zip(
                     "AB", module.parameters_of(language), strict=True
                 ):
-                    place = f"{matrix}.lslo_{module.index}.{factor}"
-                    own[f"{place}.{written(language)}"] = parameter
+                    name = entry_name(matrix, module.index, factor, language)
+                    own[name] = parameter
         self.parameters = {
             name: parameter
             for own in self._modules.values()

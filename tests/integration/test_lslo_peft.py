@@ -172,7 +172,7 @@ def test_what_is_wrong_is_named(adapter, low_rank, base, tmp_path, capsys):
     assert "no rank for fr" in told(
         *("to-peft", low_rank, "--pair", "fr-en", "--out", tmp_path / "x")
     )
-    assert "has no low-rank modules" in told(
+    assert "holds no low-rank modules" in told(
         *("to-peft", base, "--pair", "de-en", "--out", tmp_path / "x")
     )
     prefix = "base_model.model.model"
