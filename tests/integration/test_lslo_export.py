@@ -124,7 +124,7 @@ def test_export_names_what_is_wrong(low_rank, base, joint, tmp_path, capsys):
     assert "there is no base" in told(*given, "--base", tmp_path / "gone.pt")
     assert "holds low-rank modules and no base" in told(*given, "--base", low_rank)
     assert "trained on another base" in told(*given, "--base", joint)
-    assert "holds no low-rank modules" in told(joint, "--pair", "de-en", "--base", base)
+    assert "has no low-rank modules" in told(joint, "--pair", "de-en", "--base", base)
     assert from_state(load(joint)["task_state"]["masks"])
 
 
