@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from fairseq.modules import MultiheadAttention
 from torch import Tensor, nn
 
+from lass_plugin.lowrank.modules import project
+
 
 class CalledAttention(MultiheadAttention):
     """A :class:`MultiheadAttention` that calls its projections.
@@ -51,14 +53,31 @@ class CalledAttention(MultiheadAttention):
                 before_softmax,
                 need_head_weights,
             )
-        q = self._heads(self.q_proj(query))
-        k = self._heads(self.k_proj(key))
-        v = self._heads(self.v_proj(value))
+        q, k, v = (
+            self._heads(projected) for projected in self._projected(query, key, value)
+        )
         mask = _merged(attn_mask, key_padding_mask, q.dtype)
         drops = self.training or self.dropout_module.apply_during_inference
         dropout = self.dropout_module.p if drops else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, mask, dropout)
         return self.out_proj(attended.permute(2, 0, 1, 3).reshape(query.shape)), None
+
+    def _projected(
+        self, query: Tensor, key: Tensor, value: Tensor | None
+    ) -> list[Tensor]:
+        """Query, key and value; in one step those that are made of the same tensor."""
+        found: dict[int, list[int]] = {}
+        inputs = (query, key, value)
+        projections = (self.q_proj, self.k_proj, self.v_proj)
+        for number, each in enumerate(inputs):
+            found.setdefault(id(each), []).append(number)
+        projected: list[Any] = [None] * 3
+        for numbers in found.values():
+            given: Any = inputs[numbers[0]]
+            outputs = project(given, [projections[number] for number in numbers])
+            for number, output in zip(numbers, outputs, strict=True):
+                projected[number] = output
+        return projected
 
     def _heads(self, projected: Tensor) -> Tensor:
         """``(time, batch, channel)`` as ``(batch, heads, time, channel / heads)``."""

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lass_plugin.lowrank.placement import SOURCE, TARGET
+from lass_plugin.lowrank.products import Factors, together
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Chosen:
     rows: Tensor | None = None
     """``(sentences,)`` number in *languages* of each sentence; None if there is one."""
     own: dict[Any, Tensor] = field(default_factory=dict, repr=False, compare=False)
-    """Ranks and scales -> what :meth:`LowRank._own_columns` made of them: most matrices
-    have the same, and on a GPU each making of them waits for a copy."""
+    """Ranks and scales -> :attr:`.Factors.scale` of them: most matrices have the same,
+    and on a GPU each making of it waits for a copy."""
 
     @classmethod
     def of(cls, languages: Sequence[str], device: Any = None) -> "Chosen":
@@ -120,43 +121,34 @@ class LowRank(nn.Module):
         weights, number = self._mixing[0]
         return mixing_weight(weights, number)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """*y* plus the low-rank product of *x*.
+    def chosen_factors(self, like: Tensor) -> Factors | None:
+        """Those of the languages of the batch; None where nothing is added.
 
         Args:
-            x: ``(positions · sentences, inputs)``, position after position.
-            y: ``(positions · sentences, outputs)``, W x; added to in place, because
-                nothing else holds it and a copy costs as much time as the product.
+            like: of the device and precision of the input.
         """
         chosen = self._routing.chosen.get(self.index)
         if chosen is None:
-            return y
+            return None
         present = [each for each in chosen.languages if each in self._ranks]
         if not present:
-            return y
+            return None
         names = [written(language) for language in present]
-        if self.dropout and self.training:
-            x = F.dropout(x, self.dropout)
         if len(present) == 1:
             a, b = self.A[names[0]], self.B[names[0]]
         else:
             a = torch.cat([self.A[name] for name in names])
             b = torch.cat([self.B[name] for name in names], dim=1)
-        z = F.linear(x, a)
-        scale = self._scales[present[0]]
-        if chosen.rows is not None:
-            own = self._own_columns(chosen, present, z)
-            z = (z.view(-1, *own.shape) * own).view(z.shape)
-            scale = 1.0
+        scale = self._scale_of(chosen, present, like)
         if (weight := self._weight()) is not None:
-            z = z * weight.to(z.dtype)
-        return y.addmm_(z, b.t().to(z.dtype), alpha=scale)
+            scale = scale * weight.to(scale.dtype)
+        return Factors(a, b, scale)
 
-    def _own_columns(
+    def _scale_of(
         self, chosen: Chosen, present: Sequence[str], like: Tensor
     ) -> Tensor:
         """``(sentences, ranks of all present)``: the scale where a column is of the
-        sentence's language, 0 elsewhere."""
+        sentence's language, 0 elsewhere; one row where all are of one language."""
         ranks = tuple((each, self._ranks[each], self._scales[each]) for each in present)
         kept = chosen.own.get((ranks, like.dtype))
         if kept is not None:
@@ -165,10 +157,10 @@ class LowRank(nn.Module):
         for language, rank, scale in ranks:
             columns += [chosen.languages.index(language)] * rank
             scales += [scale] * rank
-        assert chosen.rows is not None
-        of_columns = torch.tensor(columns, device=like.device)
-        factors = torch.tensor(scales, device=like.device, dtype=like.dtype)
-        own = (chosen.rows.unsqueeze(1) == of_columns) * factors
+        own = torch.tensor([scales], device=like.device, dtype=like.dtype)
+        if chosen.rows is not None:
+            of_columns = torch.tensor(columns, device=like.device)
+            own = (chosen.rows.unsqueeze(1) == of_columns) * own
         return chosen.own.setdefault((ranks, like.dtype), own)
 
 
@@ -217,11 +209,44 @@ class LowRankLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """``(positions, sentences, inputs)`` to ``(positions, sentences, outputs)``."""
-        x = input.reshape(-1, self.in_features)
-        y = F.linear(x, self.weight, self.bias)
-        for module in self.low_rank():
-            y = module(x, y)
-        return y.view(*input.shape[:-1], self.out_features)
+        low = None
+        if (dropout := self.dropout) and self.training:
+            low = F.dropout(input, dropout)
+        return together(input, [self], [self.beside(input)], low)[0]
+
+    @property
+    def dropout(self) -> float:
+        """Of the input of the modules, in training."""
+        return next(self.low_rank()).dropout
+
+    def beside(self, like: Tensor) -> Factors | None:
+        """The factors that the batch chooses, of both indices where both add."""
+        found = [module.chosen_factors(like) for module in self.low_rank()]
+        chosen = [factors for factors in found if factors is not None]
+        if len(chosen) < 2:
+            return chosen[0] if chosen else None
+        rows = max(len(factors.scale) for factors in chosen)
+        return Factors(
+            torch.cat([factors.a for factors in chosen]),
+            torch.cat([factors.b for factors in chosen], dim=1),
+            torch.cat([factors.scale.expand(rows, -1) for factors in chosen], dim=1),
+        )
+
+
+def project(x: Tensor, linears: Sequence[nn.Linear]) -> list[Tensor]:
+    """What each of *linears*, which are not trained, makes of *x*.
+
+    In one step where the modules beside them have no dropout: with one, each has an
+    input of its own.
+    """
+    low_rank = [each for each in linears if isinstance(each, LowRankLinear)]
+    if any(each.training and each.dropout for each in low_rank):
+        return [linear(x) for linear in linears]
+    beside = [
+        linear.beside(x) if isinstance(linear, LowRankLinear) else None
+        for linear in linears
+    ]
+    return together(x, linears, beside)
 
 
 def put_beside(linear: nn.Linear, modules: Iterable[LowRank]) -> LowRankLinear:
