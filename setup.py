@@ -31,6 +31,7 @@ EXTRAS_REQUIRE = {
     "test": [
         "pytest>=8,<10",
         "pytest-timeout>=2.2,<3",
+        "pytest-xdist>=3.5,<4",  # the tests on every core
         "hypothesis>=6.90,<7",
         # stock fairseq, the one of Python 3.10, needs numpy 1
         "py3langid>=0.4,<1; python_version >= '3.11'",

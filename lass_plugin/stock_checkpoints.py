@@ -3,7 +3,7 @@
 The files hold plain containers and tensors only: no class, no optimizer, no task or
 architecture of this package. So they load under every release of torch, in fairseq
 without ``--user-dir``. What the weights are is up to :mod:`lass_plugin.masks.export`
-and :mod:`lass_plugin.lowrank.export`.
+and :mod:`lass_plugin.lowrank.exchange.export`.
 """
 
 import os

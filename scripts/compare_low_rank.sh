@@ -15,8 +15,10 @@
 # and of individual ranks out of the estimation; one table of all by resource type.
 # Variables: BASE=8000 updates, EPOCHS=15 START=2 LENGTH=8 (T, E, k), UNIFORM='4 8 16',
 # BY_TYPE='2;2;8' PRUNED='0.9;0.9;0' ESTIMATE=0.7, FT_RATE=0.0003 RATE=0.003 (rates of
-# ft-all and of modules), TOKENS=1024 (a batch), PIVOT=en, and VOCAB SEED JOBS LIMIT WARMUP
-# FLAGS PREPARE CUDA as in compare_searches.sh. BASE_MODEL=FILE takes a base as it is
+# ft-all and of modules), ABLATIONS=1 (the pruned ranks by type also with an encoder by
+# source or by target alone, Table 3, and beside attention or, with FC_BY_TYPE='2;2;16',
+# beside fc1 and fc2 alone, Table 4), TOKENS=1024 (a batch), PIVOT=en, and VOCAB SEED JOBS
+# LIMIT WARMUP FLAGS PREPARE CUDA as in compare_searches.sh. BASE_MODEL=FILE takes a base as it is
 # instead of training one; DATA must then be its data folder.
 # A killed run goes on when it is started again.
 set -euo pipefail
@@ -109,8 +111,19 @@ for rank in ${UNIFORM:-4 8 16}; do
     systems+=(--system "rank-$rank=$out/rank-$rank/checkpoint_last.pt")
 done
 beside modules by-type "${by_type[@]}"
-beside modules by-type-pruned "${by_type[@]}" "${schedule[@]}" --lslo-pruning matrix \
-    --lslo-pruning-ratio "${PRUNED:-0.9;0.9;0}"
+gradually=("${schedule[@]}" --lslo-pruning matrix --lslo-pruning-ratio "${PRUNED:-0.9;0.9;0}")
+beside modules by-type-pruned "${by_type[@]}" "${gradually[@]}"
+if [ -n "${ABLATIONS:-}" ]; then
+    pruned_types=(--resource-types "$types" "${gradually[@]}")
+    for index in source target; do
+        beside modules "by-$index-pruned" --lslo-ranks "${BY_TYPE:-2;2;8}" \
+            "${pruned_types[@]}" --lslo-placement "$index"
+    done
+    beside modules attention-pruned --lslo-ranks "${BY_TYPE:-2;2;8}" \
+        "${pruned_types[@]}" "${placed[@]}" --lslo-matrices q,k,v,c-q,c-k,c-v
+    beside modules fc-pruned --lslo-ranks "${FC_BY_TYPE:-2;2;16}" \
+        "${pruned_types[@]}" "${placed[@]}" --lslo-matrices fc1,fc2
+fi
 all_done
 lass lslo estimate "$out/estimation/checkpoint_last.pt" --out "$out/estimation/estimate" \
     --resource-types "$types" ${SIZES:+--sizes "$SIZES"} >"$out/estimation.txt"
@@ -119,7 +132,8 @@ lass lslo estimate "$out/by-language/checkpoint_last.pt" --out "$out/by-language
 lass lslo ranks "$out/estimation/estimate/estimate.json" --budget-rank "$rank_budget" \
     --out "$out/plan.json" >"$out/plan.txt"
 modules individual --lslo-plan "$out/plan.json"
-for name in by-type by-type-pruned individual; do
+for name in by-type by-type-pruned individual \
+    ${ABLATIONS:+by-source-pruned by-target-pruned attention-pruned fc-pruned}; do
     systems+=(--system "$name=$out/$name/checkpoint_last.pt")
 done
 

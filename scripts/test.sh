@@ -5,14 +5,19 @@
 #   bash scripts/test.sh tests/laws -k mask  any arguments of pytest
 #   bash scripts/test.sh --all               the slow tests too, and on a machine with
 #                                            an NVIDIA GPU those that need one
+#
+# Whole runs use every core, up to 8; -n 1 or other arguments of pytest-xdist change that.
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/scripts/environment.sh"
 
+# Tests of one file share trained models, so a file stays on one core.
+cores=(-n auto --maxprocesses 8 --dist loadfile)
 arguments=()
 for argument in "$@"; do
     if [ "$argument" != --all ]; then
         arguments+=("$argument")
+        cores=()
     elif nvidia-smi -L >/dev/null 2>&1; then
         arguments+=(-m "")
     else
@@ -25,7 +30,8 @@ cd "$root" || exit 1
 # The models of the tests are so small that more threads only get in each other's way.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 export PYTHONUNBUFFERED=1
-"$LASS_PYTHON" -m pytest ${arguments[@]+"${arguments[@]}"}
+"$LASS_PYTHON" -m pytest ${cores[@]+"${cores[@]}"} \
+    ${arguments[@]+"${arguments[@]}"}
 status=$?
 if [ "$status" -eq 5 ]; then
     lass_say "error: no test was selected; slow ones need --all, those for a GPU -m gpu"

@@ -10,8 +10,8 @@ from lass_plugin.lowrank.attaching import attach, low_rank_modules
 from lass_plugin.lowrank.base import fingerprint_of
 from lass_plugin.lowrank.carried import Carried
 from lass_plugin.lowrank.matrices import find_matrices
-from lass_plugin.lowrank.placement import Placement
-from lass_plugin.lowrank.plan import Plan, uniform
+from lass_plugin.lowrank.planning.placement import Placement
+from lass_plugin.lowrank.planning.plan import Plan, uniform
 from lass_plugin.lowrank.pruning import Pruner
 from lass_plugin.lowrank.state import is_trained
 from lass_plugin.training.slots import Slot

@@ -10,7 +10,7 @@ the untouched text in DATA/raw, where lass prepare has put it.
 import argparse
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 if TYPE_CHECKING:
     from lass_plugin.evaluation.systems import System
@@ -44,14 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="translate without the masks of the checkpoint",
     )
-    add(
-        "--base",
-        metavar="NAME=FILE",
-        action="append",
-        default=[],
-        help="the base of a system of low-rank modules, where it is no longer where it "
-        "was in training",
-    )
+    add_base(add)
     add = parser.add_argument_group("test set and scores").add_argument
     add(
         "--pairs",
@@ -142,6 +135,18 @@ def add_translation_arguments(parser: argparse.ArgumentParser) -> None:
         "--bf16-autocast",
         action="store_true",
         help="multiply in bfloat16, weights in float32 (CPU and GPU)",
+    )
+
+
+def add_base(add: Callable[..., Any]) -> None:
+    """Add ``--base`` of commands that take systems."""
+    add(
+        "--base",
+        metavar="NAME=FILE",
+        action="append",
+        default=[],
+        help="the base of a system of low-rank modules, where it is no longer where it "
+        "was in training",
     )
 
 

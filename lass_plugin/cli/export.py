@@ -129,8 +129,9 @@ def _with_low_rank_modules(
 ) -> tuple[dict[str, Any], str]:
     """The checkpoint to write, and what was merged in words."""
     from lass_plugin.errors import LassError
-    from lass_plugin.lowrank.export import exported
-    from lass_plugin.lowrank.stored import carried_by, stored_modules
+    from lass_plugin.lowrank.carried import carried_by
+    from lass_plugin.lowrank.exchange.export import exported
+    from lass_plugin.lowrank.stored import stored_modules
 
     path = arguments.checkpoint
     for option in ("masks", "compact", "multiple"):

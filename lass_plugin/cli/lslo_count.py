@@ -61,10 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
         find_matrices,
         parse_kinds,
     )
-    from lass_plugin.lowrank.placement import DEFAULT, parse_placement
-    from lass_plugin.lowrank.plan import count_parameters, uniform
-    from lass_plugin.lowrank.resources import parse_languages, parse_types, spread
-    from lass_plugin.lowrank.shapes import read_shape
+    from lass_plugin.lowrank.planning.placement import DEFAULT, parse_placement
+    from lass_plugin.lowrank.planning.plan import count_parameters, uniform
+    from lass_plugin.lowrank.planning.resources import (
+        parse_languages,
+        parse_types,
+        spread,
+    )
+    from lass_plugin.lowrank.planning.shapes import read_shape
 
     languages = parse_languages(arguments.languages)
     by_type = any(";" in text for text in arguments.ranks)

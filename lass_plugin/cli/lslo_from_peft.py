@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the checkpoint."""
     from lass_plugin.checkpoints import save_tensors
     from lass_plugin.languages import Pair
-    from lass_plugin.lowrank.peft_exchange import from_peft
-    from lass_plugin.lowrank.placement import DEFAULT
+    from lass_plugin.lowrank.exchange.peft import from_peft
+    from lass_plugin.lowrank.planning.placement import DEFAULT
 
     pair = Pair.parse(arguments.pair)
     check_checkpoint_name(arguments.out)

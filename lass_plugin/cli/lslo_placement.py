@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the weights of every layer; write the placement."""
     from lass_plugin.cli.list_masks import print_table
     from lass_plugin.lowrank.contents import read_contents
-    from lass_plugin.lowrank.learned_placement import (
+    from lass_plugin.lowrank.planning.learned_placement import (
         choose,
         learned_weights,
         write_learned,

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the folder, and say what is in it."""
     from lass_plugin.checkpoints import read_checkpoint
     from lass_plugin.languages import Pair
-    from lass_plugin.lowrank.peft_exchange import to_peft
+    from lass_plugin.lowrank.exchange.peft import to_peft
 
     pair = Pair.parse(arguments.pair)
     modules = to_peft(

@@ -28,6 +28,7 @@ _OF_SPEED = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``lass table cost``."""
+    from lass_plugin.cli.evaluate import add_base
     from lass_plugin.cli.table import add_output
 
     add = parser.add_argument_group("systems").add_argument
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="masks of a system (a folder, files or a checkpoint) instead of those "
         "that its checkpoint carries",
     )
+    add_base(add)
     add(
         "--scores",
         metavar="REPORT",
@@ -93,7 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
     for name, value in _OF_SPEED.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
-    systems = systems_of(arguments.system, arguments.inference_masks)
+    systems = systems_of(
+        arguments.system, arguments.inference_masks, base=arguments.base
+    )
     scores = _scores(arguments, [each.name for each in systems])
     masks = {
         each.name: str(each.inference_masks)
@@ -101,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
         if each.inference_masks is not None
     }
     costs = [
-        cost_of(each.name, each.checkpoint, masks.get(each.name)) for each in systems
+        cost_of(each.name, each.checkpoint, masks.get(each.name), each.base)
+        for each in systems
     ]
     tables = [size_table(costs, scores)]
     of_pairs = pair_table(costs)

@@ -21,8 +21,8 @@ from lass_plugin.lowrank.modules import (
     put_beside,
     take_away,
 )
-from lass_plugin.lowrank.placement import BOTH, SOURCE, TARGET
-from lass_plugin.lowrank.plan import Plan
+from lass_plugin.lowrank.planning.placement import BOTH, SOURCE, TARGET
+from lass_plugin.lowrank.planning.plan import Plan
 
 KEPT = "kept_"
 """Buffer beside each weight that can be pruned: ``kept_A_de``, packed, 1 = kept."""

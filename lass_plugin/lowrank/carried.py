@@ -1,5 +1,6 @@
 """What a checkpoint says of its low-rank modules: the plan, and whose base it is."""
 
+import os
 from dataclasses import dataclass
 from typing import Any, Mapping
 
@@ -9,7 +10,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.lowrank.attaching import attach
 from lass_plugin.lowrank.base import check_exists, check_same, load_base
 from lass_plugin.lowrank.inference import LowRankParts
-from lass_plugin.lowrank.plan import Plan
+from lass_plugin.lowrank.planning.plan import Plan
 from lass_plugin.lowrank.state import save_trained_only
 from lass_plugin.masks import Fingerprint
 
@@ -61,6 +62,22 @@ def carried(task_state: Mapping[str, Any], where: str) -> Carried | None:
             f"the plan of the low-rank modules in {where} is damaged "
             f"({type(error).__name__}: {error}); take another checkpoint"
         ) from error
+
+
+def carried_by(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> Carried:
+    """What *checkpoint* says of its low-rank modules.
+
+    Raises:
+        LassError: it has none, or the entry is damaged.
+    """
+    state = checkpoint.get("task_state")
+    entry = carried(state if isinstance(state, Mapping) else {}, str(path))
+    if entry is None:
+        raise LassError(
+            f"{path} holds no low-rank modules; give a checkpoint of --task "
+            "translation_lslo"
+        )
+    return entry
 
 
 def put_in(model: nn.Module, entry: Carried, base: str | None, options: Any) -> None:

@@ -10,12 +10,11 @@ from torch import Tensor
 from lass_plugin.checkpoints import iterator_state, read_checkpoint, weights
 from lass_plugin.errors import LassError
 from lass_plugin.lowrank.attaching import KEPT, WEIGHTS, all_matrices
-from lass_plugin.lowrank.carried import Carried
+from lass_plugin.lowrank.carried import Carried, carried_by
 from lass_plugin.lowrank.matrices import SIDES, Matrix
 from lass_plugin.lowrank.modules import entry_name, written
-from lass_plugin.lowrank.placement import SOURCE, TARGET
+from lass_plugin.lowrank.planning.placement import SOURCE, TARGET
 from lass_plugin.lowrank.pruning import PruningPlan
-from lass_plugin.lowrank.stored import carried_by
 from lass_plugin.masks.packing import count, packed_size
 
 

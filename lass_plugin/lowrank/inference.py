@@ -9,8 +9,8 @@ from torch import nn
 from lass_plugin.languages import Pair
 from lass_plugin.lowrank.attaching import merge
 from lass_plugin.lowrank.modules import Routing
-from lass_plugin.lowrank.placement import SOURCE, TARGET
-from lass_plugin.lowrank.plan import Plan
+from lass_plugin.lowrank.planning.placement import SOURCE, TARGET
+from lass_plugin.lowrank.planning.plan import Plan
 from lass_plugin.lowrank.training import using
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lass_plugin.lowrank.placement import SOURCE, TARGET
+from lass_plugin.lowrank.planning.placement import SOURCE, TARGET
 from lass_plugin.lowrank.products import Factors, together
 
 
@@ -144,9 +144,7 @@ class LowRank(nn.Module):
             scale = scale * weight.to(scale.dtype)
         return Factors(a, b, scale)
 
-    def _scale_of(
-        self, chosen: Chosen, present: Sequence[str], like: Tensor
-    ) -> Tensor:
+    def _scale_of(self, chosen: Chosen, present: Sequence[str], like: Tensor) -> Tensor:
         """``(sentences, ranks of all present)``: the scale where a column is of the
         sentence's language, 0 elsewhere; one row where all are of one language."""
         ranks = tuple((each, self._ranks[each], self._scales[each]) for each in present)

@@ -10,10 +10,10 @@ from lass_plugin.checkpoints import weights
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.lowrank.attaching import WEIGHTS
-from lass_plugin.lowrank.carried import Carried, carried
+from lass_plugin.lowrank.carried import Carried
 from lass_plugin.lowrank.matrices import place_of
 from lass_plugin.lowrank.modules import entry_name, mixing_weight, product
-from lass_plugin.lowrank.placement import BOTH, SOURCE, TARGET
+from lass_plugin.lowrank.planning.placement import BOTH, SOURCE, TARGET
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,6 @@ class Stored:
     def delta(self) -> Tensor:
         """``(outputs, inputs)`` float32 that is added to the matrix."""
         return product(self.a, self.b, self.scale, self.weight)
-
-
-def carried_by(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> Carried:
-    """What *checkpoint* says of its low-rank modules.
-
-    Raises:
-        LassError: it has none, or the entry is damaged.
-    """
-    state = checkpoint.get("task_state")
-    entry = carried(state if isinstance(state, Mapping) else {}, str(path))
-    if entry is None:
-        raise LassError(
-            f"{path} holds no low-rank modules; give a checkpoint of --task "
-            "translation_lslo"
-        )
-    return entry
 
 
 def stored_modules(

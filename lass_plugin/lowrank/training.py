@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lass_plugin.languages import Pair
 from lass_plugin.lowrank.attaching import low_rank_modules
 from lass_plugin.lowrank.modules import Chosen, Routing, entry_name
-from lass_plugin.lowrank.plan import Plan
+from lass_plugin.lowrank.planning.plan import Plan
 from lass_plugin.lowrank.pruning import Pruner
 from lass_plugin.masks.sites import unwrap
 from lass_plugin.training.participants import Participants

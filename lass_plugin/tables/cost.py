@@ -16,13 +16,17 @@ from lass_plugin.checkpoints import (
     weights,
 )
 from lass_plugin.errors import LassError
+from lass_plugin.lowrank.attaching import KEPT
+from lass_plugin.lowrank.base import check_exists, check_same_weights
+from lass_plugin.lowrank.carried import carried
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.fitting import check_fit
 from lass_plugin.masks.neurons import weight_masks
 
-_NO_PARAMETER = re.compile(r"(.*\.)?(version|_float_tensor)")
-"""Entries of fairseq's state dict that are buffers: a version, a device marker."""
+_NO_PARAMETER = re.compile(rf"(.*\.)?(version|_float_tensor|{KEPT}[AB]_.*)")
+"""Entries of a state dict that are buffers: a version, a device marker, what pruning
+has left of a low-rank module."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Cost:
         file_bytes: the checkpoint on disk. fairseq writes the optimizer's state into it
             too, unless it is told ``--no-save-optimizer-state``.
         carried: the masks are inside the checkpoint.
+        base_parameters: of the base that low-rank modules stand in, part of
+            *parameters*; 0 without them. Its bytes are not counted.
     """
 
     name: str
@@ -49,6 +55,12 @@ class Cost:
     mask_bytes: int
     file_bytes: int
     carried: bool
+    base_parameters: int = 0
+
+    @property
+    def parameters_of_a_pair(self) -> int:
+        """What a translation computes with: low-rank modules are merged for it."""
+        return self.base_parameters or self.parameters
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -64,13 +76,17 @@ class Cost:
 
 
 def cost_of(
-    name: str, checkpoint: str | Path, inference_masks: str | None = None
+    name: str,
+    checkpoint: str | Path,
+    inference_masks: str | None = None,
+    base: str | Path | None = None,
 ) -> Cost:
     """Read what a checkpoint and its masks take.
 
     Args:
         inference_masks: a folder, files (with commas) or a checkpoint with the masks in
             use; None for those that the checkpoint carries, if any.
+        base: of low-rank modules; None for where it was in training.
 
     Raises:
         LassError: a file is missing or damaged, or the masks are of another model.
@@ -78,9 +94,11 @@ def cost_of(
     path = Path(checkpoint)
     state = read_checkpoint(path)
     tensors = parameters_of(state)
-    carried = carried_masks(state, path)
-    masks = masks_at(inference_masks) if inference_masks else carried
-    total = sum(tensor.numel() for tensor in tensors.values())
+    masks = carried_masks(state, path)
+    if inference_masks:
+        masks = masks_at(inference_masks)
+    of_base = _base_parameters(state, path, base)
+    total = of_base + sum(tensor.numel() for tensor in tensors.values())
     own = not inference_masks and masks is not None
     if masks is None:
         maskable, kept, mask_bytes = 0, {}, 0
@@ -100,7 +118,21 @@ def cost_of(
         mask_bytes,
         path.stat().st_size,
         own,
+        of_base,
     )
+
+
+def _base_parameters(
+    state: Mapping[str, Any], path: Path, base: str | Path | None
+) -> int:
+    """Parameters of the base of low-rank modules, 0 where *state* has none."""
+    entry = carried(state.get("task_state") or {}, str(path))
+    if entry is None:
+        return 0
+    place = check_exists(base or entry.base, recorded=not base)
+    found = parameters_of(read_checkpoint(place))
+    check_same_weights(entry.fingerprint, found, place)
+    return sum(tensor.numel() for tensor in found.values())
 
 
 def parameters_of(state: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -30,7 +30,8 @@ def size_table(
         if metric:
             digits = digits_of(metric)
             cells.append("–" if score is None else f"{score[1]:.{digits}f}")
-        cells += [_millions(cost.parameters), _kept(cost), _millions(cost.parameters)]
+        cells += [_millions(cost.parameters_of_a_pair), _kept(cost)]
+        cells.append(_millions(cost.parameters))
         sizes = (cost.checkpoint_bytes, cost.weight_bytes, cost.mask_bytes)
         cells += [_mebibytes(size) for size in sizes]
         cells.append("–" if cost.mask_bits is None else f"{cost.mask_bits:.3f}")
@@ -39,6 +40,7 @@ def size_table(
             "system": cost.name,
             "checkpoint": cost.checkpoint,
             "parameters": cost.parameters,
+            "of_the_base": cost.base_parameters,
             "maskable": cost.maskable,
             "masks": len(cost.kept),
             "checkpoint_bytes": cost.checkpoint_bytes,
@@ -60,9 +62,20 @@ def size_table(
             "without those that its mask removes; in all: of all pairs together",
             "MiB on disk; checkpoint: the file without the masks in it, but with the "
             "optimizer's state where fairseq has saved that; masks: of all pairs",
+            *_of_low_rank_modules(costs),
         ),
         records=tuple(records),
     )
+
+
+def _of_low_rank_modules(costs: Sequence[Cost]) -> list[str]:
+    names = [cost.name for cost in costs if cost.base_parameters]
+    if not names:
+        return []
+    return [
+        f"{', '.join(names)}: low-rank modules, merged into their base to translate; "
+        "the MiB are those of the modules alone"
+    ]
 
 
 def pair_table(costs: Sequence[Cost]) -> Table | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.lowrank.resources import TYPES, parse_types
+from lass_plugin.lowrank.planning.resources import TYPES, parse_types
 from lass_plugin.tables.layout import (
     Layout,
     by_size,

@@ -7,7 +7,7 @@ from typing import Any, Sequence, cast
 import torch
 from fairseq.tasks import register_task
 
-from lass_plugin import options
+from lass_plugin import option_checks
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.lowrank.attaching import all_matrices
@@ -21,10 +21,10 @@ from lass_plugin.lowrank.base import (
 from lass_plugin.lowrank.carried import Carried, equip
 from lass_plugin.lowrank.inference import LowRankParts
 from lass_plugin.lowrank.matrices import count_layers, find_matrices, parse_kinds
-from lass_plugin.lowrank.placement import DEFAULT, parse_placement
-from lass_plugin.lowrank.plan import Plan, count_parameters, read_plan, uniform
+from lass_plugin.lowrank.planning.placement import DEFAULT, parse_placement
+from lass_plugin.lowrank.planning.plan import Plan, count_parameters, read_plan, uniform
+from lass_plugin.lowrank.planning.resources import parse_types, spread
 from lass_plugin.lowrank.pruning import LAYER, Pruner, PruningPlan
-from lass_plugin.lowrank.resources import parse_types, spread
 from lass_plugin.lowrank.run_state import LowRankRunState
 from lass_plugin.lowrank.training import LowRankTraining
 from lass_plugin.masks.sites import unwrap
@@ -54,7 +54,7 @@ class TranslationLsloTask(TranslationSubnetworkTask):
 
     @classmethod
     def check_training_options(cls, cfg: Any) -> None:
-        options.check_lslo(cfg)
+        option_checks.check_lslo(cfg)
         check_exists(cfg.base, recorded=False)
 
     @classmethod

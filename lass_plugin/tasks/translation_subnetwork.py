@@ -11,7 +11,7 @@ from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask, register_task
 
 from lass_plugin import optim as _registered_optimizers  # noqa: F401
-from lass_plugin import options
+from lass_plugin import option_checks
 from lass_plugin.compatibility import prepare_fairseq
 from lass_plugin.data import pair_data
 from lass_plugin.data.language_tokens import (
@@ -88,12 +88,12 @@ class TranslationSubnetworkTask(FairseqTask):
         folder = Path(utils.split_paths(cfg.data)[0])
         if not folder.is_dir():
             raise LassError(f"the data folder {folder} does not exist")
-        pairs = options.directions(cfg)
+        pairs = option_checks.directions(cfg)
         from_checkpoint = bool(kwargs.get("from_checkpoint"))
         if from_checkpoint:
             pass  # these were checked when the run that wrote it began
         elif cfg.source_lang:
-            options.check_translation(cfg)
+            option_checks.check_translation(cfg)
         else:
             cls.check_training_options(cfg)
         languages = cls.read_languages(cfg, folder, pairs, from_checkpoint)
@@ -122,7 +122,7 @@ class TranslationSubnetworkTask(FairseqTask):
     @classmethod
     def check_training_options(cls, cfg: Any) -> None:
         """Refuse options that cannot be strict or would have no effect."""
-        options.check_training(cfg, masked=bool(cfg.masks))
+        option_checks.check_training(cfg, masked=bool(cfg.masks))
 
     @property
     def source_dictionary(self) -> Dictionary:
@@ -178,7 +178,7 @@ class TranslationSubnetworkTask(FairseqTask):
             parts,
             split,
             str(self.cfg.sampling_method),
-            options.sampling_temperature(self.cfg),
+            option_checks.sampling_temperature(self.cfg),
             mixed=self.cfg.mixed_batches and training,
         )
 

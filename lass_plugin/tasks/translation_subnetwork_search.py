@@ -9,7 +9,7 @@ import torch
 from fairseq import metrics
 from fairseq.tasks import register_task
 
-from lass_plugin import options
+from lass_plugin import option_checks
 from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
@@ -50,7 +50,7 @@ class TranslationSubnetworkSearchTask(TranslationSubnetworkTask):
 
     @classmethod
     def check_training_options(cls, cfg: Any) -> None:
-        options.check_training(cfg, masked=True)
+        option_checks.check_training(cfg, masked=True)
         keys = [str(pair) for pair in parse_pairs(cfg.lang_pairs)]
         if cfg.extend or cfg.hold:
             raise LassError(

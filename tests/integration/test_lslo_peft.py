@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from lass_plugin.checkpoints import save_tensors
 from lass_plugin.cli.main import main
 from lass_plugin.languages import Pair
-from lass_plugin.lowrank.carried import carried
-from lass_plugin.lowrank.peft_config import make_config
-from lass_plugin.lowrank.peft_exchange import from_peft, to_peft
-from lass_plugin.lowrank.stored import carried_by, stored_modules
+from lass_plugin.lowrank.carried import carried, carried_by
+from lass_plugin.lowrank.exchange.peft import from_peft, to_peft
+from lass_plugin.lowrank.exchange.peft_config import make_config
+from lass_plugin.lowrank.stored import stored_modules
 
 DE_EN = Pair("de", "en")
 

@@ -1,6 +1,7 @@
 """``lass table`` on what the other commands write."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -159,3 +160,23 @@ def test_two_systems_of_one_name_are_refused(base, capsys):
     system = ["--system", f"base={base}"]
     assert main(["table", "cost", *system, *system]) == 1
     assert "two systems are called 'base'" in capsys.readouterr().err
+
+
+def test_cost_of_low_rank_modules_counts_their_base(low_rank, base, tmp_path, capsys):
+    alone = cost_of("base", base).parameters
+    trained = sum(value.numel() for value in load(low_rank)["model"].values())
+    cost = cost_of("modules", low_rank)
+    assert cost.parameters == alone + trained and cost.base_parameters == alone
+    assert cost.parameters_of_a_pair == alone and cost.weight_bytes == 4 * trained
+    moved = shutil.copy(base, tmp_path / "moved.pt")
+    checkpoint = load(low_rank)
+    checkpoint["task_state"]["lslo"]["base"] = str(tmp_path / "gone.pt")
+    path = tmp_path / "modules.pt"
+    torch.save(checkpoint, path)
+    command = ["table", "cost", "--system", f"modules={path}"]
+    assert main(command) == 1
+    assert (
+        "is not there any more; give its place with --base" in capsys.readouterr().err
+    )
+    assert main([*command, "--base", f"modules={moved}"]) == 0
+    assert "low-rank modules, merged into their base" in capsys.readouterr().out

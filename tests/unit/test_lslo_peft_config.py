@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
+from lass_plugin.lowrank.exchange.peft_config import NAME, make_config, read_config
 from lass_plugin.lowrank.matrices import KINDS
-from lass_plugin.lowrank.peft_config import NAME, make_config, read_config
 
 MODULES = [
     f"{side}.layers.{layer}.{kind}"

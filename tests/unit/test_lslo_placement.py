@@ -10,8 +10,16 @@ from low_rank_models import LEARNING, equipped, save
 
 from lass_plugin.errors import LassError
 from lass_plugin.lowrank.contents import read_contents
-from lass_plugin.lowrank.learned_placement import choose, learned_weights, write_learned
-from lass_plugin.lowrank.placement import Placement, parse_placement, read_placement
+from lass_plugin.lowrank.planning.learned_placement import (
+    choose,
+    learned_weights,
+    write_learned,
+)
+from lass_plugin.lowrank.planning.placement import (
+    Placement,
+    parse_placement,
+    read_placement,
+)
 
 
 def learned(tmp_path, values, placement=LEARNING):

@@ -17,20 +17,20 @@ from lass_plugin.lowrank.matrices import (
     find_matrices,
     parse_kinds,
 )
-from lass_plugin.lowrank.placement import (
+from lass_plugin.lowrank.planning.placement import (
     Placement,
     parse_placement,
     read_placement,
     write_placement,
 )
-from lass_plugin.lowrank.plan import (
+from lass_plugin.lowrank.planning.plan import (
     Plan,
     count_parameters,
     read_plan,
     uniform,
     write_plan,
 )
-from lass_plugin.lowrank.resources import parse_types, spread
+from lass_plugin.lowrank.planning.resources import parse_types, spread
 
 
 def tensors(layers=2, width=8, hidden=12):
@@ -234,6 +234,13 @@ def test_files_that_are_no_plan(tmp_path, content):
         read_plan(path)
     with pytest.raises(LassError, match="there is no plan"):
         read_plan(tmp_path / "missing.json")
+
+
+def test_a_plan_whose_placement_lacks_a_layer_is_refused(tmp_path):
+    record = plan({"de": 2}).to_dict()
+    record["placement"]["decoder"] = record["placement"]["decoder"][:-1]
+    with pytest.raises(ValueError, match="no layer of decoder.layers.1"):
+        Plan.from_dict(record)
 
 
 def test_scales():

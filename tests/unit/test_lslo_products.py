@@ -22,7 +22,10 @@ def factors(linear, rank, rows, seed=1):
     torch.manual_seed(seed)
     shapes = ((rank, INPUTS), (linear.out_features, rank), (rows, rank))
     return Factors(
-        *(torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes)
+        *(
+            torch.randn(shape, dtype=torch.double, requires_grad=True)
+            for shape in shapes
+        )
     )
 
 

@@ -13,7 +13,7 @@ from torch.nn.utils import prune
 
 from lass_plugin.errors import LassError
 from lass_plugin.lowrank.modules import Chosen, LowRankLinear
-from lass_plugin.lowrank.placement import Placement
+from lass_plugin.lowrank.planning.placement import Placement
 from lass_plugin.lowrank.pruning import (
     LANGUAGE,
     LAYER,

@@ -8,18 +8,23 @@ from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
 from lass_plugin.lowrank.contents import Module
-from lass_plugin.lowrank.estimation import Demand, Estimate
+from lass_plugin.lowrank.estimation.demands import Demand, Estimate
 from lass_plugin.lowrank.matrices import Matrix
-from lass_plugin.lowrank.placement import Placement
-from lass_plugin.lowrank.plan import Plan, count_parameters, read_plan, write_plan
-from lass_plugin.lowrank.planned_ranks import (
+from lass_plugin.lowrank.planning.placement import Placement
+from lass_plugin.lowrank.planning.plan import (
+    Plan,
+    count_parameters,
+    read_plan,
+    write_plan,
+)
+from lass_plugin.lowrank.planning.planned_ranks import (
     chosen_matrices,
     placed_otherwise,
     plan_ranks,
     uniform_cost,
 )
+from lass_plugin.lowrank.planning.shared_ranks import Claim, share_ranks
 from lass_plugin.lowrank.pruning import LANGUAGE, LAYER, MATRIX, PruningPlan
-from lass_plugin.lowrank.shared_ranks import Claim, share_ranks
 
 
 def claim(demand, cost=10, least=0, most=100) -> Claim:

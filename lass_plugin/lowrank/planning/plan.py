@@ -9,8 +9,8 @@ from typing import Any, Iterable, Mapping
 from lass_plugin import files
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.lowrank.matrices import Matrix
-from lass_plugin.lowrank.placement import BOTH, SOURCE, TARGET, Placement
+from lass_plugin.lowrank.matrices import Matrix, place_of
+from lass_plugin.lowrank.planning.placement import BOTH, SOURCE, TARGET, Placement
 
 FORMAT = "lass_plugin lslo plan"
 VERSION = 1
@@ -117,8 +117,13 @@ class Plan:
         if not names or not isinstance(ranks, dict) or not ranks:
             raise ValueError("it has no matrices or no ranks")
         per_matrix = isinstance(next(iter(ranks.values())), dict)
+        placement = Placement.from_dict(values["placement"])
+        for name in names:
+            side, layer = place_of(str(name))
+            if layer >= len(getattr(placement, side)):
+                raise ValueError(f"its placement has no layer of {name}")
         return cls(
-            placement=Placement.from_dict(values["placement"]),
+            placement=placement,
             ranks={
                 str(name): dict(ranks[name] if per_matrix else ranks) for name in names
             },

@@ -13,8 +13,8 @@ import numpy as np
 from lass_plugin import files
 from lass_plugin.analysis.pictures import heat_panels
 from lass_plugin.data.progress import Progress
-from lass_plugin.lowrank.demand_tables import Cells, Table
-from lass_plugin.lowrank.estimation import NAME, Estimate, read, write
+from lass_plugin.lowrank.estimation.demand_tables import Cells, Table
+from lass_plugin.lowrank.estimation.demands import NAME, Estimate, read, write
 from lass_plugin.lowrank.pruning import LAYER
 
 

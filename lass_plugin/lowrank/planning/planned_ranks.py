@@ -11,12 +11,12 @@ from fractions import Fraction
 from typing import Mapping
 
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank.estimation import Estimate
+from lass_plugin.lowrank.estimation.demands import Estimate
 from lass_plugin.lowrank.matrices import Matrix
-from lass_plugin.lowrank.placement import BOTH, Placement
-from lass_plugin.lowrank.plan import Plan
+from lass_plugin.lowrank.planning.placement import BOTH, Placement
+from lass_plugin.lowrank.planning.plan import Plan
+from lass_plugin.lowrank.planning.shared_ranks import Claim, share_ranks
 from lass_plugin.lowrank.pruning import LANGUAGE as BY_LANGUAGE
-from lass_plugin.lowrank.shared_ranks import Claim, share_ranks
 
 MODULE, LANGUAGE = "module", "language"
 BY = (MODULE, LANGUAGE)

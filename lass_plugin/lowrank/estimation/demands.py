@@ -23,9 +23,9 @@ from lass_plugin import files
 from lass_plugin.errors import LassError
 from lass_plugin.lowrank.attaching import all_matrices
 from lass_plugin.lowrank.contents import Contents, Module
-from lass_plugin.lowrank.plan import Plan
+from lass_plugin.lowrank.planning.plan import Plan
+from lass_plugin.lowrank.planning.resources import TYPES
 from lass_plugin.lowrank.pruning import LAYER, MATRIX, PruningPlan
-from lass_plugin.lowrank.resources import TYPES
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.selection import removed_units
 

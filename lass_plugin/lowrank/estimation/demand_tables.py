@@ -5,9 +5,9 @@ from typing import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lass_plugin.lowrank.estimation import Estimate
+from lass_plugin.lowrank.estimation.demands import Estimate
 from lass_plugin.lowrank.matrices import KINDS, SIDES
-from lass_plugin.lowrank.resources import TYPES, flores_types
+from lass_plugin.lowrank.planning.resources import TYPES, flores_types
 
 
 @dataclass(frozen=True)

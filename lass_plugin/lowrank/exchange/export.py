@@ -11,7 +11,8 @@ from lass_plugin.checkpoints import weights
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.lowrank.base import check_exists, check_same_weights, read_base
-from lass_plugin.lowrank.stored import Stored, carried_by, stored_modules
+from lass_plugin.lowrank.carried import carried_by
+from lass_plugin.lowrank.stored import Stored, stored_modules
 from lass_plugin.stock_checkpoints import changed_weights, plain_checkpoint
 
 

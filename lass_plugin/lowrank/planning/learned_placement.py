@@ -16,7 +16,7 @@ from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.errors import LassError
 from lass_plugin.lowrank.contents import Contents
 from lass_plugin.lowrank.matrices import SIDES
-from lass_plugin.lowrank.placement import (
+from lass_plugin.lowrank.planning.placement import (
     BOTH,
     SOURCE,
     TARGET,

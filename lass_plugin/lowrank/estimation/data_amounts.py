@@ -8,7 +8,7 @@ from lass_plugin.analysis.similarity import hub_of
 from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.lowrank.resources import flores_bitext
+from lass_plugin.lowrank.planning.resources import flores_bitext
 from lass_plugin.tables.sizes import parse_count, read_sizes
 
 FLORES = "sentence pairs with English (FLORES-101)"

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank.data_amounts import Amounts
-from lass_plugin.lowrank.demand_tables import Cells
+from lass_plugin.lowrank.estimation.data_amounts import Amounts
+from lass_plugin.lowrank.estimation.demand_tables import Cells
 
 AVERAGE = "AVG"
 LEAST = 3

@@ -20,13 +20,18 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.lowrank.attaching import all_matrices
 from lass_plugin.lowrank.base import fingerprint_of_weights, read_base
-from lass_plugin.lowrank.carried import ENTRY, Carried
+from lass_plugin.lowrank.carried import ENTRY, Carried, carried_by
+from lass_plugin.lowrank.exchange.peft_config import (
+    NAME,
+    PeftConfig,
+    make_config,
+    read_config,
+)
 from lass_plugin.lowrank.matrices import Matrix, count_layers
 from lass_plugin.lowrank.modules import entry_name
-from lass_plugin.lowrank.peft_config import NAME, PeftConfig, make_config, read_config
-from lass_plugin.lowrank.placement import DEFAULT, parse_placement
-from lass_plugin.lowrank.plan import Plan
-from lass_plugin.lowrank.stored import Stored, carried_by, stored_modules
+from lass_plugin.lowrank.planning.placement import DEFAULT, parse_placement
+from lass_plugin.lowrank.planning.plan import Plan
+from lass_plugin.lowrank.stored import Stored, stored_modules
 from lass_plugin.options import TranslationSubnetworkConfig
 from lass_plugin.stock_checkpoints import (
     task_section,

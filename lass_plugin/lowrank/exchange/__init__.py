@@ -1,0 +1,1 @@
+"""The modules of one direction for others: in a stock checkpoint, or as PEFT's LoRA."""
