@@ -17,8 +17,10 @@
 # BY_TYPE='2;2;8' PRUNED='0.9;0.9;0' ESTIMATE=0.7, FT_RATE=0.0003 RATE=0.003 (rates of
 # ft-all and of modules), ABLATIONS=1 (the pruned ranks by type also with an encoder by
 # source or by target alone, Table 3, and beside attention or, with FC_BY_TYPE='2;2;16',
-# beside fc1 and fc2 alone, Table 4), TOKENS=1024 (a batch), PIVOT=en, and VOCAB SEED JOBS
-# LIMIT WARMUP FLAGS PREPARE CUDA as in compare_searches.sh. BASE_MODEL=FILE takes a base as it is
+# beside fc1 and fc2 alone, Table 4), ONLY='ft-all by-type …' (these trainings; without
+# learned it needs a placement that was found before, or PLACEMENT=first:2), BUDGET_RANK=4
+# (of individual ranks), TOKENS=1024 (a batch), PIVOT=en, and VOCAB SEED JOBS LIMIT WARMUP
+# FLAGS PREPARE CUDA as in compare_searches.sh. BASE_MODEL=FILE takes a base as it is
 # instead of training one; DATA must then be its data folder.
 # A killed run goes on when it is started again.
 set -euo pipefail
@@ -57,10 +59,13 @@ fi
 base=${BASE_MODEL:-$out/base/checkpoint_last.pt}
 
 pairs=$(joined "${pivot_pairs[@]}" "${other_pairs[@]}")
+wanted() { # NAME: whether this training is to be done
+    [ -z "${ONLY:-}" ] || [[ " $ONLY " == *" $1 "* ]]
+}
 fine_tune() { # NAME TASK FLAGS…: epochs over the valid text, unless it is done
     local name=$1 task=$2
     shift 2
-    [ -f "$out/$name/done" ] && return 0
+    ! wanted "$name" || [ -f "$out/$name/done" ] && return 0
     mkdir -p "$out/$name"
     fairseq-train "$data" --user-dir "$user_dir" --task "$task" --lang-pairs "$pairs" \
         --encoder-langtok src --decoder-langtok --train-subset valid \
@@ -97,18 +102,25 @@ beside modules learned --lslo-ranks 8 --lslo-placement learn
 beside fine_tune ft-all translation_subnetwork --finetune-from-model "$base" \
     --lr "${FT_RATE:-0.0003}"
 all_done
-lass lslo placement "$out/learned/checkpoint_last.pt" --out "$out/placement" \
-    >"$out/placement.txt"
-placed=(--lslo-placement "$out/placement/placement.json")
+if wanted learned; then
+    lass lslo placement "$out/learned/checkpoint_last.pt" --out "$out/placement" \
+        >"$out/placement.txt"
+fi
+placed=(--lslo-placement "${PLACEMENT:-$out/placement/placement.json}")
 
 pruned=(--lslo-ranks 8 "${placed[@]}" "${schedule[@]}" --lslo-pruning-ratio "$estimate")
 beside modules estimation "${pruned[@]}" --lslo-pruning layer
 beside modules by-language "${pruned[@]}" --lslo-pruning language
 by_type=(--lslo-ranks "${BY_TYPE:-2;2;8}" --resource-types "$types" "${placed[@]}")
-systems=(--system "pretrain=$base" --system "ft-all=$out/ft-all/checkpoint_last.pt")
+systems=(--system "pretrain=$base")
+system() { # NAME
+    wanted "$1" || return 0
+    systems+=(--system "$1=$out/$1/checkpoint_last.pt")
+}
+system ft-all
 for rank in ${UNIFORM:-4 8 16}; do
     beside modules "rank-$rank" --lslo-ranks "$rank" "${placed[@]}"
-    systems+=(--system "rank-$rank=$out/rank-$rank/checkpoint_last.pt")
+    system "rank-$rank"
 done
 beside modules by-type "${by_type[@]}"
 gradually=("${schedule[@]}" --lslo-pruning matrix --lslo-pruning-ratio "${PRUNED:-0.9;0.9;0}")
@@ -125,17 +137,25 @@ if [ -n "${ABLATIONS:-}" ]; then
         "${pruned_types[@]}" "${placed[@]}" --lslo-matrices fc1,fc2
 fi
 all_done
-lass lslo estimate "$out/estimation/checkpoint_last.pt" --out "$out/estimation/estimate" \
-    --resource-types "$types" ${SIZES:+--sizes "$SIZES"} >"$out/estimation.txt"
-lass lslo estimate "$out/by-language/checkpoint_last.pt" --out "$out/by-language/estimate" \
-    --resource-types "$types" >"$out/by-language.txt"
-lass lslo ranks "$out/estimation/estimate/estimate.json" --budget-rank "$rank_budget" \
-    --out "$out/plan.json" >"$out/plan.txt"
-modules individual --lslo-plan "$out/plan.json"
-for name in by-type by-type-pruned individual \
-    ${ABLATIONS:+by-source-pruned by-target-pruned attention-pruned fc-pruned}; do
-    systems+=(--system "$name=$out/$name/checkpoint_last.pt")
-done
+if wanted estimation; then
+    lass lslo estimate "$out/estimation/checkpoint_last.pt" \
+        --out "$out/estimation/estimate" --resource-types "$types" \
+        ${SIZES:+--sizes "$SIZES"} >"$out/estimation.txt"
+fi
+if wanted by-language; then
+    lass lslo estimate "$out/by-language/checkpoint_last.pt" \
+        --out "$out/by-language/estimate" --resource-types "$types" \
+        >"$out/by-language.txt"
+fi
+if wanted individual; then
+    lass lslo ranks "$out/estimation/estimate/estimate.json" \
+        --budget-rank "$rank_budget" --out "$out/plan.json" >"$out/plan.txt"
+    modules individual --lslo-plan "$out/plan.json"
+fi
+for name in by-type by-type-pruned individual; do system "$name"; done
+if [ -n "${ABLATIONS:-}" ]; then
+    for name in by-source by-target attention fc; do system "$name-pruned"; done
+fi
 
 [ -f "$out/report/scores.json" ] || lass evaluate "$data" --pairs "$pairs" \
     "${systems[@]}" --beam 5 --max-len-a 1.2 --max-len-b 10 --limit "$limit" $cpu \
