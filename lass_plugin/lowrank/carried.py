@@ -104,6 +104,10 @@ def equip(model: nn.Module, plan: Plan, trains: bool = True) -> LowRankParts:
             pruning is then of no use.
     """
     parts = LowRankParts(model, plan, attach(model, plan))
+    if not trains:
+        # as in any model that fairseq translates with: torch multiplies a frozen
+        # matrix in batches of one, which takes half as long again
+        model.requires_grad_(True)
     save_trained_only(model, trains)
     # nn.Module would register a module; this is none
     object.__setattr__(model, "low_rank", parts)

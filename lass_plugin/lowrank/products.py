@@ -50,34 +50,47 @@ def together(
         given += [linear.weight, linear.bias, *(factors or (None, None, None))]
     # reshaped once for all: fairseq's decoder hands over transposed tensors
     flat, flat_low = (
-        each if each is None else each.reshape(-1, x.shape[-1]).to(dtype)
-        for each in (x, low)
+        each if each is None else each.reshape(-1, x.shape[-1]) for each in (x, low)
     )
-    casts = (each if each is None else each.to(dtype) for each in given)
-    outputs = _Together.apply(flat, flat_low, *casts)
+    inputs: list[Any] = [
+        each if each is None or each.dtype == dtype else each.to(dtype)
+        for each in (flat, flat_low, *given)
+    ]
+    if torch.is_grad_enabled():
+        outputs = _Together.apply(*inputs)
+    else:
+        outputs, _, _ = _products(*inputs)
     return [y.view(*x.shape[:-1], y.shape[-1]) for y in outputs]
 
 
+def _products(
+    x: Tensor, low: Tensor | None, *given: Any
+) -> tuple[list[Tensor], Tensor | None, Tensor | None]:
+    """The outputs, z = A x of all, and all A; five tensors a layer in *given*."""
+    layers = [given[start : start + 5] for start in range(0, len(given), 5)]
+    stacked = _stacked([a for _, _, a, _, _ in layers if a is not None])
+    z = None if stacked is None else (x if low is None else low) @ stacked.t()
+    outputs, start = [], 0
+    for weight, bias, a, b, scale in layers:
+        if bias is None:
+            y = x @ weight.t()
+        else:
+            y = torch.addmm(bias, x, weight.t())
+        if a is not None:
+            assert z is not None
+            own = z[:, start : start + len(a)]
+            y.addmm_(_scaled(own, scale), b.t())
+            start += len(a)
+        outputs.append(y)
+    return outputs, z, stacked
+
+
 class _Together(torch.autograd.Function):
-    """The products of :func:`together` on ``(rows, inputs)``; five tensors a layer."""
+    """:func:`_products` of ``(rows, inputs)`` with their gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: Tensor | None, *given: Any) -> Any:
-        layers = [given[start : start + 5] for start in range(0, len(given), 5)]
-        stacked = _stacked([a for _, _, a, _, _ in layers if a is not None])
-        z = None if stacked is None else (x if low is None else low) @ stacked.t()
-        outputs, start = [], 0
-        for weight, bias, a, b, scale in layers:
-            if bias is None:
-                y = x @ weight.t()
-            else:
-                y = torch.addmm(bias, x, weight.t())
-            if a is not None:
-                assert z is not None
-                own = z[:, start : start + len(a)]
-                y.addmm_(_scaled(own, scale), b.t())
-                start += len(a)
-            outputs.append(y)
+        outputs, z, stacked = _products(x, low, *given)
         ctx.save_for_backward(x if low is None else low, z, stacked, *given)
         ctx.shares_input = low is None
         return tuple(outputs)

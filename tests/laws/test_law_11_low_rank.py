@@ -140,6 +140,13 @@ def test_after_merging_nothing_of_ours_runs_in_a_forward_pass(merged, monkeypatc
         assert not module._forward_hooks and not module._forward_pre_hooks
 
 
+def test_no_weight_is_frozen_where_it_is_translated_with(merged, several):
+    """Of a frozen matrix torch makes slow products, a batch of them for each position:
+    dense speed would be lost."""
+    for model in (merged[1], several[1]):
+        assert all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_merged_and_switched_to_agree_to_rounding(merged, several):
     task, model, _ = merged
     torch.testing.assert_close(
