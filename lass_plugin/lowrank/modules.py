@@ -21,7 +21,7 @@ class Chosen:
     """Without repeats, sorted."""
     rows: Tensor | None = None
     """``(sentences,)`` number in *languages* of each sentence; None if there is one."""
-    own: dict[Any, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    own: dict[tuple, Tensor] = field(default_factory=dict, repr=False, compare=False)
     """Ranks and scales -> :attr:`.Factors.scale` of them: most matrices have the same,
     and on a GPU each making of it waits for a copy."""
 
@@ -121,12 +121,8 @@ class LowRank(nn.Module):
         weights, number = self._mixing[0]
         return mixing_weight(weights, number)
 
-    def chosen_factors(self, like: Tensor) -> Factors | None:
-        """Those of the languages of the batch; None where nothing is added.
-
-        Args:
-            like: of the device and precision of the input.
-        """
+    def chosen_factors(self) -> Factors | None:
+        """Those of the languages of the batch; None where nothing is added."""
         chosen = self._routing.chosen.get(self.index)
         if chosen is None:
             return None
@@ -139,27 +135,29 @@ class LowRank(nn.Module):
         else:
             a = torch.cat([self.A[name] for name in names])
             b = torch.cat([self.B[name] for name in names], dim=1)
-        scale = self._scale_of(chosen, present, like)
+        scale = self._scale_of(chosen, present, a.device)
         if (weight := self._weight()) is not None:
-            scale = scale * weight.to(scale.dtype)
+            scale = scale * weight
         return Factors(a, b, scale)
 
-    def _scale_of(self, chosen: Chosen, present: Sequence[str], like: Tensor) -> Tensor:
+    def _scale_of(
+        self, chosen: Chosen, present: Sequence[str], device: torch.device
+    ) -> Tensor:
         """``(sentences, ranks of all present)``: the scale where a column is of the
         sentence's language, 0 elsewhere; one row where all are of one language."""
         ranks = tuple((each, self._ranks[each], self._scales[each]) for each in present)
-        kept = chosen.own.get((ranks, like.dtype))
+        kept = chosen.own.get(ranks)
         if kept is not None:
             return kept
         columns, scales = [], []
         for language, rank, scale in ranks:
             columns += [chosen.languages.index(language)] * rank
             scales += [scale] * rank
-        own = torch.tensor([scales], device=like.device, dtype=like.dtype)
+        own = torch.tensor([scales], device=device)
         if chosen.rows is not None:
-            of_columns = torch.tensor(columns, device=like.device)
+            of_columns = torch.tensor(columns, device=device)
             own = (chosen.rows.unsqueeze(1) == of_columns) * own
-        return chosen.own.setdefault((ranks, like.dtype), own)
+        return chosen.own.setdefault(ranks, own)
 
 
 def product(a: Tensor, b: Tensor, scale: float, weight: Tensor | None) -> Tensor:
@@ -210,16 +208,16 @@ class LowRankLinear(nn.Linear):
         low = None
         if (dropout := self.dropout) and self.training:
             low = F.dropout(input, dropout)
-        return together(input, [self], [self.beside(input)], low)[0]
+        return together(input, [self], [self.beside()], low)[0]
 
     @property
     def dropout(self) -> float:
         """Of the input of the modules, in training."""
         return next(self.low_rank()).dropout
 
-    def beside(self, like: Tensor) -> Factors | None:
+    def beside(self) -> Factors | None:
         """The factors that the batch chooses, of both indices where both add."""
-        found = [module.chosen_factors(like) for module in self.low_rank()]
+        found = [module.chosen_factors() for module in self.low_rank()]
         chosen = [factors for factors in found if factors is not None]
         if len(chosen) < 2:
             return chosen[0] if chosen else None
@@ -241,7 +239,7 @@ def project(x: Tensor, linears: Sequence[nn.Linear]) -> list[Tensor]:
     if any(each.training and each.dropout for each in low_rank):
         return [linear(x) for linear in linears]
     beside = [
-        linear.beside(x) if isinstance(linear, LowRankLinear) else None
+        linear.beside() if isinstance(linear, LowRankLinear) else None
         for linear in linears
     ]
     return together(x, linears, beside)

@@ -20,7 +20,8 @@ class Factors(NamedTuple):
     b: Tensor
     """``(outputs, rank)``."""
     scale: Tensor
-    """``(1, rank)``, or ``(sentences, rank)`` where the batch mixes languages: 0 where
+    """Float32, so that what is trained in half precision is what is merged later.
+    ``(1, rank)``, or ``(sentences, rank)`` where the batch mixes languages: 0 where
     a column is of another language than the sentence."""
 
 
@@ -45,17 +46,19 @@ def together(
     dtype = x.dtype
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
-    given: list[Tensor | None] = []
+
+    def cast(each: Tensor | None) -> Tensor | None:
+        return each if each is None or each.dtype == dtype else each.to(dtype)
+
+    given: list[Any] = []
     for linear, factors in zip(linears, beside, strict=True):
-        given += [linear.weight, linear.bias, *(factors or (None, None, None))]
+        a, b, scale = factors or (None, None, None)
+        given += [*map(cast, (linear.weight, linear.bias, a, b)), scale]
     # reshaped once for all: fairseq's decoder hands over transposed tensors
     flat, flat_low = (
         each if each is None else each.reshape(-1, x.shape[-1]) for each in (x, low)
     )
-    inputs: list[Any] = [
-        each if each is None or each.dtype == dtype else each.to(dtype)
-        for each in (flat, flat_low, *given)
-    ]
+    inputs: list[Any] = [cast(flat), cast(flat_low), *given]
     if torch.is_grad_enabled():
         outputs = _Together.apply(*inputs)
     else:
@@ -120,7 +123,7 @@ class _Together(torch.autograd.Function):
             if needed[2 + first + 3]:
                 of_given[first + 3] = dy.t() @ _scaled(own, scale)
             if needed[2 + first + 4]:
-                both = (down * own).view(-1, *scale.shape)
+                both = (down.to(scale.dtype) * own).view(-1, *scale.shape)
                 of_given[first + 4] = both.sum(0)
             dz[:, columns] = _scaled(down, scale)
             places.append((first + 2, columns))
@@ -147,5 +150,5 @@ def _scaled(z: Tensor, scale: Tensor) -> Tensor:
     """``(rows, rank)`` z with the scale of its sentence; rows run over the sentences of
     one position, then of the next."""
     if len(scale) == 1:
-        return z * scale
-    return (z.view(-1, *scale.shape) * scale).view(z.shape)
+        return (z * scale).to(z.dtype)
+    return (z.view(-1, *scale.shape) * scale).view(z.shape).to(z.dtype)

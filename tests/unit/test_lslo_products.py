@@ -119,3 +119,16 @@ def test_it_is_as_precise_as_its_input_or_autocast(dtype):
     assert x.grad.dtype == its.a.grad.dtype == torch.float32
     expected = by_steps(x, [linear], [its])[0]
     torch.testing.assert_close(y.float(), expected, rtol=0.05, atol=0.15)
+
+
+def test_a_scale_is_not_rounded_to_half_precision():
+    """255/128 · (1 + 1/256) is 2 in bfloat16, where the scale itself would be 1."""
+    linear = nn.Linear(1, 1, bias=False).to(torch.bfloat16).requires_grad_(False)
+    linear.weight.zero_()
+    one = torch.ones(1, 1, dtype=torch.bfloat16)
+    its = Factors(one, one, torch.tensor([[1 + 2**-8]]))
+    x = torch.full((1, 1, 1), 255 / 128, dtype=torch.bfloat16)
+    for allowed in (True, False):
+        with torch.set_grad_enabled(allowed):
+            (y,) = together(x, [linear], [its])
+        assert y.item() == 2.0 and y.dtype == torch.bfloat16
