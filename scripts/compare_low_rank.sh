@@ -31,6 +31,16 @@ FLAGS=${FLAGS---dropout 0 --max-tokens ${TOKENS:-1024} --encoder-normalize-befor
 epochs=${EPOCHS:-15} rank_budget=${BUDGET_RANK:-4} estimate=${ESTIMATE:-0.7}
 schedule=(--lslo-pruning-start "${START:-2}" --lslo-pruning-length "${LENGTH:-8}")
 
+known='learned ft-all estimation by-language by-type by-type-pruned individual'
+for rank in ${UNIFORM:-4 8 16}; do known+=" rank-$rank"; done
+[ -z "${ABLATIONS:-}" ] ||
+    known+=' by-source-pruned by-target-pruned attention-pruned fc-pruned'
+for name in ${ONLY:-}; do
+    [[ " $known " == *" $name "* ]] && continue
+    echo "error: ONLY names '$name', which is none of the trainings: $known (ABLATIONS=1 has more)" >&2
+    exit 1
+done
+
 IFS=, read -ra codes <<<"$languages"
 pivot_pairs=() other_pairs=()
 for source in "${codes[@]}"; do
@@ -75,7 +85,11 @@ fine_tune() { # NAME TASK FLAGS…: epochs over the valid text, unless it is don
         --lr-scheduler inverse_sqrt --warmup-updates 50 --num-workers 0 --seed "$seed" \
         --no-epoch-checkpoints --disable-validation --log-interval 50 \
         --no-progress-bar --max-epoch "$epochs" --save-dir "$out/$name" $flags $cpu \
-        "$@" >>"$out/$name/log" 2>&1
+        "$@" >>"$out/$name/log" 2>&1 || {
+        tail -n 1 "$out/$name/log" >&2
+        echo "error: the training $name has failed; see $out/$name/log" >&2
+        return 1
+    }
     touch "$out/$name/done"
 }
 modules() { # NAME FLAGS…
