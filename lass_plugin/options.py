@@ -6,12 +6,12 @@ from typing import Optional
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import II
 
+from lass_plugin.anatomy.matrices import DEFAULT_KINDS, KINDS
 from lass_plugin.data import sampling
-from lass_plugin.lowrank.matrices import DEFAULT_KINDS, KINDS
-from lass_plugin.lowrank.planning.placement import DEFAULT
-from lass_plugin.lowrank.pruning import GROUPS
 from lass_plugin.masks import DEFAULT_TARGETS
-from lass_plugin.training.search_plan import CRITERIA, SCHEDULES
+from lass_plugin.methods.lowrank.planning.placement import DEFAULT
+from lass_plugin.methods.lowrank.pruning import GROUPS
+from lass_plugin.methods.search.plan import CRITERIA, SCHEDULES
 
 DEFAULT_TEMPERATURE = 1.5
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_text
-from lass_plugin.lowrank.planning.resources import parse_languages
+from lass_plugin.resource_types import parse_languages
 
 _CODES = """
 af=afr am=amh ar=ara as=asm ast=ast az=azj be=bel bg=bul bn=ben bs=bos ca=cat ceb=ceb

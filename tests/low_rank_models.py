@@ -5,16 +5,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lass_plugin.checkpoints import save_tensors
-from lass_plugin.lowrank.attaching import attach, low_rank_modules
-from lass_plugin.lowrank.base import fingerprint_of
-from lass_plugin.lowrank.carried import Carried
-from lass_plugin.lowrank.matrices import find_matrices
-from lass_plugin.lowrank.planning.placement import Placement
-from lass_plugin.lowrank.planning.plan import Plan, uniform
-from lass_plugin.lowrank.pruning import Pruner
-from lass_plugin.lowrank.state import is_trained
-from lass_plugin.training.slots import Slot
+from lass_plugin.anatomy.matrices import find_matrices
+from lass_plugin.checkpoints.checkpoint import save_tensors
+from lass_plugin.methods.lowrank.attaching import attach, low_rank_modules
+from lass_plugin.methods.lowrank.entry import Carried
+from lass_plugin.methods.lowrank.frozen_base import fingerprint_of
+from lass_plugin.methods.lowrank.planning.placement import Placement
+from lass_plugin.methods.lowrank.planning.plan import Plan, uniform
+from lass_plugin.methods.lowrank.pruning import Pruner
+from lass_plugin.methods.lowrank.saved_weights import is_trained
+from lass_plugin.training.optimizer_places import Slot
 
 RANKS = {"de": 2, "en": 3, "nl": 1}
 WIDTH, HIDDEN = 6, 10

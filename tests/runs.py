@@ -87,7 +87,7 @@ class Run:
 
     def moments(self) -> dict[str, dict[str, torch.Tensor]]:
         """Site -> name -> the optimizer's state of it, flat."""
-        from lass_plugin.training.slots import find_slots, torch_optimizer
+        from lass_plugin.training.optimizer_places import find_slots, torch_optimizer
 
         slots = find_slots(self.optimizer, self.sites)
         inner = torch_optimizer(self.optimizer)

@@ -11,8 +11,8 @@ from typing import Any, Mapping, Sequence
 from lass_plugin import files
 from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.errors import LassError
-from lass_plugin.training.search_plan import SearchPlan
-from lass_plugin.training.settling import (
+from lass_plugin.methods.search.plan import SearchPlan
+from lass_plugin.methods.search.settling import (
     StoppingRule,
     agreement,
     growth,
@@ -34,7 +34,7 @@ class Settling:
     plan: SearchPlan
     updates: int
     history: tuple[Mapping[str, Any], ...]
-    """Records by increasing updates, see :mod:`lass_plugin.training.settling`."""
+    """Records by increasing updates, see :mod:`lass_plugin.methods.search.settling`."""
     stopped: str = ""
     """Why it ended by itself; empty if it did not."""
 

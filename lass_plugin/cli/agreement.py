@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table of the whole model and the means of the parts."""
     from lass_plugin.analysis.agreement import agreements, write_agreements
     from lass_plugin.analysis.similarity import WHOLE, parts_of
-    from lass_plugin.checkpoints import masks_at
+    from lass_plugin.checkpoints.checkpoint import masks_at
     from lass_plugin.cli.list_masks import print_table
     from lass_plugin.errors import LassError
 

@@ -55,10 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     warnings.simplefilter("ignore")
     from lass_plugin.cli.extract import checkpoint_files
     from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.experiments.sweeps.run import SweepSettings, allocate_masks
+    from lass_plugin.experiments.sweeps.variants import Method, parse_ratios
     from lass_plugin.languages import parse_pairs
     from lass_plugin.schedules import check_ratio
-    from lass_plugin.sweep.run import SweepSettings, allocate_masks
-    from lass_plugin.sweep.variants import Method, parse_ratios
 
     check_ratio(arguments.budget, "--budget")
     settings = SweepSettings(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 if TYPE_CHECKING:
     from lass_plugin.masks import MaskSet
-    from lass_plugin.masks.compaction import Cut
+    from lass_plugin.methods.subnetworks.compaction import Cut
 
 HELP = "cut out what none of some pairs uses"
 
@@ -60,9 +60,9 @@ def add_multiple(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compact, and print what was cut."""
-    from lass_plugin.checkpoints import read_checkpoint, save_tensors
+    from lass_plugin.checkpoints.checkpoint import read_checkpoint, save_tensors
     from lass_plugin.languages import parse_pairs
-    from lass_plugin.masks.compaction import compacted_group
+    from lass_plugin.methods.subnetworks.compaction import compacted_group
 
     path = arguments.checkpoint
     check_checkpoint_name(arguments.out)
@@ -98,7 +98,7 @@ def masks_for(
     Raises:
         LassError: there are none.
     """
-    from lass_plugin.checkpoints import carried_masks, masks_at
+    from lass_plugin.checkpoints.checkpoint import carried_masks, masks_at
     from lass_plugin.errors import LassError
 
     masks = carried_masks(checkpoint, path) if given is None else masks_at([given])
@@ -117,7 +117,7 @@ def multiple_of(arguments: argparse.Namespace) -> int:
         LassError: it is not 1 or more.
     """
     from lass_plugin.errors import LassError
-    from lass_plugin.masks.compaction import MULTIPLE
+    from lass_plugin.methods.subnetworks.compaction import MULTIPLE
 
     if arguments.multiple is None:
         return MULTIPLE

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         overlaps,
         parts_of,
     )
-    from lass_plugin.checkpoints import masks_at
+    from lass_plugin.checkpoints.checkpoint import masks_at
     from lass_plugin.errors import LassError
     from lass_plugin.masks.fingerprint import short_name
 

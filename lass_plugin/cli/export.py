@@ -72,15 +72,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and print the command that translates with the result."""
-    from lass_plugin.checkpoints import read_checkpoint
-    from lass_plugin.errors import LassError
-    from lass_plugin.languages import Pair
-    from lass_plugin.lowrank.carried import ENTRY
-    from lass_plugin.stock_checkpoints import (
+    from lass_plugin.checkpoints.checkpoint import read_checkpoint
+    from lass_plugin.checkpoints.stock import (
         data_folder,
         save_exported,
         stock_command,
     )
+    from lass_plugin.errors import LassError
+    from lass_plugin.languages import Pair
+    from lass_plugin.methods.lowrank.entry import ENTRY
 
     pair = Pair.parse(arguments.pair)
     check_checkpoint_name(arguments.out)
@@ -106,9 +106,9 @@ def _under_mask(
 ) -> tuple[dict[str, Any], str]:
     """The checkpoint to write, and what it keeps in words."""
     from lass_plugin.errors import LassError
-    from lass_plugin.masks.compaction import compacted_pair
-    from lass_plugin.masks.export import exported
     from lass_plugin.masks.neurons import are_neurons
+    from lass_plugin.methods.subnetworks.compaction import compacted_pair
+    from lass_plugin.methods.subnetworks.export import exported
 
     path = arguments.checkpoint
     if arguments.multiple is not None and not arguments.compact:
@@ -129,9 +129,9 @@ def _with_low_rank_modules(
 ) -> tuple[dict[str, Any], str]:
     """The checkpoint to write, and what was merged in words."""
     from lass_plugin.errors import LassError
-    from lass_plugin.lowrank.carried import carried_by
-    from lass_plugin.lowrank.exchange.export import exported
-    from lass_plugin.lowrank.stored import stored_modules
+    from lass_plugin.methods.lowrank.entry import carried_by
+    from lass_plugin.methods.lowrank.exchange.export import exported
+    from lass_plugin.methods.lowrank.stored import stored_modules
 
     path = arguments.checkpoint
     for option in ("masks", "compact", "multiple"):

@@ -135,9 +135,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     warnings.simplefilter("ignore")
-    from lass_plugin.extension.report import read_report, to_text
-    from lass_plugin.extension.run import extend
-    from lass_plugin.extension.settings import ExtendSettings
+    from lass_plugin.experiments.new_pairs.report import read_report, to_text
+    from lass_plugin.experiments.new_pairs.run import extend
+    from lass_plugin.experiments.new_pairs.settings import ExtendSettings
     from lass_plugin.languages import parse_pairs
 
     values = {

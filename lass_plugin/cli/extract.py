@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Extract, and print a line for each mask."""
-    from lass_plugin.checkpoints import carried_masks, read_checkpoint
+    from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
     from lass_plugin.errors import LassError
     from lass_plugin.languages import parse_pairs
     from lass_plugin.masks import MaskSet, save_mask
@@ -147,7 +147,7 @@ def _from_search(
     arguments: argparse.Namespace,
     wanted: list[str] | None,
 ) -> "list[tuple[Mask, str]]":
-    from lass_plugin.checkpoints import search_states, searched_mask
+    from lass_plugin.checkpoints.checkpoint import search_states, searched_mask
 
     found = []
     for key, state in search_states(checkpoint, path).items():
@@ -182,14 +182,14 @@ def settled(state: Mapping[str, Any]) -> str:
 
 def unfinished(state: Mapping[str, Any]) -> str:
     """What to tell of a gradual search that has not reached its ratio, else ''."""
-    from lass_plugin.training.search_plan import SearchPlan
+    from lass_plugin.methods.search.plan import SearchPlan
 
     return SearchPlan.from_dict(state["plan"]).unfinished(int(state["updates"]))
 
 
 def recut(state: Mapping[str, Any], ratio: float | None) -> str:
     """What to tell of a mask at another ratio than a gradual search had, else ''."""
-    from lass_plugin.training.search_plan import SearchPlan
+    from lass_plugin.methods.search.plan import SearchPlan
 
     plan = SearchPlan.from_dict(state["plan"])
     if ratio is None or plan.is_exact_at(ratio, plan.targets):

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table, or JSON."""
-    from lass_plugin.checkpoints import masks_at
+    from lass_plugin.checkpoints.checkpoint import masks_at
 
     records = [
         _record(mask, path, arguments.by_site)
@@ -137,6 +137,6 @@ def _product(sizes: Iterable[int]) -> int:
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print *rows* in columns, the first to the left and the others to the right."""
-    from lass_plugin.text_tables import in_columns
+    from lass_plugin.records.text_tables import in_columns
 
     print("\n".join(in_columns(rows)))

@@ -54,21 +54,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a row for each choice of ranks."""
-    from lass_plugin.cli.list_masks import print_table
-    from lass_plugin.lowrank.matrices import (
+    from lass_plugin.anatomy.matrices import (
         DEFAULT_KINDS,
         count_layers,
         find_matrices,
         parse_kinds,
     )
-    from lass_plugin.lowrank.planning.placement import DEFAULT, parse_placement
-    from lass_plugin.lowrank.planning.plan import count_parameters, uniform
-    from lass_plugin.lowrank.planning.resources import (
+    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
+    from lass_plugin.methods.lowrank.planning.plan import count_parameters, uniform
+    from lass_plugin.methods.lowrank.planning.shapes import read_shape
+    from lass_plugin.resource_types import (
         parse_languages,
         parse_types,
         spread,
     )
-    from lass_plugin.lowrank.planning.shapes import read_shape
 
     languages = parse_languages(arguments.languages)
     by_type = any(";" in text for text in arguments.ranks)

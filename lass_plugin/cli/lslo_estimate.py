@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 if TYPE_CHECKING:
-    from lass_plugin.lowrank.estimation.demand_tables import Cells, Table
-    from lass_plugin.lowrank.estimation.demands import Estimate
+    from lass_plugin.methods.lowrank.estimation.demand_tables import Cells, Table
+    from lass_plugin.methods.lowrank.estimation.demands import Estimate
 
 HELP = "what each language and matrix demands of its low-rank modules"
 
@@ -70,11 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables; write the files."""
-    from lass_plugin.lowrank.contents import read_contents
-    from lass_plugin.lowrank.estimation.demand_files import describe, write_estimate
-    from lass_plugin.lowrank.estimation.demand_tables import Cells
-    from lass_plugin.lowrank.estimation.demands import estimate
-    from lass_plugin.lowrank.planning.resources import parse_types
+    from lass_plugin.methods.lowrank.contents import read_contents
+    from lass_plugin.methods.lowrank.estimation.demand_files import (
+        describe,
+        write_estimate,
+    )
+    from lass_plugin.methods.lowrank.estimation.demand_tables import Cells
+    from lass_plugin.methods.lowrank.estimation.demands import estimate
+    from lass_plugin.resource_types import parse_types
 
     found = estimate(read_contents(arguments.checkpoint), str(arguments.checkpoint))
     if arguments.resource_types:
@@ -105,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_options(found: "Estimate", arguments: argparse.Namespace) -> None:
     from lass_plugin.errors import LassError
-    from lass_plugin.lowrank.pruning import LAYER
+    from lass_plugin.methods.lowrank.pruning import LAYER
 
     group = found.pruning.group
     if arguments.sizes and group != LAYER:
@@ -124,12 +127,16 @@ def _correlation(
     found: "Estimate", cells: "Cells", sizes: str | None
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """The correlation, or why there is none."""
-    from lass_plugin.lowrank.estimation.data_amounts import (
+    from lass_plugin.methods.lowrank.estimation.data_amounts import (
         flores_amounts,
         parse_amounts,
     )
-    from lass_plugin.lowrank.estimation.data_correlation import LEAST, common, correlate
-    from lass_plugin.lowrank.pruning import LAYER
+    from lass_plugin.methods.lowrank.estimation.data_correlation import (
+        LEAST,
+        common,
+        correlate,
+    )
+    from lass_plugin.methods.lowrank.pruning import LAYER
 
     if found.pruning.group != LAYER:
         return None, []

@@ -65,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     warnings.simplefilter("ignore")
     from lass_plugin.cli import lslo_estimate, lslo_placement, lslo_ranks
+    from lass_plugin.experiments.low_rank_fit import FitSettings, Trainings
     from lass_plugin.languages import parse_pairs
-    from lass_plugin.lowrank.fit import FitSettings, Trainings
 
     out: Path = arguments.out
     settings = FitSettings(

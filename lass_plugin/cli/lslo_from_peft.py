@@ -44,10 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the checkpoint."""
-    from lass_plugin.checkpoints import save_tensors
+    from lass_plugin.checkpoints.checkpoint import save_tensors
     from lass_plugin.languages import Pair
-    from lass_plugin.lowrank.exchange.peft import from_peft
-    from lass_plugin.lowrank.planning.placement import DEFAULT
+    from lass_plugin.methods.lowrank.exchange.peft import from_peft
+    from lass_plugin.methods.lowrank.planning.placement import DEFAULT
 
     pair = Pair.parse(arguments.pair)
     check_checkpoint_name(arguments.out)

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Mapping
 
 if TYPE_CHECKING:
-    from lass_plugin.lowrank.estimation.demands import Estimate
-    from lass_plugin.lowrank.matrices import Matrix
-    from lass_plugin.lowrank.planning.placement import Placement
-    from lass_plugin.lowrank.planning.plan import Plan
+    from lass_plugin.anatomy.matrices import Matrix
+    from lass_plugin.methods.lowrank.estimation.demands import Estimate
+    from lass_plugin.methods.lowrank.planning.placement import Placement
+    from lass_plugin.methods.lowrank.planning.plan import Plan
 
 HELP = "individual ranks under a budget, as a plan, from an estimate"
 
@@ -82,10 +82,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the ranks; write the plan."""
-    from lass_plugin.lowrank.estimation.demands import read
-    from lass_plugin.lowrank.matrices import parse_kinds
-    from lass_plugin.lowrank.planning.plan import count_parameters, write_plan
-    from lass_plugin.lowrank.planning.planned_ranks import (
+    from lass_plugin.anatomy.matrices import parse_kinds
+    from lass_plugin.methods.lowrank.estimation.demands import read
+    from lass_plugin.methods.lowrank.planning.plan import count_parameters, write_plan
+    from lass_plugin.methods.lowrank.planning.planned_ranks import (
         chosen_matrices,
         placed_otherwise,
         plan_ranks,
@@ -128,9 +128,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _budget(
     found: "Estimate", matrices: "Mapping[str, Matrix]", arguments: argparse.Namespace
 ) -> int:
+    from lass_plugin.data.amounts import parse_count
     from lass_plugin.errors import LassError
-    from lass_plugin.lowrank.planning.planned_ranks import uniform_cost
-    from lass_plugin.tables.sizes import parse_count
+    from lass_plugin.methods.lowrank.planning.planned_ranks import uniform_cost
 
     if arguments.budget is None:
         if arguments.budget_rank < 1:
@@ -148,8 +148,8 @@ def _budget(
 
 
 def _placement(found: "Estimate", text: str | None) -> "Placement | None":
-    from lass_plugin.lowrank.matrices import SIDES
-    from lass_plugin.lowrank.planning.placement import parse_placement
+    from lass_plugin.anatomy.matrices import SIDES
+    from lass_plugin.methods.lowrank.planning.placement import parse_placement
 
     if text is None:
         return None

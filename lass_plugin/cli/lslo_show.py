@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Sequence
 
 if TYPE_CHECKING:
-    from lass_plugin.lowrank.contents import Contents
+    from lass_plugin.methods.lowrank.contents import Contents
 
 HELP = "what a checkpoint of low-rank modules holds"
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables, or JSON."""
     from lass_plugin.cli.list_masks import print_table
-    from lass_plugin.lowrank.contents import read_contents
+    from lass_plugin.methods.lowrank.contents import read_contents
 
     contents = read_contents(arguments.checkpoint)
     record = _record(contents)
@@ -119,7 +119,7 @@ def _facts(record: dict[str, Any]) -> dict[str, str]:
 
 def _kinds(names: Sequence[str]) -> str:
     """``48: q, k, fc1``."""
-    from lass_plugin.lowrank.matrices import KINDS
+    from lass_plugin.anatomy.matrices import KINDS
 
     kinds = [
         kind

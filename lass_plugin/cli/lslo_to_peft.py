@@ -39,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the folder, and say what is in it."""
-    from lass_plugin.checkpoints import read_checkpoint
+    from lass_plugin.checkpoints.checkpoint import read_checkpoint
     from lass_plugin.languages import Pair
-    from lass_plugin.lowrank.exchange.peft import to_peft
+    from lass_plugin.methods.lowrank.exchange.peft import to_peft
 
     pair = Pair.parse(arguments.pair)
     modules = to_peft(

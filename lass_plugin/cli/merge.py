@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Merge, and print what each result was merged from."""
-    from lass_plugin.checkpoints import masks_at
+    from lass_plugin.checkpoints.checkpoint import masks_at
     from lass_plugin.errors import LassError
     from lass_plugin.languages import Pair, parse_pairs
     from lass_plugin.masks import MaskSet, load_mask, save_mask

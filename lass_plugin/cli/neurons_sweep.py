@@ -89,10 +89,13 @@ def run(arguments: argparse.Namespace) -> int:
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     warnings.simplefilter("ignore")
     from lass_plugin.errors import LassError
-    from lass_plugin.sweep.neurons import NeuronSweepSettings, run_neuron_sweep
-    from lass_plugin.sweep.neurons.table import to_markdown
-    from lass_plugin.sweep.neurons.variants import Axes
-    from lass_plugin.sweep.variants import parse_numbers
+    from lass_plugin.experiments.sweeps.neurons import (
+        NeuronSweepSettings,
+        run_neuron_sweep,
+    )
+    from lass_plugin.experiments.sweeps.neurons.table import to_markdown
+    from lass_plugin.experiments.sweeps.neurons.variants import Axes
+    from lass_plugin.experiments.sweeps.variants import parse_numbers
 
     training = training_settings(arguments)
     if arguments.valid_split is not None and not arguments.losses_only:

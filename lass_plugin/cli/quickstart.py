@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the quick start."""
     from lass_plugin.errors import LassError
-    from lass_plugin.quickstart import Recipe, quickstart
+    from lass_plugin.experiments.quickstart import Recipe, quickstart
 
     changed = {}
     for name in ("base_updates", "search_updates", "joint_updates", "vocabulary"):

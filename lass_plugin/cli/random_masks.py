@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the masks and print where they are."""
-    from lass_plugin.checkpoints import (
+    from lass_plugin.checkpoints.checkpoint import (
         masks_at,
         read_checkpoint,
         sites_of_checkpoint,

@@ -163,8 +163,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     warnings.simplefilter("ignore")
-    from lass_plugin.search import run_searches, search_commands
-    from lass_plugin.search.results import table
+    from lass_plugin.experiments.searches import run_searches, search_commands
+    from lass_plugin.experiments.searches.results import table
 
     settings = settings_of(arguments)
     if arguments.print_commands:
@@ -175,11 +175,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def settings_of(arguments: argparse.Namespace) -> Any:
-    """The :class:`~lass_plugin.search.SearchSettings` that the options describe."""
+    """The :class:`.SearchSettings` that the options describe."""
     from lass_plugin.errors import LassError
+    from lass_plugin.experiments.searches import SearchSettings
     from lass_plugin.languages import parse_pairs
     from lass_plugin.masks import parse_targets
-    from lass_plugin.search import SearchSettings
 
     pairs = parse_pairs(arguments.pairs)
     if arguments.array is not None and arguments.together:

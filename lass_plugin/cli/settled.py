@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lass_plugin.analysis.settled import Settling
-    from lass_plugin.training.settling import StoppingRule
+    from lass_plugin.methods.search.settling import StoppingRule
 
 HELP = "how settled searched masks are, and how that grew"
 
@@ -52,9 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     from lass_plugin.analysis.settled import Settling, write_settling
-    from lass_plugin.checkpoints import read_checkpoint, search_states
+    from lass_plugin.checkpoints.checkpoint import read_checkpoint, search_states
     from lass_plugin.cli.extract import checkpoint_files
-    from lass_plugin.training.settling import StoppingRule
+    from lass_plugin.methods.search.settling import StoppingRule
 
     rule = None
     if arguments.stop_when_settled or arguments.stop_when_growth_below:
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print(searches: "list[Settling]", rule: "StoppingRule | None") -> None:
     from lass_plugin.cli.list_masks import print_table
-    from lass_plugin.training.settling import agreement, growth, measure_of
+    from lass_plugin.methods.search.settling import agreement, growth, measure_of
 
     head = ["search", "ratio", "updates", "measure", "agreement", "growth"]
     rows = [head + ["would stop at", "saves"] * (rule is not None)]

@@ -199,10 +199,10 @@ def run(arguments: argparse.Namespace) -> int:
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     warnings.simplefilter("ignore")
     from lass_plugin.cli.extract import checkpoint_files
+    from lass_plugin.experiments.sweeps import SweepSettings, run_sweep
+    from lass_plugin.experiments.sweeps.table import to_markdown
+    from lass_plugin.experiments.sweeps.variants import Method, parse_ratios
     from lass_plugin.languages import parse_pairs
-    from lass_plugin.sweep import SweepSettings, run_sweep
-    from lass_plugin.sweep.table import to_markdown
-    from lass_plugin.sweep.variants import Method, parse_ratios
 
     training = training_settings(arguments)
     _refuse_ignored(arguments)

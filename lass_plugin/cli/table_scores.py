@@ -145,9 +145,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _layout(arguments: argparse.Namespace) -> "Layout":
+    from lass_plugin.data.amounts import Bounds, parse_count, read_sizes
     from lass_plugin.errors import LassError
     from lass_plugin.tables.layout import Layout
-    from lass_plugin.tables.sizes import Bounds, parse_count, read_sizes
 
     given = {
         name: parse_count(value)

@@ -117,7 +117,7 @@ def _similarity(
     """Keys, ``(n, n)`` similarity of one part, and notes."""
     from lass_plugin.analysis.similarity import WHOLE, overlaps, parts_of
     from lass_plugin.analysis.similarity_files import read_similarity
-    from lass_plugin.checkpoints import masks_at
+    from lass_plugin.checkpoints.checkpoint import masks_at
     from lass_plugin.errors import LassError
     from lass_plugin.masks.fingerprint import short_name
 

@@ -12,7 +12,7 @@ from fairseq.data.multilingual.multilingual_utils import (
 )
 from torch import Tensor
 
-from lass_plugin.checkpoints import task_options
+from lass_plugin.checkpoints.checkpoint import task_options
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of, parse_pairs
 

@@ -12,7 +12,7 @@ from fairseq.models import FairseqEncoderDecoderModel
 from omegaconf import OmegaConf
 
 import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
-from lass_plugin.checkpoints import (
+from lass_plugin.checkpoints.checkpoint import (
     carried_masks,
     masks_at,
     read_checkpoint,
@@ -21,10 +21,10 @@ from lass_plugin.checkpoints import (
 from lass_plugin.data.language_tokens import trained_tokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.lowrank.carried import ENTRY
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.fitting import check_fit
 from lass_plugin.masks.state import digest
+from lass_plugin.methods.lowrank.entry import ENTRY
 from lass_plugin.tasks.translation_subnetwork import (
     TranslationSubnetworkConfig,
     TranslationSubnetworkTask,

@@ -14,7 +14,13 @@ from lass_plugin.evaluation.choice import digits_of
 from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.significance import Difference
 from lass_plugin.languages import Pair
-from lass_plugin.text_tables import aligned, escape, markdown_table, rule, widths_of
+from lass_plugin.records.text_tables import (
+    aligned,
+    escape,
+    markdown_table,
+    rule,
+    widths_of,
+)
 
 WIDTH = 100
 _LEVEL = 0.05

@@ -15,7 +15,7 @@ from lass_plugin.evaluation.significance import Difference
 from lass_plugin.evaluation.zero_shot import SIDES, Scored, ZeroShot
 from lass_plugin.files import write_json, write_text
 from lass_plugin.languages import Pair
-from lass_plugin.text_tables import aligned, markdown_table, rule, widths_of
+from lass_plugin.records.text_tables import aligned, markdown_table, rule, widths_of
 
 Table = tuple[str, list[list[str]]]
 """A heading, and rows of cells, of which the first row is the header."""

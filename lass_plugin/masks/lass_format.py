@@ -13,7 +13,8 @@ from typing import Any, Iterable, Mapping
 import torch
 from torch import Tensor
 
-from lass_plugin.checkpoints import (
+from lass_plugin.anatomy.targets import DEFAULT_TARGETS, TARGETS, select_sites
+from lass_plugin.checkpoints.checkpoint import (
     load_tensors,
     read_checkpoint,
     same_tensors,
@@ -23,7 +24,6 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks.fingerprint import fingerprint
 from lass_plugin.masks.mask import Mask, MaskSet, Provenance
-from lass_plugin.masks.sites import DEFAULT_TARGETS, TARGETS, select_sites
 
 
 def read_lass_file(path: str | os.PathLike) -> dict[str, Tensor]:

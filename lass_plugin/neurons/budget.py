@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from lass_plugin.checkpoints import read_checkpoint, weights
+from lass_plugin.checkpoints.checkpoint import read_checkpoint, weights
 from lass_plugin.errors import LassError
 from lass_plugin.masks.neurons import owned_parameters
 from lass_plugin.neurons.importance import Counts, Importance, check_model

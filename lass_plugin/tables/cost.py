@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lass_plugin.checkpoints import (
+from lass_plugin.checkpoints.checkpoint import (
     carried_masks,
     masks_at,
     read_checkpoint,
@@ -16,13 +16,13 @@ from lass_plugin.checkpoints import (
     weights,
 )
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank.attaching import KEPT
-from lass_plugin.lowrank.base import check_exists, check_same_weights
-from lass_plugin.lowrank.carried import carried
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.fitting import check_fit
 from lass_plugin.masks.neurons import weight_masks
+from lass_plugin.methods.lowrank.attaching import KEPT
+from lass_plugin.methods.lowrank.entry import carried
+from lass_plugin.methods.lowrank.frozen_base import check_exists, check_same_weights
 
 _NO_PARAMETER = re.compile(rf"(.*\.)?(version|_float_tensor|{KEPT}[AB]_.*)")
 """Entries of a state dict that are buffers: a version, a device marker, what pruning

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lass_plugin.data.amounts import short_count
 from lass_plugin.data.data_folder import RECORD
 from lass_plugin.data.parallel_text import SPLITS
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.tables.sizes import short_count
 from lass_plugin.tables.table import Table
 
 _HEADER = ("pair", "family", *SPLITS, "source tokens", "target tokens", "unknown")

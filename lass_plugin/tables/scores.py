@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from lass_plugin.data.amounts import GROUPS
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.lowrank.planning.resources import TYPES, parse_types
+from lass_plugin.resource_types import TYPES, parse_types
 from lass_plugin.tables.layout import (
     Layout,
     by_size,
@@ -15,7 +16,6 @@ from lass_plugin.tables.layout import (
     with_centre,
 )
 from lass_plugin.tables.side_by_side import Entry, SideBySide, sources_of, targets_of
-from lass_plugin.tables.sizes import GROUPS
 from lass_plugin.tables.table import Table, best_in_columns
 
 KINDS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.tables import WIDTH
-from lass_plugin.text_tables import (
+from lass_plugin.records.text_tables import (
     aligned,
     escape,
     markdown_head,

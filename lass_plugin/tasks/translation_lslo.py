@@ -8,27 +8,32 @@ import torch
 from fairseq.tasks import register_task
 
 from lass_plugin import option_checks
+from lass_plugin.anatomy.matrices import count_layers, find_matrices, parse_kinds
+from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
-from lass_plugin.lowrank.attaching import all_matrices
-from lass_plugin.lowrank.base import (
+from lass_plugin.methods.lowrank.attaching import all_matrices
+from lass_plugin.methods.lowrank.entry import Carried, equip
+from lass_plugin.methods.lowrank.frozen_base import (
     check_exists,
     check_tokens,
     fingerprint_of,
     languages_of_base,
     load_base,
 )
-from lass_plugin.lowrank.carried import Carried, equip
-from lass_plugin.lowrank.inference import LowRankParts
-from lass_plugin.lowrank.matrices import count_layers, find_matrices, parse_kinds
-from lass_plugin.lowrank.planning.placement import DEFAULT, parse_placement
-from lass_plugin.lowrank.planning.plan import Plan, count_parameters, read_plan, uniform
-from lass_plugin.lowrank.planning.resources import parse_types, spread
-from lass_plugin.lowrank.pruning import LAYER, Pruner, PruningPlan
-from lass_plugin.lowrank.run_state import LowRankRunState
-from lass_plugin.lowrank.training import LowRankTraining
-from lass_plugin.masks.sites import unwrap
+from lass_plugin.methods.lowrank.inference import LowRankParts
+from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
+from lass_plugin.methods.lowrank.planning.plan import (
+    Plan,
+    count_parameters,
+    read_plan,
+    uniform,
+)
+from lass_plugin.methods.lowrank.pruning import LAYER, Pruner, PruningPlan
+from lass_plugin.methods.lowrank.run_state import LowRankRunState
+from lass_plugin.methods.lowrank.training import LowRankTraining
 from lass_plugin.options import TranslationLsloConfig
+from lass_plugin.resource_types import parse_types, spread
 from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from fairseq.tasks import FairseqTask, register_task
 
 from lass_plugin import optim as _registered_optimizers  # noqa: F401
 from lass_plugin import option_checks
-from lass_plugin.compatibility import prepare_fairseq
 from lass_plugin.data import pair_data
 from lass_plugin.data.language_tokens import (
     LanguageTokens,
@@ -22,16 +21,21 @@ from lass_plugin.data.language_tokens import (
 from lass_plugin.data.pair_data import joint_dictionary
 from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
 from lass_plugin.errors import LassError
+from lass_plugin.fairseq_fixes.compatibility import prepare_fairseq
 from lass_plugin.languages import Pair
-from lass_plugin.lowrank.carried import ENTRY, Carried, carried, put_in
 from lass_plugin.masks import MaskSet, load_masks
 from lass_plugin.masks.state import from_state, to_state
+from lass_plugin.methods.lowrank.entry import ENTRY, Carried, carried, put_in
+from lass_plugin.methods.subnetworks.extension import (
+    Extension,
+    choosing_from,
+    read_symbols,
+)
+from lass_plugin.methods.subnetworks.holding import parse_holding
+from lass_plugin.methods.subnetworks.joint import JointTraining, check_base
 from lass_plugin.options import TranslationSubnetworkConfig
 from lass_plugin.training import validation
-from lass_plugin.training.extension import Extension, choosing_from, read_symbols
-from lass_plugin.training.holding import parse_holding
 from lass_plugin.training.inference import Subnetworks
-from lass_plugin.training.joint import JointTraining, check_base
 from lass_plugin.training.precision import autocast
 from lass_plugin.training.run_state import RunState
 

@@ -14,13 +14,13 @@ from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import parse_targets
+from lass_plugin.methods.search.one_search import SubnetworkSearch
+from lass_plugin.methods.search.plan import SearchPlan, check_together
+from lass_plugin.methods.search.several import SearchRun
 from lass_plugin.options import TranslationSubnetworkSearchConfig
 from lass_plugin.tasks.translation_subnetwork import (
     TranslationSubnetworkTask,
 )
-from lass_plugin.training.search import SubnetworkSearch
-from lass_plugin.training.search_plan import SearchPlan, check_together
-from lass_plugin.training.search_run import SearchRun
 
 logger = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Iterator, Protocol, cast
 
 from torch import nn
 
+from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank.inference import LowRankParts
 from lass_plugin.masks import MaskSet, load_masks
-from lass_plugin.masks.sites import unwrap
-from lass_plugin.training.joint import check_base, masked_weights
+from lass_plugin.methods.lowrank.inference import LowRankParts
+from lass_plugin.methods.subnetworks.joint import check_base, masked_weights
 
 if TYPE_CHECKING:
     from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask

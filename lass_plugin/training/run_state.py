@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks.state import digest
-from lass_plugin.training.holding import parse_holding
+from lass_plugin.methods.subnetworks.holding import parse_holding
 
 if TYPE_CHECKING:
     from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask

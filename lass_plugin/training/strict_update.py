@@ -22,7 +22,7 @@ from torch import Tensor
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import unpack
-from lass_plugin.training.slots import Slot, innermost, torch_optimizer
+from lass_plugin.training.optimizer_places import Slot, innermost, torch_optimizer
 from lass_plugin.training.spreading import integer_type
 
 ELEMENTWISE = (FairseqAdam, SGD, FairseqNAG, Adagrad, FairseqAdamax, Adadelta)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import MODEL_FLAGS, PAIRS, ROOT, load
 
-from lass_plugin.lowrank.carried import carried
+from lass_plugin.methods.lowrank.entry import carried
 
 CONFIGS = ROOT / "configs" / "cao2024"
 SMALL = (

@@ -11,9 +11,9 @@ import torch
 from conftest import load
 
 from lass_plugin.cli.main import main
-from lass_plugin.lowrank.estimation import demand_files
-from lass_plugin.lowrank.planning.placement import read_placement
-from lass_plugin.lowrank.planning.plan import read_plan
+from lass_plugin.methods.lowrank.estimation import demand_files
+from lass_plugin.methods.lowrank.planning.placement import read_placement
+from lass_plugin.methods.lowrank.planning.plan import read_plan
 
 KINDS = 5 + 8
 TRAIN = ("--task", "translation_lslo", "--no-epoch-checkpoints")

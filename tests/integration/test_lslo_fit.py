@@ -7,9 +7,9 @@ from conftest import PAIRS, load
 
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.low_rank_fit import FitSettings, Trainings
 from lass_plugin.languages import parse_pairs
-from lass_plugin.lowrank.fit import FitSettings, Trainings
-from lass_plugin.lowrank.planning.plan import read_plan
+from lass_plugin.methods.lowrank.planning.plan import read_plan
 
 
 def words(data, base, out, *more) -> list[str]:

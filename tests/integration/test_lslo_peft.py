@@ -11,13 +11,13 @@ from in_process import load_model, logits, translation_task
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from lass_plugin.checkpoints import save_tensors
+from lass_plugin.checkpoints.checkpoint import save_tensors
 from lass_plugin.cli.main import main
 from lass_plugin.languages import Pair
-from lass_plugin.lowrank.carried import carried, carried_by
-from lass_plugin.lowrank.exchange.peft import from_peft, to_peft
-from lass_plugin.lowrank.exchange.peft_config import make_config
-from lass_plugin.lowrank.stored import stored_modules
+from lass_plugin.methods.lowrank.entry import carried, carried_by
+from lass_plugin.methods.lowrank.exchange.peft import from_peft, to_peft
+from lass_plugin.methods.lowrank.exchange.peft_config import make_config
+from lass_plugin.methods.lowrank.stored import stored_modules
 
 DE_EN = Pair("de", "en")
 

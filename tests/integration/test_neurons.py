@@ -10,9 +10,9 @@ from conftest import PAIRS
 from runs import Run
 from translations import hypotheses, with_the_plugin
 
-from lass_plugin.checkpoints import carried_masks, read_checkpoint, weights
+from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint, weights
 from lass_plugin.errors import LassError
-from lass_plugin.extension.models import OldModel
+from lass_plugin.experiments.new_pairs.models import OldModel
 from lass_plugin.masks import load_masks
 from lass_plugin.masks.neurons import weight_masks
 from lass_plugin.neurons.importance import load_importance

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.quickstart import Recipe, quickstart
+from lass_plugin.experiments.quickstart.corpus import catalogue_pairs, find_pairs
 from lass_plugin.languages import Pair
-from lass_plugin.quickstart import Recipe, quickstart
-from lass_plugin.quickstart.corpus import catalogue_pairs, find_pairs
 
 
 def write_text(folder: Path) -> Path:

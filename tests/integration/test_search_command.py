@@ -16,17 +16,17 @@ import torch
 from conftest import ROOT, load
 
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.launching.base import Base
-from lass_plugin.launching.flags import FlagBuilder
-from lass_plugin.masks import load_masks
-from lass_plugin.search import (
+from lass_plugin.experiments.launching.base import Base
+from lass_plugin.experiments.launching.flags import FlagBuilder
+from lass_plugin.experiments.searches import (
     SearchSettings,
     results,
     run_searches,
     search_commands,
 )
-from lass_plugin.search.commands import SearchCommands
+from lass_plugin.experiments.searches.commands import SearchCommands
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.masks import load_masks
 
 PAIRS = "de-en,en-nl"
 SHORT = ("--updates", 6, "--ramp", 3, "--interval", 1, "--jobs", 1)

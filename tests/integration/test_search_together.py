@@ -11,9 +11,13 @@ from runs import Run, same_bits, train_by_two
 
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.searches import (
+    SearchSettings,
+    run_searches,
+    search_commands,
+)
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import load_masks
-from lass_plugin.search import SearchSettings, run_searches, search_commands
 
 KEYS = "de-en,en-nl"
 SEARCH = (
@@ -161,10 +165,10 @@ def test_the_same_again_does_nothing_and_extract_gives_the_same_masks(
 
 
 def test_how_settled_each_pair_is_and_its_place_in_a_sweep(searched, base, capsys):
-    from lass_plugin.launching.base import Base
+    from lass_plugin.experiments.launching.base import Base
+    from lass_plugin.experiments.sweeps.sources import Sources
+    from lass_plugin.experiments.sweeps.variants import Method
     from lass_plugin.masks import fingerprint
-    from lass_plugin.sweep.sources import Sources
-    from lass_plugin.sweep.variants import Method
 
     out, _ = searched
     assert main(["settled", str(out)]) == 0

@@ -12,11 +12,11 @@ from conftest import load
 
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.sweeps import SweepSettings
+from lass_plugin.experiments.sweeps.losses import ValidationLosses
+from lass_plugin.experiments.sweeps.run import Sweep
+from lass_plugin.experiments.sweeps.variants import Method
 from lass_plugin.masks import load_masks
-from lass_plugin.sweep import SweepSettings
-from lass_plugin.sweep.losses import ValidationLosses
-from lass_plugin.sweep.run import Sweep
-from lass_plugin.sweep.variants import Method
 
 SEARCHED = ("de-en", "en-nl")
 UPDATES = 12
@@ -96,7 +96,8 @@ def test_sub_layers_are_cut_from_the_same_scores(settings):
 def test_masks_that_are_there_are_not_cut_again(settings, monkeypatch):
     first = Sweep(settings).cut_masks()
     monkeypatch.setattr(
-        "lass_plugin.sweep.sources.searched_scores", lambda *_: pytest.fail("read")
+        "lass_plugin.experiments.sweeps.sources.searched_scores",
+        lambda *_: pytest.fail("read"),
     )
     again = Sweep(settings).cut_masks()
     assert first.keys() == again.keys()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import TASK_FLAGS
 
-from lass_plugin.checkpoints import carried_masks, masks_at, read_checkpoint
+from lass_plugin.checkpoints.checkpoint import carried_masks, masks_at, read_checkpoint
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import identifier, zero_shot

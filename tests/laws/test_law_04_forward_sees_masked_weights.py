@@ -11,8 +11,8 @@ from torch import nn
 
 from lass_plugin.masks import load_masks
 from lass_plugin.masks.packing import unpack
+from lass_plugin.methods.search.one_search import SearchPlan, SubnetworkSearch
 from lass_plugin.training.masked_weights import MaskedWeights
-from lass_plugin.training.search import SearchPlan, SubnetworkSearch
 
 NO_DROPOUT = ("--dropout", 0)
 SEARCH = (

@@ -11,15 +11,15 @@ from runs import Run, random_masks, same_bits
 
 from lass_plugin.data.pair_data import load_pair
 from lass_plugin.errors import LassError
-from lass_plugin.extension.run import extend
-from lass_plugin.extension.settings import ExtendSettings
+from lass_plugin.experiments.new_pairs.run import extend
+from lass_plugin.experiments.new_pairs.settings import ExtendSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import save_masks
 from lass_plugin.masks.packing import unpack
-from lass_plugin.training.extension import Extension, choosing_from
-from lass_plugin.training.joint import masked_weights
+from lass_plugin.methods.subnetworks.extension import Extension, choosing_from
+from lass_plugin.methods.subnetworks.joint import masked_weights
 from lass_plugin.training.masked_weights import bake
-from lass_plugin.training.slots import find_slots, torch_optimizer
+from lass_plugin.training.optimizer_places import find_slots, torch_optimizer
 
 NEW = ("en-uk", "uk-en")
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from runs import same_bits
 
-from lass_plugin.lowrank.attaching import low_rank_modules
 from lass_plugin.masks.packing import unpack
-from lass_plugin.training.slots import torch_optimizer
+from lass_plugin.methods.lowrank.attaching import low_rank_modules
+from lass_plugin.training.optimizer_places import torch_optimizer
 
 PRUNED = ("--lslo-pruning", "matrix", "--lslo-pruning-ratio", "de=0.5,en=0.5,nl=0")
 PRUNED += ("--lslo-pruning-start", 0, "--lslo-pruning-length", 1)

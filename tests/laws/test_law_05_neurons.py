@@ -10,7 +10,7 @@ from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
 from lass_plugin.masks.neurons import UNITS, neuron_mask, weight_masks
 from lass_plugin.masks.packing import unpack
 from lass_plugin.neurons.recording import find_neurons
-from lass_plugin.training.slots import find_slots, torch_optimizer
+from lass_plugin.training.optimizer_places import find_slots, torch_optimizer
 
 
 @pytest.fixture

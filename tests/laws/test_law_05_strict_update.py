@@ -12,7 +12,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.masks import load_masks
 from lass_plugin.masks.packing import pack, unpack
 from lass_plugin.optim import StrictAdam
-from lass_plugin.training.slots import Slot, innermost
+from lass_plugin.training.optimizer_places import Slot, innermost
 from lass_plugin.training.strict_update import (
     Region,
     check_optimizer,
@@ -33,7 +33,7 @@ OPTIMIZERS = {
 
 def values(run) -> dict[str, torch.Tensor]:
     """Site -> the weights that the optimizer steps on (float32 copies in FP16)."""
-    from lass_plugin.training.slots import find_slots
+    from lass_plugin.training.optimizer_places import find_slots
 
     slots = find_slots(run.optimizer, run.sites)
     return {name: slot.value.clone() for name, slot in slots.items()}

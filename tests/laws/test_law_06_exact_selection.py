@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
+from lass_plugin.methods.search.one_search import SearchPlan
+from lass_plugin.methods.search.searched_masks import scores_from_checkpoint
 from lass_plugin.selection import select
-from lass_plugin.training.search import SearchPlan
-from lass_plugin.training.searched_masks import scores_from_checkpoint
 
 KINDS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 

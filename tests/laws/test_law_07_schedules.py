@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
+from lass_plugin.methods.search.one_search import SearchPlan
 from lass_plugin.schedules import check_ratio, cubic
-from lass_plugin.training.search import SearchPlan
 
 RATIOS = st.floats(0, 1, exclude_max=True)
 STARTS = st.integers(0, 10**6)

@@ -23,9 +23,9 @@ from fairseq import checkpoint_utils
 from safetensors.torch import load as read_safetensors
 from safetensors.torch import save as write_safetensors
 
-from lass_plugin.checkpoints import read_checkpoint
-from lass_plugin.compatibility import prepare_fairseq
+from lass_plugin.checkpoints.checkpoint import read_checkpoint
 from lass_plugin.errors import LassError
+from lass_plugin.fairseq_fixes.compatibility import prepare_fairseq
 from lass_plugin.masks import (
     Mask,
     MaskSet,

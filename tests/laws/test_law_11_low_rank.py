@@ -20,8 +20,8 @@ from runs import same_bits
 from torch import nn
 
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank import attention, modules
-from lass_plugin.lowrank.modules import LowRank, LowRankLinear
+from lass_plugin.methods.lowrank import attention, modules
+from lass_plugin.methods.lowrank.modules import LowRank, LowRankLinear
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from runs import same_bits
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet, save_mask, save_masks
-from lass_plugin.training.search import SearchPlan, SubnetworkSearch
-from lass_plugin.training.searched_masks import scores_from_checkpoint
+from lass_plugin.methods.search.one_search import SearchPlan, SubnetworkSearch
+from lass_plugin.methods.search.searched_masks import scores_from_checkpoint
 
 SAVING = ("--save-interval-updates", 6, "--keep-interval-updates", 1)
 SAVING += ("--no-epoch-checkpoints",)

@@ -26,11 +26,11 @@ from lass_plugin.masks import (
     load_masks,
     save_masks,
 )
+from lass_plugin.methods.search.one_search import SearchPlan
 from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
 from lass_plugin.tasks.translation_subnetwork_search import (
     TranslationSubnetworkSearchTask,
 )
-from lass_plugin.training.search import SearchPlan
 
 TASKS = {
     "": TranslationSubnetworkTask,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
-from lass_plugin.sweep.allocation import allocate, lower_envelope
+from lass_plugin.experiments.sweeps.allocation import allocate, lower_envelope
 
 
 def test_the_envelope_of_points_by_hand():

@@ -4,10 +4,10 @@ import pytest
 import yaml
 from conftest import ROOT
 
+from lass_plugin.anatomy.matrices import DEFAULT_KINDS, parse_kinds
 from lass_plugin.languages import languages_of, parse_pairs
-from lass_plugin.lowrank.matrices import DEFAULT_KINDS, parse_kinds
-from lass_plugin.lowrank.planning.placement import parse_placement
-from lass_plugin.lowrank.planning.resources import LANG12, parse_types, spread
+from lass_plugin.methods.lowrank.planning.placement import parse_placement
+from lass_plugin.resource_types import LANG12, parse_types, spread
 
 CONFIGS = ROOT / "configs" / "cao2024"
 LSLO = ("lslo", "pruned", "weight_learning", "estimation")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lass_plugin.data import catalogues
+from lass_plugin.corpora import catalogues
 from lass_plugin.errors import LassError
 
 

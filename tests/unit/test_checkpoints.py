@@ -8,7 +8,7 @@ import zipfile
 import pytest
 import torch
 
-from lass_plugin.checkpoints import (
+from lass_plugin.checkpoints.checkpoint import (
     carried_masks,
     masks_at,
     read_checkpoint,

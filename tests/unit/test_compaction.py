@@ -11,8 +11,11 @@ from in_process import random_mask
 from runs import Run
 
 from lass_plugin.errors import LassError
-from lass_plugin.masks import Mask, MaskSet, Provenance, compaction
-from lass_plugin.masks.compaction import (
+from lass_plugin.masks import Mask, MaskSet, Provenance
+from lass_plugin.masks.neurons import UNITS, neuron_mask
+from lass_plugin.masks.state import from_state
+from lass_plugin.methods.subnetworks import compaction
+from lass_plugin.methods.subnetworks.compaction import (
     LIMIT,
     activation_of,
     check_same,
@@ -22,9 +25,7 @@ from lass_plugin.masks.compaction import (
     plan_cut,
     random_outputs,
 )
-from lass_plugin.masks.export import baked, exported
-from lass_plugin.masks.neurons import UNITS, neuron_mask
-from lass_plugin.masks.state import from_state
+from lass_plugin.methods.subnetworks.export import baked, exported
 from lass_plugin.neurons.recording import find_neurons
 from lass_plugin.tables.cost import parameters_of
 

@@ -3,9 +3,9 @@
 import pytest
 from fairseq import checkpoint_utils
 
-from lass_plugin.compatibility import prepare_fairseq
 from lass_plugin.errors import LassError
-from lass_plugin.explanations import check_start
+from lass_plugin.fairseq_fixes.compatibility import prepare_fairseq
+from lass_plugin.fairseq_fixes.explanations import check_start
 
 
 @pytest.fixture(autouse=True)

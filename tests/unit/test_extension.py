@@ -14,17 +14,25 @@ from lass_plugin.data import subwords
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.errors import LassError
-from lass_plugin.extension.checkpoint import extended
-from lass_plugin.extension.curve import draw_curve, mean_curve
-from lass_plugin.extension.data import SubwordModel
-from lass_plugin.extension.effects import effect_of
-from lass_plugin.extension.run import watches_fewer
-from lass_plugin.extension.vocabulary import Vocabulary, count_text, extend_vocabulary
+from lass_plugin.experiments.new_pairs.checkpoint import extended
+from lass_plugin.experiments.new_pairs.curve import draw_curve, mean_curve
+from lass_plugin.experiments.new_pairs.data import SubwordModel
+from lass_plugin.experiments.new_pairs.effects import effect_of
+from lass_plugin.experiments.new_pairs.run import watches_fewer
+from lass_plugin.experiments.new_pairs.vocabulary import (
+    Vocabulary,
+    count_text,
+    extend_vocabulary,
+)
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import Mask, MaskSet, Provenance
 from lass_plugin.masks.state import from_state, to_state
-from lass_plugin.training.extension import Extension, choosing_from, read_symbols
-from lass_plugin.training.holding import Holding, parse_holding
+from lass_plugin.methods.subnetworks.extension import (
+    Extension,
+    choosing_from,
+    read_symbols,
+)
+from lass_plugin.methods.subnetworks.holding import Holding, parse_holding
 
 SITE = "encoder.layers.0.fc1.weight"
 EMBEDDING = "encoder.embed_tokens.weight"
@@ -338,7 +346,7 @@ def test_a_point_at_the_end_of_an_epoch_is_kept(
 
     from fairseq import checkpoint_utils
 
-    from lass_plugin.training.points import keep_points_at_epoch_ends
+    from lass_plugin.fairseq_fixes.interval_checkpoints import keep_points_at_epoch_ends
 
     def stock(cfg, *_):
         (tmp_path / "checkpoint_last.pt").write_text("weights")
@@ -363,7 +371,7 @@ def test_a_point_at_the_end_of_an_epoch_is_kept(
     "updates, points, interval", [(10, 5, 2), (10, 3, 4), (3, 3, 1)]
 )
 def test_points_are_never_more_than_asked_for(updates, points, interval):
-    from lass_plugin.extension.settings import ExtendSettings
+    from lass_plugin.experiments.new_pairs.settings import ExtendSettings
 
     places = (Path("x.pt"), Path("data"), Path("text"), tuple(parse_pairs("en-uk")))
     settings = ExtendSettings(*places, Path("out"), updates=updates, points=points)

@@ -10,7 +10,7 @@ import pytest
 
 from lass_plugin.data.parallel_text import find_bitexts
 from lass_plugin.languages import parse_pairs
-from lass_plugin.lowrank.planning.resources import LANG30
+from lass_plugin.resource_types import LANG30
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "flores.py"
 

@@ -12,13 +12,13 @@ import pytest
 
 from lass_plugin.cli import search as command_line
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.launching.console import Console, Status, describe
+from lass_plugin.experiments.launching.devices import Slot, find_slots
+from lass_plugin.experiments.launching.jobs import Job, end_all
+from lass_plugin.experiments.launching.log import Progress, reason
+from lass_plugin.experiments.launching.runner import run_jobs
+from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import parse_pairs
-from lass_plugin.launching.console import Console, Status, describe
-from lass_plugin.launching.jobs import Job, end_all
-from lass_plugin.launching.log import Progress, reason
-from lass_plugin.launching.runner import run_jobs
-from lass_plugin.launching.slots import Slot, find_slots
-from lass_plugin.search.settings import SearchSettings
 
 SETTLED = (
     "2026-01-01 10:00:00 | INFO | lass_plugin.tasks.translation_subnetwork_search | "
@@ -142,7 +142,8 @@ def test_two_processes_cannot_run_one_search(tmp_path):
 
 def test_a_search_whose_starter_was_killed_still_holds_its_folder(tmp_path):
     code = (
-        "import os, pathlib, sys; from lass_plugin.launching.jobs import Job;"
+        "import os, pathlib, sys;"
+        "from lass_plugin.experiments.launching.jobs import Job;"
         f"j = Job('de-en', [sys.executable, '-c', 'import time; time.sleep(60)'],"
         f" pathlib.Path({str(tmp_path / 'de-en')!r}), 1); j.start(os.environ);"
         "os._exit(9)"
@@ -239,10 +240,10 @@ def test_sigterm_ends_every_process(tmp_path):
     """The starter is a process of its own, so that it can be sent a signal."""
     code = f"""
 import pathlib, sys
-from lass_plugin.launching.console import Console
-from lass_plugin.launching.jobs import Job
-from lass_plugin.launching.runner import run_jobs
-from lass_plugin.launching.slots import Slot
+from lass_plugin.experiments.launching.console import Console
+from lass_plugin.experiments.launching.jobs import Job
+from lass_plugin.experiments.launching.runner import run_jobs
+from lass_plugin.experiments.launching.devices import Slot
 sleep = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
 jobs = [Job(k, [sys.executable, "-c", sleep], pathlib.Path({str(tmp_path)!r}) / k, 1)
         for k in ("de-en", "en-de")]
@@ -267,7 +268,7 @@ run_jobs(jobs, [Slot(None, 1)] * 2, Console(), lambda one: "done")
 
 def test_one_job_a_core_and_the_cores_shared_among_the_jobs(tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("lass_plugin.launching.slots.cores", lambda: 8)
+    monkeypatch.setattr("lass_plugin.experiments.launching.devices.cores", lambda: 8)
     wanted = settings(tmp_path, cpu=True)
     assert find_slots(wanted, pairs=2) == [Slot(None, 4)] * 2
     assert len(find_slots(wanted, pairs=20)) == 8

@@ -7,12 +7,12 @@ import pytest
 import torch
 from fairseq.modules import MultiheadAttention
 
-from lass_plugin.lowrank.attention import (
+from lass_plugin.methods.lowrank.attention import (
     CalledAttention,
     as_it_was,
     call_projections,
 )
-from lass_plugin.lowrank.modules import Chosen, LowRank, Routing, put_beside
+from lass_plugin.methods.lowrank.modules import Chosen, LowRank, Routing, put_beside
 
 TIME, SOURCE, BATCH, WIDTH, HEADS = 5, 7, 3, 8, 2
 

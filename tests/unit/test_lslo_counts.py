@@ -2,18 +2,18 @@
 
 import pytest
 
+from lass_plugin.anatomy.matrices import DEFAULT_KINDS, count_layers, find_matrices
 from lass_plugin.cli.main import main as lass
-from lass_plugin.lowrank.matrices import DEFAULT_KINDS, count_layers, find_matrices
-from lass_plugin.lowrank.planning.placement import DEFAULT, parse_placement
-from lass_plugin.lowrank.planning.plan import count_parameters, uniform
-from lass_plugin.lowrank.planning.resources import (
+from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
+from lass_plugin.methods.lowrank.planning.plan import count_parameters, uniform
+from lass_plugin.methods.lowrank.planning.shapes import read_shape
+from lass_plugin.resource_types import (
     LANG12,
     LANG30,
     parse_languages,
     parse_types,
     spread,
 )
-from lass_plugin.lowrank.planning.shapes import read_shape
 
 ATTENTION = ("q", "k", "v", "c-q", "c-k", "c-v")
 FEED_FORWARD = ("fc1", "fc2")

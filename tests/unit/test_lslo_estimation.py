@@ -23,29 +23,38 @@ from low_rank_models import (
 from scipy.stats import pearsonr
 
 from lass_plugin.analysis.pictures import heat_panels
+from lass_plugin.anatomy.matrices import Matrix
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank.contents import Module, read_contents
-from lass_plugin.lowrank.estimation import demand_files
-from lass_plugin.lowrank.estimation.data_amounts import (
+from lass_plugin.methods.lowrank.contents import Module, read_contents
+from lass_plugin.methods.lowrank.estimation import demand_files
+from lass_plugin.methods.lowrank.estimation.data_amounts import (
     Amounts,
     flores_amounts,
     parse_amounts,
 )
-from lass_plugin.lowrank.estimation.data_correlation import correlate, pearson
-from lass_plugin.lowrank.estimation.demand_files import draw_demands, write_estimate
-from lass_plugin.lowrank.estimation.demand_tables import Cells, order_languages
-from lass_plugin.lowrank.estimation.demands import (
+from lass_plugin.methods.lowrank.estimation.data_correlation import correlate, pearson
+from lass_plugin.methods.lowrank.estimation.demand_files import (
+    draw_demands,
+    write_estimate,
+)
+from lass_plugin.methods.lowrank.estimation.demand_tables import Cells, order_languages
+from lass_plugin.methods.lowrank.estimation.demands import (
     Demand,
     Estimate,
     estimate,
     read,
     write,
 )
-from lass_plugin.lowrank.matrices import Matrix
-from lass_plugin.lowrank.modules import written
-from lass_plugin.lowrank.planning.placement import Placement
-from lass_plugin.lowrank.planning.plan import uniform
-from lass_plugin.lowrank.pruning import LANGUAGE, LAYER, MATRIX, Pruner, PruningPlan
+from lass_plugin.methods.lowrank.modules import written
+from lass_plugin.methods.lowrank.planning.placement import Placement
+from lass_plugin.methods.lowrank.planning.plan import uniform
+from lass_plugin.methods.lowrank.pruning import (
+    LANGUAGE,
+    LAYER,
+    MATRIX,
+    Pruner,
+    PruningPlan,
+)
 
 
 def pruned_checkpoint(

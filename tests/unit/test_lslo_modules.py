@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lass_plugin.lowrank.modules import (
+from lass_plugin.methods.lowrank.modules import (
     Chosen,
     FrozenLinear,
     LowRank,

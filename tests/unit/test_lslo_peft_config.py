@@ -7,9 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lass_plugin.anatomy.matrices import KINDS
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank.exchange.peft_config import NAME, make_config, read_config
-from lass_plugin.lowrank.matrices import KINDS
+from lass_plugin.methods.lowrank.exchange.peft_config import (
+    NAME,
+    make_config,
+    read_config,
+)
 
 MODULES = [
     f"{side}.layers.{layer}.{kind}"

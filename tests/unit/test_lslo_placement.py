@@ -9,13 +9,13 @@ import torch
 from low_rank_models import LEARNING, equipped, save
 
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank.contents import read_contents
-from lass_plugin.lowrank.planning.learned_placement import (
+from lass_plugin.methods.lowrank.contents import read_contents
+from lass_plugin.methods.lowrank.planning.learned_placement import (
     choose,
     learned_weights,
     write_learned,
 )
-from lass_plugin.lowrank.planning.placement import (
+from lass_plugin.methods.lowrank.planning.placement import (
     Placement,
     parse_placement,
     read_placement,

@@ -8,29 +8,29 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
-from lass_plugin.lowrank.matrices import (
+from lass_plugin.anatomy.matrices import (
     DEFAULT_KINDS,
     KINDS,
     count_layers,
     find_matrices,
     parse_kinds,
 )
-from lass_plugin.lowrank.planning.placement import (
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.methods.lowrank.planning.placement import (
     Placement,
     parse_placement,
     read_placement,
     write_placement,
 )
-from lass_plugin.lowrank.planning.plan import (
+from lass_plugin.methods.lowrank.planning.plan import (
     Plan,
     count_parameters,
     read_plan,
     uniform,
     write_plan,
 )
-from lass_plugin.lowrank.planning.resources import parse_types, spread
+from lass_plugin.resource_types import parse_types, spread
 
 
 def tensors(layers=2, width=8, hidden=12):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lass_plugin.lowrank.products import Factors, together
+from lass_plugin.methods.lowrank.products import Factors, together
 
 INPUTS = 5
 

@@ -12,17 +12,17 @@ from torch import nn
 from torch.nn.utils import prune
 
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank.modules import Chosen, LowRankLinear
-from lass_plugin.lowrank.planning.placement import Placement
-from lass_plugin.lowrank.pruning import (
+from lass_plugin.masks.packing import unpack
+from lass_plugin.methods.lowrank.modules import Chosen, LowRankLinear
+from lass_plugin.methods.lowrank.planning.placement import Placement
+from lass_plugin.methods.lowrank.pruning import (
     LANGUAGE,
     LAYER,
     MATRIX,
     Pruner,
     PruningPlan,
 )
-from lass_plugin.masks.packing import unpack
-from lass_plugin.training.slots import Slot
+from lass_plugin.training.optimizer_places import Slot
 
 
 def pruner(model: nn.Module, group: str, ratio: float | dict = 0.7, **more) -> Pruner:

@@ -6,25 +6,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lass_plugin.anatomy.matrices import Matrix
 from lass_plugin.errors import LassError
-from lass_plugin.lowrank.contents import Module
-from lass_plugin.lowrank.estimation.demands import Demand, Estimate
-from lass_plugin.lowrank.matrices import Matrix
-from lass_plugin.lowrank.planning.placement import Placement
-from lass_plugin.lowrank.planning.plan import (
+from lass_plugin.methods.lowrank.contents import Module
+from lass_plugin.methods.lowrank.estimation.demands import Demand, Estimate
+from lass_plugin.methods.lowrank.planning.placement import Placement
+from lass_plugin.methods.lowrank.planning.plan import (
     Plan,
     count_parameters,
     read_plan,
     write_plan,
 )
-from lass_plugin.lowrank.planning.planned_ranks import (
+from lass_plugin.methods.lowrank.planning.planned_ranks import (
     chosen_matrices,
     placed_otherwise,
     plan_ranks,
     uniform_cost,
 )
-from lass_plugin.lowrank.planning.shared_ranks import Claim, share_ranks
-from lass_plugin.lowrank.pruning import LANGUAGE, LAYER, MATRIX, PruningPlan
+from lass_plugin.methods.lowrank.planning.shared_ranks import Claim, share_ranks
+from lass_plugin.methods.lowrank.pruning import LANGUAGE, LAYER, MATRIX, PruningPlan
 
 
 def claim(demand, cost=10, least=0, most=100) -> Claim:

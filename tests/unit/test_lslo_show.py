@@ -6,7 +6,7 @@ from dataclasses import replace
 from low_rank_models import LEARNING, RANKS, equipped, save, slots
 
 from lass_plugin.cli.main import main
-from lass_plugin.lowrank.pruning import MATRIX, Pruner, PruningPlan
+from lass_plugin.methods.lowrank.pruning import MATRIX, Pruner, PruningPlan
 
 UNITS = 3 * 2 * 16
 """Of a rank beside fc1 and fc2 (10 and 6 wide) of three layers."""

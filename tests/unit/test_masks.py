@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save as write_safetensors
 from torch import nn
 
+from lass_plugin.anatomy.targets import TARGETS, select_sites
 from lass_plugin.errors import LassError
 from lass_plugin.masks import (
     Mask,
@@ -21,7 +22,6 @@ from lass_plugin.masks import (
     save_mask,
     save_masks,
 )
-from lass_plugin.masks.sites import TARGETS, select_sites
 from lass_plugin.masks.state import digest, from_state, to_state
 
 FC1 = "encoder.layers.0.fc1.weight"

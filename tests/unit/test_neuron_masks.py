@@ -22,8 +22,8 @@ from lass_plugin.masks.neurons import (
     weight_masks,
 )
 from lass_plugin.masks.state import from_state, to_state
+from lass_plugin.methods.subnetworks.joint import masked_weights
 from lass_plugin.neurons.recording import find_neurons
-from lass_plugin.training.joint import masked_weights
 
 MADE = Provenance("taylor", None)
 

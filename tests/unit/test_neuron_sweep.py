@@ -12,13 +12,17 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.metrics import Score
 from lass_plugin.evaluation.significance import Difference
+from lass_plugin.experiments.sweeps.neurons import table
+from lass_plugin.experiments.sweeps.neurons.run import first_of_same
+from lass_plugin.experiments.sweeps.neurons.variants import (
+    Axes,
+    NeuronVariant,
+    list_variants,
+)
+from lass_plugin.experiments.sweeps.variants import parse_numbers
 from lass_plugin.masks import MaskSet, Provenance
 from lass_plugin.masks.neurons import neuron_mask
 from lass_plugin.neurons.allocation import Rule
-from lass_plugin.sweep.neurons import table
-from lass_plugin.sweep.neurons.run import first_of_same
-from lass_plugin.sweep.neurons.variants import Axes, NeuronVariant, list_variants
-from lass_plugin.sweep.variants import parse_numbers
 
 DENSE = NeuronVariant()
 

@@ -9,7 +9,7 @@ from made_up_reports import report_of
 from lass_plugin.cli.main import main as lass
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report as reports
-from lass_plugin.lowrank.planning.resources import LANG12, LANG30, flores_types
+from lass_plugin.resource_types import LANG12, LANG30, flores_types
 from lass_plugin.tables.layout import Layout
 from lass_plugin.tables.scores import score_tables
 from lass_plugin.tables.side_by_side import Place, put_side_by_side

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_reports import report_of
 
+from lass_plugin.data.amounts import Bounds, Sizes, parse_count
 from lass_plugin.errors import LassError
 from lass_plugin.tables.layout import Layout, with_centre
 from lass_plugin.tables.scores import KINDS, score_tables, wins
 from lass_plugin.tables.side_by_side import Place, put_side_by_side
-from lass_plugin.tables.sizes import Bounds, Sizes, parse_count
 
 # He 2023, Tables 6, 7 and 8: language, training data, then en→X and X→en: the baseline
 # and what MagnitudeOneshot and GradientGradual are above it

@@ -14,11 +14,11 @@ from runs import Run, assert_same
 from lass_plugin.data.updates import shuffle_updates, whole_updates
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import unpack
+from lass_plugin.methods.search.one_search import SubnetworkSearch
+from lass_plugin.methods.search.plan import SearchPlan, check_together
+from lass_plugin.methods.search.searched_masks import scores_from_checkpoint
+from lass_plugin.methods.search.several import SearchRun, states_of
 from lass_plugin.schedules import cubic
-from lass_plugin.training.search import SubnetworkSearch
-from lass_plugin.training.search_plan import SearchPlan, check_together
-from lass_plugin.training.search_run import SearchRun, states_of
-from lass_plugin.training.searched_masks import scores_from_checkpoint
 
 A, B = "de-en", "en-nl"
 TASK = ("--task", "translation_subnetwork_search")

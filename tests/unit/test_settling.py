@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
-from lass_plugin.training.settling import StoppingRule, agreement, growth
+from lass_plugin.methods.search.settling import StoppingRule, agreement, growth
 
 
 def records(*values: float, step: int = 10, chance: float = 0.4, name: str = "halves"):

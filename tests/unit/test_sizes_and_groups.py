@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lass_plugin.errors import LassError
-from lass_plugin.tables.sizes import (
+from lass_plugin.data.amounts import (
     Bounds,
     Sizes,
     parse_count,
     read_sizes,
     short_count,
 )
+from lass_plugin.errors import LassError
 
 
 def test_a_prepared_folder_says_what_was_kept(tmp_path):

@@ -6,7 +6,7 @@ import torch
 from lass_plugin.masks.packing import pack
 from lass_plugin.optim import strict_adam
 from lass_plugin.optim.strict_adam import StrictAdam
-from lass_plugin.training.slots import Slot
+from lass_plugin.training.optimizer_places import Slot
 from lass_plugin.training.spreading import factors, held_pattern
 from lass_plugin.training.strict_update import Region, restore_held, restore_outside
 

@@ -11,8 +11,8 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.metrics import Score
 from lass_plugin.evaluation.significance import Difference
-from lass_plugin.sweep import table
-from lass_plugin.sweep.variants import (
+from lass_plugin.experiments.sweeps import table
+from lass_plugin.experiments.sweeps.variants import (
     DENSE,
     OWN,
     RATIO,
@@ -21,7 +21,7 @@ from lass_plugin.sweep.variants import (
     list_variants,
     parse_ratios,
 )
-from lass_plugin.training.search import SearchPlan
+from lass_plugin.methods.search.one_search import SearchPlan
 
 ONESHOT = Method("gradient", "oneshot")
 

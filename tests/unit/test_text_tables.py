@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lass_plugin.text_tables import in_columns, markdown_table, rule, widths_of
+from lass_plugin.records.text_tables import in_columns, markdown_table, rule, widths_of
 
 ROWS = [["pair", "BLEU"], ["de-en", "3.1"], ["en-zh", "12.25"]]
 

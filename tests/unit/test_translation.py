@@ -9,6 +9,7 @@ import torch
 from conftest import PAIRS, load
 from fairseq.data import Dictionary
 
+from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import texts
 from lass_plugin.evaluation.evaluation import choose_pairs, evaluate, read_test_set
@@ -16,7 +17,6 @@ from lass_plugin.evaluation.systems import Saved, System, check_names
 from lass_plugin.evaluation.translation import Decoding, load_sources, translate
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, Mask, Provenance, load_masks, save_mask
-from lass_plugin.masks.sites import select_sites
 
 SHORT = Decoding(beam=2, max_len_b=8, cpu=True)
 

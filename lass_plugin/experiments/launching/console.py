@@ -1,0 +1,104 @@
+"""Progress of trainings for people, on stderr."""
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+from lass_plugin.data.progress import duration
+from lass_plugin.experiments.launching.log import Progress
+
+REFRESH = 0.5
+INTERVAL = 30.0
+"""Seconds between two status lines, on a terminal and elsewhere."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far all trainings are."""
+
+    total: int
+    done: int
+    failed: int
+    running: tuple[tuple[str, int, Progress], ...]
+    """Key, updates planned, progress."""
+    seconds_left: float | None
+    unit: str = "pairs"
+
+
+class Listener(Protocol):
+    """Is told what happens; :class:`Console` is one, the quick start has its own."""
+
+    def event(self, text: str) -> None:
+        """Something happened: one line."""
+
+    def status(self, status: Status) -> None:
+        """How far the searches are, several times a second."""
+
+
+class Console:
+    """A line for every event, and a line that says how far the searches are.
+
+    On a terminal the latter is rewritten in place; elsewhere it is printed every 30
+    seconds.
+    """
+
+    def __init__(self, stream: IO[str] | None = None, interval: float | None = None):
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        usual = REFRESH if self._terminal else INTERVAL
+        self._interval = usual if interval is None else interval
+        self._last = time.monotonic()
+        self._shown = False
+
+    def event(self, text: str) -> None:
+        self.clear()
+        print(text, file=self._stream, flush=True)
+
+    def status(self, status: Status) -> None:
+        now = time.monotonic()
+        if now - self._last < self._interval:
+            return
+        self._last = now
+        text = describe(status)
+        if not self._terminal:
+            print(text, file=self._stream, flush=True)
+            return
+        width = shutil.get_terminal_size().columns - 1
+        text = text if len(text) <= width else text[: width - 1] + "…"
+        self._stream.write(f"\r\x1b[K{text}")
+        self._stream.flush()
+        self._shown = True
+
+    def clear(self) -> None:
+        """Remove the status line from the terminal."""
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._shown = False
+
+
+def describe(status: Status) -> str:
+    """``1/4 pairs, 12 min 5 s left | de-en 40/100 loss 4.21 ratio 0.58 …``."""
+    head = f"{status.done}/{status.total} {status.unit}"
+    if status.failed:
+        head += f", {status.failed} failed"
+    if status.seconds_left is not None:
+        head += f", {duration(status.seconds_left)} left"
+    return " | ".join([head, *(_describe_one(*one) for one in status.running)])
+
+
+def _describe_one(key: str, updates: int, progress: Progress) -> str:
+    if not progress.updates:
+        return f"{key} starting"
+    text = f"{key} {progress.updates}/{updates}"
+    if progress.loss is not None:
+        text += f" loss {progress.loss:.2f}"
+    if progress.ratio is not None:
+        text += f" ratio {progress.ratio:.2f}"
+    if progress.settled is not None:
+        text += f" settled {progress.settled:.2f}"
+        if progress.chance is not None:
+            text += f" (chance {progress.chance:.2f})"
+    return text

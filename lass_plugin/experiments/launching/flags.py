@@ -1,0 +1,315 @@
+"""The flags of fairseq-train that go on from a base without repeating its options.
+
+fairseq's own parser says which flags there are; a flag is passed only if the value it
+would have without it differs from the base's.
+"""
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterable, Mapping, Sequence
+
+from lass_plugin.data.sampling import METHODS
+from lass_plugin.errors import LassError
+from lass_plugin.experiments.launching.base import Base
+from lass_plugin.experiments.launching.parser import option_of, parse, training_parser
+
+TASK = (
+    "langs",
+    "lang_tok_style",
+    "encoder_langtok",
+    "decoder_langtok",
+    "source_dict",
+    "target_dict",
+    "left_pad_source",
+    "left_pad_target",
+    "max_source_positions",
+    "max_target_positions",
+    "truncate_source",
+)
+TRAINING = (
+    "lr",
+    "clip_norm",
+    "sentence_avg",
+    "update_freq",
+    "max_tokens",
+    "batch_size",
+    "required_batch_size_multiple",
+    "skip_invalid_size_inputs_valid_test",
+)
+PRECISION = ("fp16", "bf16", "amp", "memory_efficient_fp16", "bf16_autocast")
+"""``bf16_autocast`` works everywhere, the others on a GPU only."""
+
+EXCLUSIVE = (("langs", "lang_dict"), ("max_tokens", "batch_size"), PRECISION)
+"""Whoever gives one of these replaces all of them."""
+
+INITIAL = ("encoder_embed_path", "decoder_embed_path", "min_params_to_wrap")
+"""Options of a model that matter only to how it is begun or spread over machines."""
+
+REGISTRIES = ("criterion", "optimizer", "lr_scheduler")
+
+RESERVED = {
+    "task": "it is always translation_subnetwork_search",
+    "user_dir": "it is always this package",
+    "data": "give the data folder first",
+    "lang_pairs": "use --pairs",
+    "save_dir": "use --out",
+    "finetune_from_model": "use --base",
+    "restore_file": "use --base; a search goes on by itself where it was",
+    "max_update": "use --updates",
+    "pruning_criterion": "use --criterion of lass search",
+    "pruning_schedule": "use --schedule",
+    "pruning_ratio": "use --ratio",
+    "pruning_start": "use --start",
+    "pruning_ramp": "use --ramp",
+    "pruning_interval": "use --interval",
+    "mask_targets": "use --targets",
+    "move_pruned": "use --move-pruned of lass search",
+    "stop_when_settled": "use --stop-when-settled of lass search",
+    "stop_when_growth_below": "use --stop-when-growth-below of lass search",
+    "cpu": "use --cpu of lass search",
+    "no_save": "the mask is taken from the last checkpoint",
+    "no_last_checkpoints": "the mask is taken from the last checkpoint",
+}
+"""Options that ``lass search`` sets itself, and what to do instead."""
+
+SEARCH_TASK = "translation_subnetwork_search"
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What goes on from the base: the task, and what the command sets itself."""
+
+    task: str
+    inherited: tuple[str, ...] = TASK
+    """Options of the task that are the base's unless the user gives others."""
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    """Options that the command sets itself, and what to do instead."""
+
+
+SEARCH = Purpose(SEARCH_TASK, TASK, RESERVED)
+
+
+class FlagBuilder:
+    """Builds the flags of a training from a base and from what the user gives.
+
+    Args:
+        base: the base model.
+        given: the user's flags for fairseq-train.
+        updates: length of the training, for schedules that must know it; None if it
+            is counted in epochs.
+        on_cpu: leave the base's GPU precisions out.
+        purpose: a search, unless told otherwise.
+
+    Raises:
+        LassError: the base's architecture is not known, or a flag is wrong.
+    """
+
+    def __init__(
+        self,
+        base: Base,
+        given: Sequence[str],
+        updates: int | None,
+        on_cpu: bool,
+        purpose: Purpose = SEARCH,
+    ):
+        self.base = base
+        self.purpose = purpose
+        self.given = list(given)
+        self.updates = updates
+        self.on_cpu = on_cpu
+        parser = training_parser()  # registers what the names are looked up in
+        self._start = ["DATA", "--task", purpose.task, *self._registered_names()]
+        parse(parser, [*self._start, *self.given])
+        self._actions = {
+            action.dest: action
+            for action in parser._actions
+            if action.option_strings and action.dest != "help"
+        }
+        self._model_options = [
+            action.dest
+            for group in parser._action_groups
+            if group.title == "Model-specific configuration"
+            for action in group._group_actions
+        ]
+        self._chosen = self._options_in(parser)
+        self._refuse_reserved()
+
+    def flags(self) -> list[str]:
+        """Architecture, model, task and training options; the user's come last."""
+        inherited: list[str] = []
+        wanted = self._wanted()
+        for _ in range(4):  # some defaults follow other options
+            now = vars(
+                parse(training_parser(), [*self._start, *inherited, *self.given])
+            )
+            more = [
+                flag
+                for name, value in wanted.items()
+                if not _same(now.get(name), value)
+                for flag in self._flag(name, value, now.get(name))
+            ]
+            if not more:
+                break
+            inherited += more
+        return [*self._start[3:], *inherited, *self.given]
+
+    def parsed(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The options that fairseq-train would run with.
+
+        Args:
+            arguments: all that follows its name, without ``--user-dir``.
+        """
+        return parse(training_parser(), arguments)
+
+    # -- what is wanted ----------------------------------------------------------
+
+    def _registered_names(self) -> list[str]:
+        from fairseq.models import ARCH_MODEL_REGISTRY
+
+        arch = self.base.name_of("model")
+        if not arch:
+            raise LassError(
+                f"{self.base.path} does not say its architecture; give a checkpoint of "
+                "fairseq-train"
+            )
+        if arch not in ARCH_MODEL_REGISTRY:
+            raise LassError(
+                f"the architecture '{arch}' of {self.base.path} is registered neither "
+                "in fairseq nor in this package, so its model cannot be rebuilt"
+            )
+        names = ["--arch", arch]
+        for registry in REGISTRIES:
+            if name := self.base.name_of(registry):
+                names += [f"--{registry.replace('_', '-')}", name]
+        return names
+
+    def _options_in(self, parser: argparse.ArgumentParser) -> dict[str, Any]:
+        """The options that the user's flags set, and their values."""
+        for action in parser._actions:
+            action.default = argparse.SUPPRESS
+            action.required = False
+            if not action.option_strings:
+                action.nargs = "?"
+        parser._defaults.clear()
+        return vars(parser.parse_args(self.given))
+
+    def _refuse_reserved(self) -> None:
+        for name in self._chosen:
+            if name in self.purpose.reserved:
+                option = option_of(self._actions.get(name), name)
+                raise LassError(
+                    f"{option} cannot be passed on to fairseq-train: "
+                    f"{self.purpose.reserved[name]}"
+                )
+
+    def _wanted(self) -> dict[str, Any]:
+        """Option -> the base's value, without those that the user has set."""
+        sections = self.base.sections
+        wanted = {
+            name: sections["model"].get(name)
+            for name in self._model_options
+            if name not in INITIAL
+        }
+        wanted.update(self._task_values())
+        optimization = {**sections["dataset"], **sections["optimization"]}
+        wanted.update({name: optimization.get(name) for name in TRAINING})
+        precision = {**sections["common"], **sections["task"]}
+        names = PRECISION[-1:] if self.on_cpu else PRECISION
+        wanted.update({name: precision.get(name) for name in names})
+        for registry in REGISTRIES:
+            if self._chosen.get(registry, self.base.name_of(registry)) == (
+                self.base.name_of(registry)
+            ):
+                own = self._options_of(registry)
+                wanted.update({k: sections[registry].get(k) for k in own})
+        wanted["total_num_update"] = self.updates
+        taken = set(self._chosen)
+        for group in EXCLUSIVE:
+            if taken & set(group):
+                taken |= set(group)
+        return {
+            name: value
+            for name, value in wanted.items()
+            if value is not None and name in self._actions and name not in taken
+        }
+
+    def _options_of(self, registry: str) -> list[str]:
+        """The options that belong to the registered class of the base."""
+        from fairseq.registry import REGISTRIES as ALL
+
+        entry = ALL[registry]["dataclass_registry"].get(self.base.name_of(registry))
+        fields = getattr(entry, "__dataclass_fields__", {})
+        return [name for name in fields if name != "max_update" and name[0] != "_"]
+
+    def _task_values(self) -> dict[str, Any]:
+        task = dict(self.base.sections["task"])
+        if task.get("lang_tok_replacing_bos_eos"):
+            raise LassError(
+                f"{self.base.path} was trained with --lang-tok-replacing-bos-eos, "
+                "which this package does not support"
+            )
+        main = (task.get("langtoks") or {}).get("main")
+        if main:
+            task["encoder_langtok"], task["decoder_langtok"] = main[0], bool(main[1])
+        task["langs"] = self._languages(task)
+        if not task["langs"]:
+            # the stock task `translation` has no language tokens at all
+            task["lang_tok_style"] = "none"
+            style = self._actions["lang_tok_style"]
+            if style.choices and "none" not in style.choices:
+                del task["lang_tok_style"]
+        for name in ("source_dict", "target_dict"):
+            if task.get(name) and not Path(task[name]).is_file():
+                task[name] = None  # moved: the data folder has its own
+        if task.get("sampling_method") not in METHODS:
+            task["sampling_method"] = None  # of another task
+        if task.get("sampling_method") != "temperature":
+            task["sampling_temperature"] = None  # would have no effect
+        return {name: task.get(name) for name in self.purpose.inherited}
+
+    def _languages(self, task: dict[str, Any]) -> str | None:
+        """Languages in the order of their tokens, as the stock task finds them."""
+        languages = task.get("langs")
+        if not languages and task.get("lang_dict"):
+            path = Path(task["lang_dict"])
+            if not path.is_file():
+                if {"langs", "lang_dict"} & set(self._chosen):
+                    return None
+                raise LassError(
+                    f"{self.base.path} was trained with --lang-dict {path}, which does "
+                    "not exist now; give the same list after --, with --langs or "
+                    "--lang-dict"
+                )
+            languages = path.read_text(encoding="utf-8").split()
+        if not languages and task.get("lang_pairs"):
+            pairs = task["lang_pairs"]
+            pairs = pairs.split(",") if isinstance(pairs, str) else pairs
+            languages = sorted({code for pair in pairs for code in pair.split("-")})
+        if isinstance(languages, str):
+            return languages
+        return ",".join(languages) if languages else None
+
+    def _flag(self, name: str, value: Any, now: Any) -> list[str]:
+        action = self._actions[name]
+        option = option_of(action, name)
+        if action.nargs == 0:
+            if _same(value, action.const):
+                return [option]
+            if name in self._model_options:
+                raise LassError(
+                    f"{self.base.path} has {name} {value}, but {option} can only say "
+                    f"{action.const}; the model cannot be rebuilt by flags"
+                )
+            return []
+        if isinstance(value, (list, tuple)):
+            value = ",".join(map(str, value))
+        return [f"{option}={value}"] if str(value)[:1] == "-" else [option, str(value)]
+
+
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, Iterable) and not isinstance(first, str):
+        first = ",".join(map(str, first))
+    if isinstance(second, Iterable) and not isinstance(second, str):
+        second = ",".join(map(str, second))
+    return bool(first == second) or str(first) == str(second)

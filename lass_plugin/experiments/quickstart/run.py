@@ -1,0 +1,207 @@
+"""The phases of the quick start, each of which is skipped where it has been done."""
+
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from lass_plugin.data import preparation
+from lass_plugin.data.progress import duration
+from lass_plugin.errors import LassError
+from lass_plugin.experiments.launching.devices import Slot, cores
+from lass_plugin.experiments.launching.side_by_side import Training, train
+from lass_plugin.experiments.quickstart import corpus
+from lass_plugin.experiments.quickstart.closing import example_sentences, what_next
+from lass_plugin.experiments.quickstart.recipe import Recipe
+from lass_plugin.files import check_space, write_json
+from lass_plugin.languages import Pair
+
+RECORD = "quickstart.json"
+FOLDERS = ("text", "data", "search", "masks", "checkpoints", "report", "packages")
+"""What the quick start makes in its folder, and may remove from it."""
+
+MEGABYTES_NEEDED = 1500
+
+
+def quickstart(
+    out: str | os.PathLike,
+    text: str | os.PathLike | None = None,
+    pairs: str | None = None,
+    fresh: bool = False,
+    recipe: Recipe | None = None,
+) -> Path:
+    """Corpus, base, searches, joint training, scores, pictures; returns the report.
+
+    Args:
+        out: folder for everything.
+        text: the user's own text; None for the catalogues.
+        pairs: directions of the user's text; None for all, both ways.
+        fresh: do everything again.
+
+    Raises:
+        LassError: something is missing, or *out* holds a quick start on other text.
+    """
+    recipe = recipe or Recipe()
+    out = Path(out)
+    began = time.monotonic()
+    chosen = corpus.find_pairs(Path(text), pairs) if text else corpus.catalogue_pairs()
+    if pairs and not text:
+        raise LassError("--pairs is for your own text; give --data too")
+    _take_over(out, fresh, text, chosen, recipe)
+    keys = ",".join(map(str, chosen))
+
+    _say(1, "text and subwords")
+    source = Path(text) if text else out / "text"
+    if not text and not (source / "corpus.json").is_file():
+        corpus.write_catalogues(source, out / "packages")
+    data = out / "data"
+    options = preparation.Options(tuple(chosen), vocab_size=recipe.vocabulary)
+    preparation.prepare(source, data, options, workers=cores())
+
+    checkpoints = out / "checkpoints"
+    flags = tuple([*recipe.base_flags(), "--lang-pairs", keys])
+    base = Training("base", checkpoints / "base", recipe.base_updates, flags)
+    _say(2, f"base model: one network for {len(chosen)} directions")
+    train("base training", [base], data, [_slot(1)])
+
+    _say(3, "the sub-network of every pair")
+    masks = _search(out, data, base.checkpoint, chosen, recipe)
+
+    _say(4, "joint training, and the same training without masks beside it")
+    start = ("--finetune-from-model", str(base.checkpoint.resolve()))
+    flags = (*recipe.joint_flags(), "--lang-pairs", keys, *start)
+    dense = Training("dense", checkpoints / "dense", recipe.joint_updates, flags)
+    joint = replace(
+        dense,
+        name="joint",
+        folder=checkpoints / "joint",
+        flags=(*flags, "--masks", str(masks.resolve())),
+    )
+    together = [dense, joint]
+    if cores() > 1:
+        train("joint and dense training", together, data, [_slot(2), _slot(2)])
+    else:
+        for training in together:
+            train(f"{training.name} training", [training], data, [_slot(1)])
+
+    _say(5, "translations and scores")
+    report = _report(out, data, base, dense, joint, chosen, recipe, masks)
+    print(what_next(out, data, joint.checkpoint, chosen[0]))
+    print(f"\nThe quick start took {duration(time.monotonic() - began)}.")
+    return report
+
+
+def _search(
+    out: Path, data: Path, base: Path, pairs: list[Pair], recipe: Recipe
+) -> Path:
+    from lass_plugin.experiments.searches import SearchSettings, run_searches
+
+    settings = SearchSettings(
+        data=str(data),
+        base=base,
+        out=out / "search",
+        pairs=tuple(pairs),
+        criterion=recipe.criterion,
+        schedule=recipe.schedule,
+        ratio=recipe.ratio,
+        updates=recipe.search_updates,
+        flags=tuple(recipe.search_flags()),
+        masks_out=out / "masks",
+    )
+    run_searches(settings)
+    return settings.masks_folder
+
+
+def _report(
+    out: Path,
+    data: Path,
+    base: Training,
+    dense: Training,
+    joint: Training,
+    pairs: list[Pair],
+    recipe: Recipe,
+    masks: Path,
+) -> Path:
+    from lass_plugin.analysis.similarity import write_similarity
+    from lass_plugin.evaluation.evaluation import evaluate
+    from lass_plugin.evaluation.report import render
+    from lass_plugin.evaluation.systems import System
+    from lass_plugin.evaluation.translation import Decoding
+    from lass_plugin.masks import load_masks
+
+    folder = out / "report"
+    torch.set_num_threads(cores())
+    split = "test" if any(data.glob("test.*.idx")) else "valid"
+    result = evaluate(
+        data,
+        [
+            System("dense", dense.checkpoint),
+            System("sub-networks", joint.checkpoint),
+            System("base", base.checkpoint),
+        ],
+        pairs,
+        split,
+        folder,
+        Decoding(beam=recipe.beam, max_len_a=1.2, max_len_b=10),
+    )
+    write_similarity(load_masks(masks), folder)
+    print(f"\n{example_sentences(result)}\n")
+    print(render(result.report))
+    print(
+        f"base: after {recipe.base_updates} updates. dense: the base trained for "
+        f"{recipe.joint_updates} updates more, all weights for every pair.\n"
+        f"sub-networks: the same {recipe.joint_updates} updates, every pair its own "
+        f"sub-network ({recipe.criterion}, {recipe.schedule}, ratio {recipe.ratio}).\n"
+    )
+    return folder
+
+
+def _take_over(
+    out: Path, fresh: bool, text: object, pairs: list[Pair], recipe: Recipe
+) -> None:
+    """Make *out* ready: new, the same quick start as before, or cleared for *fresh*."""
+    record = {
+        "text": str(Path(str(text)).resolve()) if text else "catalogues",
+        "pairs": [str(pair) for pair in pairs],
+        "recipe": recipe.to_dict(),
+    }
+    path = out / RECORD
+    present = [name for name in FOLDERS if (out / name).exists()]
+    if path.is_file():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            before = None
+        if before != record and not fresh:
+            raise LassError(
+                f"{out} holds a quick start on other text or with another recipe; give "
+                "--fresh to do it again there, or choose another --out"
+            )
+    elif present:
+        raise LassError(
+            f"{out} holds {present[0]}/ that the quick start did not make; choose "
+            "another --out"
+        )
+    if fresh:
+        for name in present:
+            shutil.rmtree(out / name)
+    write_json(path, record)
+    needed = 1e6 * MEGABYTES_NEEDED
+    check_space(needed, out, "the results need", "or choose another --out")
+
+
+def _slot(beside: int) -> Slot:
+    """A place for one of *beside* trainings that run at the same time."""
+    device = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
+    first = device.split(",")[0]
+    on_gpu = torch.cuda.is_available()
+    return Slot(first if on_gpu else None, max(1, cores() // beside))
+
+
+def _say(number: int, what: str) -> None:
+    print(f"\n[{number}/5] {what}", file=sys.stderr, flush=True)

@@ -1,0 +1,187 @@
+"""Validation loss of each pair under its mask before any joint training.
+
+It is the loss that joint training starts from: of the base's weights under a mask that
+they were not trained with. It is cheap, a pass over the validation data for each mask;
+it says which ratios hurt a pair, not what training will mend.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping
+
+import torch
+from fairseq import utils
+
+from lass_plugin import files
+from lass_plugin.data.progress import Progress
+from lass_plugin.evaluation.likelihood import negative_log_likelihood
+from lass_plugin.evaluation.systems import Saved, System
+from lass_plugin.experiments.sweeps.settings import ComparisonSettings
+from lass_plugin.experiments.sweeps.variants import V
+from lass_plugin.languages import parse_pairs
+from lass_plugin.masks import MaskSet
+from lass_plugin.masks.state import digest
+from lass_plugin.methods.subnetworks.joint import masked_weights
+
+MEASURE = (
+    "validation loss in bits a token, without label smoothing, of the base's weights "
+    "under the mask, before any joint training"
+)
+
+
+def measure_losses(
+    settings: ComparisonSettings,
+    base: str,
+    pairs: list[str],
+    masks: Mapping[V, MaskSet | None],
+) -> dict[str, dict[str, float]]:
+    """Measure what is not in ``losses.json`` of the sweep yet, and keep it there.
+
+    Args:
+        base: short name of the base's fingerprint.
+        masks: variant -> its masks, None for the dense baseline.
+
+    Returns:
+        Name of each variant -> pair -> validation loss.
+    """
+    path = settings.out / "losses.json"
+    known = _read(path)
+    keys = {
+        variant: {
+            "base": base,
+            "data": str(settings.folders[0].resolve()),
+            "split": settings.valid_split,
+            "masks": None if each is None else digest(each),
+        }
+        for variant, each in masks.items()
+    }
+    missing = [
+        v
+        for v, key in keys.items()
+        if known.get(v.name, {}).get("of") != key
+        or list(known[v.name]["losses"]) != pairs
+    ]
+    if missing:
+        model = ValidationLosses(
+            settings.base,
+            settings.folders[0],
+            pairs,
+            settings.valid_split,
+            cpu=settings.cpu,
+        )
+        progress = Progress("validation", len(missing) * len(pairs))
+        for variant in missing:
+
+            def advance(amount: int, pair: str, name: str = variant.name) -> None:
+                progress.advance(amount, f"{name} {pair}")
+
+            found = model.of(masks[variant], advance)
+            known[variant.name] = {"of": keys[variant], "losses": found}
+            files.write_json(path, known)
+        progress.finish()
+    return {variant.name: known[variant.name]["losses"] for variant in masks}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What was measured before; nothing where the file is missing or damaged."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: entry
+            for name, entry in known.items()
+            if isinstance(entry.get("losses"), dict)
+        }
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+class ValidationLosses:
+    """A base model and the validation data of its pairs.
+
+    Args:
+        checkpoint: the base.
+        data: data folder.
+        pairs: pairs to measure.
+        split: split of the data.
+        max_tokens: tokens in a batch, padding included.
+        cpu: do not use the GPU.
+
+    Raises:
+        LassError: data, dictionary or checkpoint do not fit together.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        data: Path,
+        pairs: list[str],
+        split: str = "valid",
+        max_tokens: int = 4096,
+        cpu: bool = False,
+    ):
+        saved = Saved(System("base", checkpoint, dense=True))
+        ready = saved.set_up(data, parse_pairs(pairs))
+        usable = torch.cuda.is_available() and not cpu
+        self._device = torch.device("cuda" if usable else "cpu")
+        self._model = ready.build_model(self._device, fp16=False)
+        self._model.requires_grad_(False)
+        task = ready.task
+        task.load_dataset(split)
+        self._data = task.datasets[split]
+        self._padding = task.target_dictionary.pad()
+        limits = utils.resolve_max_positions(
+            task.max_positions(), self._model.max_positions()
+        )
+        self._batches: dict[str, list] = {key: [] for key in pairs}
+        for numbers in self._data.batches(
+            epoch=1,
+            seed=1,
+            training=False,
+            max_tokens=max_tokens,
+            max_sentences=None,
+            multiple=1,
+            limits=limits,
+            drop_too_long=False,
+        ):
+            self._batches[self._data.locate(int(numbers[0]))[0]].append(numbers)
+
+    def of(
+        self,
+        masks: MaskSet | None,
+        advance: Callable[[int, str], None] = lambda amount, pair: None,
+    ) -> dict[str, float]:
+        """Pair -> loss in bits a token; without masks that of the dense base.
+
+        Args:
+            advance: called after each pair with 1 and the pair.
+        """
+        weights = None
+        if masks is not None:
+            weights = masked_weights(self._model, masks)
+        losses = {}
+        for key in self._batches:
+            if weights is not None:
+                weights.apply(key)
+            try:
+                losses[key] = self._loss(key)
+            finally:
+                if weights is not None:
+                    weights.release()
+            advance(1, key)
+        return losses
+
+    @torch.no_grad()
+    def _loss(self, key: str) -> float:
+        total, tokens = 0.0, 0
+        for sample in self._samples(key):
+            output, target = self._model(**sample["net_input"]), sample["target"]
+            loss = negative_log_likelihood(self._model, output, target, self._padding)
+            total += float(loss)
+            tokens += sample["ntokens"]
+        return total / tokens / math.log(2)
+
+    def _samples(self, key: str) -> Iterator[dict]:
+        for numbers in self._batches[key]:
+            sample = self._data.collater([self._data[int(n)] for n in numbers])
+            yield utils.move_to_cuda(sample) if self._device.type == "cuda" else sample

@@ -1,0 +1,145 @@
+"""Putting the low-rank modules of a plan into a fairseq transformer."""
+
+from typing import Any, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from lass_plugin.anatomy.matrices import (
+    FEED_FORWARD,
+    KINDS,
+    Matrix,
+    find_matrices,
+)
+from lass_plugin.errors import LassError
+from lass_plugin.methods.lowrank.attention import as_it_was, call_projections
+from lass_plugin.methods.lowrank.modules import (
+    FrozenLinear,
+    LowRank,
+    LowRankLinear,
+    Routing,
+    put_beside,
+    take_away,
+)
+from lass_plugin.methods.lowrank.planning.placement import BOTH, SOURCE, TARGET
+from lass_plugin.methods.lowrank.planning.plan import Plan
+
+KEPT = "kept_"
+"""Buffer beside each weight that can be pruned: ``kept_A_de``, packed, 1 = kept."""
+
+WEIGHTS = "lslo_weights"
+"""Parameter of a layer whose index is learned: ``(2,)``, source and target (Eq. 5)."""
+
+
+def attach(model: nn.Module, plan: Plan) -> Routing:
+    """Freeze *model* and put the modules of *plan* beside its matrices.
+
+    Returns:
+        What the languages of a batch are told to.
+
+    Raises:
+        LassError: the plan does not fit the model.
+    """
+    matrices = all_matrices(dict(model.named_parameters()))
+    plan.check_model(matrices)
+    model.requires_grad_(False)
+    routing = Routing()
+    for name in plan.ranks:
+        matrix = matrices[name]
+        linear = model.get_submodule(name)
+        if type(linear) is not nn.Linear:
+            raise LassError(
+                f"{name} is a {type(linear).__name__}, which low-rank modules cannot "
+                "stand beside; leave quantization noise out of the base"
+            )
+        put_beside(linear, _modules(matrix, plan, routing))
+        if matrix.kind not in FEED_FORWARD:
+            call_projections(model.get_submodule(name.rpartition(".")[0]))
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = FrozenLinear
+    if plan.placement.learns:
+        _learn_indices(model, plan, matrices)
+    return routing
+
+
+def _modules(matrix: Matrix, plan: Plan, routing: Routing) -> list[LowRank]:
+    ranks = plan.ranks[matrix.name]
+    scales = {language: plan.scale(rank) for language, rank in ranks.items() if rank}
+    return [
+        LowRank(
+            matrix.name,
+            index,
+            matrix.outputs,
+            matrix.inputs,
+            ranks,
+            scales,
+            plan.dropout,
+            plan.seed,
+            routing,
+        )
+        for index in plan.index(matrix)
+    ]
+
+
+def _learn_indices(
+    model: nn.Module, plan: Plan, matrices: Mapping[str, Matrix]
+) -> None:
+    """Give each layer the weights of its two indices, equal to begin with."""
+    for name in plan.ranks:
+        matrix = matrices[name]
+        if plan.placement.of(matrix.side, matrix.layer) != BOTH:
+            continue
+        layer = model.get_submodule(f"{matrix.side}.layers.{matrix.layer}")
+        if not hasattr(layer, WEIGHTS):
+            layer.register_parameter(WEIGHTS, nn.Parameter(torch.zeros(2)))
+        weights: Any = getattr(layer, WEIGHTS)
+        linear: Any = model.get_submodule(name)
+        for number, index in enumerate((SOURCE, TARGET)):
+            getattr(linear, f"lslo_{index}").mixed_by(weights, number)
+
+
+def all_matrices(tensors: Mapping[str, Tensor]) -> dict[str, Matrix]:
+    """The matrices of every kind that a model has."""
+    found: dict[str, Matrix] = {}
+    for kind in KINDS:
+        try:
+            found.update(find_matrices(tensors, [kind]))
+        except LassError:
+            continue  # a model without cross-attention
+    return found
+
+
+def linears(model: nn.Module) -> Iterator[tuple[str, LowRankLinear]]:
+    """Name and module of every matrix with low-rank modules."""
+    for name, module in model.named_modules():
+        if isinstance(module, LowRankLinear):
+            yield name, module
+
+
+def low_rank_modules(model: nn.Module) -> Iterator[tuple[str, LowRank]]:
+    """Name of the matrix, and one of the modules beside it."""
+    for name, linear in linears(model):
+        for module in linear.low_rank():
+            yield name, module
+
+
+@torch.no_grad()
+def merge(model: nn.Module, languages: Mapping[str, str]) -> None:
+    """Add the modules of one direction to the matrices for good, and take all away.
+
+    Args:
+        languages: ``source`` and ``target`` -> language.
+    """
+    for _, linear in list(linears(model)):
+        weight = linear.weight
+        for module in linear.low_rank():
+            delta = module.delta(languages[module.index])
+            if delta is not None:
+                merged = weight.float() + delta.to(weight.device)
+                weight.copy_(merged.to(weight.dtype))
+        take_away(linear)
+    for each in model.modules():
+        as_it_was(each)
+        if type(each) is FrozenLinear:
+            each.__class__ = nn.Linear  # type: ignore[assignment]

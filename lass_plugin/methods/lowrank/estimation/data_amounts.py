@@ -1,0 +1,79 @@
+"""How much data each language has, to hold the demands against (Cao 2024, App. C)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping
+
+from lass_plugin.analysis.similarity import hub_of
+from lass_plugin.data.amounts import parse_count, read_sizes
+from lass_plugin.data.parallel_text import read_lines
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.resource_types import flores_bitext
+
+FLORES = "sentence pairs with English (FLORES-101)"
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """Sentence pairs of each language."""
+
+    sizes: Mapping[str, float]
+    described: str
+    """What they count."""
+
+
+def flores_amounts() -> Amounts:
+    """Those of the paper, English left out."""
+    return Amounts(flores_bitext(), FLORES)
+
+
+def parse_amounts(text: str) -> Amounts:
+    """Read ``de=1000,fr=2M``, a file, or a folder that 'lass prepare' made.
+
+    A file has a line ``LANGUAGE NUMBER`` or ``PAIR NUMBER`` for each, or is a JSON of
+    pairs. Where the numbers are of pairs, a language has those of its pair with the
+    language that most pairs have (English in an English-centric set).
+
+    Raises:
+        LassError: none of these.
+    """
+    path = Path(text)
+    if "=" in text and not path.exists():
+        items = [item.partition("=") for item in text.split(",") if item.strip()]
+        entries = [(code.strip(), size) for code, _, size in items]
+        return Amounts(_sizes(entries, "--sizes"), "sentence pairs given with --sizes")
+    if path.is_file() and path.suffix != ".json":
+        lines = [line.replace(",", " ").split() for line in read_lines(path)]
+        lines = [words for words in lines if words and not words[0].startswith("#")]
+        if lines and "-" not in lines[0][0]:
+            for words in lines:
+                if len(words) != 2:
+                    raise LassError(
+                        f"{path} has the line '{' '.join(words)[:60]}'; write a "
+                        "language and the number of its sentence pairs, such as de 2M"
+                    )
+            entries = [(words[0], words[1]) for words in lines]
+            return Amounts(_sizes(entries, str(path)), f"sentence pairs in {path}")
+    return _of_pairs(path)
+
+
+def _of_pairs(path: Path) -> Amounts:
+    known = read_sizes(path)
+    pairs = [Pair.parse(pair) for pair in known.pairs]
+    hub = hub_of(pairs)
+    sizes = {}
+    for pair in pairs:
+        if hub in (pair.source, pair.target):
+            other = pair.target if pair.source == hub else pair.source
+            sizes[other] = float(known.of(f"{other}-{hub}"))
+    return Amounts(sizes, f"sentence pairs with {hub} in {known.origin}")
+
+
+def _sizes(entries: list[tuple[str, str]], where: str) -> dict[str, float]:
+    sizes: dict[str, float] = {}
+    for language, size in entries:
+        if language in sizes:
+            raise LassError(f"{where} names {language} for the second time")
+        sizes[language] = float(parse_count(size))
+    return sizes

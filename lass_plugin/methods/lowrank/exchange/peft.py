@@ -1,0 +1,248 @@
+"""Low-rank modules of one direction as a LoRA adapter of the library PEFT, and back.
+
+The folder is what PEFT saves for ``M2M100ForConditionalGeneration`` of the library
+transformers, whose layers have the names of fairseq's below ``model.``.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lass_plugin import files, tensor_files
+from lass_plugin.anatomy.matrices import Matrix, count_layers
+from lass_plugin.checkpoints.checkpoint import load_tensors, model_options, weights
+from lass_plugin.checkpoints.stock import (
+    task_section,
+    transformer_options,
+    updates_of,
+    without_optimizer,
+)
+from lass_plugin.data.language_tokens import trained_tokens
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.methods.lowrank.attaching import all_matrices
+from lass_plugin.methods.lowrank.entry import ENTRY, Carried, carried_by
+from lass_plugin.methods.lowrank.exchange.peft_config import (
+    NAME,
+    PeftConfig,
+    make_config,
+    read_config,
+)
+from lass_plugin.methods.lowrank.frozen_base import fingerprint_of_weights, read_base
+from lass_plugin.methods.lowrank.modules import entry_name
+from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
+from lass_plugin.methods.lowrank.planning.plan import Plan
+from lass_plugin.methods.lowrank.stored import Stored, stored_modules
+from lass_plugin.options import TranslationSubnetworkConfig
+
+WEIGHTS = "adapter_model.safetensors"
+OLD_WEIGHTS = "adapter_model.bin"
+
+_PREFIX = "base_model.model."
+_FACTORS = {"A": "lora_A.weight", "B": "lora_B.weight"}
+TASK = "translation_lslo"
+
+
+def to_peft(
+    checkpoint: Mapping[str, Any],
+    pair: Pair,
+    path: str | os.PathLike,
+    folder: str | os.PathLike,
+    base_name: str | None = None,
+) -> list[Stored]:
+    """Write the modules of *pair* to *folder*; returns them.
+
+    Args:
+        checkpoint: of a training of low-rank modules.
+        path: of that checkpoint, for messages.
+        base_name: what ``transformers`` calls the base.
+
+    Raises:
+        LassError: there is no module of *pair*, or the placement is not decided.
+    """
+    entry, folder = carried_by(checkpoint, path), Path(folder)
+    if entry.plan.placement.learns:
+        raise LassError(
+            f"{path} is of weight learning, where a matrix has two modules and an "
+            "adapter has one; train with the placement that was found"
+        )
+    modules = list(stored_modules(checkpoint, entry, pair, path))
+    if not modules:
+        raise LassError(
+            f"{path} has no low-rank module for {pair}, because {pair.source} and "
+            f"{pair.target} have rank 0; the base translates it as it is"
+        )
+    tensors = {}
+    for module in modules:
+        for factor, tensor in (("A", module.a), ("B", module.b)):
+            name = f"{_PREFIX}model.{module.matrix}.{_FACTORS[factor]}"
+            tensors[name] = tensor
+    ranks = {module.matrix: module.rank for module in modules}
+    config = make_config(ranks, entry.plan.alpha, entry.plan.dropout, base_name)
+    tensor_files.write_plain(folder / WEIGHTS, tensors)
+    files.write_json(folder / NAME, config)
+    return modules
+
+
+def from_peft(
+    folder: str | os.PathLike,
+    pair: Pair,
+    base: str | os.PathLike,
+    placement: str = DEFAULT,
+) -> dict[str, Any]:
+    """A checkpoint of low-rank modules for *pair* from the adapter in *folder*.
+
+    Args:
+        base: checkpoint of fairseq with the weights of the adapter's base.
+        placement: whose module, the source's or the target's, a layer's is to be; see
+            :func:`.placement.parse_placement`. It does not change what *pair* gets.
+
+    Raises:
+        LassError: the adapter is of another model, or is more than low-rank modules.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    trained_on = read_base(base)
+    stored = weights(trained_on)
+    matrices = all_matrices(stored)
+    factors = _read_factors(folder, matrices)
+    rule = parse_placement(placement, count_layers(stored))
+    if rule.learns:
+        raise LassError(
+            "--placement learn puts two modules beside each matrix, and an adapter has "
+            "one; give another placement"
+        )
+    ranks: dict[str, dict[str, int]] = {}
+    tensors: dict[str, Tensor] = {}
+    alphas: dict[str, float] = {}
+    for name in matrices:  # in the order of the layers
+        if name not in factors:
+            continue
+        a, b = factors[name]
+        _check(config, matrices[name], a, b, folder)
+        alphas[name] = config.alpha(f"model.{name}")
+        index = rule.of(matrices[name].side, matrices[name].layer)
+        language = getattr(pair, index)
+        # of the other language there is nothing, so it has rank 0
+        ranks[name] = dict.fromkeys((pair.source, pair.target), 0)
+        ranks[name][language] = len(a)
+        tensors[entry_name(name, index, "A", language)] = a.float().contiguous()
+        tensors[entry_name(name, index, "B", language)] = b.float().contiguous()
+    alpha = _common_alpha(alphas, {name: max(ranks[name].values()) for name in ranks})
+    if alpha is None:
+        raise LassError(
+            f"the scales of the adapter in {folder} (lora_alpha {config.lora_alpha:g}, "
+            "alpha_pattern) are neither all 1 nor one number above 0 by the rank, as "
+            "those of low-rank modules are; train the adapter with one lora_alpha"
+        )
+    plan = Plan(rule, ranks, alpha=alpha, dropout=config.lora_dropout)
+    plan.check_model(matrices)
+    place = str(Path(base).resolve())
+    entry = Carried(plan, place, fingerprint_of_weights(stored, plan.ranks))
+    result = without_optimizer(
+        transformer_options(trained_on, base),
+        _task_options(trained_on, pair, place),
+        tensors,
+        updates_of(trained_on),
+    )
+    state: dict[str, Any] = {ENTRY: entry.to_state()}
+    tokens = trained_tokens(trained_on)
+    if tokens is not None and tokens.languages:
+        state["language_tokens"] = tokens.to_dict()
+    return {**result, "task_state": state}
+
+
+def _read_factors(
+    folder: Path, matrices: Mapping[str, Matrix]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Name of each matrix -> ``(rank, inputs)`` A and ``(outputs, rank)`` B."""
+    path = folder / WEIGHTS
+    if path.is_file() or not (folder / OLD_WEIGHTS).is_file():
+        try:
+            tensors = tensor_files.read_plain(path)
+        except tensor_files.Unreadable as error:
+            raise LassError(
+                f"{path} cannot be read as the weights of an adapter ({error}); give "
+                "the folder that the library peft saved an adapter to"
+            ) from error
+    else:
+        path = folder / OLD_WEIGHTS
+        tensors = load_tensors(path, "the weights of an adapter")
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        module = name.removeprefix(_PREFIX).removeprefix("model.")
+        for factor, ending in _FACTORS.items():
+            matrix = module.removesuffix(f".{ending}")
+            if matrix != module and matrix in matrices:
+                found.setdefault(matrix, {})[factor] = tensor
+                break
+        else:
+            raise LassError(
+                f"{path} holds {name}, which is no low-rank factor beside a matrix of "
+                "the attention or feed-forward layers of this base; train the adapter "
+                "on these only, or give the base that it is for"
+            )
+    for matrix, pair in found.items():
+        if pair.keys() != _FACTORS.keys():
+            missing = "B" if "A" in pair else "A"
+            raise LassError(
+                f"{path} lacks {_FACTORS[missing]} of {matrix}; save the adapter again"
+            )
+    if not found:
+        raise LassError(f"{path} holds no low-rank factors; save the adapter again")
+    return {matrix: (pair["A"], pair["B"]) for matrix, pair in found.items()}
+
+
+def _check(
+    config: PeftConfig, matrix: Matrix, a: Tensor, b: Tensor, folder: Path
+) -> None:
+    """Refuse factors of another shape than the matrix, or of another rank than said."""
+    rank = config.rank(f"model.{matrix.name}")
+    expected = ((rank, matrix.inputs), (matrix.outputs, rank))
+    found = (tuple(a.shape), tuple(b.shape))
+    if found != expected or not (a.is_floating_point() and b.is_floating_point()):
+        raise LassError(
+            f"the factors A and B of {matrix.name} in {folder} are of the shapes "
+            f"{found[0]} and {found[1]}; with rank {rank} of {NAME} this base wants "
+            f"{expected[0]} and {expected[1]}, so give the base that the adapter is for"
+        )
+
+
+def _common_alpha(
+    alphas: Mapping[str, float], ranks: Mapping[str, int]
+) -> float | None:
+    """The alpha of a plan, scale = alpha / rank; 0 where all scales are 1.
+
+    Args:
+        alphas: matrix -> scale times rank.
+
+    Returns:
+        None if there is no such alpha.
+    """
+    if all(alphas[name] == ranks[name] for name in alphas):
+        return 0.0
+    first = next(iter(alphas.values()))
+    # those of use_rslora are products of roots, so they may differ in the last digit
+    same = all(math.isclose(each, first, rel_tol=1e-12) for each in alphas.values())
+    return first if same and first > 0.0 else None
+
+
+def _task_options(
+    checkpoint: Mapping[str, Any], pair: Pair, base: str
+) -> dict[str, Any]:
+    """Those of the base that matter in translation, for *pair*."""
+    given = task_section(checkpoint) or model_options(checkpoint)
+    known = {field.name for field in fields(TranslationSubnetworkConfig)}
+    known -= {"masks", "extend", "hold", "source_lang", "target_lang"}
+    plain = (bool, int, float, str, list)
+    options = {
+        name: value
+        for name, value in given.items()
+        if name in known and isinstance(value, plain)
+    }
+    return {**options, "_name": TASK, "base": base, "lang_pairs": str(pair)}

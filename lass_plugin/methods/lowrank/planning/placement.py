@@ -1,0 +1,143 @@
+"""Placement: whether the modules of a layer are those of the source or of the target.
+
+Cao 2024, §4.1: the lower encoder layers want the source language, the upper ones and
+the decoder the target language. Weight learning finds it; here it is written down.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping
+
+from lass_plugin import files
+from lass_plugin.anatomy.matrices import SIDES
+from lass_plugin.errors import LassError
+
+SOURCE, TARGET, BOTH = "source", "target", "both"
+INDICES = (SOURCE, TARGET, BOTH)
+
+FORMAT = "lass_plugin lslo placement"
+VERSION = 1
+DEFAULT = "first:75%"
+"""Nine of twelve encoder layers by source, all others by target: what weight learning
+found in the paper (§6.1)."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The index of every layer, :data:`SOURCE`, :data:`TARGET` or :data:`BOTH`."""
+
+    encoder: tuple[str, ...]
+    decoder: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for side in SIDES:
+            for index in getattr(self, side):
+                if index not in INDICES:
+                    raise LassError(
+                        f"a layer of the {side} is indexed by '{index}'; it is one of "
+                        f"{', '.join(INDICES)}"
+                    )
+
+    def of(self, side: str, layer: int) -> str:
+        return getattr(self, side)[layer]
+
+    @property
+    def learns(self) -> bool:
+        """Whether both indices are tried (weight learning, Eq. 5)."""
+        return BOTH in (*self.encoder, *self.decoder)
+
+    def to_dict(self) -> dict[str, list[str]]:
+        return {side: list(getattr(self, side)) for side in SIDES}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Placement":
+        return cls(*(tuple(map(str, values[side])) for side in SIDES))
+
+    def check_layers(self, layers: Mapping[str, int], what: str) -> None:
+        """Refuse a placement of a model with another number of layers."""
+        for side in SIDES:
+            if len(getattr(self, side)) != layers[side]:
+                raise LassError(
+                    f"the placement {what} has {len(getattr(self, side))} layers of "
+                    f"the {side}, the model has {layers[side]}; give a placement of "
+                    "this model"
+                )
+
+
+def parse_placement(text: str, layers: Mapping[str, int]) -> Placement:
+    """Read a rule, or a file of ``lass lslo placement``.
+
+    Args:
+        text: ``learn`` (both, weighed), ``source`` (encoder by source), ``target``
+            (encoder by target), ``first:9`` or ``first:75%`` (so many of the first
+            encoder layers by source); the decoder is by target in all but ``learn``.
+            Or a JSON file.
+        layers: side -> number of layers of the model.
+
+    Raises:
+        LassError: none of these, or a file for another number of layers.
+    """
+    encoder, decoder = layers["encoder"], layers["decoder"]
+    if text == "learn":
+        return Placement((BOTH,) * encoder, (BOTH,) * decoder)
+    rules = {SOURCE: f"first:{encoder}", TARGET: "first:0"}
+    rule = rules.get(text, text)
+    if rule.startswith("first:"):
+        first = _first(rule.removeprefix("first:"), encoder, text)
+        by_source, by_target = (SOURCE,) * first, (TARGET,) * (encoder - first)
+        return Placement(by_source + by_target, (TARGET,) * decoder)
+    placement = read_placement(text)
+    placement.check_layers(layers, f"in {text}")
+    return placement
+
+
+def _first(number: str, layers: int, text: str) -> int:
+    share = number.endswith("%")
+    try:
+        value = int(number.removesuffix("%"))
+    except ValueError:
+        value = -1
+    first = round(value / 100 * layers) if share else value
+    if not (0 <= first <= layers and value >= 0):
+        raise LassError(
+            f"--lslo-placement {text}: write first:N with N from 0 to {layers}, the "
+            "encoder layers of the model, or first:P%"
+        )
+    return first
+
+
+def write_placement(path: Path, placement: Placement, more: Mapping[str, Any]) -> None:
+    """Write *placement* to *path* atomically.
+
+    Args:
+        more: for people, such as the weights that were learned.
+    """
+    record = {"format": FORMAT, "version": VERSION, **placement.to_dict(), **more}
+    files.write_json(path, record)
+
+
+def read_placement(path: str | Path) -> Placement:
+    """Read what :func:`write_placement` wrote, or the same by hand.
+
+    Raises:
+        LassError: missing or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LassError(
+            f"'{path}' is neither a rule of placement (learn, source, target, first:N, "
+            "first:P%) nor a file"
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.get("format", FORMAT) != FORMAT:
+            raise ValueError(f"its format is {values['format']!r}")
+        if values.get("version", VERSION) != VERSION:
+            raise ValueError(f"its version is {values['version']!r}")
+        return Placement.from_dict(values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LassError(
+            f"{path} is not a placement ({type(error).__name__}: {error}); make it "
+            "with 'lass lslo placement'"
+        ) from error

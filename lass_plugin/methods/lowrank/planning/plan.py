@@ -1,0 +1,200 @@
+"""The plan of low-rank modules: which matrices, which ranks, which language chooses."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterable, Mapping
+
+from lass_plugin import files
+from lass_plugin.anatomy.matrices import Matrix, place_of
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.methods.lowrank.planning.placement import (
+    BOTH,
+    SOURCE,
+    TARGET,
+    Placement,
+)
+
+FORMAT = "lass_plugin lslo plan"
+VERSION = 1
+
+Ranks = Mapping[str, int]
+"""Language -> rank of its module, 0 for none."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stands beside which matrix; a checkpoint carries it."""
+
+    placement: Placement
+    ranks: Mapping[str, Ranks]
+    """Name of each matrix -> ranks."""
+    alpha: float = 0.0
+    """Outputs of a module are multiplied by alpha / rank; 0 for no such factor."""
+    dropout: float = 0.0
+    """Of the input of every module, in training."""
+    seed: int = 1
+    """Decides the A of every language and matrix, each by itself."""
+    languages: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = {language for ranks in self.ranks.values() for language in ranks}
+        object.__setattr__(self, "languages", tuple(sorted(found)))
+        for name, ranks in self.ranks.items():
+            for language, rank in ranks.items():
+                if type(rank) is not int or rank < 0:
+                    raise LassError(
+                        f"the rank of {language} beside {name} is {rank}; it is a "
+                        "whole number, 0 for no module"
+                    )
+        if not (0.0 <= self.dropout < 1.0):
+            raise LassError(f"--lslo-dropout {self.dropout} is outside [0, 1)")
+        if not (self.alpha >= 0.0 and math.isfinite(self.alpha)):
+            raise LassError(f"--lslo-alpha {self.alpha} is below 0")
+
+    def scale(self, rank: int) -> float:
+        """What the output of a module of *rank* is multiplied by."""
+        return self.alpha / rank if self.alpha else 1.0
+
+    def check_pairs(self, pairs: Iterable[Pair]) -> None:
+        """Refuse pairs of languages that the plan says nothing of."""
+        for pair in pairs:
+            for language in (pair.source, pair.target):
+                if language not in self.languages:
+                    raise LassError(
+                        f"the low-rank modules have no rank for {language} (they have "
+                        f"{', '.join(self.languages)}); give it one, 0 for none"
+                    )
+
+    def check_model(self, matrices: Mapping[str, Matrix]) -> None:
+        """Refuse a plan of another model, or ranks above what a matrix has.
+
+        Args:
+            matrices: all matrices of the model.
+        """
+        for name, ranks in self.ranks.items():
+            if name not in matrices:
+                raise LassError(
+                    f"the plan names {name}, which is no matrix of this model; make "
+                    "the plan for this model"
+                )
+            most = min(matrices[name].outputs, matrices[name].inputs)
+            for language, rank in ranks.items():
+                if rank > most:
+                    raise LassError(
+                        f"rank {rank} of {language} is above {most}, the size of "
+                        f"{name}; lower it"
+                    )
+
+    def index(self, matrix: Matrix) -> tuple[str, ...]:
+        """The indices of the modules beside *matrix*; both in weight learning."""
+        index = self.placement.of(matrix.side, matrix.layer)
+        return (SOURCE, TARGET) if index == BOTH else (index,)
+
+    def language_of(self, index: str, pair: Pair) -> str:
+        return pair.source if index == SOURCE else pair.target
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; ranks that all matrices share are written once."""
+        every = list(self.ranks.values())
+        common = dict(every[0]) if all(each == every[0] for each in every) else None
+        return {
+            "placement": self.placement.to_dict(),
+            "matrices": list(self.ranks),
+            "ranks": common
+            if common is not None
+            else {name: dict(ranks) for name, ranks in self.ranks.items()},
+            "alpha": self.alpha,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Plan":
+        """What :meth:`to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: it is not of a plan.
+        """
+        names, ranks = list(values["matrices"]), values["ranks"]
+        if not names or not isinstance(ranks, dict) or not ranks:
+            raise ValueError("it has no matrices or no ranks")
+        per_matrix = isinstance(next(iter(ranks.values())), dict)
+        placement = Placement.from_dict(values["placement"])
+        for name in names:
+            side, layer = place_of(str(name))
+            if layer >= len(getattr(placement, side)):
+                raise ValueError(f"its placement has no layer of {name}")
+        return cls(
+            placement=placement,
+            ranks={
+                str(name): dict(ranks[name] if per_matrix else ranks) for name in names
+            },
+            alpha=float(values["alpha"]),
+            dropout=float(values["dropout"]),
+            seed=int(values["seed"]),
+        )
+
+
+def uniform(
+    matrices: Mapping[str, Matrix],
+    ranks: Mapping[str, float],
+    placement: Placement,
+    **more: Any,
+) -> Plan:
+    """The same *ranks* beside every one of *matrices*.
+
+    Raises:
+        LassError: a rank is not a whole number.
+    """
+    for language, rank in ranks.items():
+        if rank != int(rank):
+            raise LassError(f"the rank of {language} is {rank}, not a whole number")
+    whole = {language: int(rank) for language, rank in ranks.items()}
+    return Plan(placement, dict.fromkeys(matrices, whole), **more)
+
+
+def write_plan(path: str | Path, plan: Plan, note: str = "") -> None:
+    """Write *plan* to *path* atomically, for ``--lslo-plan``."""
+    record = {"format": FORMAT, "version": VERSION, **plan.to_dict(), "note": note}
+    files.write_json(Path(path), record)
+
+
+def read_plan(path: str | Path) -> Plan:
+    """Read what :func:`write_plan` wrote.
+
+    Raises:
+        LassError: missing, damaged or of something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LassError(f"there is no plan {path}; make it with 'lass lslo ranks'")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["format"] != FORMAT or values["version"] != VERSION:
+            raise ValueError(f"it is {values['format']} {values['version']}")
+        return Plan.from_dict(values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LassError(
+            f"{path} is not a plan of low-rank modules ({type(error).__name__}: "
+            f"{error}); make it with 'lass lslo ranks'"
+        ) from error
+
+
+def count_parameters(
+    plan: Plan, matrices: Mapping[str, Matrix], square: bool = False
+) -> int:
+    """Parameters of all modules of *plan*.
+
+    Args:
+        square: count every matrix as square, by its smaller side, as the table captions
+            of Cao 2024 do: fc1 and fc2 are then as small as those of attention.
+    """
+    total = 0
+    for name, ranks in plan.ranks.items():
+        matrix = matrices[name]
+        units = matrix.square_units if square else matrix.units
+        total += sum(ranks.values()) * units * len(plan.index(matrix))
+    return total

@@ -1,0 +1,171 @@
+"""A plan with individual ranks, from an estimate of demands (beyond Cao 2024).
+
+A module demands the rank that what was kept of its B would fill, kept / outputs: the B
+of fc1 has four times the rows of others, but a module of which the same share was kept
+is worth the same rank there. What a rank costs counts against the budget only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Mapping
+
+from lass_plugin.anatomy.matrices import Matrix
+from lass_plugin.errors import LassError
+from lass_plugin.methods.lowrank.estimation.demands import Estimate
+from lass_plugin.methods.lowrank.planning.placement import BOTH, Placement
+from lass_plugin.methods.lowrank.planning.plan import Plan
+from lass_plugin.methods.lowrank.planning.shared_ranks import Claim, share_ranks
+from lass_plugin.methods.lowrank.pruning import LANGUAGE as BY_LANGUAGE
+
+MODULE, LANGUAGE = "module", "language"
+BY = (MODULE, LANGUAGE)
+"""A rank for each language and matrix; or one for each language, beside all."""
+
+
+def chosen_matrices(
+    estimate: Estimate, kinds: Sequence[str] | None = None
+) -> dict[str, Matrix]:
+    """The estimated matrices of *kinds*, of all kinds by default.
+
+    Raises:
+        LassError: a kind was not estimated.
+    """
+    found = {each.module.matrix.name: each.module.matrix for each in estimate.demands}
+    for kind in kinds or ():
+        if all(matrix.kind != kind for matrix in found.values()):
+            there = dict.fromkeys(matrix.kind for matrix in found.values())
+            raise LassError(
+                f"the estimate has no matrix '{kind}' (it has {', '.join(there)}); "
+                "leave it out, or estimate with it"
+            )
+    return {
+        name: matrix
+        for name, matrix in found.items()
+        if kinds is None or matrix.kind in kinds
+    }
+
+
+def claiming_languages(estimate: Estimate) -> list[str]:
+    """Those that had modules in the estimate."""
+    return sorted({each.module.language for each in estimate.demands})
+
+
+def uniform_cost(estimate: Estimate, matrices: Mapping[str, Matrix], rank: int) -> int:
+    """Parameters of modules of one *rank* for all languages beside *matrices*."""
+    units = sum(matrix.units for matrix in matrices.values())
+    return rank * units * len(claiming_languages(estimate))
+
+
+def plan_ranks(
+    estimate: Estimate,
+    matrices: Mapping[str, Matrix],
+    budget: int,
+    placement: Placement | None = None,
+    *,
+    by: str = MODULE,
+    least: int = 0,
+    most: int | None = None,
+) -> Plan:
+    """Ranks in proportion to the demands, under *budget* parameters.
+
+    Args:
+        matrices: those that modules are to stand beside.
+        placement: None for that of the estimate.
+        by: see :data:`BY`.
+        least, most: bounds of every rank; the smaller side of a matrix bounds it too.
+
+    Raises:
+        LassError: what is to be told apart did not compete, the placement is not
+            decided, or the bounds and the budget contradict each other.
+    """
+    if not estimate.compared:
+        raise LassError(
+            "the estimate is of a pruning within each matrix, which takes the same "
+            "share of all, so it tells no demands; estimate with --lslo-pruning layer "
+            "or language"
+        )
+    if by == LANGUAGE and estimate.pruning.group == BY_LANGUAGE:
+        raise LassError(
+            "the estimate is of a pruning within each language, which takes the same "
+            "share of all, so it ranks no languages; plan --by module, or estimate "
+            "with --lslo-pruning layer"
+        )
+    placement = placement or estimate.plan.placement
+    if placement.learns:
+        raise LassError(
+            "the placement still tries source and target in a layer; decide it with "
+            "'lass lslo placement' and give --placement"
+        )
+    if least < 0 or (most is not None and most < max(1, least)):
+        raise LassError(
+            f"ranks cannot be from {least} to {most}; --least is 0 or more, --most at "
+            "least 1 and not below it"
+        )
+    worth = _worth(estimate, matrices, placement)
+    languages = claiming_languages(estimate)
+    tops = {name: _top(matrix, least, most) for name, matrix in matrices.items()}
+    claims: dict[tuple[str, str], Claim] = {}
+    for language in languages:
+        demands = {name: worth.get((name, language), Fraction(0)) for name in matrices}
+        if by == MODULE:
+            for name, demand in demands.items():
+                cost, top = matrices[name].units, tops[name]
+                claims[name, language] = Claim(demand, cost, least, top)
+        else:
+            cost, top = sum(m.units for m in matrices.values()), min(tops.values())
+            demand = sum(demands.values(), Fraction(0)) / len(demands)
+            claims["", language] = Claim(demand, cost, least, top)
+    ranks = dict(zip(claims, share_ranks(list(claims.values()), budget), strict=True))
+    if not any(ranks.values()):
+        raise LassError(
+            f"a budget of {budget:,} parameters gives nobody a rank; raise it"
+        )
+    return replace(
+        estimate.plan,
+        placement=placement,
+        ranks={
+            name: {
+                language: ranks.get((name if by == MODULE else "", language), 0)
+                for language in estimate.plan.languages
+            }
+            for name in matrices
+        },
+    )
+
+
+def _top(matrix: Matrix, least: int, most: int | None) -> int:
+    """The highest rank beside *matrix*."""
+    side = min(matrix.outputs, matrix.inputs)
+    if least > side:
+        raise LassError(
+            f"--least {least} is above {side}, the size of {matrix.name}; lower it"
+        )
+    return side if most is None else min(most, side)
+
+
+def _worth(
+    estimate: Estimate, matrices: Mapping[str, Matrix], placement: Placement
+) -> dict[tuple[str, str], Fraction]:
+    """Matrix and language -> rank's worth; of two tried indices that of *placement*."""
+    found = {}
+    for each in estimate.demands:
+        matrix = each.module.matrix
+        tried = estimate.plan.placement.of(matrix.side, matrix.layer) == BOTH
+        index = placement.of(matrix.side, matrix.layer)
+        if matrix.name in matrices and (not tried or each.module.index == index):
+            found[matrix.name, each.module.language] = each.worth
+    return found
+
+
+def placed_otherwise(estimate: Estimate, placement: Placement) -> list[str]:
+    """The layers whose demands were measured under another index."""
+    places = {
+        (each.module.matrix.side, each.module.matrix.layer) for each in estimate.demands
+    }
+    return [
+        f"{side} layer {layer}"
+        for side, layer in sorted(places)
+        if estimate.plan.placement.of(side, layer)
+        not in (BOTH, placement.of(side, layer))
+    ]

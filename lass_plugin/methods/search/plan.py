@@ -1,0 +1,155 @@
+"""What a search does: its criterion, its schedule, and what cannot be carried out."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Mapping
+
+from lass_plugin.errors import LassError
+from lass_plugin.methods.search.settling import StoppingRule
+from lass_plugin.schedules import check_ratio, cubic
+
+CRITERIA = ("magnitude", "gradient")
+SCHEDULES = ("oneshot", "gradual")
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a search does; saved with it, so that it goes on as it began.
+
+    The four systems of He 2023 (§4.3) are criterion × schedule; magnitude with oneshot
+    is LaSS (Lin 2021).
+    """
+
+    key: str
+    criterion: str = "magnitude"
+    schedule: str = "oneshot"
+    ratio: float = 0.5
+    """R_p, share of each matrix that is removed in the end."""
+    start: int = 0
+    """T1, updates before the ramp (gradual)."""
+    ramp: int = 0
+    """T2, updates of the ramp (gradual); then the ratio is held."""
+    interval: int = 10
+    """The mask is selected anew every so many updates (gradual)."""
+    targets: tuple[str, ...] = ("attention", "feed-forward")
+    move_pruned: bool = False
+    """Whether weights that are masked out are updated too (straight-through)."""
+    stop_settled: float = 0.0
+    """End once the mask agrees with itself so well (:mod:`.settling`); 0: never."""
+    stop_growth: float = 0.0
+    """End once doubling the updates gains less agreement than this; 0: never."""
+
+    @property
+    def stopping(self) -> StoppingRule:
+        return StoppingRule(self.stop_settled, self.stop_growth)
+
+    def check(self, max_update: int) -> None:
+        """Refuse a plan that cannot be carried out in *max_update* updates (0: open).
+
+        Raises:
+            LassError: names the option at fault.
+        """
+        check_ratio(self.ratio, "--pruning-ratio")
+        if self.criterion not in CRITERIA:
+            raise LassError(
+                f"unknown --pruning-criterion '{self.criterion}'; choose from "
+                f"{', '.join(CRITERIA)} (random masks: 'lass random')"
+            )
+        if self.schedule not in SCHEDULES:
+            raise LassError(
+                f"unknown --pruning-schedule '{self.schedule}'; choose from "
+                f"{', '.join(SCHEDULES)}"
+            )
+        if min(self.start, self.ramp) < 0 or self.interval < 1:
+            raise LassError(
+                "--pruning-start and --pruning-ramp must be 0 or more, and "
+                "--pruning-interval 1 or more"
+            )
+        _ = self.stopping  # says what is wrong with it
+        if self.schedule == "oneshot":
+            for option, default in (
+                *(("start", 0), ("ramp", 0), ("interval", SearchPlan.interval)),
+                ("move_pruned", False),
+            ):
+                if getattr(self, option) != default:
+                    flag = option if option == "move_pruned" else f"pruning_{option}"
+                    raise LassError(
+                        f"--{flag.replace('_', '-')} has no effect with "
+                        "--pruning-schedule oneshot; leave it out or choose gradual"
+                    )
+        if self.schedule == "gradual" and not self.ramp:
+            raise LassError(
+                "--pruning-schedule gradual needs --pruning-ramp (T2 of Eq. 4), such "
+                "as half of the updates"
+            )
+        if max_update and self.start + self.ramp > max_update:
+            raise LassError(
+                f"the schedule is longer than the run: --pruning-start {self.start} + "
+                f"--pruning-ramp {self.ramp} is more than --max-update {max_update}"
+            )
+
+    def ratio_at(self, updates: int) -> float:
+        """Share removed while training after *updates* updates (Eq. 4)."""
+        if self.schedule == "oneshot":
+            return 0.0
+        return cubic(updates, self.ratio, self.start, self.ramp)
+
+    def is_exact_at(self, ratio: float, targets: tuple[str, ...]) -> bool:
+        """Whether a search for *ratio* and *targets* would have the same scores there.
+
+        Nothing is removed during a one-shot search, so its scores do not depend on
+        them. A gradual search trains under its mask, so they do.
+        """
+        if self.schedule == "oneshot":
+            return set(targets) <= set(self.targets)
+        return (ratio, targets) == (self.ratio, self.targets)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "targets": list(self.targets)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "SearchPlan":
+        return cls(**{**values, "targets": tuple(values["targets"])})
+
+    def unfinished(self, updates: int) -> str:
+        """What to tell of a gradual search that has not reached its ratio, else ''."""
+        end = self.start + self.ramp
+        if self.schedule != "gradual" or updates >= end:
+            return ""
+        return (
+            f"the gradual search of {self.key} stopped after {updates} of the {end} "
+            f"updates of its schedule, at ratio {self.ratio_at(updates):.3f} instead "
+            f"of {self.ratio:g}; the model was never trained under the mask that is "
+            "taken, so let the search go on"
+        )
+
+
+def check_together(
+    plan: SearchPlan, shares: Mapping[str, float], max_update: int
+) -> None:
+    """Refuse one training for several pairs that would not give each its mask.
+
+    Args:
+        plan: of each pair; its T1 and T2 count the updates of the pair.
+        shares: pair -> share of the updates of the training that are its own.
+        max_update: updates of the training, all pairs together (0: open).
+
+    Raises:
+        LassError: names the option at fault.
+    """
+    if plan.criterion == "magnitude":
+        raise LassError(
+            "one training of several pairs has one set of weights, so that "
+            "--pruning-criterion magnitude would give all its pairs the same mask; "
+            "take gradient, or search each pair in a training of its own"
+        )
+    end = plan.start + plan.ramp
+    least = min(shares, key=lambda key: shares[key])
+    if max_update and shares[least] * max_update < end:
+        raise LassError(
+            f"--pruning-start {plan.start} + --pruning-ramp {plan.ramp} count the "
+            f"updates of each pair, and {least} gets about "
+            f"{shares[least] * max_update:.0f} of --max-update {max_update}; train "
+            f"for {math.ceil(end / shares[least])} or shorten the schedule (how often "
+            "a pair is drawn is for --sampling-method to say)"
+        )

@@ -1,0 +1,372 @@
+"""Compaction: hidden units that cannot contribute are cut out of the matrices.
+
+A hidden unit of a feed-forward layer is a row of fc1 and a column of fc2. Stock fairseq
+has one width for all feed-forward layers of the encoder and one for those of the
+decoder, so each side shrinks to the most units that one of its layers uses, and layers
+that use fewer are filled up with units whose weights are zero.
+
+Attention keeps its size: fairseq's needs heads × units of a head = units of the model,
+and the outputs of out_proj and fc2 are the residual stream. What a mask removes there
+stays as zeros.
+
+The result computes the same: only zeros leave the sums. Their order changes, so outputs
+may differ in the last digits, by about 1e-6 in single and 1e-14 in double precision.
+"""
+
+import os
+from argparse import Namespace
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Callable, Iterable, Mapping
+
+import torch
+from fairseq import utils
+from fairseq.data import Dictionary
+from fairseq.models.transformer import TransformerModel
+from torch import Tensor
+
+from lass_plugin.checkpoints.checkpoint import changed_options, weights
+from lass_plugin.checkpoints.stock import (
+    language_tokens,
+    task_section,
+    transformer_options,
+)
+from lass_plugin.data.progress import Progress
+from lass_plugin.errors import LassError
+from lass_plugin.languages import parse_pairs
+from lass_plugin.masks.fitting import base_of
+from lass_plugin.masks.mask import Mask, MaskSet
+from lass_plugin.masks.neurons import UNITS, owned_parameters
+from lass_plugin.masks.packing import pack
+from lass_plugin.masks.state import to_state
+from lass_plugin.methods.subnetworks.export import baked
+
+TASK = "translation_subnetwork"
+"""Of the checkpoints that a group of pairs can be compacted from."""
+
+MULTIPLE = 8
+"""Widths are rounded up to a multiple of this: what a GPU's matrix products in half
+precision and a processor's vectors are made for, for at most seven units of zeros."""
+
+LIMIT = 1e-6
+"""Largest difference between outputs that are the same, as a share of the largest
+output: fairseq computes attention weights in single precision whatever the model's."""
+
+SIDES = ("encoder", "decoder")
+_WIDTH = "{}_ffn_embed_dim"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which hidden units stay."""
+
+    kept: Mapping[str, Tensor]
+    """Site, such as ``encoder.layers.0.fc1`` -> numbers of its units, rising."""
+    before: Mapping[str, int]
+    """Side -> hidden units of each of its layers."""
+    after: Mapping[str, int]
+
+    @property
+    def options(self) -> dict[str, int]:
+        """Options of fairseq's transformer, for the widths after the cut."""
+        return {_WIDTH.format(side): width for side, width in self.after.items()}
+
+    @cached_property
+    def _axes(self) -> dict[str, tuple[str, int]]:
+        """Parameter or row of neurons -> site, and the axis of its hidden units."""
+        return {
+            name: (site, axis)
+            for site in self.kept
+            for name, axis in ((site, 0), *owned_parameters(site))
+        }
+
+    def __call__(self, name: str, tensor: Tensor) -> Tensor:
+        """*tensor* without the units that are cut, filled up with zeros.
+
+        Args:
+            name: of the parameter or the row of neurons that *tensor*, or its mask, is.
+        """
+        if name not in self._axes:
+            return tensor
+        site, axis = self._axes[name]
+        shape = list(tensor.shape)
+        shape[axis] = self.after[_side(site)]
+        places = self.kept[site]
+        result = tensor.new_zeros(shape)
+        result.narrow(axis, 0, len(places)).copy_(tensor.index_select(axis, places))
+        return result
+
+
+def contributing(
+    tensors: Mapping[str, Tensor], activation: Callable[[Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """Site -> ``(hidden,)`` boolean: the unit can change what its layer computes.
+
+    Unit j of hidden units f(W₁x + b) adds f(W₁[j]·x + b[j]) · W₂[:, j] to the output.
+    That is zero whatever x where the column W₂[:, j] is zero, or the row W₁[j] is zero
+    and f(b[j]) = 0.
+
+    Args:
+        tensors: name -> weight of the model, its mask multiplied in.
+        activation: f.
+    """
+    found = {}
+    names = (name.removesuffix(".weight") for name in tensors)
+    for site in UNITS["ffn-hidden"].sites(names):
+        first, bias, second = (tensors[name] for name, _ in owned_parameters(site))
+        varies = first.ne(0).any(dim=1)  # (hidden,)
+        constant = activation(bias.float()).ne(0)
+        found[site] = second.ne(0).any(dim=0) & (varies | constant)
+    return found
+
+
+def plan_cut(used: Iterable[Mapping[str, Tensor]], multiple: int = MULTIPLE) -> Cut:
+    """The cut that leaves every unit that one of *used* uses.
+
+    Args:
+        used: for each pair what :func:`contributing` found.
+        multiple: widths are rounded up to a multiple of this, but never beyond what
+            they were.
+    """
+    union: dict[str, Tensor] = {}
+    for each in used:
+        union = {site: union.get(site, units) | units for site, units in each.items()}
+    before: dict[str, int] = {}
+    most: dict[str, int] = {}
+    for site, units in union.items():
+        side = _side(site)
+        before[side] = len(units)
+        most[side] = max(most.get(side, 1), int(units.sum()))
+    after = {
+        side: min(before[side], -(-count // multiple) * multiple)
+        for side, count in most.items()
+    }
+    kept = {site: units.nonzero().squeeze(1) for site, units in union.items()}
+    return Cut(kept, before, after)
+
+
+def compacted_pair(
+    exported: Mapping[str, Any], path: str | os.PathLike, multiple: int = MULTIPLE
+) -> tuple[dict[str, Any], Cut, float]:
+    """A checkpoint of :func:`.export.exported` with the units that it uses only.
+
+    Args:
+        path: of the checkpoint that was exported, for messages.
+        multiple: see :func:`plan_cut`.
+
+    Returns:
+        The smaller checkpoint, what was cut, and the largest difference of outputs.
+
+    Raises:
+        LassError: the activation function is not 0 at 0, or outputs differ.
+    """
+    options, tensors = exported["cfg"]["model"], weights(exported)
+    cut = plan_cut([contributing(tensors, activation_of(options, path))], multiple)
+    smaller = _cut_tensors(tensors, cut)
+    smaller_options = {**options, **cut.options}
+    difference = check_same(
+        random_outputs(options, tensors, path),
+        random_outputs(smaller_options, smaller, path),
+        exported["cfg"]["task"]["lang_pairs"],
+    )
+    cfg = {**exported["cfg"], "model": smaller_options}
+    return {**exported, "cfg": cfg, "model": smaller}, cut, difference
+
+
+def compacted_group(
+    checkpoint: Mapping[str, Any],
+    masks: MaskSet,
+    path: str | os.PathLike,
+    multiple: int = MULTIPLE,
+) -> tuple[dict[str, Any], Cut, float]:
+    """*checkpoint* with the hidden units only that one of *masks* uses.
+
+    It carries the masks of these pairs, cut as its matrices are, and is a checkpoint of
+    ``--task translation_subnetwork`` without the optimizer's state. Units that a layer
+    is filled up with are kept by no mask.
+
+    Args:
+        checkpoint: a jointly trained checkpoint (or a base that fits the masks); not
+            changed.
+        masks: of the pairs that the result is for.
+        path: of the checkpoint, for messages.
+        multiple: see :func:`plan_cut`.
+
+    Returns:
+        As :func:`compacted_pair`; the difference is the largest over the pairs.
+
+    Raises:
+        LassError: the model is no fairseq transformer or was not trained by a task of
+            this package, the masks do not fit it, or a pair's outputs differ.
+    """
+    task = task_section(checkpoint).get("_name")
+    if task != TASK:
+        raise LassError(
+            f"{path} was trained with --task {task}; give a checkpoint of --task {TASK}"
+        )
+    language_tokens(checkpoint, path).check_pairs(parse_pairs(list(masks)))
+    options = transformer_options(checkpoint, path)
+    activation = activation_of(options, path)
+    cut = plan_cut(
+        (contributing(baked(checkpoint, m, path), activation) for m in masks.values()),
+        multiple,
+    )
+    tensors = _cut_tensors(weights(checkpoint), cut)
+    masks_left = _cut_masks(masks, tensors, cut)
+    result = _joint_checkpoint(checkpoint, tensors, masks_left, cut)
+    difference = 0.0
+    progress = Progress("comparing", len(masks))
+    for key, mask in masks.items():
+        first = random_outputs(options, baked(checkpoint, mask, path), path)
+        smaller = baked(result, masks_left[key], path)
+        second = random_outputs({**options, **cut.options}, smaller, path)
+        difference = max(difference, check_same(first, second, key))
+        progress.advance(1, key)
+    progress.finish()
+    return result, cut, difference
+
+
+def activation_of(
+    options: Mapping[str, Any], path: str | os.PathLike
+) -> Callable[[Tensor], Tensor]:
+    """The activation function of the feed-forward layers.
+
+    Raises:
+        LassError: it is not 0 at 0, so a unit of zeros would contribute.
+    """
+    name = options["activation_fn"]
+    try:
+        activation = utils.get_activation_fn(name)
+        at_zero = float(activation(torch.zeros(1)))
+    except (RuntimeError, TypeError) as error:
+        raise LassError(
+            f"{path} has the activation function {name}, which fairseq cannot compute"
+        ) from error
+    if at_zero != 0.0:
+        raise LassError(
+            f"{path} has the activation function {name}, which is {at_zero:g} at 0, so "
+            "narrower layers cannot be filled up with zeros; use the model as it is"
+        )
+    return activation
+
+
+def check_same(first: Tensor, second: Tensor, key: str) -> float:
+    """The largest difference of outputs, as a share of the largest of *first*.
+
+    Raises:
+        LassError: it is more than :data:`LIMIT`, or not a number.
+    """
+    largest = max(float(first.abs().max()), torch.finfo(first.dtype).tiny)
+    difference = float((first - second).abs().max()) / largest
+    if not difference <= LIMIT:
+        raise LassError(
+            f"the outputs of the compacted model of {key} differ by {difference:.1e} "
+            f"of the largest output from those under its mask (limit {LIMIT:g}), so "
+            "nothing was written; use the model as it is"
+        )
+    return difference
+
+
+@torch.no_grad()
+def random_outputs(
+    options: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    path: str | os.PathLike,
+    sentences: int = 8,
+    length: int = 16,
+) -> Tensor:
+    """What a model computes from random sentences, always the same ones.
+
+    Args:
+        options: of fairseq's transformer.
+        tensors: name -> weight.
+        path: of the checkpoint, for messages.
+        length: words of the longest sentence on either side.
+
+    Returns:
+        ``(sentences, length, symbols)`` float64, before the softmax.
+
+    Raises:
+        LassError: the model cannot be built.
+    """
+    sizes = [len(tensors[f"{side}.embed_tokens.weight"]) for side in SIDES]
+    source, target = map(_made_up_dictionary, sizes)
+    task = Namespace(source_dictionary=source, target_dictionary=target)
+    try:
+        model = TransformerModel.build_model(Namespace(**options), task)
+        model.load_state_dict(dict(tensors))
+    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
+        reason = " ".join(str(error).split())
+        raise LassError(
+            f"the model of {path} cannot be built to compare its outputs ({reason})"
+        ) from error
+    model.double().eval()
+    length = min(length, *model.max_positions())
+    generator = torch.Generator().manual_seed(1)
+    read, written = (
+        torch.randint(
+            each.nspecial, len(each), (sentences, length), generator=generator
+        )
+        for each in (source, target)
+    )  # (sentences, length)
+    lengths = torch.linspace(length, 1, sentences).long()  # (sentences,)
+    read[torch.arange(length) < length - lengths.unsqueeze(1)] = source.pad()
+    written[:, 0] = target.eos()
+    return model(read, lengths, written)[0]
+
+
+def _made_up_dictionary(size: int) -> Dictionary:
+    result = Dictionary()
+    for number in range(size - len(result)):
+        result.add_symbol(f"{number}")
+    return result
+
+
+def _side(site: str) -> str:
+    return site.partition(".")[0]
+
+
+def _cut_tensors(tensors: Mapping[str, Tensor], cut: Cut) -> dict[str, Tensor]:
+    return {name: cut(name, tensor) for name, tensor in tensors.items()}
+
+
+def _cut_masks(masks: MaskSet, tensors: Mapping[str, Tensor], cut: Cut) -> MaskSet:
+    """*masks* for the weights *tensors*, which have been cut."""
+    left = []
+    for mask in masks.values():
+        kept = {site: cut(site, mask.unpack(site)) for site in mask.shapes}
+        shapes = {site: tuple(each.shape) for site, each in kept.items()}
+        note = "; ".join(filter(None, (mask.provenance.note, "compacted")))
+        left.append(
+            Mask(
+                mask.key,
+                {site: pack(each) for site, each in kept.items()},
+                shapes,
+                replace(mask.provenance, ratio=None, note=note),
+                base_of(shapes, tensors),
+            )
+        )
+    return MaskSet(left)
+
+
+def _joint_checkpoint(
+    checkpoint: Mapping[str, Any], tensors: dict[str, Tensor], masks: MaskSet, cut: Cut
+) -> dict[str, Any]:
+    cfg = dict(checkpoint["cfg"])
+    cfg["model"] = changed_options(cfg["model"], cut.options)
+    changes = {"lang_pairs": ",".join(masks), "masks": None}
+    cfg["task"] = changed_options(cfg["task"], changes)
+    extra = checkpoint.get("extra_state") or {}
+    return {
+        "args": None,
+        "cfg": cfg,
+        "model": {**checkpoint["model"], **tensors},
+        "criterion": checkpoint.get("criterion"),
+        "optimizer_history": list(checkpoint.get("optimizer_history") or []),
+        "task_state": {**checkpoint["task_state"], "masks": to_state(masks)},
+        "extra_state": {
+            **{k: v for k, v in extra.items() if k == "previous_training_time"},
+            "train_iterator": {"epoch": 1, "iterations_in_epoch": 0},
+        },
+        "last_optimizer_state": None,
+    }

@@ -1,0 +1,54 @@
+"""Export: one pair's sub-network, W ⊙ M, as a plain checkpoint of stock fairseq."""
+
+import os
+from typing import Any, Mapping
+
+from torch import Tensor
+
+from lass_plugin.checkpoints.checkpoint import weights
+from lass_plugin.checkpoints.stock import changed_weights, plain_checkpoint
+from lass_plugin.languages import Pair
+from lass_plugin.masks.fitting import check_fit
+from lass_plugin.masks.mask import Mask, MaskSet
+from lass_plugin.masks.neurons import weight_masks
+
+
+def exported(
+    checkpoint: Mapping[str, Any],
+    mask: Mask,
+    path: str | os.PathLike,
+    half: bool = False,
+) -> dict[str, Any]:
+    """A checkpoint of stock fairseq that translates with the sub-network of *mask*.
+
+    Args:
+        checkpoint: a jointly trained checkpoint (or a base that fits the mask).
+        path: of that checkpoint, for messages.
+        half: store the weights in half precision.
+
+    Raises:
+        LassError: the model is no fairseq transformer, or the mask does not fit it.
+    """
+    tensors = baked(checkpoint, mask, path, half)
+    return plain_checkpoint(checkpoint, Pair.parse(mask.key), tensors, path)
+
+
+def baked(
+    checkpoint: Mapping[str, Any],
+    mask: Mask,
+    path: str | os.PathLike,
+    half: bool = False,
+) -> dict[str, Tensor]:
+    """Name -> weight, W ⊙ M at every site, under every name of a shared embedding."""
+    stored = weights(checkpoint)
+    masks = MaskSet([mask])
+    check_fit(masks, stored, str(path))
+    mask = weight_masks(masks, stored)[mask.key]
+
+    def masked(name: str, first: str, weight: Tensor) -> Tensor:
+        site = first if first in mask.shapes else name
+        if site not in mask.shapes:
+            return weight
+        return weight * mask.unpack(site).to(weight.dtype)
+
+    return changed_weights(checkpoint, masked, half)

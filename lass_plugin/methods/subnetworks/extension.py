@@ -1,0 +1,140 @@
+"""An extended model: one to which pairs are added after it was trained.
+
+Its checkpoint says of each older pair how many symbols the dictionary had when the pair
+was trained. Rows for new symbols stand after them, so the older pairs never read a new
+row; and their output layer must not choose, or share probability with, a new symbol.
+"""
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from torch import Tensor, nn
+
+from lass_plugin.anatomy.targets import unwrap
+from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
+from lass_plugin.errors import LassError
+from lass_plugin.masks import MaskSet
+from lass_plugin.masks.state import digest
+from lass_plugin.methods.subnetworks.holding import Holding
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What an extended checkpoint says of the pairs that it had before."""
+
+    symbols: Mapping[str, int]
+    """Older pair -> number of symbols that it knows, the first ones."""
+    masks: MaskSet | None = None
+    """The masks of the older pairs; None for a model without masks."""
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Extension":
+        """That of a checkpoint of ``lass extend``.
+
+        Raises:
+            LassError: it is no extended checkpoint.
+        """
+        checkpoint = read_checkpoint(path)
+        symbols = read_symbols(checkpoint.get("task_state") or {}, str(path))
+        if not symbols:
+            raise LassError(
+                f"{path} is not an extended checkpoint; make it with 'lass extend'"
+            )
+        masks = carried_masks(checkpoint, path)
+        return cls(symbols, None if masks is None else masks.only(symbols))
+
+    @property
+    def first_new_symbol(self) -> int:
+        return max(self.symbols.values())
+
+    def check_new(self, pairs: Iterable[object], masks: MaskSet | None) -> None:
+        """Refuse to train one of the older pairs, or with masks beside none."""
+        for pair in map(str, pairs):
+            if pair in self.symbols:
+                raise LassError(
+                    f"{pair} is one of the older pairs of the extended checkpoint "
+                    f"({', '.join(self.symbols)}); leave it out of --lang-pairs"
+                )
+        if bool(self.masks) != bool(masks):
+            lacking = "the checkpoint of --extend" if masks else "this training"
+            raise LassError(
+                f"{lacking} has no masks, and the other has; give --masks with a "
+                "checkpoint that carries masks, and leave it out with one that does not"
+            )
+
+    def with_older(self, masks: MaskSet | None) -> MaskSet | None:
+        """The *masks* of new pairs and those of the older ones."""
+        if masks is None or self.masks is None:
+            return masks
+        return MaskSet([*masks.values(), *self.masks.values()])
+
+    def holding(self, kinds: Sequence[str]) -> Holding:
+        """What ``--hold`` asks for, see :mod:`.holding`."""
+        sites = None
+        if "others" in kinds:
+            assert self.masks is not None
+            sites = self.masks.union(self.masks)
+        symbols = self.first_new_symbol if "shared" in kinds else None
+        return Holding(sites, symbols)
+
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of all of it."""
+        text = json.dumps(dict(self.symbols), sort_keys=True)
+        if self.masks is not None:
+            text += digest(self.masks)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_symbols(task_state: Mapping[str, Any], where: str) -> dict[str, int]:
+    """Older pair -> number of its symbols, from ``task_state``; empty if none.
+
+    Raises:
+        LassError: damaged.
+    """
+    found = task_state.get("symbols")
+    if found is None:
+        return {}
+    proper = isinstance(found, dict) and all(
+        isinstance(key, str) and type(count) is int and count > 0
+        for key, count in found.items()
+    )
+    if not proper:
+        raise LassError(
+            f"the numbers of symbols in {where} are damaged; take another checkpoint"
+        )
+    return dict(found)
+
+
+@contextlib.contextmanager
+def choosing_from(models: Iterable[nn.Module], symbols: int | None) -> Iterator[None]:
+    """While open, *models* give a probability to the first *symbols* symbols only.
+
+    Args:
+        symbols: None for all.
+    """
+    if symbols is None:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        for model in models:
+            decoder: Any = getattr(unwrap(model), "decoder", None)
+            projection = getattr(decoder, "output_projection", None)
+            if projection is None:
+                raise LassError(
+                    "this model has no plain output projection (--adaptive-softmax-"
+                    "cutoff?), so the symbols of its older pairs cannot be told apart"
+                )
+            hook = projection.register_forward_hook(partial(_hide, symbols))
+            stack.callback(hook.remove)
+        yield
+
+
+def _hide(symbols: int, module: nn.Module, inputs: Any, logits: Tensor) -> Tensor:
+    """``(…, dictionary)`` logits with -∞ for what the pair does not know."""
+    logits[..., symbols:] = float("-inf")
+    return logits
