@@ -96,11 +96,8 @@ def _half_of_the_hidden_units(model: torch.nn.Module, folder: Path, seed: int) -
 
 def _compacted(whole: Path, target: Path) -> Path:
     """What ``lass compact`` makes of *whole*; prints what it cut."""
-    from lass_plugin.checkpoints.checkpoint import (
-        carried_masks,
-        read_checkpoint,
-        save_tensors,
-    )
+    from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
+    from lass_plugin.checkpoints.torch_files import save_tensors
     from lass_plugin.cli.compact import print_cut
     from lass_plugin.methods.subnetworks.compaction import compacted_group
 

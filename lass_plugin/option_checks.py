@@ -5,7 +5,7 @@ from typing import Any
 
 from lass_plugin.anatomy.matrices import DEFAULT_KINDS
 from lass_plugin.errors import LassError
-from lass_plugin.fairseq_fixes.explanations import check_start
+from lass_plugin.fairseq_fixes.missing_start import check_start
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.methods.subnetworks.holding import parse_holding
 from lass_plugin.options import DEFAULT_TEMPERATURE

@@ -247,7 +247,7 @@ def low_rank(forked, base, tmp_path_factory) -> Path:
 
 def load(path: Path) -> dict:
     """A checkpoint, read as safely as torch can."""
-    from lass_plugin.fairseq_fixes.compatibility import allow_checkpoint_types
+    from lass_plugin.checkpoints.torch_files import allow_checkpoint_types
 
     allow_checkpoint_types()
     return torch.load(path, map_location="cpu", weights_only=True)

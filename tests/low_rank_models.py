@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lass_plugin.anatomy.matrices import find_matrices
-from lass_plugin.checkpoints.checkpoint import save_tensors
+from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.methods.lowrank.attaching import attach, low_rank_modules
 from lass_plugin.methods.lowrank.entry import Carried
 from lass_plugin.methods.lowrank.frozen_base import fingerprint_of

@@ -1,98 +1,26 @@
-"""Reading fairseq checkpoints safely, our own or foreign ones, and writing them whole.
+"""A checkpoint of fairseq, our own or a foreign one: read once and handed on.
 
 Nothing of a file is executed: torch's safe loading reads tensors and plain values, and
-the few classes that fairseq itself stores (see :mod:`lass_plugin.fairseq_fixes`).
+the few classes that fairseq itself stores (see :mod:`.torch_files`).
 """
 
 import contextlib
 import os
-import re
-import warnings
 import zipfile
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping
 
-import torch
 from torch import Tensor
 
 from lass_plugin.anatomy.targets import TARGETS, select_sites
+from lass_plugin.checkpoints.torch_files import load_tensors
 from lass_plugin.errors import LassError
-from lass_plugin.files import atomic_path
 from lass_plugin.masks import Mask, MaskSet, load_masks
 from lass_plugin.masks.state import from_state
 
 if TYPE_CHECKING:
     from lass_plugin.methods.search.searched_masks import SearchedScores
-
-
-def load_tensors(path: str | os.PathLike, expected: str) -> Any:
-    """What ``torch.save`` wrote to *path*, read without executing anything of it.
-
-    Args:
-        expected: what the file should have been, for the message ("a checkpoint").
-
-    Raises:
-        LassError: missing, truncated, damaged, or made of classes that are not allowed.
-    """
-    from lass_plugin.fairseq_fixes.compatibility import allow_checkpoint_types
-
-    allow_checkpoint_types()
-    path = Path(path)
-    if not path.is_file():
-        raise LassError(f"there is no file {path}; check the path of {expected}")
-    try:
-        whole = zipfile.is_zipfile(path)  # false for files of torch < 1.6 too
-        if not whole and _begins_as_archive(path):
-            raise LassError(
-                f"{path} is truncated: its end is missing; copy it again or take an "
-                "earlier one"
-            )
-        with warnings.catch_warnings():  # of a pickle protocol that is refused anyway
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
-    except LassError:
-        raise
-    except Exception as error:  # bytes of others: unpickling them can raise anything
-        refused = re.search(r"GLOBAL ([\w.]+)|unrecognized function (.+)", str(error))
-        if refused:
-            raise LassError(
-                f"{path} holds a Python object ({refused[1] or refused[2]}) that could "
-                f"run a program when it is loaded, so it is not read; give {expected} "
-                "of plain tensors"
-            ) from error
-        raise LassError(
-            f"{path} cannot be read as {expected} ({_reason(error)}); it is truncated, "
-            "damaged or of another format"
-        ) from error
-
-
-def save_tensors(target: str | os.PathLike, value: Any) -> None:
-    """Write *value* to *target* with ``torch.save``, whole or not at all.
-
-    Raises:
-        LassError: the file system fails; what was there before is unchanged.
-    """
-    with atomic_path(target, only_writer=True) as temporary:
-        try:
-            with open(temporary, "wb") as file:
-                torch.save(value, file)
-        except RuntimeError as error:
-            # torch's writer says where in its code it was, not what the system said
-            if isinstance(error.__context__, OSError):
-                raise error.__context__ from error
-            raise
-
-
-def _begins_as_archive(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(4) == b"PK\3\4"
-
-
-def _reason(error: Exception) -> str:
-    """The first sentence of an error of torch."""
-    first = re.split(r"(?<=[.:]) |\n", str(error).strip(), maxsplit=1)[0].rstrip(".: ")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:

@@ -28,12 +28,8 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 import lass_plugin.models.transformer_architectures  # noqa: F401  registers ours
-from lass_plugin.checkpoints.checkpoint import (
-    model_options,
-    same_tensors,
-    save_tensors,
-    weights,
-)
+from lass_plugin.checkpoints.checkpoint import model_options, same_tensors, weights
+from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.data.language_tokens import LanguageTokens, trained_tokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair

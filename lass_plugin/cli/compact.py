@@ -60,7 +60,8 @@ def add_multiple(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compact, and print what was cut."""
-    from lass_plugin.checkpoints.checkpoint import read_checkpoint, save_tensors
+    from lass_plugin.checkpoints.checkpoint import read_checkpoint
+    from lass_plugin.checkpoints.torch_files import save_tensors
     from lass_plugin.languages import parse_pairs
     from lass_plugin.methods.subnetworks.compaction import compacted_group
 

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the checkpoint."""
-    from lass_plugin.checkpoints.checkpoint import save_tensors
+    from lass_plugin.checkpoints.torch_files import save_tensors
     from lass_plugin.languages import Pair
     from lass_plugin.methods.lowrank.exchange.peft import from_peft
     from lass_plugin.methods.lowrank.planning.placement import DEFAULT

@@ -1,23 +1,17 @@
-"""A user's mistakes that fairseq answers with a traceback, told in one sentence."""
+"""A user's mistakes told in one sentence.
 
-import os
+Symptom: a checkpoint that is missing or unreadable, or a folder that cannot be written,
+gives a traceback through fairseq and torch that does not name what to do.
+"""
+
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from fairseq import checkpoint_utils
 
 from lass_plugin.checkpoints.checkpoint import read_checkpoint
 from lass_plugin.errors import LassError
-
-
-def _replace(name: str, wrapper: Callable[[Callable], Callable]) -> None:
-    """Wrap a function of fairseq's ``checkpoint_utils``, once."""
-    stock = getattr(checkpoint_utils, name)
-    if not getattr(stock, "explains", False):
-        replaced = wraps(stock)(wrapper(stock))
-        replaced.explains = True  # type: ignore[attr-defined]
-        setattr(checkpoint_utils, name, replaced)
+from lass_plugin.fairseq_fixes.replacing import replace_once
 
 
 def _unreadable_checkpoint(stock: Callable) -> Callable:
@@ -63,42 +57,6 @@ def _unwritable_folder(stock: Callable) -> Callable:
 
 def explain_mistakes() -> None:
     """Name a missing or unreadable checkpoint, and a folder that cannot be written."""
-    _replace("load_checkpoint_to_cpu", _unreadable_checkpoint)
-    _replace("load_model_ensemble_and_task", _missing_checkpoint)
-    _replace("verify_checkpoint_directory", _unwritable_folder)
-
-
-def check_start(
-    restore_file: str, finetune_from_model: str | None, folder: str
-) -> None:
-    """Refuse a start from a checkpoint that is not there.
-
-    fairseq trains from scratch, and says so in one line of many, where
-    ``--restore-file`` does not exist. A path inside the run's own folder may be
-    missing: that is how scripts ask to go on from where a run was. A run that goes on
-    needs its base no more.
-
-    Args:
-        restore_file: ``--restore-file``.
-        finetune_from_model: ``--finetune-from-model``.
-        folder: ``--save-dir``.
-
-    Raises:
-        LassError: names the file.
-    """
-    default = "checkpoint_last.pt"
-    if restore_file != default and finetune_from_model:
-        raise LassError(
-            "--finetune-from-model and --restore-file exclude each other; give one"
-        )
-    inside = os.path.abspath(os.path.dirname(restore_file)) == os.path.abspath(folder)
-    goes_on = os.path.exists(os.path.join(folder, default))
-    starts = {
-        "--restore-file": None if inside else restore_file,
-        "--finetune-from-model": None if goes_on else finetune_from_model,
-    }
-    for option, path in starts.items():
-        if not path or path == default or "://" in path:
-            continue
-        if not os.path.exists(path):
-            raise LassError(f"{option} {path} does not exist")
+    replace_once(checkpoint_utils, "load_checkpoint_to_cpu", _unreadable_checkpoint)
+    replace_once(checkpoint_utils, "load_model_ensemble_and_task", _missing_checkpoint)
+    replace_once(checkpoint_utils, "verify_checkpoint_directory", _unwritable_folder)

@@ -1,26 +1,22 @@
 """Checkpoints at even distances, also where one falls on the end of an epoch.
 
-fairseq's ``--save-interval-updates`` leaves a checkpoint out when its update is the
-last of an epoch; with short epochs that can be every one of them.
+Symptom: with ``--save-interval-updates`` some checkpoints, or all, are missing. fairseq
+leaves one out when its update is the last of an epoch; with short epochs that can be
+every one of them.
 """
 
 import os
 import shutil
-from functools import wraps
+from collections.abc import Callable
 from typing import Any
 
 from fairseq import checkpoint_utils
 
+from lass_plugin.fairseq_fixes.replacing import replace_once
 from lass_plugin.files import atomic_path
 
 
-def keep_points_at_epoch_ends() -> None:
-    """For trainings with ``--extend``, write what fairseq leaves out."""
-    stock = checkpoint_utils.save_checkpoint
-    if getattr(stock, "keeps_points", False):
-        return
-
-    @wraps(stock)
+def _with_points(stock: Callable) -> Callable:
     def save(cfg: Any, trainer: Any, epoch_itr: Any, val_loss: Any) -> Any:
         saved = stock(cfg, trainer, epoch_itr, val_loss)
         every, updates = cfg.save_interval_updates, trainer.get_num_updates()
@@ -37,5 +33,9 @@ def keep_points_at_epoch_ends() -> None:
                 shutil.copyfile(last, temporary)
         return saved
 
-    save.keeps_points = True  # type: ignore[attr-defined]
-    checkpoint_utils.save_checkpoint = save
+    return save
+
+
+def keep_points_at_epoch_ends() -> None:
+    """For trainings with ``--extend``, write what fairseq leaves out."""
+    replace_once(checkpoint_utils, "save_checkpoint", _with_points)

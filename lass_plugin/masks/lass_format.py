@@ -14,12 +14,8 @@ import torch
 from torch import Tensor
 
 from lass_plugin.anatomy.targets import DEFAULT_TARGETS, TARGETS, select_sites
-from lass_plugin.checkpoints.checkpoint import (
-    load_tensors,
-    read_checkpoint,
-    same_tensors,
-    weights,
-)
+from lass_plugin.checkpoints.checkpoint import read_checkpoint, same_tensors, weights
+from lass_plugin.checkpoints.torch_files import load_tensors
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks.fingerprint import fingerprint

@@ -21,7 +21,7 @@ from lass_plugin.data.language_tokens import (
 from lass_plugin.data.pair_data import joint_dictionary
 from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
 from lass_plugin.errors import LassError
-from lass_plugin.fairseq_fixes.compatibility import prepare_fairseq
+from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet, load_masks
 from lass_plugin.masks.state import from_state, to_state

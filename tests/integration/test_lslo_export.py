@@ -86,7 +86,7 @@ def test_it_is_a_plain_checkpoint(exported, low_rank, tmp_path):
 def test_a_base_in_half_precision_does_not_round_the_modules(
     low_rank, base, exported, tmp_path
 ):
-    from lass_plugin.checkpoints.checkpoint import save_tensors
+    from lass_plugin.checkpoints.torch_files import save_tensors
 
     rounded = load(base)
     rounded["model"] = {

@@ -11,7 +11,7 @@ from in_process import load_model, logits, translation_task
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from lass_plugin.checkpoints.checkpoint import save_tensors
+from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.cli.main import main
 from lass_plugin.languages import Pair
 from lass_plugin.methods.lowrank.entry import carried, carried_by

@@ -25,7 +25,7 @@ from safetensors.torch import save as write_safetensors
 
 from lass_plugin.checkpoints.checkpoint import read_checkpoint
 from lass_plugin.errors import LassError
-from lass_plugin.fairseq_fixes.compatibility import prepare_fairseq
+from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.masks import (
     Mask,
     MaskSet,

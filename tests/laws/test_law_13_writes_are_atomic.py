@@ -18,7 +18,7 @@ from fairseq.file_io import PathManager
 
 from lass_plugin import files
 from lass_plugin.errors import LassError
-from lass_plugin.fairseq_fixes.compatibility import prepare_fairseq
+from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.masks import (
     Mask,
     MaskSet,

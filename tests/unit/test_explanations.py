@@ -4,8 +4,8 @@ import pytest
 from fairseq import checkpoint_utils
 
 from lass_plugin.errors import LassError
-from lass_plugin.fairseq_fixes.compatibility import prepare_fairseq
-from lass_plugin.fairseq_fixes.explanations import check_start
+from lass_plugin.fairseq_fixes import prepare_fairseq
+from lass_plugin.fairseq_fixes.missing_start import check_start
 
 
 @pytest.fixture(autouse=True)

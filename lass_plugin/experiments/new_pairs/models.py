@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lass_plugin.checkpoints.checkpoint import (
-    carried_masks,
-    read_checkpoint,
-    save_tensors,
-)
+from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
+from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.data.data_folder import RECORD
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.systems import Saved, System

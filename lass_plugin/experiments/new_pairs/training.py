@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from lass_plugin.checkpoints.checkpoint import read_checkpoint, save_tensors
+from lass_plugin.checkpoints.checkpoint import read_checkpoint
+from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.commands import NEVER, logging_of
 from lass_plugin.experiments.launching.devices import (

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from lass_plugin import files, tensor_files
 from lass_plugin.anatomy.matrices import Matrix, count_layers
-from lass_plugin.checkpoints.checkpoint import load_tensors, model_options, weights
+from lass_plugin.checkpoints.checkpoint import model_options, weights
 from lass_plugin.checkpoints.stock import (
     task_section,
     transformer_options,
     updates_of,
     without_optimizer,
 )
+from lass_plugin.checkpoints.torch_files import load_tensors
 from lass_plugin.data.language_tokens import trained_tokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
