@@ -15,13 +15,9 @@ from-peft    a checkpoint of low-rank modules from such an adapter
 and 'lass export' take checkpoints of low-rank modules as they take any other.
 """
 
-import argparse
-
-from lass_plugin.cli.modes import add_modes
-
 HELP = "low-rank modules of each language in a frozen model (Cao 2024)"
 
-_MODES = {
+MODES = {
     "count": "lslo_count",
     "fit": "lslo_fit",
     "placement": "lslo_placement",
@@ -31,13 +27,3 @@ _MODES = {
     "to-peft": "lslo_to_peft",
     "from-peft": "lslo_from_peft",
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the modes of ``lass lslo``, each with its options."""
-    add_modes(parser, _MODES)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run one mode."""
-    return arguments.run_mode(arguments)

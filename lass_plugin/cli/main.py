@@ -1,19 +1,13 @@
-"""``lass``: one command, one subcommand a file.
-
-A subcommand is a module of this package with ``HELP`` (one line),
-``add_arguments(parser)``, ``run(arguments)`` and perhaps ``ALIASES`` (other names);
-heavy imports (torch, fairseq) stay inside ``run`` so that ``lass --help`` answers at
-once.
-"""
+"""``lass``: one command, one subcommand a file (:mod:`.commands`)."""
 
 import argparse
-import importlib
 import logging
 import os
 import sys
 import warnings
-from typing import Sequence
+from collections.abc import Sequence
 
+from lass_plugin.cli.commands import add_commands
 from lass_plugin.errors import LassError
 
 SUBCOMMANDS = {
@@ -50,19 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="lass",
         description="Language-specific sub-networks of multilingual models.",
     )
-    subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND")
-    subparsers.required = True
-    for name, module_name in SUBCOMMANDS.items():
-        module = importlib.import_module(f"lass_plugin.cli.{module_name}")
-        subparser = subparsers.add_parser(
-            name,
-            aliases=getattr(module, "ALIASES", ()),
-            help=module.HELP,
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(subparser)
-        subparser.set_defaults(run=module.run)
+    add_commands(parser, SUBCOMMANDS, "subcommand")
     return parser
 
 

@@ -15,13 +15,9 @@ Training and translation use neuron masks as they use every mask. 'lass neurons 
 --help' explains the options of each.
 """
 
-import argparse
-
-from lass_plugin.cli.modes import add_modes
-
 HELP = "importance of neurons and their allocation to pairs (Xie 2021)"
 
-_MODES = {
+MODES = {
     "importance": "neurons_importance",
     "allocate": "neurons_allocate",
     "show": "neurons_show",
@@ -29,13 +25,3 @@ _MODES = {
     "erase": "neurons_erase",
     "sweep": "neurons_sweep",
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the modes of ``lass neurons``, each with its options."""
-    add_modes(parser, _MODES)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run one mode."""
-    return arguments.run_mode(arguments)

@@ -14,24 +14,12 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lass_plugin.cli.modes import add_modes
-
 if TYPE_CHECKING:
     from lass_plugin.tables.table import Table
 
 HELP = "tables of scores, parameters, disk and speed, in Markdown, LaTeX, CSV"
 
-_MODES = {"scores": "table_scores", "cost": "table_cost", "data": "table_data"}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the modes of ``lass table``, each with its options."""
-    add_modes(parser, _MODES)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Make the tables of one mode."""
-    return arguments.run_mode(arguments)
+MODES = {"scores": "table_scores", "cost": "table_cost", "data": "table_data"}
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
