@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Iterable
+from typing import Iterable, Sequence
 
 from lass_plugin.errors import LassError
 
@@ -51,3 +51,41 @@ def parse_pairs(text: str | Iterable[str]) -> list[Pair]:
 def languages_of(pairs: Iterable[Pair]) -> list[str]:
     """Every language of *pairs*, sorted (fairseq numbers language tokens in order)."""
     return sorted({code for pair in pairs for code in (pair.source, pair.target)})
+
+
+def order_keys(keys: Sequence[str], by: str = "direction") -> list[str]:
+    """The order in which a matrix shows the masks of *keys*.
+
+    Args:
+        by: ``direction``: with the language that most pairs have (English) as source
+            first, then with it as target, then the rest; ``source`` or ``target``:
+            pairs of one language together; ``name``.
+    """
+    try:
+        pairs = {key: Pair.parse(key) for key in keys}
+    except LassError:
+        return sorted(keys)
+    if by == "source":
+        return sorted(keys, key=lambda key: (pairs[key].source, pairs[key].target))
+    if by == "target":
+        return sorted(keys, key=lambda key: (pairs[key].target, pairs[key].source))
+    if by == "name":
+        return sorted(keys)
+    if by != "direction":
+        raise LassError(
+            f"unknown order '{by}'; choose direction, source, target or name"
+        )
+    hub = hub_of(pairs.values())
+
+    def rank(key: str) -> tuple[int, str, str]:
+        pair = pairs[key]
+        group = 0 if pair.source == hub else 1 if pair.target == hub else 2
+        return group, pair.source, pair.target
+
+    return sorted(keys, key=rank)
+
+
+def hub_of(pairs: Iterable[Pair]) -> str:
+    """The language that most of *pairs* have; of several English, then the last."""
+    codes = sorted(code for p in pairs for code in {p.source, p.target})
+    return max(codes, key=lambda code: (codes.count(code), code == "en"))

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
-from lass_plugin.analysis.pictures import MARKERS, OKABE_ITO, SPAN, save_figure
 from lass_plugin.analysis.similarity_groups import EVERY
+from lass_plugin.records.figures import MARKERS, OKABE_ITO, SPAN, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from lass_plugin import files
-from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.errors import LassError
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.settling import (
@@ -18,6 +17,7 @@ from lass_plugin.methods.search.settling import (
     growth,
     measure_of,
 )
+from lass_plugin.records.curves import Curve, draw_curves
 
 MEASURE = (
     "(s - c) / (1 - c); s: share of weights kept that two masks have in common, c: the "

@@ -11,16 +11,13 @@ in every matrix as these would share
 over the matrices s of n_s weights: the density of M2, if that is the same everywhere.
 """
 
-import os
-import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Iterable, Mapping, Sequence
+from typing import Iterable, Mapping
 
 import numpy as np
 
+from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.mask import packing_units
 
@@ -28,29 +25,6 @@ _BLOCK = 1 << 15
 """Bytes of each mask that are compared at once: all masks together fit in a cache."""
 
 _POPCOUNT = np.array([bin(word).count("1") for word in range(1 << 16)], dtype=np.uint8)
-
-COMPONENTS: dict[str, str] = {
-    "encoder": r"encoder\..*",
-    "decoder": r"decoder\..*",
-    "encoder self-attention": r"encoder\..*\.self_attn\..*",
-    "decoder self-attention": r"decoder\..*\.self_attn\..*",
-    "cross-attention": r"decoder\..*\.encoder_attn\..*",
-    "q_proj": r".*\.q_proj(\.weight)?",
-    "k_proj": r".*\.k_proj(\.weight)?",
-    "v_proj": r".*\.v_proj(\.weight)?",
-    "out_proj": r".*\.out_proj(\.weight)?",
-    "fc1": r".*\.fc1(\.weight)?",
-    "fc2": r".*\.fc2(\.weight)?",
-    "heads": r".*\.heads",
-    "embeddings": r".*\.embed_tokens\.weight",
-    "output projection": r".*\.output_projection\.weight",
-}
-"""Part of the model and the sites that belong to it; a site can be in several."""
-
-WHOLE = "whole model"
-
-BREAKDOWNS = ("all", "component", "layer", "layer-component", "every")
-"""Values of *by* in :func:`parts_of`."""
 
 
 @dataclass(frozen=True)
@@ -151,93 +125,3 @@ def _ones(words: np.ndarray) -> np.ndarray:
     if hasattr(np, "bitwise_count"):  # numpy 2
         return np.bitwise_count(words).sum(axis=1, dtype=np.int64)
     return _POPCOUNT[words.view(np.uint16)].sum(axis=1, dtype=np.int64)
-
-
-def write_similarity(
-    masks: MaskSet,
-    folder: str | os.PathLike,
-    by: str = "all",
-    order: str = "direction",
-) -> list[Path]:
-    """Compare *masks*; write JSON, CSV and a heat map as PNG and SVG to *folder*.
-
-    Args:
-        by: see :func:`parts_of`; the parts get heat maps of their own.
-        order: see :func:`order_keys`.
-
-    Returns:
-        The files written.
-    """
-    from lass_plugin.analysis.similarity_files import write_overlaps
-
-    return write_overlaps(overlaps(masks, parts_of(masks.shapes, by)), folder, order)
-
-
-def parts_of(sites: Iterable[str], by: str) -> dict[str, list[str]]:
-    """Name of each part of the model -> its sites, the whole model first.
-
-    Args:
-        by: ``all`` (only the whole), ``component`` (:data:`COMPONENTS`), ``layer``,
-            ``layer-component`` (a matrix of a layer, ``encoder layer 0 self_attn
-            q_proj``), or ``every`` (all of these).
-    """
-    sites = list(sites)
-    parts = {WHOLE: sites}
-    if by not in BREAKDOWNS:
-        raise LassError(
-            f"unknown breakdown '{by}'; choose {', '.join(BREAKDOWNS[:-1])} or "
-            f"{BREAKDOWNS[-1]}"
-        )
-    if by in ("component", "every"):
-        for name, pattern in COMPONENTS.items():
-            parts[name] = [site for site in sites if re.fullmatch(pattern, site)]
-    for side in ("encoder", "decoder"):
-        layers: list[tuple[int, str, str]] = []
-        for site in sites:
-            if found := re.fullmatch(rf"{side}\.layers\.(\d+)\.(.+?)(\.weight)?", site):
-                layers.append((int(found[1]), found[2].replace(".", " "), site))
-        layers.sort(key=lambda place: place[0])
-        for number, matrix, site in layers:
-            if by in ("layer", "every"):
-                parts.setdefault(f"{side} layer {number}", []).append(site)
-            if by in ("layer-component", "every"):
-                parts.setdefault(f"{side} layer {number} {matrix}", []).append(site)
-    return {name: chosen for name, chosen in parts.items() if chosen}
-
-
-def order_keys(keys: Sequence[str], by: str = "direction") -> list[str]:
-    """The order in which a matrix shows the masks of *keys*.
-
-    Args:
-        by: ``direction``: with the language that most pairs have (English) as source
-            first, then with it as target, then the rest; ``source`` or ``target``:
-            pairs of one language together; ``name``.
-    """
-    try:
-        pairs = {key: Pair.parse(key) for key in keys}
-    except LassError:
-        return sorted(keys)
-    if by == "source":
-        return sorted(keys, key=lambda key: (pairs[key].source, pairs[key].target))
-    if by == "target":
-        return sorted(keys, key=lambda key: (pairs[key].target, pairs[key].source))
-    if by == "name":
-        return sorted(keys)
-    if by != "direction":
-        raise LassError(
-            f"unknown order '{by}'; choose direction, source, target or name"
-        )
-    hub = hub_of(pairs.values())
-
-    def rank(key: str) -> tuple[int, str, str]:
-        pair = pairs[key]
-        group = 0 if pair.source == hub else 1 if pair.target == hub else 2
-        return group, pair.source, pair.target
-
-    return sorted(keys, key=rank)
-
-
-def hub_of(pairs: Iterable[Pair]) -> str:
-    """The language that most of *pairs* have; of several English, then the last."""
-    codes = sorted(code for p in pairs for code in {p.source, p.target})
-    return max(codes, key=lambda code: (codes.count(code), code == "en"))

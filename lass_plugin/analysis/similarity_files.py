@@ -12,13 +12,34 @@ import numpy as np
 
 from lass_plugin import files
 from lass_plugin.analysis.layer_curves import draw_curves
-from lass_plugin.analysis.pictures import heat_map
-from lass_plugin.analysis.similarity import WHOLE, Overlap, order_keys
+from lass_plugin.analysis.similarity import Overlap, overlaps
 from lass_plugin.analysis.similarity_groups import average_by_group, curves_over_layers
+from lass_plugin.anatomy.components import WHOLE, parts_of
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
+from lass_plugin.languages import order_keys
+from lass_plugin.masks import MaskSet
+from lass_plugin.records.heat_map import heat_map
 
 MEASURE = "mean of Sim(M1, M2) and Sim(M2, M1), Sim(M1, M2) = |M1 and M2| / |M1|"
+
+
+def write_similarity(
+    masks: MaskSet,
+    folder: str | os.PathLike,
+    by: str = "all",
+    order: str = "direction",
+) -> list[Path]:
+    """Compare *masks*; write JSON, CSV and a heat map as PNG and SVG to *folder*.
+
+    Args:
+        by: see :func:`.components.parts_of`; the parts get heat maps of their own.
+        order: see :func:`.languages.order_keys`.
+
+    Returns:
+        The files written.
+    """
+    return write_overlaps(overlaps(masks, parts_of(masks.shapes, by)), folder, order)
 
 
 def write_overlaps(
@@ -28,7 +49,7 @@ def write_overlaps(
 
     Args:
         parts: name of a part -> counts; see :func:`draw_similarity` for the pictures.
-        order: see :func:`lass_plugin.analysis.similarity.order_keys`.
+        order: see :func:`.languages.order_keys`.
 
     Returns:
         The files written.

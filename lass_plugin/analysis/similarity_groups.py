@@ -11,9 +11,8 @@ from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lass_plugin.analysis.similarity import hub_of
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
+from lass_plugin.languages import Pair, hub_of
 
 EVERY = "all masks"
 

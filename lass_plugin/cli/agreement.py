@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table of the whole model and the means of the parts."""
     from lass_plugin.analysis.agreement import agreements, write_agreements
-    from lass_plugin.analysis.similarity import WHOLE, parts_of
+    from lass_plugin.anatomy.components import WHOLE, parts_of
     from lass_plugin.checkpoints.checkpoint import masks_at
-    from lass_plugin.cli.list_masks import print_table
     from lass_plugin.errors import LassError
+    from lass_plugin.records.text_tables import print_table
 
     out = arguments.out
     if out is not None and (out.suffix != ".csv" or out.is_dir()):

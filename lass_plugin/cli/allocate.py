@@ -54,10 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     warnings.simplefilter("ignore")
     from lass_plugin.cli.extract import checkpoint_files
-    from lass_plugin.cli.list_masks import print_table
     from lass_plugin.experiments.sweeps.run import SweepSettings, allocate_masks
     from lass_plugin.experiments.sweeps.variants import Method, parse_ratios
     from lass_plugin.languages import parse_pairs
+    from lass_plugin.records.text_tables import print_table
     from lass_plugin.schedules import check_ratio
 
     check_ratio(arguments.budget, "--budget")

@@ -131,7 +131,7 @@ def print_cut(
     before: Mapping[str, Any], after: Mapping[str, Any], cut: "Cut", difference: float
 ) -> None:
     """Print the sizes of a checkpoint before and after, and that it is the same."""
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.records.text_tables import print_table
     from lass_plugin.tables.cost import parameters_of
 
     models = [parameters_of(state).values() for state in (before, after)]

@@ -53,14 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the matrix and the table of the parts; write the files."""
-    from lass_plugin.analysis.similarity import (
-        WHOLE,
-        order_keys,
-        overlaps,
-        parts_of,
-    )
+    from lass_plugin.analysis.similarity import overlaps
+    from lass_plugin.anatomy.components import WHOLE, parts_of
     from lass_plugin.checkpoints.checkpoint import masks_at
     from lass_plugin.errors import LassError
+    from lass_plugin.languages import order_keys
     from lass_plugin.masks.fingerprint import short_name
 
     masks = masks_at(arguments.places)
@@ -92,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_matrix(overlap: "Overlap", keys: list[str]) -> None:
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.records.text_tables import print_table
 
     order = [overlap.keys.index(key) for key in keys]
     matrix = overlap.symmetric()
@@ -111,9 +108,9 @@ def _print_matrix(overlap: "Overlap", keys: list[str]) -> None:
 
 def _print_groups(overlap: "Overlap") -> None:
     """A row a group of masks, such as those of en→X."""
-    from lass_plugin.analysis.similarity import WHOLE
     from lass_plugin.analysis.similarity_groups import average_by_group
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.anatomy.components import WHOLE
+    from lass_plugin.records.text_tables import print_table
 
     matrices = {WHOLE: (overlap.symmetric(), overlap.chance())}
     fields = ("mean", "least", "most", "chance")
@@ -126,7 +123,7 @@ def _print_groups(overlap: "Overlap") -> None:
 
 def _print_parts(parts: "dict[str, Overlap]") -> None:
     """A row a part: similarity of two different masks, on average and at most."""
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.records.text_tables import print_table
 
     rows = [["part", "units", "mean", "least", "most", "chance"]]
     for name, overlap in parts.items():

@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table, or JSON."""
     from lass_plugin.checkpoints.checkpoint import masks_at
+    from lass_plugin.records.text_tables import print_table
 
     records = [
         _record(mask, path, arguments.by_site)
@@ -116,6 +117,8 @@ def _text(name: str, value: Any) -> str:
 
 def _print_sites(records: Sequence[dict[str, Any]]) -> None:
     """A table of the share kept: a row a matrix, a column a mask."""
+    from lass_plugin.records.text_tables import print_table
+
     names = list(dict.fromkeys(name for record in records for name in record["sites"]))
     rows = [["kept % of", "shape", *(record["key"] for record in records)]]
     for name in names:
@@ -133,10 +136,3 @@ def _product(sizes: Iterable[int]) -> int:
     from lass_plugin.masks.mask import packing_units
 
     return packing_units(sizes)
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print *rows* in columns, the first to the left and the others to the right."""
-    from lass_plugin.records.text_tables import in_columns
-
-    print("\n".join(in_columns(rows)))

@@ -60,10 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
         find_matrices,
         parse_kinds,
     )
-    from lass_plugin.cli.list_masks import print_table
     from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
     from lass_plugin.methods.lowrank.planning.plan import count_parameters, uniform
     from lass_plugin.methods.lowrank.planning.shapes import read_shape
+    from lass_plugin.records.text_tables import print_table
     from lass_plugin.resource_types import (
         parse_languages,
         parse_types,

@@ -173,7 +173,7 @@ def _notes(found: "Estimate") -> list[str]:
 
 def _print_scores(table: "Table", share: bool) -> None:
     """A row for each row of *table*, the sides beside each other with their means."""
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.records.text_tables import print_table
 
     digits = 3 if share else 1
     print(table.title)
@@ -198,7 +198,7 @@ def _texts(values: Sequence[float], digits: int) -> list[str]:
 
 
 def _print_correlation(correlation: Mapping[str, Any]) -> None:
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.records.text_tables import print_table
 
     count = len(correlation["sizes"])
     print(f"Correlation of the score with {correlation['of']}, {count} languages")

@@ -34,13 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the weights of every layer; write the placement."""
-    from lass_plugin.cli.list_masks import print_table
     from lass_plugin.methods.lowrank.contents import read_contents
     from lass_plugin.methods.lowrank.planning.learned_placement import (
         choose,
         learned_weights,
         write_learned,
     )
+    from lass_plugin.records.text_tables import print_table
 
     where = str(arguments.checkpoint)
     contents = read_contents(arguments.checkpoint)

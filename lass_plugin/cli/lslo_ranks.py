@@ -159,7 +159,7 @@ def _placement(found: "Estimate", text: str | None) -> "Placement | None":
 
 def _print_ranks(plan: "Plan", matrices: "Mapping[str, Matrix]") -> None:
     """A row a language: its parameters, and the mean rank beside each kind."""
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.records.text_tables import print_table
 
     columns = dict.fromkeys((m.side, m.kind) for m in matrices.values())
     rows = [["mean rank", *(f"{side[:3]} {kind}" for side, kind in columns)]]

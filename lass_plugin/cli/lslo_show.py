@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables, or JSON."""
-    from lass_plugin.cli.list_masks import print_table
     from lass_plugin.methods.lowrank.contents import read_contents
+    from lass_plugin.records.text_tables import print_table
 
     contents = read_contents(arguments.checkpoint)
     record = _record(contents)
@@ -147,7 +147,7 @@ def _runs(indices: Sequence[str]) -> str:
 
 def _print_matrices(contents: "Contents") -> None:
     """A row a matrix, a column a language."""
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.records.text_tables import print_table
 
     plan = contents.carried.plan
     rows = [["rank beside", "shape", *plan.languages]]

@@ -121,11 +121,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     warnings.simplefilter("ignore")
-    from lass_plugin.cli.list_masks import print_table
     from lass_plugin.errors import LassError
     from lass_plugin.neurons.allocation import allocate, write_allocation
     from lass_plugin.neurons.budget import Budget, costs_of
     from lass_plugin.neurons.importance import load_importance
+    from lass_plugin.records.text_tables import print_table
 
     budget = costs = None
     importance = load_importance(arguments.importance)

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the correlations and the shares; write the files."""
-    from lass_plugin.analysis.similarity import parts_of
+    from lass_plugin.anatomy.components import parts_of
     from lass_plugin.errors import LassError
     from lass_plugin.languages import parse_pairs
     from lass_plugin.neurons.importance import load_importance
@@ -110,8 +110,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_correlations(comparison: "Comparison") -> None:
     """Every two pairs, in the whole model."""
-    from lass_plugin.analysis.similarity import WHOLE, order_keys
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.anatomy.components import WHOLE
+    from lass_plugin.languages import order_keys
+    from lass_plugin.records.text_tables import print_table
 
     keys = order_keys(comparison.pairs)
     order = [comparison.pairs.index(key) for key in keys]
@@ -130,7 +131,7 @@ def _print_parts(comparison: "Comparison") -> None:
     """A row for the whole model and for each layer: two different pairs on average."""
     import numpy as np
 
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.records.text_tables import print_table
 
     rows = [["part", "neurons", "within", "least", "most", "together"]]
     above = np.triu_indices(len(comparison.pairs), 1)
@@ -144,8 +145,8 @@ def _print_parts(comparison: "Comparison") -> None:
 
 def _print_peaks(comparison: "Comparison") -> None:
     """A row a pair: share of the neurons above twice the lowest importance."""
-    from lass_plugin.analysis.similarity import WHOLE
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.anatomy.components import WHOLE
+    from lass_plugin.records.text_tables import print_table
 
     parts = [part for part in (WHOLE, "encoder", "decoder") if part in comparison.peaks]
     found = [comparison.peaks[part] for part in parts]
@@ -159,7 +160,7 @@ def _print_peaks(comparison: "Comparison") -> None:
 
 def _shown(parts: Iterable[str]) -> list[str]:
     """The whole model, its sides and its layers."""
-    from lass_plugin.analysis.similarity import WHOLE
+    from lass_plugin.anatomy.components import WHOLE
 
     shown = rf"{WHOLE}|(encoder|decoder)( layer \d+)?"
     return [part for part in parts if re.fullmatch(shown, part)]

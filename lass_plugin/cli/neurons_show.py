@@ -41,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the two scores of every layer; write the files."""
-    from lass_plugin.cli.list_masks import print_table
     from lass_plugin.neurons.allocation import read_allocation
     from lass_plugin.neurons.layer_score_files import SIDES, write_layer_scores
     from lass_plugin.neurons.layer_scores import LAYER, spread_over_layers
+    from lass_plugin.records.text_tables import print_table
 
     allocation, _ = read_allocation(arguments.masks)
     spreads = spread_over_layers(allocation)

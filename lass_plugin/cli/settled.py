@@ -75,8 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(searches: "list[Settling]", rule: "StoppingRule | None") -> None:
-    from lass_plugin.cli.list_masks import print_table
     from lass_plugin.methods.search.settling import agreement, growth, measure_of
+    from lass_plugin.records.text_tables import print_table
 
     head = ["search", "ratio", "updates", "measure", "agreement", "growth"]
     rows = [head + ["would stop at", "saves"] * (rule is not None)]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lass_plugin.tables.table import Table
+    from lass_plugin.records.table import Table
 
 HELP = "tables of scores, parameters, disk and speed, in Markdown, LaTeX, CSV"
 
@@ -52,7 +52,7 @@ def show(
     notes: Sequence[str],
 ) -> None:
     """Print the tables; write them where ``--out`` says."""
-    from lass_plugin.tables.table import to_latex, to_markdown, to_text, wrap_note
+    from lass_plugin.records.table import to_latex, to_markdown, to_text, wrap_note
     from lass_plugin.tables.writing import write_tables
 
     if arguments.transpose:

@@ -115,8 +115,9 @@ def _similarity(
     places: list[Path], part: str | None
 ) -> "tuple[list[str], np.ndarray, list[str]]":
     """Keys, ``(n, n)`` similarity of one part, and notes."""
-    from lass_plugin.analysis.similarity import WHOLE, overlaps, parts_of
+    from lass_plugin.analysis.similarity import overlaps
     from lass_plugin.analysis.similarity_files import read_similarity
+    from lass_plugin.anatomy.components import WHOLE, parts_of
     from lass_plugin.checkpoints.checkpoint import masks_at
     from lass_plugin.errors import LassError
     from lass_plugin.masks.fingerprint import short_name
@@ -153,7 +154,7 @@ def _similarity(
 
 
 def _print(record: dict[str, Any]) -> None:
-    from lass_plugin.cli.list_masks import print_table
+    from lass_plugin.records.text_tables import print_table
 
     print(f"{record['described']}: {', '.join(record['leaves'])}")
     for note in record["notes"]:

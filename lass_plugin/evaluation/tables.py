@@ -15,14 +15,15 @@ from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.significance import Difference
 from lass_plugin.languages import Pair
 from lass_plugin.records.text_tables import (
+    WIDTH,
     aligned,
     escape,
     markdown_table,
     rule,
+    signed,
     widths_of,
 )
 
-WIDTH = 100
 _LEVEL = 0.05
 _LONGEST_NAME = 20
 
@@ -142,12 +143,6 @@ def _mean_cell(
         return value
     difference = signed(system.average_difference(metric, pairs), digits)
     return f"{value} {difference:>6} "
-
-
-def signed(number: float, digits: int = 2) -> str:
-    """Write a difference with its sign; one that is shown as 0 has none."""
-    text = f"{number:+.{digits}f}"
-    return text.lstrip("+-") if not float(text) else text
 
 
 def _notes(

@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from lass_plugin.analysis.pictures import heat_map
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.choice import METRICS
 from lass_plugin.evaluation.comparison import PairScores
-from lass_plugin.evaluation.tables import WIDTH, signed
 from lass_plugin.files import write_json, write_text
 from lass_plugin.languages import Pair
 from lass_plugin.neurons.erasure import (
@@ -29,9 +27,11 @@ from lass_plugin.neurons.erasure import (
     Erasure,
     draws_of,
 )
-from lass_plugin.tables.table import Table, to_markdown, wrap_note
-from lass_plugin.tables.table import to_text as table_to_text
-from lass_plugin.tables.writing import to_csv
+from lass_plugin.records.csv_table import write_csv
+from lass_plugin.records.heat_map import heat_map
+from lass_plugin.records.table import Table, to_markdown, wrap_note
+from lass_plugin.records.table import to_text as table_to_text
+from lass_plugin.records.text_tables import WIDTH, signed
 
 FORMAT = "lass_plugin neuron erasure"
 VERSION = 1
@@ -178,15 +178,19 @@ def write(record: Mapping[str, Any], folder: str | os.PathLike) -> list[Path]:
         data.with_suffix(end) for end in (".draws.csv", ".csv", ".md")
     )
     made = tables(record)
-    write_text(draws, _csv(_draw_records(record)))
-    write_text(means, _csv(_mean_records(record)))
+    write_csv(draws, _draw_records(record))
+    write_csv(means, _mean_records(record))
     write_text(page, to_markdown(made, "Erased neurons", record["notes"]))
     return [data, draws, means, page, *draw_erasure(data)]
 
 
 def to_text(record: Mapping[str, Any]) -> str:
     """The tables for a terminal, side by side as far as they fit, and the notes."""
-    blocks = [table_to_text(part) for each in tables(record) for part in _fit(each)]
+    blocks = [
+        table_to_text(part)
+        for each in tables(record)
+        for part in each.fitting(WIDTH, keep=2)
+    ]
     notes = [line for note in record["notes"] for line in wrap_note(note)]
     return "\n".join([*blocks, *notes]) + "\n"
 
@@ -239,31 +243,6 @@ def _table(
 ) -> Table:
     header, *rows = map(tuple, grid)
     return Table("erasure", title, header, tuple(rows), strong)
-
-
-def _csv(records: Iterator[dict[str, Any]]) -> str:
-    return to_csv(Table("erasure", "", (), (), records=tuple(records)))
-
-
-def _fit(table: Table) -> Iterator[Table]:
-    """*table* in parts of the terminal's width, the first two columns in each."""
-    grid = [table.header, *table.rows]
-    widths = [max(len(row[number]) for row in grid) for number in range(len(grid[0]))]
-    start, taken = [0, 1], widths[0] + 2 + widths[1]
-    chosen, left = list(start), WIDTH - taken
-    for column in range(2, len(widths)):
-        needed = 2 + widths[column]
-        if len(chosen) > len(start) and needed > left:
-            yield _columns(table, chosen)
-            chosen, left = list(start), WIDTH - taken
-        chosen.append(column)
-        left -= needed
-    yield _columns(table, chosen)
-
-
-def _columns(table: Table, columns: Sequence[int]) -> Table:
-    grid = [table.header, *table.rows]
-    return _table(table.title, [[row[number] for number in columns] for row in grid])
 
 
 def _draw_records(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

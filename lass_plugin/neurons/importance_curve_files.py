@@ -13,12 +13,14 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from lass_plugin import files
-from lass_plugin.analysis.curves import LINES
-from lass_plugin.analysis.pictures import OKABE_ITO, heat_map, save_figure
-from lass_plugin.analysis.similarity import WHOLE, order_keys
+from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
+from lass_plugin.languages import order_keys
 from lass_plugin.neurons.importance_curves import Correlation, Peaks, Theta
+from lass_plugin.records.curves import LINES
+from lass_plugin.records.figures import OKABE_ITO, save_figure
+from lass_plugin.records.heat_map import heat_map
 
 CURVES, CORRELATION = "importance_curves.json", "importance_correlation.json"
 

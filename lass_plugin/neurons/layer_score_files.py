@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from lass_plugin import files
-from lass_plugin.analysis.curves import Curve, draw_panels
-from lass_plugin.analysis.similarity import hub_of
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
+from lass_plugin.languages import Pair, hub_of
 from lass_plugin.neurons.allocation import Allocation
 from lass_plugin.neurons.layer_scores import LAYER, MODULES, Spread
+from lass_plugin.records.curves import Curve, draw_panels
 
 NAME = "layer_scores.json"
 SIDES = ("encoder", "decoder")

@@ -2,6 +2,9 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
+WIDTH = 100
+"""Columns of a terminal that tables are made for."""
+
 
 def widths_of(rows: Sequence[Sequence[str]]) -> list[int]:
     """The width of each column of *rows*, which are all of the same length."""
@@ -32,12 +35,28 @@ def in_columns(
     return [aligned(row, widths, left) for row in rows]
 
 
-def escape(text: str) -> str:
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print *rows* in columns, the first to the left and the others to the right."""
+    print("\n".join(in_columns(rows)))
+
+
+class Markdown(str):
+    """Text that is Markdown already and is not escaped again."""
+
+
+def escape(text: str) -> Markdown:
     """*text* as Markdown that shows it as it is, on one line."""
+    if isinstance(text, Markdown):
+        return text
     text = " ".join(text.split())
     for character in "\\|*_<`":
         text = text.replace(character, f"\\{character}")
-    return text
+    return Markdown(text)
+
+
+def verbatim(text: str) -> Markdown:
+    """*text* between backticks; those in it would end that, so they are replaced."""
+    return Markdown("`" + text.replace("`", "'") + "`")
 
 
 def markdown_row(cells: Iterable[str]) -> str:
@@ -56,3 +75,9 @@ def markdown_table(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """The lines of a table, *rows* being plain text and the first one its header."""
     body = [markdown_row(map(escape, row)) for row in rows[1:]]
     return [*markdown_head(rows[0], left), *body]
+
+
+def signed(number: float, digits: int = 2) -> str:
+    """Write a difference with its sign; one that is shown as 0 has none."""
+    text = f"{number:+.{digits}f}"
+    return text.lstrip("+-") if not float(text) else text

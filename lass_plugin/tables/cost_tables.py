@@ -5,8 +5,8 @@ from typing import Any
 
 from lass_plugin.evaluation.choice import digits_of
 from lass_plugin.evaluation.throughput import Throughput
+from lass_plugin.records.table import Table
 from lass_plugin.tables.cost import Cost
-from lass_plugin.tables.table import Table
 
 _MEBIBYTE = 2**20
 

@@ -11,7 +11,7 @@ from lass_plugin.data.data_folder import RECORD
 from lass_plugin.data.parallel_text import SPLITS
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.tables.table import Table
+from lass_plugin.records.table import Table
 
 _HEADER = ("pair", "family", *SPLITS, "source tokens", "target tokens", "unknown")
 _NOTES = (

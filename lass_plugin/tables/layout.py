@@ -8,10 +8,10 @@ from typing import Any
 from lass_plugin.data.amounts import Bounds, Sizes, short_count
 from lass_plugin.evaluation.choice import digits_of
 from lass_plugin.evaluation.metrics import base_language
-from lass_plugin.evaluation.tables import signed
 from lass_plugin.languages import Pair
+from lass_plugin.records.table import Table, best_in_columns
+from lass_plugin.records.text_tables import signed
 from lass_plugin.tables.side_by_side import Entry, SideBySide
-from lass_plugin.tables.table import Table, best_in_columns
 
 LEVEL = 0.05
 

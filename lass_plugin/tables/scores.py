@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from lass_plugin.data.amounts import GROUPS
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
+from lass_plugin.records.table import Table, best_in_columns
 from lass_plugin.resource_types import TYPES, parse_types
 from lass_plugin.tables.layout import (
     Layout,
@@ -16,7 +17,6 @@ from lass_plugin.tables.layout import (
     with_centre,
 )
 from lass_plugin.tables.side_by_side import Entry, SideBySide, sources_of, targets_of
-from lass_plugin.tables.table import Table, best_in_columns
 
 KINDS = {
     "languages": "each language: mean of both directions (He 2023, Table 1; Lin 2021, "

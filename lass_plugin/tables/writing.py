@@ -1,7 +1,5 @@
 """Tables as files: one JSON with all of it, and CSV, Markdown and LaTeX made of it."""
 
-import csv
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +7,8 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_json, write_text
-from lass_plugin.tables.table import Table, to_latex, to_markdown
+from lass_plugin.records.csv_table import write_csv
+from lass_plugin.records.table import Table, to_latex, to_markdown
 
 _VERSION = 1
 
@@ -61,16 +60,6 @@ def write_tables(
     write_text(paths[1], to_markdown(tables, title, notes))
     write_text(paths[2], to_latex(tables, notes))
     for table in tables:
-        paths.append(folder / f"table-{kind}.{table.name}.csv")
-        write_text(paths[-1], to_csv(table))
+        path = folder / f"table-{kind}.{table.name}.csv"
+        paths.append(write_csv(path, table.records))
     return paths
-
-
-def to_csv(table: Table) -> str:
-    """One line for each record; the columns are all keys in the order they appear."""
-    columns = list(dict.fromkeys(key for record in table.records for key in record))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table.records)
-    return text.getvalue()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lass_plugin.analysis.similarity import WHOLE, overlaps
+from lass_plugin.analysis.similarity import overlaps
 from lass_plugin.analysis.trees.distances import leaf_distances
 from lass_plugin.analysis.trees.families import (
     Purity,
@@ -21,6 +21,7 @@ from lass_plugin.analysis.trees.families import (
 from lass_plugin.analysis.trees.results import draw_trees, families_of, read_tree
 from lass_plugin.analysis.trees.rooted import at_midpoint
 from lass_plugin.analysis.trees.topology import Tree
+from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.cli.main import main as lass
 from lass_plugin.errors import LassError
 from lass_plugin.language_families import FAMILIES, family_of, read_families

@@ -22,7 +22,6 @@ from low_rank_models import (
 )
 from scipy.stats import pearsonr
 
-from lass_plugin.analysis.pictures import heat_panels
 from lass_plugin.anatomy.matrices import Matrix
 from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank.contents import Module, read_contents
@@ -55,6 +54,7 @@ from lass_plugin.methods.lowrank.pruning import (
     Pruner,
     PruningPlan,
 )
+from lass_plugin.records.heat_map import heat_panels
 
 
 def pruned_checkpoint(

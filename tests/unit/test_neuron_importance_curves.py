@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lass_plugin.analysis.similarity import WHOLE, parts_of
 from lass_plugin.analysis.similarity_files import read_similarity
+from lass_plugin.anatomy.components import WHOLE, parts_of
 from lass_plugin.errors import LassError
 from lass_plugin.neurons.importance import Counts, Importance
 from lass_plugin.neurons.importance_curve_files import (

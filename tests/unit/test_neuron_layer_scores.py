@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lass_plugin.analysis.curves import CROWD
 from lass_plugin.errors import LassError
 from lass_plugin.neurons import layer_score_files
 from lass_plugin.neurons.allocation import Allocation, Rule, allocate
@@ -25,6 +24,7 @@ from lass_plugin.neurons.layer_scores import (
     module_of,
     spread_over_layers,
 )
+from lass_plugin.records.curves import CROWD
 from lass_plugin.scores.neuron import CRITERIA
 
 ATTENTION = "encoder.layers.0.self_attn.out_proj"

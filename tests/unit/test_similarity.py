@@ -11,19 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.analysis import similarity
-from lass_plugin.analysis.pictures import SPAN, _limits, heat_map
-from lass_plugin.analysis.similarity import (
-    BREAKDOWNS,
-    WHOLE,
-    order_keys,
-    overlaps,
-    parts_of,
-    write_similarity,
-)
+from lass_plugin.analysis.similarity import overlaps
 from lass_plugin.analysis.similarity_files import (
     _group_starts,
     draw_similarity,
     read_similarity,
+    write_similarity,
 )
 from lass_plugin.analysis.similarity_groups import (
     EVERY,
@@ -31,9 +24,13 @@ from lass_plugin.analysis.similarity_groups import (
     curves_over_layers,
     group_pairs,
 )
+from lass_plugin.anatomy.components import BREAKDOWNS, WHOLE, parts_of
 from lass_plugin.cli.main import main as lass
 from lass_plugin.errors import LassError
+from lass_plugin.languages import order_keys
 from lass_plugin.masks import Mask, MaskSet, Provenance, save_masks
+from lass_plugin.records.figures import SPAN
+from lass_plugin.records.heat_map import _limits, heat_map
 
 FC1 = "encoder.layers.0.fc1.weight"
 QUERY = "decoder.layers.0.self_attn.q_proj.weight"

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from lass_plugin.analysis.curves import CROWD, Curve, draw_curves
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.metrics import Score
@@ -22,6 +21,7 @@ from lass_plugin.experiments.sweeps.variants import (
     parse_ratios,
 )
 from lass_plugin.methods.search.one_search import SearchPlan
+from lass_plugin.records.curves import CROWD, Curve, draw_curves
 
 ONESHOT = Method("gradient", "oneshot")
 

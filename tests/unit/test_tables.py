@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
-from lass_plugin.tables.table import (
+from lass_plugin.records.csv_table import to_csv
+from lass_plugin.records.table import (
     Table,
     best_in_columns,
     to_latex,
     to_markdown,
     to_text,
 )
-from lass_plugin.tables.writing import to_csv, write_tables
+from lass_plugin.records.text_tables import Markdown, escape, verbatim
+from lass_plugin.tables.writing import write_tables
 
 TABLE = Table(
     "speed",
@@ -64,7 +66,7 @@ def test_text_is_aligned():
 
 
 def test_csv_has_the_unrounded_values():
-    rows = list(csv.DictReader(io.StringIO(to_csv(TABLE))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(TABLE.records))))
     assert rows[0] == {"system": "base", "value": repr(1 / 3), "p_value": ""}
     assert rows[1] == {"system": "more", "value": "", "p_value": "0.5"}
 
@@ -115,3 +117,44 @@ def test_transposing_keeps_the_best_where_it_is():
     turned = TABLE.transposed()
     assert turned.header == ("system", "base", "50 % & more*")
     assert turned.rows[0] == ("a_b", "1.50", "2.00") and turned.strong == {(0, 2)}
+
+
+def test_averages_stand_below_a_line_and_texts_to_the_left():
+    rows = (("de-en", "a", "1.0"), ("nl-en", "bb", "22.0"), ("mean", "", "11.5"))
+    table = Table("t", "Title", ("pair", "way", "x"), rows, left=2, foot=1)
+    assert to_text(table).splitlines() == [
+        "Title",
+        "pair   way     x",
+        "----------------",
+        "de-en  a     1.0",
+        "nl-en  bb   22.0",
+        "----------------",
+        "mean        11.5",
+    ]
+    assert "|:--|:--|--:|" in to_markdown([table])
+    assert "\\begin{tabular}{llr}" in to_latex([table])
+
+
+def test_a_wide_table_is_shown_in_parts_that_fit():
+    header = ("pair", "first", "second", "third")
+    table = Table("t", "T", header, (("de", "1", "2", "3"),), frozenset({(0, 3)}))
+    table = replace(table, notes=("n: 5",))
+    parts = list(table.fitting(len("pair  first  second"), keep=2))
+    assert [part.header for part in parts] == [
+        ["pair", "first", "second"],
+        ["pair", "first", "third"],
+    ]
+    assert [part.rows for part in parts] == [[["de", "1", "2"]], [["de", "1", "3"]]]
+    assert [part.strong for part in parts] == [frozenset(), {(0, 2)}]
+    assert [part.notes for part in parts] == [(), ("n: 5",)]
+    narrow = [part.header[-1] for part in table.fitting(3)]
+    assert narrow == ["first", "second", "third"]  # one further column at least
+    assert [part.header for part in table.fitting(100)] == [list(header)]
+
+
+def test_what_is_markdown_already_is_not_escaped_again():
+    table = Table("t", verbatim("a|`b"), ("x",), (("1",),))
+    note = Markdown(f"{escape('a*')}: {verbatim('c_d')}")
+    page = to_markdown([table], notes=[note, "e_f"])
+    assert page.startswith("## `a|'b`\n")
+    assert page.endswith("- a\\*: `c_d`\n- e\\_f\n")

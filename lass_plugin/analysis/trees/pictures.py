@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 
 import numpy as np
 
-from lass_plugin.analysis.pictures import MARKERS, OKABE_ITO, save_figure
 from lass_plugin.analysis.trees.layout import Drawing, equal_angle, phylogram
 from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint
 from lass_plugin.analysis.trees.topology import Tree
+from lass_plugin.records.figures import MARKERS, OKABE_ITO, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from lass_plugin.analysis.pictures import MARKERS, OKABE_ITO, save_figure
+from lass_plugin.records.figures import MARKERS, OKABE_ITO, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

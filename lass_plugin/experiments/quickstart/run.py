@@ -127,7 +127,7 @@ def _report(
     recipe: Recipe,
     masks: Path,
 ) -> Path:
-    from lass_plugin.analysis.similarity import write_similarity
+    from lass_plugin.analysis.similarity_files import write_similarity
     from lass_plugin.evaluation.evaluation import evaluate
     from lass_plugin.evaluation.report import render
     from lass_plugin.evaluation.systems import System

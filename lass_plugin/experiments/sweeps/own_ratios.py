@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from lass_plugin import files
-from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.sweeps import losses as loss_module
 from lass_plugin.experiments.sweeps.allocation import Allocation, allocate
 from lass_plugin.experiments.sweeps.variants import RATIO, Method, Variant
+from lass_plugin.records.curves import Curve, draw_curves
 
 FORMAT = "lass_plugin allocation"
 VERSION = 1

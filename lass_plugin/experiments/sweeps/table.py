@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
-from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import METRICS, Report
 from lass_plugin.experiments.sweeps import rows
@@ -18,6 +17,7 @@ from lass_plugin.experiments.sweeps.variants import (
     Variant,
 )
 from lass_plugin.masks import MaskSet
+from lass_plugin.records.curves import Curve, draw_curves
 
 FORMAT = "lass_plugin sweep"
 VERSION = 1

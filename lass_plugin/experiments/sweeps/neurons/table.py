@@ -6,7 +6,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Iterable, Mapping
 
-from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import METRICS, Report
 from lass_plugin.experiments.sweeps import rows
@@ -14,6 +13,7 @@ from lass_plugin.experiments.sweeps.neurons.variants import NeuronVariant
 from lass_plugin.experiments.sweeps.rows import LOSS, Row, number
 from lass_plugin.experiments.sweeps.variants import DENSE
 from lass_plugin.masks import MaskSet
+from lass_plugin.records.curves import Curve, draw_curves
 from lass_plugin.records.text_tables import markdown_table
 
 FORMAT = "lass_plugin neuron sweep"

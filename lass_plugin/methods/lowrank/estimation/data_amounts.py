@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping
 
-from lass_plugin.analysis.similarity import hub_of
 from lass_plugin.data.amounts import parse_count, read_sizes
 from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
+from lass_plugin.languages import Pair, hub_of
 from lass_plugin.resource_types import flores_bitext
 
 FLORES = "sentence pairs with English (FLORES-101)"

@@ -11,11 +11,11 @@ from typing import Any, Iterable, Mapping, Sequence
 import numpy as np
 
 from lass_plugin import files
-from lass_plugin.analysis.pictures import heat_panels
 from lass_plugin.data.progress import Progress
 from lass_plugin.methods.lowrank.estimation.demand_tables import Cells, Table
 from lass_plugin.methods.lowrank.estimation.demands import NAME, Estimate, read, write
 from lass_plugin.methods.lowrank.pruning import LAYER
+from lass_plugin.records.heat_map import heat_panels
 
 
 def write_estimate(

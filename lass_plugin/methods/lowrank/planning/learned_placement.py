@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from lass_plugin import files
-from lass_plugin.analysis.curves import Curve, draw_curves
 from lass_plugin.anatomy.matrices import SIDES
 from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank.contents import Contents
@@ -23,6 +22,7 @@ from lass_plugin.methods.lowrank.planning.placement import (
     Placement,
     write_placement,
 )
+from lass_plugin.records.curves import Curve, draw_curves
 
 _IF_EQUAL = {"encoder": SOURCE, "decoder": TARGET}
 

@@ -1,13 +1,13 @@
 """A table as text, Markdown and LaTeX, with the unrounded values that it shows."""
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.tables import WIDTH
 from lass_plugin.records.text_tables import (
+    WIDTH,
     aligned,
     escape,
     markdown_head,
@@ -16,13 +16,21 @@ from lass_plugin.records.text_tables import (
     widths_of,
 )
 
-_LATEX = {
+_LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
-    **{"→": r"$\rightarrow$", "↔": r"$\leftrightarrow$", "±": r"$\pm$"},
-    **{"×": r"$\times$", "≥": r"$\geq$", "–": "--", "…": r"\dots{}", "∅": "--"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "→": r"$\rightarrow$",
+    "↔": r"$\leftrightarrow$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "≥": r"$\geq$",
+    "–": "--",
+    "…": r"\dots{}",
+    "∅": "--",
 }
 
 
@@ -40,6 +48,8 @@ class Table:
         records: one value with its unrounded numbers each, for CSV and JSON.
         may_turn: rows and columns may change places; not where a row is compared with
             a column.
+        left: so many of the first columns are text, written from the left.
+        foot: so many of the last rows, such as means, stand below a line.
 
     Raises:
         LassError: a row has another number of cells than the header.
@@ -47,12 +57,14 @@ class Table:
 
     name: str
     title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
     strong: frozenset[tuple[int, int]] = frozenset()
     notes: tuple[str, ...] = ()
     records: tuple[dict[str, Any], ...] = ()
     may_turn: bool = True
+    left: int = 1
+    foot: int = 0
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -66,19 +78,46 @@ class Table:
         """The same table with rows as columns, if that says the same."""
         if not self.may_turn:
             return self
-        grid = [self.header, *self.rows]
-        turned = [tuple(row[column] for row in grid) for column in range(len(grid[0]))]
+        turned = list(zip(self.header, *self.rows, strict=True))
         strong = frozenset((column - 1, row + 1) for row, column in self.strong)
         return replace(self, header=turned[0], rows=tuple(turned[1:]), strong=strong)
+
+    def fitting(self, width: int, keep: int = 1) -> Iterator["Table"]:
+        """The table in parts of *width* characters, its first *keep* columns in each.
+
+        A part has one further column at least; notes are those of the last part.
+        """
+        widths = widths_of([self.header, *self.rows])
+        kept = list(range(keep))
+        parts = [list(kept)]
+        for column in range(keep, len(widths)):
+            taken = sum(widths[each] + 2 for each in parts[-1])
+            if len(parts[-1]) > keep and taken + widths[column] > width:
+                parts.append(list(kept))
+            parts[-1].append(column)
+        for columns in parts:
+            yield replace(
+                self,
+                header=[self.header[column] for column in columns],
+                rows=[[row[column] for column in columns] for row in self.rows],
+                strong=frozenset(
+                    (row, columns.index(column))
+                    for row, column in self.strong
+                    if column in columns
+                ),
+                notes=self.notes if columns is parts[-1] else (),
+            )
 
 
 def to_text(table: Table) -> str:
     """Aligned columns for a terminal; what is strong is not marked."""
+    widths, left = widths_of([table.header, *table.rows]), range(table.left)
+    lines = [aligned(row, widths, left) for row in table.rows]
+    if table.foot:
+        lines.insert(-table.foot, rule(widths))
+    head = [table.title, aligned(table.header, widths, left), rule(widths)]
     notes = [line for note in table.notes for line in wrap_note(note)]
-    widths = widths_of([table.header, *table.rows])
-    lines = [table.title, aligned(table.header, widths), rule(widths)]
-    lines += [aligned(row, widths) for row in table.rows]
-    return "\n".join([*lines, *notes]) + "\n"
+    return "\n".join([*head, *lines, *notes]) + "\n"
 
 
 def wrap_note(note: str) -> list[str]:
@@ -86,11 +125,17 @@ def wrap_note(note: str) -> list[str]:
     return textwrap.wrap(note, WIDTH, subsequent_indent="  ", break_long_words=False)
 
 
-def to_markdown(tables: Sequence[Table], title: str, notes: Sequence[str] = ()) -> str:
-    """A page of *tables* under *title*, *notes* at its end."""
-    lines = [f"# {escape(title)}", ""]
+def to_markdown(
+    tables: Sequence[Table], title: str = "", notes: Sequence[str] = ()
+) -> str:
+    """A page of *tables* under *title*, *notes* at its end.
+
+    Texts are escaped, but not those of the class :class:`Markdown`.
+    """
+    lines = [f"# {escape(title)}", ""] if title else []
     for table in tables:
-        lines += [f"## {escape(table.title)}", "", *markdown_head(table.header)]
+        lines += [f"## {escape(table.title)}", ""]
+        lines += markdown_head(table.header, table.left)
         lines += map(markdown_row, _marked(table, escape, "**{}**"))
         lines.append("")
         lines += [f"- {escape(note)}" for note in table.notes]
@@ -105,7 +150,8 @@ def to_latex(tables: Sequence[Table], notes: Sequence[str] = ()) -> str:
     lines += [f"% {' '.join(note.split())}" for note in notes]
     for table in tables:
         lines += ["", r"\begin{table}[t]", r"\centering"]
-        lines.append(rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}")
+        places = "l" * table.left + "r" * (len(table.header) - table.left)
+        lines.append(rf"\begin{{tabular}}{{{places}}}")
         lines += [r"\toprule", " & ".join(map(_latex, table.header)) + r" \\"]
         lines.append(r"\midrule")
         for cells in _marked(table, _latex, r"\textbf{{{}}}"):

@@ -1,37 +1,22 @@
-"""Pictures, for screen and print: PNG and SVG beside the data that they are made of."""
+"""Heat maps: matrices as coloured cells with their values written in them."""
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 import numpy as np
 
-from lass_plugin.files import atomic_path
+from lass_plugin.records.figures import SPAN, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
-    from matplotlib.figure import Figure
 
 _COLOURS = "cividis"  # the same order of light for every eye, and in grey print
 _TWO_SIDED = "RdBu"  # red below the middle, white there, blue above
 
-OKABE_ITO = (
-    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
-)
-"""Colours that differ for every eye (Okabe and Ito 2008; without the pale yellow)."""
-
-MARKERS = "osD^vPX*<>"
-"""Shapes that go with the colours, for grey print."""
-
 _CELLS = {0: 0.42, 2: 0.42, 3: 0.48, 4: 0.54}
 """Digits behind the point -> inches of a cell."""
-
-_PIXELS = 2800
-"""Most pixels of a side of a PNG; figures above 14 inches have fewer an inch."""
-
-SPAN = 0.005
-"""Least difference between the ends of a scale, lest noise be painted as structure."""
 
 
 def heat_map(
@@ -213,32 +198,3 @@ def _text(value: float, digits: int) -> str:
     """``.94`` for 0.94, to leave room in the cell."""
     text = f"{value:.{digits}f}"
     return text.replace("0.", ".", 1) if abs(value) < 1 else text
-
-
-def save_figure(figure: "Figure", path: Path) -> list[Path]:
-    """Write a figure as PNG and SVG, without dates and release numbers.
-
-    Args:
-        path: its suffix is replaced by ``.png`` and ``.svg``.
-
-    Returns:
-        The two files written, the same bytes for the same figure.
-    """
-    import matplotlib
-
-    written = []
-    dpi = min(200, round(_PIXELS / max(figure.get_size_inches())))
-    metadata: dict[str, dict[str, Any]] = {
-        ".png": {"Software": None},
-        ".svg": {"Date": None, "Creator": None},
-    }
-    for suffix, extra in metadata.items():
-        target = path.with_suffix(suffix)
-        with (
-            atomic_path(target) as temporary,
-            open(temporary, "wb") as file,
-            matplotlib.rc_context({"svg.hashsalt": path.stem, "svg.fonttype": "none"}),
-        ):
-            figure.savefig(file, format=suffix[1:], dpi=dpi, metadata=extra)
-        written.append(target)
-    return written

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, Sequence
 
-from lass_plugin.analysis.pictures import MARKERS, OKABE_ITO, save_figure
+from lass_plugin.records.figures import MARKERS, OKABE_ITO, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -1,0 +1,58 @@
+"""Figures, for screen and print: PNG and SVG beside the data they are made of."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lass_plugin.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OKABE_ITO = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)
+"""Colours that differ for every eye (Okabe and Ito 2008; without the pale yellow)."""
+
+MARKERS = "osD^vPX*<>"
+"""Shapes that go with the colours, for grey print."""
+
+SPAN = 0.005
+"""Least difference between the ends of a scale, lest noise be painted as structure."""
+
+_PIXELS = 2800
+"""Most pixels of a side of a PNG; figures above 14 inches have fewer an inch."""
+
+
+def save_figure(figure: "Figure", path: Path) -> list[Path]:
+    """Write a figure as PNG and SVG, without dates and release numbers.
+
+    Args:
+        path: its suffix is replaced by ``.png`` and ``.svg``.
+
+    Returns:
+        The two files written, the same bytes for the same figure.
+    """
+    import matplotlib
+
+    written = []
+    dpi = min(200, round(_PIXELS / max(figure.get_size_inches())))
+    metadata: dict[str, dict[str, Any]] = {
+        ".png": {"Software": None},
+        ".svg": {"Date": None, "Creator": None},
+    }
+    for suffix, extra in metadata.items():
+        target = path.with_suffix(suffix)
+        with (
+            atomic_path(target) as temporary,
+            open(temporary, "wb") as file,
+            matplotlib.rc_context({"svg.hashsalt": path.stem, "svg.fonttype": "none"}),
+        ):
+            figure.savefig(file, format=suffix[1:], dpi=dpi, metadata=extra)
+        written.append(target)
+    return written
