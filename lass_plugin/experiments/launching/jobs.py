@@ -1,17 +1,17 @@
 """One job: a training in a process group of its own, with a log and a lock."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Mapping, Sequence
+from typing import Mapping, Sequence
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.log import Progress, reason
+from lass_plugin.locks import FolderLock
 
 GRACE = 10.0
 """Seconds that a job has to end by itself."""
@@ -36,11 +36,13 @@ class Job:
     """How long it ran since this command was started."""
 
     _process: subprocess.Popen | None = None
-    _lock: IO | None = None
     _began: float = 0.0
     _read: int = 0
     _rest: bytes = b""
     _said: str = ""
+
+    def __post_init__(self) -> None:
+        self._lock = FolderLock(self.folder, f"{self.what} of {self.key}")
 
     @property
     def log(self) -> Path:
@@ -52,7 +54,7 @@ class Job:
         Raises:
             LassError: another process runs this search, or the folder is not writable.
         """
-        lock = self._take_lock()
+        self._lock.take()
         self._began = time.monotonic()
         try:
             with open(self.log, "ab") as log:
@@ -64,16 +66,15 @@ class Job:
                     stderr=subprocess.STDOUT,
                     env=dict(environment),
                     start_new_session=True,
-                    pass_fds=(lock.fileno(),),
+                    pass_fds=(self._lock.fileno(),),
                 )
         except OSError as error:
-            self._release_lock()
+            self._lock.release()
             raise LassError(
                 f"the {self.what} of {self.key} cannot be started in {self.folder}: "
                 f"{error.strerror or error}"
             ) from error
-        with contextlib.suppress(OSError):  # only for the message to another process
-            os.pwrite(lock.fileno(), b"%d\n" % self._process.pid, 0)
+        self._lock.name(self._process.pid)
 
     def poll(self) -> bool:
         """Read what the job has written; True once it has ended."""
@@ -84,7 +85,7 @@ class Job:
         if status is None:
             return False
         self.end()  # whatever it may have left in its group
-        self._release_lock()
+        self._lock.release()
         self._process = None
         if status:
             self.failure = reason(self._said, status)
@@ -120,34 +121,6 @@ class Job:
                 self.progress.read(line)
             self._said = f"{self._said}\n{text}"[-20_000:]
 
-    def _take_lock(self) -> IO:
-        """Hold the folder, and let the process hold it should this one be killed."""
-        place = self.folder / ".running"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = open(place, "r+b" if place.exists() else "w+b")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            who = place.read_text(errors="replace").strip()
-            self._release_lock()
-            raise LassError(
-                f"the {self.what} of {self.key} is running already in {self.folder}"
-                + (f" (process {who})" if who else "")
-                + "; wait for it or end it"
-            ) from None
-        except OSError as error:
-            if self._lock is None:
-                raise LassError(
-                    f"cannot write into {self.folder}: {error.strerror or error}"
-                ) from error
-            # a file system without locks: go on without one
-        return self._lock
-
-    def _release_lock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-
 
 def end_all(jobs: Sequence[Job]) -> None:
     """End every job: politely, and after :data:`GRACE` seconds for certain."""
@@ -160,4 +133,4 @@ def end_all(jobs: Sequence[Job]) -> None:
     finally:  # also when interrupted once more
         for job in jobs:
             job.end()
-            job._release_lock()
+            job._lock.release()

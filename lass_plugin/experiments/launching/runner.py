@@ -1,16 +1,14 @@
 """The queue: jobs run in slots until all have ended."""
 
-import contextlib
-import signal
-import threading
 import time
 from collections import deque
-from typing import Callable, Iterator, Sequence
+from typing import Callable, Sequence
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.console import Listener, Status
 from lass_plugin.experiments.launching.devices import Slot
 from lass_plugin.experiments.launching.jobs import Job, end_all
+from lass_plugin.experiments.signals import signals_as_exceptions
 
 TICK = 0.2
 """Seconds between two looks at the jobs."""
@@ -42,7 +40,7 @@ def run_jobs(
     running: dict[str, tuple[Job, Slot]] = {}
     clock = _Clock(jobs)
     number = total - _pairs(jobs)
-    with _signals_as_exceptions():
+    with signals_as_exceptions():
         try:
             while waiting or running:
                 while waiting and free:
@@ -133,22 +131,3 @@ class _Clock:
             if job.failure is None
         )
         return to_do * (time.monotonic() - self._began) / done
-
-
-@contextlib.contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP leave as exceptions do, so that processes are ended."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, leave) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

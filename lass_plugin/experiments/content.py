@@ -1,0 +1,175 @@
+"""What inputs hold, as digests: two files are the same input if their digests are.
+
+A digest is remembered with size and time of change of its file, so that a large file
+which has not been touched is read once; :class:`.stage.Stage` keeps what is remembered.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lass_plugin.errors import LassError
+
+MARK = "sha256:"
+"""Beginning of every digest."""
+
+BLOCK = 1 << 20
+
+_remembered: dict[tuple[str, str, int, int], str] = {}
+"""(kind, path, size, time of change in ns) -> digest."""
+
+
+def of_file(path: Path) -> str:
+    """The digest of the bytes of a file.
+
+    Raises:
+        LassError: it cannot be read.
+    """
+    return _known(path, "bytes", lambda: _hash(_blocks(path)))
+
+
+def of_weights(path: Path) -> str:
+    """The digest of a checkpoint's weights and of what its task keeps beside them.
+
+    That is masks, low-rank modules, language tokens; the state of the optimizer and
+    how the training went do not matter to what is begun from it.
+
+    Raises:
+        LassError: it is no checkpoint.
+    """
+    from lass_plugin.checkpoints.checkpoint import read_checkpoint
+
+    def read() -> str:
+        checkpoint = read_checkpoint(path)
+        parts = {name: checkpoint.get(name) for name in ("model", "task_state")}
+        return _hash(_pieces(parts))
+
+    return _known(path, "weights", read)
+
+
+def of_folder(folder: Path, patterns: Iterable[str] = ("**/*",)) -> dict[str, str]:
+    """Name -> digest of the files of *folder* that match one of *patterns*.
+
+    Logs, records of stages and hidden files are left out.
+    """
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    names = {path.relative_to(folder).as_posix(): path for path in found}
+    return {
+        name: of_file(path)
+        for name, path in sorted(names.items())
+        if path.is_file() and not _is_about_a_run(path.relative_to(folder))
+    }
+
+
+def of_data(
+    folders: Sequence[Path],
+    pairs: Iterable[Any],
+    splits: Iterable[str] = ("train", "valid"),
+) -> dict[str, str]:
+    """Name -> digest of dictionaries and binarized data of *pairs*.
+
+    Args:
+        folders: the data folder, or shards of it.
+        pairs: either direction of a pair stands for both.
+        splits: those that the stage reads.
+    """
+    patterns = ["dict*.txt"]
+    for pair in sorted({str(pair) for pair in pairs}):
+        source, target = pair.split("-")
+        for split in splits:
+            for name in {f"{source}-{target}", f"{target}-{source}"}:
+                patterns += [f"{split}.{name}.*.bin", f"{split}.{name}.*.idx"]
+    if len(folders) == 1:
+        return of_folder(folders[0], patterns)
+    return {
+        f"shard {number}/{name}": digest
+        for number, folder in enumerate(folders, start=1)
+        for name, digest in of_folder(folder, patterns).items()
+    }
+
+
+def of_value(value: Any) -> str:
+    """The digest of plain values and tensors, nested in mappings and sequences."""
+    return _hash(_pieces(value))
+
+
+def is_digest(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(MARK)
+
+
+def remembered(value: Any) -> list[list[Any]]:
+    """Where the digests in *value*, nested plain values, came from; for a record."""
+    wanted = {each for each in _leaves(value) if is_digest(each)}
+    return sorted(
+        [*key, digest] for key, digest in _remembered.items() if digest in wanted
+    )
+
+
+def remember(entries: Iterable[Sequence[Any]]) -> None:
+    """Take up what :func:`remembered` has given before."""
+    for kind, path, size, changed, digest in entries:
+        _remembered.setdefault((kind, path, size, changed), digest)
+
+
+def _known(path: Path, kind: str, read: Any) -> str:
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise LassError(f"cannot read {path}: {error.strerror or error}") from error
+    key = (kind, str(path.resolve()), state.st_size, state.st_mtime_ns)
+    if key not in _remembered:
+        _remembered[key] = read()
+    return _remembered[key]
+
+
+def _hash(pieces: Iterable[bytes | memoryview]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return MARK + digest.hexdigest()
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(BLOCK):
+                yield block
+    except OSError as error:
+        raise LassError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _pieces(value: Any) -> Iterator[bytes | memoryview]:
+    """Bytes that tell *value* from any other, in an order that is always the same."""
+    if isinstance(value, Mapping):
+        for name in sorted(value, key=str):
+            yield f"{{{name!r}:".encode()
+            yield from _pieces(value[name])
+        yield b"}"
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield b"["
+            yield from _pieces(each)
+        yield b"]"
+    elif hasattr(value, "untyped_storage"):
+        import torch
+
+        yield f"{value.dtype}{tuple(value.shape)}".encode()
+        yield memoryview(value.contiguous().reshape(-1).view(torch.uint8).numpy())
+    else:
+        yield repr(value).encode()
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
+
+
+def _is_about_a_run(path: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.parts)
+    return hidden or path.suffix == ".log" or path.name.endswith("stage.json")
