@@ -2,19 +2,16 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 import torch
-from fairseq.data import Dictionary
-from fairseq.data.multilingual.multilingual_utils import (
-    augment_dictionary,
-    get_lang_tok,
-)
 from torch import Tensor
 
-from lass_plugin.checkpoints.checkpoint import task_options
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of, parse_pairs
+
+if TYPE_CHECKING:
+    from fairseq.data import Dictionary
 
 
 @dataclass(frozen=True)
@@ -50,11 +47,13 @@ class LanguageTokens:
             style=values["style"],
         )
 
-    def add_to(self, dictionary: Dictionary) -> None:
+    def add_to(self, dictionary: "Dictionary") -> None:
         """Append the tokens that *dictionary* lacks, as the stock task does.
 
         An extended dictionary has tokens in its file, which stay where they are.
         """
+        from fairseq.data.multilingual.multilingual_utils import augment_dictionary
+
         if not hasattr(dictionary, "without_tokens"):
             dictionary.without_tokens = len(dictionary)
         if self.style == "none":
@@ -62,7 +61,7 @@ class LanguageTokens:
         augment_dictionary(dictionary, list(self.languages), self.style)
 
     @staticmethod
-    def remove_from(dictionary: Dictionary) -> None:
+    def remove_from(dictionary: "Dictionary") -> None:
         """Undo :meth:`add_to`."""
         while len(dictionary) > getattr(dictionary, "without_tokens", len(dictionary)):
             del dictionary.indices[dictionary.symbols.pop()]
@@ -102,18 +101,20 @@ class LanguageTokens:
                 "leave --langs and --lang-dict out"
             )
 
-    def encoder_token(self, pair: Pair, dictionary: Dictionary) -> int | None:
+    def encoder_token(self, pair: Pair, dictionary: "Dictionary") -> int | None:
         """Index of the token before the source of *pair*, or None."""
         if self.encoder is None:
             return None
         language = pair.source if self.encoder == "src" else pair.target
         return self._index(language, dictionary)
 
-    def decoder_token(self, pair: Pair, dictionary: Dictionary) -> int | None:
+    def decoder_token(self, pair: Pair, dictionary: "Dictionary") -> int | None:
         """Index of the token before the target of *pair*, or None."""
         return self._index(pair.target, dictionary) if self.decoder else None
 
-    def _index(self, language: str, dictionary: Dictionary) -> int:
+    def _index(self, language: str, dictionary: "Dictionary") -> int:
+        from fairseq.data.multilingual.multilingual_utils import get_lang_tok
+
         token = get_lang_tok(language, self.style)
         index = dictionary.index(token)
         if index == dictionary.unk():
@@ -124,18 +125,13 @@ class LanguageTokens:
         return index
 
 
-def trained_tokens(checkpoint: Mapping[str, Any]) -> LanguageTokens | None:
-    """The language tokens that a checkpoint was trained with, None without any.
+def tokens_of_options(options: Mapping[str, Any]) -> LanguageTokens | None:
+    """The language tokens of a task's *options*, None where they do not say.
 
-    Our tasks write them into ``task_state``. ``translation_multi_simple_epoch`` has
-    them in its options only: ``--langs``, else ``--lang-dict``, else the sorted
-    languages of ``--lang-pairs``, as for the public M2M-100 and M2M-124. The languages
-    are empty where a file named there is not at hand.
+    ``translation_multi_simple_epoch`` has the languages in ``--langs``, else
+    ``--lang-dict``, else they are the sorted ones of ``--lang-pairs``. There are none
+    where a file named there is not at hand.
     """
-    stated = (checkpoint.get("task_state") or {}).get("language_tokens")
-    if stated:
-        return LanguageTokens.from_dict(stated)
-    options = task_options(checkpoint) or {}
     if not {"encoder_langtok", "decoder_langtok"} & options.keys():
         return None
     encoder, decoder = options.get("encoder_langtok"), options.get("decoder_langtok")
@@ -148,6 +144,12 @@ def trained_tokens(checkpoint: Mapping[str, Any]) -> LanguageTokens | None:
         bool(decoder),
         str(options.get("lang_tok_style") or "multilingual"),
     )
+
+
+def trained_tokens(checkpoint: Mapping[str, Any]) -> LanguageTokens | None:
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
+
+    return Checkpoint(Path(), checkpoint).language_tokens
 
 
 def _languages_of_options(options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from fairseq import checkpoint_utils, options
 from fairseq.tasks import translation_multi_simple_epoch
 from published import LANGUAGES, publish, write_text
 
-from lass_plugin.data.language_tokens import trained_tokens
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.languages import Pair, parse_pairs
 
@@ -86,7 +86,7 @@ def test_nothing_is_learned_and_nothing_unknown(prepared, model):
 
 
 def test_the_languages_are_read_from_the_pairs(model):
-    tokens = trained_tokens(load(model.model))
+    tokens = Checkpoint.read(model.model).language_tokens
     assert tokens.languages == LANGUAGES
     assert (tokens.encoder, tokens.decoder, tokens.style) == (
         "src",

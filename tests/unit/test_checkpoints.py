@@ -4,19 +4,12 @@ import argparse
 import json
 import pickle
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 
-from lass_plugin.checkpoints.checkpoint import (
-    carried_masks,
-    masks_at,
-    read_checkpoint,
-    same_tensors,
-    search_state,
-    searched_mask,
-    sites_of_checkpoint,
-)
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
 from lass_plugin.masks import (
@@ -29,7 +22,9 @@ from lass_plugin.masks import (
     save_mask,
     save_masks,
 )
+from lass_plugin.masks.places import carried_masks, masks_at
 from lass_plugin.masks.state import digest, to_state
+from lass_plugin.methods.search.searched_masks import search_states, searched_mask
 
 FC1 = "encoder.layers.0.fc1.weight"
 QUERY = "decoder.layers.0.self_attn.q_proj.weight"
@@ -62,6 +57,10 @@ def search(key: str = "de-en", seed: int = 1, base: float = 0.5, **plan) -> dict
         "model": draw(),
         "extra_state": {"train_iterator": {"epoch": 1, "subnetwork": state}},
     }
+
+
+def made(content: dict) -> Checkpoint:
+    return Checkpoint(Path("a.pt"), content)
 
 
 def state_of(checkpoint: dict) -> dict:
@@ -104,22 +103,22 @@ def write(tmp_path):
 
 def test_a_checkpoint_is_read(write):
     content = joint()
-    checkpoint = read_checkpoint(write(content))
-    assert torch.equal(checkpoint["model"][FC1], content["model"][FC1])
+    checkpoint = Checkpoint.read(write(content))
+    assert torch.equal(checkpoint.weights[FC1], content["model"][FC1])
 
 
 def test_an_old_format_and_a_namespace_are_read(tmp_path):
     path = tmp_path / "old.pt"
     content = {**joint(), "args": argparse.Namespace(arch="transformer")}
     torch.save(content, path, _use_new_zipfile_serialization=False)
-    assert read_checkpoint(path)["args"].arch == "transformer"
+    assert Checkpoint.read(path).model_options["arch"] == "transformer"
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(LassError, match="there is no file .*gone.pt"):
-        read_checkpoint(tmp_path / "gone.pt")
+        Checkpoint.read(tmp_path / "gone.pt")
     with pytest.raises(LassError, match="there is no file"):
-        read_checkpoint(tmp_path)
+        Checkpoint.read(tmp_path)
 
 
 def test_a_truncated_checkpoint_is_named(write):
@@ -128,10 +127,10 @@ def test_a_truncated_checkpoint_is_named(write):
     for length in [*range(0, 40), *range(40, len(content), 97), len(content) - 1]:
         path.write_bytes(content[:length])
         with pytest.raises(LassError, match="checkpoint_last.pt"):
-            read_checkpoint(path)
+            Checkpoint.read(path)
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(LassError, match="is truncated: its end is missing"):
-        read_checkpoint(path)
+        Checkpoint.read(path)
 
 
 class Harm:
@@ -152,10 +151,10 @@ def test_python_objects_are_not_read(tmp_path, new):
     for content in (Harm(str(canary)), {**joint(), "x": Innocent()}):
         torch.save(content, path, _use_new_zipfile_serialization=new)
         with pytest.raises(LassError, match="hostile.pt holds a Python object"):
-            read_checkpoint(path)
+            Checkpoint.read(path)
     path.write_bytes(pickle.dumps(Harm(str(canary))))
     with pytest.raises(LassError, match="hostile.pt"):
-        read_checkpoint(path)
+        Checkpoint.read(path)
     assert not canary.exists()
 
 
@@ -164,14 +163,14 @@ def test_files_of_other_kinds_are_named(tmp_path):
     for content in ([1], {"model": 3}, {"model": {}}, {"model": {"a": "b"}}, {}):
         torch.save(content, path)
         with pytest.raises(LassError, match="x.pt is not a fairseq checkpoint"):
-            read_checkpoint(path)
+            Checkpoint.read(path)
     path.write_bytes(b"not at all")
     with pytest.raises(LassError, match="x.pt cannot be read"):
-        read_checkpoint(path)
+        Checkpoint.read(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme", "hello")
     with pytest.raises(LassError, match="x.pt cannot be read"):
-        read_checkpoint(path)
+        Checkpoint.read(path)
 
 
 # -- searches ------------------------------------------------------------------------
@@ -181,7 +180,7 @@ def test_the_mask_of_a_search_at_its_ratio_and_at_any_other():
     checkpoint = search()
     even, odd = state_of(checkpoint)["halves"]
     for ratio, kept in ((None, 6), (0.25, 9), (0.0, 12)):
-        mask = searched_mask(checkpoint, "a.pt", ratio)
+        mask = searched_mask(made(checkpoint), ratio)
         assert mask.kept(FC1) == kept
         score = (even[FC1] + odd[FC1])[mask.unpack(FC1)]
         lost = (even[FC1] + odd[FC1])[~mask.unpack(FC1)]
@@ -199,7 +198,7 @@ def test_the_mask_of_a_search_at_its_ratio_and_at_any_other():
 )
 def test_a_checkpoint_of_another_phase_is_named(section, message):
     with pytest.raises(LassError, match=message):
-        search_state({"model": {}, "extra_state": section}, "a.pt")
+        search_states(made({"model": {}, "extra_state": section}))
 
 
 @pytest.mark.parametrize(
@@ -222,14 +221,14 @@ def test_a_damaged_search_is_named(change):
     checkpoint = search()
     state_of(checkpoint).update(change)
     with pytest.raises(LassError, match="a.pt"):
-        searched_mask(checkpoint, "a.pt")
+        searched_mask(made(checkpoint))
 
 
 def test_scores_that_are_nan_are_an_error():
     checkpoint = search()
     state_of(checkpoint)["halves"][0][FC1][0, 0] = torch.nan
     with pytest.raises(LassError, match="a.pt: the search of de-en has failed.*NaN"):
-        searched_mask(checkpoint, "a.pt")
+        searched_mask(made(checkpoint))
 
 
 # -- masks of a joint checkpoint -----------------------------------------------------
@@ -237,10 +236,10 @@ def test_scores_that_are_nan_are_an_error():
 
 def test_a_joint_checkpoint_carries_its_masks(write):
     path = write(joint())
-    assert digest(carried_masks(read_checkpoint(path), path)) == digest(carried())
-    assert carried_masks(search(), "a.pt") is None
+    assert digest(carried_masks(Checkpoint.read(path))) == digest(carried())
+    assert carried_masks(made(search())) is None
     with pytest.raises(LassError, match="a.pt are damaged"):
-        carried_masks({"task_state": {"masks": [1]}}, "a.pt")
+        carried_masks(made({"task_state": {"masks": [1]}}))
 
 
 def test_masks_are_found_wherever_they_are(write, tmp_path):
@@ -284,20 +283,20 @@ def test_sites_of_a_checkpoint_are_those_of_its_model(data, flags, sites):
     parser = options.get_training_parser()
     cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(parser, arguments))
     model = tasks.setup_task(cfg.task).build_model(cfg.model)
-    checkpoint = {"model": model.state_dict(), "cfg": {"model": cfg.model}}
+    checkpoint = made({"model": model.state_dict(), "cfg": {"model": cfg.model}})
     targets = ["attention", "embeddings"]
     if not flags:
         targets.append("output-projection")
-    found = sites_of_checkpoint(checkpoint, "a.pt", targets)
+    found = checkpoint.sites(targets)
     assert set(found) == set(find_sites(model, targets))
     assert [name for name in EMBEDDINGS if name in found] == sites
     if flags:
         with pytest.raises(LassError, match="same tensor as an embedding"):
-            sites_of_checkpoint(checkpoint, "a.pt", ["output-projection"])
+            checkpoint.sites(["output-projection"])
     else:
-        assert same_tensors(checkpoint) == {}
+        assert checkpoint.shared == {}
     with pytest.raises(LassError, match="'feed-forward' covers no weight of a.pt"):
-        sites_of_checkpoint({"model": {}}, "a.pt", ["feed-forward"])
+        made({"model": {}}).sites(["feed-forward"])
 
 
 # -- lass extract --------------------------------------------------------------------

@@ -7,11 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lass_plugin.data.language_tokens import (
-    LanguageTokens,
-    read_language_list,
-    trained_tokens,
-)
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.data.language_tokens import LanguageTokens, read_language_list
 from lass_plugin.data.preparation import Options
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
@@ -22,6 +19,10 @@ CODES = st.lists(
     max_size=12,
     unique=True,
 )
+
+
+def trained_tokens(content: dict) -> LanguageTokens | None:
+    return Checkpoint(Path("a.pt"), content).language_tokens
 
 
 def stock(**options) -> dict:

@@ -1,15 +1,19 @@
 """Masks out of a finished search: its scores, cut at any ratio."""
 
+import contextlib
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Iterable, Iterator, Mapping
 
 from torch import Tensor
 
 from lass_plugin.anatomy.targets import select_sites
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Fingerprint, Mask, Provenance, parse_targets
 from lass_plugin.methods.search.one_search import check_state
 from lass_plugin.methods.search.plan import SearchPlan
+from lass_plugin.methods.search.several import states_of
 from lass_plugin.schedules import check_ratio
 from lass_plugin.scores import magnitude
 from lass_plugin.selection import select
@@ -97,3 +101,92 @@ def scores_from_checkpoint(
     base = dict(state["base"])
     note = f"searched together with {others} other pairs" if others else ""
     return SearchedScores(plan, criterion, int(state["updates"]), scores, base, note)
+
+
+_FIELDS = {"updates": int, "base": dict, "halves": list, "settled": dict}
+
+
+def search_states(checkpoint: Checkpoint) -> dict[str, Mapping[str, Any]]:
+    """Pair -> state of its search, of the search that a checkpoint was saved by.
+
+    Raises:
+        LassError: it is the checkpoint of another phase or of stock fairseq.
+    """
+    state, path = checkpoint.iterator_state.get("subnetwork"), checkpoint.path
+    phase = state.get("phase") if isinstance(state, dict) else None
+    if not isinstance(state, dict) or phase != "search":
+        what = f"of {phase} training" if phase else "of stock fairseq"
+        raise LassError(
+            f"{path} is a checkpoint {what}, not of a search, and carries no masks; "
+            "give the checkpoint_last.pt that a search of 'lass search' or of "
+            "--task translation_subnetwork_search wrote"
+        )
+    found = {}
+    with _naming_damage(path):
+        for single in states_of(state):
+            check_state(single)
+            plan = SearchPlan.from_dict(single["plan"])
+            for name, kind in _FIELDS.items():
+                if not isinstance(single[name], kind):
+                    raise TypeError(f"{name} is {type(single[name]).__name__}")
+            found[plan.key] = single
+    return found
+
+
+def searched_scores(
+    checkpoint: Checkpoint, criterion: str | None = None, key: str | None = None
+) -> SearchedScores:
+    """The scores of a search's checkpoint, by its own criterion or another.
+
+    A one-shot search by gradient also gives the scores by magnitude; see
+    :func:`scores_from_checkpoint`.
+
+    Args:
+        key: the pair; needed where the search was of several.
+
+    Raises:
+        LassError: not the checkpoint of a search of *key*, or its scores are damaged.
+    """
+    states, path = search_states(checkpoint), checkpoint.path
+    if key is None and len(states) == 1:
+        (key,) = states
+    if key not in states:
+        wanted = "one of them has to be named" if key is None else f"not of {key}"
+        raise LassError(f"the search in {path} is of {', '.join(states)}, {wanted}")
+    with _naming_damage(path):
+        return scores_from_checkpoint(
+            states[key], checkpoint.content["model"], criterion
+        )
+
+
+def searched_mask(
+    checkpoint: Checkpoint,
+    ratio: float | None = None,
+    criterion: str | None = None,
+    key: str | None = None,
+) -> Mask:
+    """The mask of a search's checkpoint, at its own ratio and criterion or others.
+
+    Args:
+        key: the pair; needed where the search was of several.
+
+    Raises:
+        LassError: as :func:`searched_scores`, or a score is NaN.
+    """
+    scores = searched_scores(checkpoint, criterion, key)
+    with _naming_damage(checkpoint.path):
+        return scores.mask(scores.plan.ratio if ratio is None else ratio)
+
+
+@contextlib.contextmanager
+def _naming_damage(path: Path) -> Iterator[None]:
+    """Name the file in whatever goes wrong with the search in it."""
+    try:
+        yield
+    except LassError as error:
+        raise LassError(f"{path}: {error.message}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise LassError(
+            f"the search in {path} cannot be read ({type(error).__name__}: {error}); "
+            "the checkpoint is damaged, so take an earlier one of the same folder"
+        ) from error
