@@ -231,8 +231,9 @@ def read_record(path: Path) -> dict[str, Any] | None:
                 "choose another folder"
             )
         for name, kind in {"identity": dict, "results": dict, "seen": list}.items():
-            if not isinstance(record[name] or kind(), kind):
-                raise ValueError(f"{name} is {type(record[name]).__name__}")
+            value = record[name]
+            if not isinstance(value, kind) and (name, value) != ("results", None):
+                raise ValueError(f"{name} is {type(value).__name__}")
         content.remember(record.pop("seen"))
         return record
     except (FileNotFoundError, NotADirectoryError):
