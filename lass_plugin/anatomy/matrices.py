@@ -89,12 +89,8 @@ def find_matrices(
     found = []
     for name, tensor in tensors.items():
         place = _PLACE.fullmatch(name)
-        kind = _NAMES.get(place[3]) if place else None
-        if place and kind in kinds:
-            outputs, inputs = tensor.shape
-            owner = name.removesuffix(".weight")
-            layer = int(place[2])
-            found.append(Matrix(owner, place[1], layer, kind, outputs, inputs))
+        if place and _NAMES.get(place[3]) in kinds:
+            found.append(matrix_of(name.removesuffix(".weight"), *tensor.shape))
     for kind in kinds:
         if all(matrix.kind != kind for matrix in found):
             raise LassError(
@@ -103,6 +99,18 @@ def find_matrices(
     order = list(KINDS)
     found.sort(key=lambda m: (SIDES.index(m.side), m.layer, order.index(m.kind)))
     return {matrix.name: matrix for matrix in found}
+
+
+def matrix_of(name: str, outputs: int, inputs: int) -> Matrix:
+    """The matrix *name*, ``(outputs, inputs)``, such as ``encoder.layers.0.fc1``.
+
+    Raises:
+        ValueError: it is no name of a matrix that modules can stand beside.
+    """
+    place = _PLACE.fullmatch(f"{name}.weight")
+    if place is None or place[3] not in _NAMES:
+        raise ValueError(f"{name} is no matrix of a layer")
+    return Matrix(name, place[1], int(place[2]), _NAMES[place[3]], outputs, inputs)
 
 
 def place_of(matrix: str) -> tuple[str, int]:

@@ -129,9 +129,8 @@ def _with_low_rank_modules(
 ) -> tuple[dict[str, Any], str]:
     """The checkpoint to write, and what was merged in words."""
     from lass_plugin.errors import LassError
-    from lass_plugin.methods.lowrank.entry import carried_by
     from lass_plugin.methods.lowrank.exchange.export import exported
-    from lass_plugin.methods.lowrank.stored import stored_modules
+    from lass_plugin.methods.lowrank.stored import low_rank_of
 
     path = arguments.checkpoint
     for option in ("masks", "compact", "multiple"):
@@ -141,6 +140,5 @@ def _with_low_rank_modules(
                 "no masks; leave it out"
             )
     result = exported(checkpoint, pair, path, arguments.base, arguments.half)
-    entry = carried_by(checkpoint, path)
-    count = sum(1 for _ in stored_modules(checkpoint, entry, pair, path))
+    count = len(low_rank_of(checkpoint, path, pair).modules)
     return result, f"{count} low-rank modules merged"

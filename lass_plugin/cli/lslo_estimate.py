@@ -70,18 +70,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables; write the files."""
-    from lass_plugin.methods.lowrank.contents import read_contents
     from lass_plugin.methods.lowrank.estimation.demand_files import (
         describe,
         write_estimate,
     )
     from lass_plugin.methods.lowrank.estimation.demand_tables import Cells
     from lass_plugin.methods.lowrank.estimation.demands import estimate
+    from lass_plugin.methods.lowrank.stored import read_low_rank
     from lass_plugin.resource_types import parse_types
 
-    found = estimate(read_contents(arguments.checkpoint), str(arguments.checkpoint))
+    found = estimate(read_low_rank(arguments.checkpoint), str(arguments.checkpoint))
     if arguments.resource_types:
-        languages = sorted({each.module.language for each in found.demands})
+        languages = sorted({each.language for each in found.demands})
         types = parse_types(arguments.resource_types, languages)
         found = replace(found, types=types)
     _check_options(found, arguments)
@@ -155,7 +155,7 @@ def _correlation(
 def _notes(found: "Estimate") -> list[str]:
     notes = []
     final = found.pruning.ratios
-    if any(each.ratio != final.get(each.module.language, 0) for each in found.demands):
+    if any(each.ratio != final.get(each.language, 0) for each in found.demands):
         last = found.pruning.start + found.pruning.length
         notes.append(
             f"the checkpoint is of epoch {found.epoch}; pruning reaches its ratio in "

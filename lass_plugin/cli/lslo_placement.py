@@ -34,18 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the weights of every layer; write the placement."""
-    from lass_plugin.methods.lowrank.contents import read_contents
     from lass_plugin.methods.lowrank.planning.learned_placement import (
         choose,
         learned_weights,
         write_learned,
     )
+    from lass_plugin.methods.lowrank.stored import read_low_rank
     from lass_plugin.records.text_tables import print_table
 
     where = str(arguments.checkpoint)
-    contents = read_contents(arguments.checkpoint)
-    weights = learned_weights(contents, where)
-    placement, equal = choose(weights, contents.carried.plan.placement)
+    checkpoint = read_low_rank(arguments.checkpoint)
+    weights = learned_weights(checkpoint, where)
+    placement, equal = choose(weights, checkpoint.entry.plan.placement)
     rows = [["layer", "source", "target", "index"]]
     for side, layers in weights.items():
         for number, found in enumerate(layers):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Sequence
 
 if TYPE_CHECKING:
-    from lass_plugin.methods.lowrank.contents import Contents
+    from lass_plugin.methods.lowrank.stored import LowRankCheckpoint
 
 HELP = "what a checkpoint of low-rank modules holds"
 
@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables, or JSON."""
-    from lass_plugin.methods.lowrank.contents import read_contents
+    from lass_plugin.methods.lowrank.stored import read_low_rank
     from lass_plugin.records.text_tables import print_table
 
-    contents = read_contents(arguments.checkpoint)
-    record = _record(contents)
+    checkpoint = read_low_rank(arguments.checkpoint)
+    record = _record(checkpoint)
     if arguments.json:
         json.dump(record, sys.stdout, indent=2, ensure_ascii=False)
         print()
@@ -55,16 +55,16 @@ def run(arguments: argparse.Namespace) -> int:
     print_table(rows)
     if arguments.by_matrix:
         print()
-        _print_matrices(contents)
+        _print_matrices(checkpoint)
     return 0
 
 
-def _record(contents: "Contents") -> dict[str, Any]:
+def _record(checkpoint: "LowRankCheckpoint") -> dict[str, Any]:
     """All that is shown; ``parameters`` and ``pruned`` count weights of A and B."""
     from lass_plugin.masks.fingerprint import short_name
 
-    entry, plan = contents.carried, contents.carried.plan
-    pruning = contents.pruning
+    entry, plan = checkpoint.entry, checkpoint.entry.plan
+    pruning = checkpoint.pruning
     return {
         "base": entry.base,
         "base_fingerprint": short_name(entry.fingerprint),
@@ -73,17 +73,19 @@ def _record(contents: "Contents") -> dict[str, Any]:
         "alpha": plan.alpha,
         "dropout": plan.dropout,
         "seed": plan.seed,
-        "learned_weights": len(contents.weights),
+        "learned_weights": len(checkpoint.weights),
         "pruning": None if pruning is None else pruning.to_dict(),
-        "epoch": contents.epoch,
-        "languages": {each: _counts(contents, [each]) for each in plan.languages},
-        "all": _counts(contents, plan.languages),
+        "epoch": checkpoint.epoch,
+        "languages": {each: _counts(checkpoint, [each]) for each in plan.languages},
+        "all": _counts(checkpoint, plan.languages),
     }
 
 
-def _counts(contents: "Contents", languages: Sequence[str]) -> dict[str, Any]:
-    plan = contents.carried.plan
-    modules = [each for each in contents.modules if each.language in languages]
+def _counts(
+    checkpoint: "LowRankCheckpoint", languages: Sequence[str]
+) -> dict[str, Any]:
+    plan = checkpoint.entry.plan
+    modules = [each for each in checkpoint.modules if each.language in languages]
     ranks = [found.get(each, 0) for found in plan.ranks.values() for each in languages]
     return {
         "ranks": [min(ranks), max(ranks)],
@@ -145,14 +147,14 @@ def _runs(indices: Sequence[str]) -> str:
     )
 
 
-def _print_matrices(contents: "Contents") -> None:
+def _print_matrices(checkpoint: "LowRankCheckpoint") -> None:
     """A row a matrix, a column a language."""
     from lass_plugin.records.text_tables import print_table
 
-    plan = contents.carried.plan
+    plan = checkpoint.entry.plan
     rows = [["rank beside", "shape", *plan.languages]]
     for name, ranks in plan.ranks.items():
-        matrix = contents.matrices.get(name)
+        matrix = checkpoint.matrices.get(name)
         shape = f"{matrix.outputs}×{matrix.inputs}" if matrix else "-"
         cells = [str(ranks.get(each, 0)) for each in plan.languages]
         rows.append([name, shape, *cells])

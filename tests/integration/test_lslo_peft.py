@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.cli.main import main
 from lass_plugin.languages import Pair
-from lass_plugin.methods.lowrank.entry import carried, carried_by
+from lass_plugin.methods.lowrank.entry import carried
 from lass_plugin.methods.lowrank.exchange.peft import from_peft, to_peft
 from lass_plugin.methods.lowrank.exchange.peft_config import make_config
-from lass_plugin.methods.lowrank.stored import stored_modules
+from lass_plugin.methods.lowrank.stored import low_rank_of
 
 DE_EN = Pair("de", "en")
 
@@ -35,8 +35,7 @@ def adapter(low_rank, tmp_path_factory):
 
 
 def modules_of(checkpoint, pair=DE_EN):
-    entry = carried_by(checkpoint, "it")
-    return {m.matrix: m for m in stored_modules(checkpoint, entry, pair, "it")}
+    return {m.matrix.name: m for m in low_rank_of(checkpoint, "it", pair).modules}
 
 
 def test_the_folder_is_as_peft_writes_it(adapter, low_rank):

@@ -24,7 +24,6 @@ from scipy.stats import pearsonr
 
 from lass_plugin.anatomy.matrices import Matrix
 from lass_plugin.errors import LassError
-from lass_plugin.methods.lowrank.contents import Module, read_contents
 from lass_plugin.methods.lowrank.estimation import demand_files
 from lass_plugin.methods.lowrank.estimation.data_amounts import (
     Amounts,
@@ -54,6 +53,7 @@ from lass_plugin.methods.lowrank.pruning import (
     Pruner,
     PruningPlan,
 )
+from lass_plugin.methods.lowrank.stored import read_low_rank
 from lass_plugin.records.heat_map import heat_panels
 
 
@@ -70,7 +70,7 @@ def pruned_checkpoint(
 
 
 def estimated(path) -> Estimate:
-    return estimate(read_contents(path), str(path))
+    return estimate(read_low_rank(path), str(path))
 
 
 def by_hand(pruned, shapes=None, group=LAYER, ratio=0.5, placement=None, length=1):
@@ -90,13 +90,11 @@ def by_hand(pruned, shapes=None, group=LAYER, ratio=0.5, placement=None, length=
     plan = type(plan)(placement, ranks)
     demands = tuple(
         Demand(
-            Module(
-                matrices[name],
-                placement.of(matrices[name].side, matrices[name].layer),
-                language,
-                rank,
-                {"B": gone},
-            ),
+            matrices[name],
+            placement.of(matrices[name].side, matrices[name].layer),
+            language,
+            rank,
+            gone,
             ratio,
         )
         for (name, language), (rank, gone) in pruned.items()
@@ -120,12 +118,12 @@ TWO_LAYERS = {
 
 def test_the_score_is_what_was_pruned_beyond_the_ratio():
     matrix = Matrix("encoder.layers.0.fc1", "encoder", 0, "fc1", 10, 4)
-    demand = Demand(Module(matrix, "source", "de", 2, {"B": 17}), 0.7)
+    demand = Demand(matrix, "source", "de", 2, 17, 0.7)
     assert demand.units == 20 and demand.pruned == 17
     assert demand.score == pytest.approx(3.0)
     assert demand.share == pytest.approx(0.15)
     assert demand.worth == Fraction(3, 10)
-    needs_all = Demand(Module(matrix, "source", "de", 2, {"B": 0}), 0.7)
+    needs_all = Demand(matrix, "source", "de", 2, 0, 0.7)
     assert needs_all.score == pytest.approx(-14.0)
     assert needs_all.worth == 2
 
@@ -147,7 +145,7 @@ def test_scores_are_those_of_a_slow_loop_over_the_bits(tmp_path, group, placemen
         assert kept == int((tensor != 0).sum())
         expected[place, language] = (tensor.numel() - kept) - 0.7 * tensor.numel()
     found = {
-        (f"{d.module.matrix.name}.lslo_{d.module.index}", d.module.language): d.score
+        (f"{d.matrix.name}.lslo_{d.index}", d.language): d.score
         for d in estimated(path).demands
     }
     assert found == expected
@@ -159,8 +157,8 @@ def test_the_scores_of_a_group_sum_to_0_but_for_rounding(tmp_path, group, ratio)
     path, _ = pruned_checkpoint(tmp_path, group, ratio)
     sums: dict[str, float] = {}
     for each in estimated(path).demands:
-        matrix = each.module.matrix
-        name = (matrix.side, matrix.layer) if group == LAYER else each.module.language
+        matrix = each.matrix
+        name = (matrix.side, matrix.layer) if group == LAYER else each.language
         sums[name] = sums.get(name, 0.0) + each.score
     assert len(sums) == 3
     assert all(abs(total) <= 0.5 + 1e-9 for total in sums.values())
@@ -193,7 +191,7 @@ def test_a_language_of_ratio_0_keeps_all_and_is_not_shown(tmp_path):
     path, _ = pruned_checkpoint(tmp_path, LANGUAGE, ratios)
     found = estimated(path)
     assert found.unpruned == ["en"]
-    of_en = [each for each in found.demands if each.module.language == "en"]
+    of_en = [each for each in found.demands if each.language == "en"]
     assert all(each.score == 0 and each.worth == 3 for each in of_en)
     assert set(Cells(found).languages) == {"de", "nl"}
 
@@ -205,7 +203,7 @@ def test_a_checkpoint_of_something_else_is_named(tmp_path):
     path = tmp_path / "x.pt"
     torch.save({"model": {"a": torch.zeros(1)}}, path)
     with pytest.raises(LassError, match="x.pt holds no low-rank modules; give a"):
-        read_contents(path)
+        read_low_rank(path)
 
 
 def test_modules_that_were_not_pruned_tell_nothing(tmp_path):
@@ -252,7 +250,7 @@ def test_damaged_modules_are_named(tmp_path, name, value):
         checkpoint["model"][name] = value
     torch.save(checkpoint, path)
     with pytest.raises(LassError, match="checkpoint.pt are damaged"):
-        read_contents(path)
+        read_low_rank(path)
 
 
 # -- the file -------------------------------------------------------------------------
@@ -282,8 +280,8 @@ def test_what_is_written_is_read_again(tmp_path_factory, group, ratio, ranks, ep
             other.score,
             other.pruned,
         )
-        assert one.module.matrix == other.module.matrix
-        assert one.module.rank == other.module.rank
+        assert one.matrix == other.matrix
+        assert one.rank == other.rank
     assert again.plan == found.plan and again.pruning == found.pruning
     write(tmp_path / "again.json", again, None, ["note"])
     assert (tmp_path / "again.json").read_bytes() == (
@@ -360,7 +358,7 @@ def test_means_are_those_of_slow_loops(tmp_path, share):
                 for row, label in enumerate(table.rows):
                     sums: dict = {}
                     for each in found.demands:
-                        m, language = each.module.matrix, each.module.language
+                        m, language = each.matrix, each.language
                         own = language if table.by == "language" else str(m.layer)
                         if (m.side, m.kind, own) != (side, kind, label):
                             continue
@@ -572,7 +570,7 @@ def test_a_file_with_a_line_of_something_else(tmp_path):
 
 def test_contents_of_a_checkpoint(tmp_path):
     path, model = pruned_checkpoint(tmp_path, MATRIX, {"de": 0.5, "en": 0.0, "nl": 0.9})
-    contents = read_contents(path)
+    contents = read_low_rank(path)
     assert contents.epoch == 1 and not contents.weights
     assert {m.name: (m.outputs, m.inputs) for m in contents.matrices.values()} == {
         f"{layer}.{name}": shape
@@ -582,12 +580,15 @@ def test_contents_of_a_checkpoint(tmp_path):
     for module in contents.modules:
         share = {"de": 0.5, "en": 0.0, "nl": 0.9}[module.language]
         assert module.rank == RANKS[module.language]
-        assert module.pruned == {f: round(share * module.units(f)) for f in "AB"}
+        assert module.pruned == {
+            "A": round(share * module.a.numel()),
+            "B": round(share * module.b.numel()),
+        }
 
 
 def test_languages_of_rank_0_have_no_modules(tmp_path):
     path, _ = pruned_checkpoint(tmp_path, LAYER, ranks={"de": 0, "x.y": 2})
-    contents = read_contents(path)
+    contents = read_low_rank(path)
     assert {module.language for module in contents.modules} == {"x.y"}
     assert written("x.y") == "x~y"
-    assert contents.carried.plan.languages == ("de", "x.y")
+    assert contents.entry.plan.languages == ("de", "x.y")

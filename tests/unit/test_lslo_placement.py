@@ -9,7 +9,6 @@ import torch
 from low_rank_models import LEARNING, equipped, save
 
 from lass_plugin.errors import LassError
-from lass_plugin.methods.lowrank.contents import read_contents
 from lass_plugin.methods.lowrank.planning.learned_placement import (
     choose,
     learned_weights,
@@ -20,6 +19,7 @@ from lass_plugin.methods.lowrank.planning.placement import (
     parse_placement,
     read_placement,
 )
+from lass_plugin.methods.lowrank.stored import read_low_rank
 
 
 def learned(tmp_path, values, placement=LEARNING):
@@ -29,7 +29,7 @@ def learned(tmp_path, values, placement=LEARNING):
         found = getattr(model, side).layers[layer].lslo_weights
         found.data.copy_(torch.tensor(pair))
     path = save(tmp_path / "checkpoint.pt", model, plan)
-    return read_contents(path)
+    return read_low_rank(path)
 
 
 VALUES = {
@@ -95,7 +95,7 @@ def test_files_of_a_placement(tmp_path):
 
 
 def test_a_training_that_learned_no_weights_is_named(tmp_path):
-    contents = read_contents(save(tmp_path / "x.pt", *equipped()))
+    contents = read_low_rank(save(tmp_path / "x.pt", *equipped()))
     with pytest.raises(LassError, match="x.pt has no learned weights.*placement learn"):
         learned_weights(contents, "x.pt")
 

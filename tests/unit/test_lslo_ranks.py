@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from lass_plugin.anatomy.matrices import Matrix
 from lass_plugin.errors import LassError
-from lass_plugin.methods.lowrank.contents import Module
 from lass_plugin.methods.lowrank.estimation.demands import Demand, Estimate
 from lass_plugin.methods.lowrank.planning.placement import Placement
 from lass_plugin.methods.lowrank.planning.plan import (
@@ -157,12 +156,11 @@ def made(shares, group=LAYER, placement=PLACEMENT, rank=4) -> Estimate:
     ranks = {name: {**dict.fromkeys(languages, rank), "zz": 0} for name in SHAPES}
     demands = []
     for (name, language), share in shares.items():
-        for number, index in enumerate(Plan(placement, ranks).index(matrices[name])):
-            units = matrices[name].outputs * rank
+        matrix = matrices[name]
+        for number, index in enumerate(placement.indices(matrix.side, matrix.layer)):
+            units = matrix.outputs * rank
             kept = round(units * share * (1 + number))  # of a second index, twice it
-            pruned = {"B": units - kept}
-            module = Module(matrices[name], index, language, rank, pruned)
-            demands.append(Demand(module, 0.7))
+            demands.append(Demand(matrix, index, language, rank, units - kept, 0.7))
     pruning = PruningPlan(group, dict.fromkeys(languages, 0.7), 0, 1)
     plan = Plan(placement, ranks, alpha=8.0, dropout=0.1, seed=5)
     return Estimate(plan, pruning, tuple(demands), 1, "made.pt", "00000000")
@@ -234,9 +232,9 @@ def test_plans_stay_under_their_budget(shares, budget, by):
     plan.check_model(matrices)
     for name in SHAPES if by == "module" else ():
         worth = {
-            each.module.language: each.worth
+            each.language: each.worth
             for each in found.demands
-            if each.module.matrix.name == name
+            if each.matrix.name == name
         }
         if worth["de"] > worth["wo"]:
             assert plan.ranks[name]["de"] >= plan.ranks[name]["wo"]

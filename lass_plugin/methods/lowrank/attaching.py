@@ -1,16 +1,11 @@
 """Putting the low-rank modules of a plan into a fairseq transformer."""
 
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from lass_plugin.anatomy.matrices import (
-    FEED_FORWARD,
-    KINDS,
-    Matrix,
-    find_matrices,
-)
+from lass_plugin.anatomy.matrices import FEED_FORWARD, KINDS, Matrix, find_matrices
 from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank.attention import as_it_was, call_projections
 from lass_plugin.methods.lowrank.modules import (
@@ -20,15 +15,21 @@ from lass_plugin.methods.lowrank.modules import (
     Routing,
     put_beside,
     take_away,
+    written,
 )
-from lass_plugin.methods.lowrank.planning.placement import BOTH, SOURCE, TARGET
 from lass_plugin.methods.lowrank.planning.plan import Plan
 
 KEPT = "kept_"
 """Buffer beside each weight that can be pruned: ``kept_A_de``, packed, 1 = kept."""
 
 WEIGHTS = "lslo_weights"
-"""Parameter of a layer whose index is learned: ``(2,)``, source and target (Eq. 5)."""
+"""Parameter of a layer whose index is learned: ``(2,)``, source and target (Cao 2024,
+Eq. 5)."""
+
+
+def kept_buffer(factor: str, language: str) -> str:
+    """Name in a module of the buffer that says what of A or B is not pruned."""
+    return f"{KEPT}{factor}_{written(language)}"
 
 
 def attach(model: nn.Module, plan: Plan) -> Routing:
@@ -44,7 +45,7 @@ def attach(model: nn.Module, plan: Plan) -> Routing:
     plan.check_model(matrices)
     model.requires_grad_(False)
     routing = Routing()
-    for name in plan.ranks:
+    for name, ranks in plan.ranks.items():
         matrix = matrices[name]
         linear = model.get_submodule(name)
         if type(linear) is not nn.Linear:
@@ -52,51 +53,40 @@ def attach(model: nn.Module, plan: Plan) -> Routing:
                 f"{name} is a {type(linear).__name__}, which low-rank modules cannot "
                 "stand beside; leave quantization noise out of the base"
             )
-        put_beside(linear, _modules(matrix, plan, routing))
+        modules = [
+            LowRank(
+                name,
+                index,
+                matrix.outputs,
+                matrix.inputs,
+                ranks,
+                {each: plan.scale(rank) for each, rank in ranks.items() if rank},
+                plan.dropout,
+                plan.seed,
+                routing,
+            )
+            for index in plan.placement.indices(matrix.side, matrix.layer)
+        ]
+        put_beside(linear, modules)
+        if len(modules) > 1:
+            _learn_index(
+                modules, model.get_submodule(f"{matrix.side}.layers.{matrix.layer}")
+            )
         if matrix.kind not in FEED_FORWARD:
             call_projections(model.get_submodule(name.rpartition(".")[0]))
     for module in model.modules():
         if type(module) is nn.Linear:
             module.__class__ = FrozenLinear
-    if plan.placement.learns:
-        _learn_indices(model, plan, matrices)
     return routing
 
 
-def _modules(matrix: Matrix, plan: Plan, routing: Routing) -> list[LowRank]:
-    ranks = plan.ranks[matrix.name]
-    scales = {language: plan.scale(rank) for language, rank in ranks.items() if rank}
-    return [
-        LowRank(
-            matrix.name,
-            index,
-            matrix.outputs,
-            matrix.inputs,
-            ranks,
-            scales,
-            plan.dropout,
-            plan.seed,
-            routing,
-        )
-        for index in plan.index(matrix)
-    ]
-
-
-def _learn_indices(
-    model: nn.Module, plan: Plan, matrices: Mapping[str, Matrix]
-) -> None:
-    """Give each layer the weights of its two indices, equal to begin with."""
-    for name in plan.ranks:
-        matrix = matrices[name]
-        if plan.placement.of(matrix.side, matrix.layer) != BOTH:
-            continue
-        layer = model.get_submodule(f"{matrix.side}.layers.{matrix.layer}")
-        if not hasattr(layer, WEIGHTS):
-            layer.register_parameter(WEIGHTS, nn.Parameter(torch.zeros(2)))
-        weights: Any = getattr(layer, WEIGHTS)
-        linear: Any = model.get_submodule(name)
-        for number, index in enumerate((SOURCE, TARGET)):
-            getattr(linear, f"lslo_{index}").mixed_by(weights, number)
+def _learn_index(modules: Sequence[LowRank], layer: nn.Module) -> None:
+    """Weigh *modules*, of source and target, by what *layer* learns; equal at first."""
+    if not hasattr(layer, WEIGHTS):
+        layer.register_parameter(WEIGHTS, nn.Parameter(torch.zeros(2)))
+    weights: Any = getattr(layer, WEIGHTS)
+    for number, module in enumerate(modules):
+        module.mixed_by(weights, number)
 
 
 def all_matrices(tensors: Mapping[str, Tensor]) -> dict[str, Matrix]:

@@ -60,8 +60,8 @@ class PruningPlan:
             )
 
     def ratio(self, language: str, epoch: int) -> float:
-        """P_e of Eq. 4 in *epoch*, which counts from 1."""
-        return cubic(epoch, self.ratios[language], self.start, self.length)
+        """P_e in *epoch*, from 1 (Cao 2024, Eq. 4); 0 where *language* has none."""
+        return cubic(epoch, self.ratios.get(language, 0.0), self.start, self.length)
 
     def check_length(self, epochs: int | None) -> None:
         """Refuse a training that ends before the target ratio is reached."""

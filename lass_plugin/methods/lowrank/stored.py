@@ -1,36 +1,45 @@
-"""The low-rank modules of one direction as a checkpoint stores them; no model."""
+"""Low-rank modules as a checkpoint stores them, read without a model or its base."""
 
 import os
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
+import torch
 from torch import Tensor
 
-from lass_plugin.anatomy.matrices import place_of
-from lass_plugin.checkpoints.checkpoint import weights
+from lass_plugin.anatomy.matrices import Matrix, matrix_of
+from lass_plugin.checkpoints.checkpoint import iterator_state, read_checkpoint, weights
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.methods.lowrank.attaching import WEIGHTS
-from lass_plugin.methods.lowrank.entry import Carried
+from lass_plugin.masks.packing import count, packed_size
+from lass_plugin.methods.lowrank.attaching import WEIGHTS, kept_buffer
+from lass_plugin.methods.lowrank.entry import Carried, carried_by
 from lass_plugin.methods.lowrank.modules import entry_name, mixing_weight, product
-from lass_plugin.methods.lowrank.planning.placement import BOTH, SOURCE, TARGET
+from lass_plugin.methods.lowrank.planning.plan import Plan
+from lass_plugin.methods.lowrank.pruning import PruningPlan
+
+LearnedWeights = Mapping[tuple[str, int], Tensor]
+"""Side and layer -> ``(2,)`` what weight learning found for source and target, before
+their softmax (Cao 2024, Eq. 5); empty without weight learning."""
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredModule:
     """The module of one language beside one matrix."""
 
-    matrix: str
-    """``encoder.layers.0.fc1``."""
+    matrix: Matrix
     index: str
+    """``source`` or ``target``."""
     language: str
     a: Tensor
     """``(rank, inputs)``."""
     b: Tensor
     """``(outputs, rank)``."""
     scale: float
-    weight: Tensor | None = None
+    weight: Tensor | None
     """``()`` learned weight of the index; None where it is not learned."""
+    pruned: Mapping[str, int]
+    """``A`` and ``B`` -> weights of it that are pruned."""
 
     @property
     def rank(self) -> int:
@@ -41,45 +50,117 @@ class Stored:
         return product(self.a, self.b, self.scale, self.weight)
 
 
-def stored_modules(
-    checkpoint: Mapping[str, Any], entry: Carried, pair: Pair, path: str | os.PathLike
-) -> Iterator[Stored]:
-    """The modules that *pair* is translated with, in the order of the plan's matrices.
+@dataclass(frozen=True)
+class LowRankCheckpoint:
+    """What training with ``--task translation_lslo`` saved."""
+
+    entry: Carried
+    modules: tuple[StoredModule, ...]
+    """Matrix by matrix, as the plan lists them."""
+    weights: LearnedWeights
+    pruning: PruningPlan | None
+    epoch: int
+    """The last one that has begun; 0 where it is not known."""
+
+    @property
+    def matrices(self) -> dict[str, Matrix]:
+        """Name -> matrix that a language has a module beside."""
+        return {module.matrix.name: module.matrix for module in self.modules}
+
+
+def read_low_rank(path: str | os.PathLike) -> LowRankCheckpoint:
+    """Read the checkpoint at *path*; see :func:`low_rank_of`."""
+    return low_rank_of(read_checkpoint(path), path)
+
+
+def low_rank_of(
+    checkpoint: Mapping[str, Any], path: str | os.PathLike, pair: Pair | None = None
+) -> LowRankCheckpoint:
+    """What *checkpoint* holds of low-rank modules; their tensors stay on disk.
 
     Args:
-        entry: of that checkpoint.
         path: of it, for messages.
+        pair: to read only the modules that it is translated with.
 
     Raises:
-        LassError: the plan says nothing of a language, or a module is not there.
+        LassError: of another training, or damaged; the plan says nothing of a language.
     """
-    entry.plan.check_pairs([pair])
-    plan, tensors = entry.plan, weights(checkpoint)
-    for matrix, ranks in plan.ranks.items():
-        side, layer = place_of(matrix)
-        index = plan.placement.of(side, layer)
-        learned = tensors.get(f"{side}.layers.{layer}.{WEIGHTS}")
-        for number, each in enumerate((SOURCE, TARGET)):
-            language = plan.language_of(each, pair)
-            rank = ranks.get(language, 0)
-            if index not in (each, BOTH) or not rank:
-                continue
-            a, b = (
-                tensors.get(entry_name(matrix, each, factor, language))
-                for factor in "AB"
-            )
-            weight = None
-            if index == BOTH and learned is not None:
-                weight = mixing_weight(learned, number)
-            if a is None or b is None or (index == BOTH and weight is None):
-                raise _damaged(path, language, matrix)
-            if a.dim() != 2 or len(a) != rank or b.dim() != 2 or b.shape[1] != rank:
-                raise _damaged(path, language, matrix)
-            yield Stored(matrix, each, language, a, b, plan.scale(rank), weight)
+    entry = carried_by(checkpoint, path)
+    entry.plan.check_pairs([pair] if pair else [])
+    tensors, iterator = weights(checkpoint), iterator_state(checkpoint)
+    try:
+        learned = _learned(tensors, entry.plan)
+        modules = tuple(_modules(tensors, entry.plan, learned, pair))
+        run = iterator.get("subnetwork") or {}
+        pruning = run.get("pruning")
+        return LowRankCheckpoint(
+            entry,
+            modules,
+            learned,
+            None if pruning is None else PruningPlan.from_dict(pruning),
+            _epoch(iterator),
+        )
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise LassError(
+            f"the low-rank modules in {path} are damaged ({type(error).__name__}: "
+            f"{error}); take another checkpoint"
+        ) from error
 
 
-def _damaged(path: str | os.PathLike, language: str, matrix: str) -> LassError:
-    return LassError(
-        f"{path} lacks the low-rank module of {language} beside {matrix} that its plan "
-        "names; the file is damaged, so take another one"
-    )
+def _modules(
+    tensors: Mapping[str, Tensor],
+    plan: Plan,
+    learned: LearnedWeights,
+    pair: Pair | None,
+) -> Iterator[StoredModule]:
+    matrices: dict[str, Matrix] = {}
+    for planned in plan.modules():
+        name, index, language = planned.matrix, planned.index, planned.language
+        if pair and language != plan.language_of(index, pair):
+            continue
+        a, b = (tensors[entry_name(name, index, each, language)] for each in "AB")
+        matrix = matrices.setdefault(name, matrix_of(name, len(b), a.shape[-1]))
+        if a.shape != (planned.rank, matrix.inputs) or b.shape != (
+            matrix.outputs,
+            planned.rank,
+        ):
+            shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+            raise ValueError(f"A and B of {language} beside {name} are of {shapes}")
+        weight = None
+        indices = plan.placement.indices(matrix.side, matrix.layer)
+        if len(indices) > 1:
+            both = learned[matrix.side, matrix.layer]
+            weight = mixing_weight(both, indices.index(index))
+        pruned = {}
+        for factor, tensor in (("A", a), ("B", b)):
+            bits = f"{name}.lslo_{index}.{kept_buffer(factor, language)}"
+            pruned[factor] = _pruned(tensors.get(bits), tensor.numel(), bits)
+        scale = plan.scale(planned.rank)
+        yield StoredModule(matrix, index, language, a, b, scale, weight, pruned)
+
+
+def _pruned(kept: Tensor | None, units: int, name: str) -> int:
+    """How many of *units* weights the packed bits *kept* leave out."""
+    if kept is None:
+        return 0
+    if kept.dtype != torch.uint8 or kept.shape != (packed_size(units),):
+        raise ValueError(f"{name} is of another size")
+    return units - count(kept)
+
+
+def _learned(tensors: Mapping[str, Tensor], plan: Plan) -> LearnedWeights:
+    found = {}
+    for side, layers in plan.placement.layers.items():
+        for layer in range(layers):
+            values = tensors.get(f"{side}.layers.{layer}.{WEIGHTS}")
+            if values is not None:
+                if values.shape != (2,):
+                    raise ValueError(f"the weights of {side} layer {layer} are not two")
+                found[side, layer] = values.double()
+    return found
+
+
+def _epoch(iterator: Mapping[str, Any]) -> int:
+    """The last epoch that has begun; what is saved at an epoch's end names the next."""
+    epoch = int(iterator.get("epoch", 1))
+    return epoch if int(iterator.get("iterations_in_epoch", 0)) else epoch - 1

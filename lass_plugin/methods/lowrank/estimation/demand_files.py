@@ -49,10 +49,10 @@ def _csv(found: Estimate) -> str:
         + ["units", "pruned", "ratio", "score", "share"]
     )
     for each in found.demands:
-        module, matrix = each.module, each.module.matrix
+        matrix = each.matrix
         writer.writerow(
-            [matrix.name, matrix.side, matrix.layer, matrix.kind, module.index]
-            + [module.language, module.rank, each.units, each.pruned]
+            [matrix.name, matrix.side, matrix.layer, matrix.kind, each.index]
+            + [each.language, each.rank, each.units, each.pruned]
             + [each.ratio, each.score, each.share]
         )
     return text.getvalue()

@@ -44,23 +44,23 @@ class Cells:
     def __init__(self, estimate: Estimate, share: bool = False):
         self.share = share
         pruned = [each for each in estimate.demands if each.ratio]
-        present = {each.module.language for each in pruned}
+        present = {each.language for each in pruned}
         self.languages, self.breaks = order_languages(present, estimate.types)
-        kinds = {(each.module.matrix.side, each.module.matrix.kind) for each in pruned}
+        kinds = {(each.matrix.side, each.matrix.kind) for each in pruned}
         self.columns: dict[str, Sequence[str]] = {
             side: [kind for kind in KINDS if (side, kind) in kinds] for side in SIDES
         }
         self.columns = {side: kinds for side, kinds in self.columns.items() if kinds}
-        self.layers = sorted({each.module.matrix.layer for each in pruned})
+        self.layers = sorted({each.matrix.layer for each in pruned})
         shape = len(self.layers), len(self.languages)
         sizes = {side: (*shape, len(kinds)) for side, kinds in self.columns.items()}
         scores = {side: np.zeros(size) for side, size in sizes.items()}
         units = {side: np.zeros(size) for side, size in sizes.items()}
         for each in pruned:
-            matrix = each.module.matrix
+            matrix = each.matrix
             place = (
                 self.layers.index(matrix.layer),
-                self.languages.index(each.module.language),
+                self.languages.index(each.language),
                 self.columns[matrix.side].index(matrix.kind),
             )
             scores[matrix.side][place] += each.score

@@ -17,15 +17,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Mapping
 
-import torch
-
 from lass_plugin import files
+from lass_plugin.anatomy.matrices import Matrix, matrix_of
 from lass_plugin.errors import LassError
 from lass_plugin.masks.fingerprint import short_name
-from lass_plugin.methods.lowrank.attaching import all_matrices
-from lass_plugin.methods.lowrank.contents import Contents, Module
-from lass_plugin.methods.lowrank.planning.plan import Plan
+from lass_plugin.methods.lowrank.planning.plan import Plan, PlannedModule
 from lass_plugin.methods.lowrank.pruning import LAYER, MATRIX, PruningPlan
+from lass_plugin.methods.lowrank.stored import LowRankCheckpoint
 from lass_plugin.resource_types import TYPES
 from lass_plugin.selection import removed_units
 
@@ -34,24 +32,26 @@ NAME, FORMAT, VERSION = "estimate.json", "lass_plugin lslo estimate", 1
 
 @dataclass(frozen=True)
 class Demand:
-    """What pruning says of the B of one module."""
+    """What pruning says of the B of the module of one language beside one matrix."""
 
-    module: Module
+    matrix: Matrix
+    index: str
+    """``source`` or ``target``."""
+    language: str
+    rank: int
+    pruned: int
+    """#pruned(B), weights."""
     ratio: float
-    """P that pruning has reached for its language."""
+    """P that pruning has reached for the language."""
 
     @property
     def units(self) -> int:
-        """#B."""
-        return self.module.units("B")
-
-    @property
-    def pruned(self) -> int:
-        return self.module.pruned["B"]
+        """#B, pruned or not."""
+        return self.rank * self.matrix.outputs
 
     @property
     def score(self) -> float:
-        """Eq. 6."""
+        """Score(B) (Cao 2024, Eq. 6)."""
         return self.pruned - self.ratio * self.units
 
     @property
@@ -62,7 +62,7 @@ class Demand:
     @property
     def worth(self) -> Fraction:
         """The rank that what was kept of B would fill, from 0 to that of the module."""
-        return Fraction(self.units - self.pruned, self.module.matrix.outputs)
+        return Fraction(self.units - self.pruned, self.matrix.outputs)
 
 
 @dataclass(frozen=True)
@@ -88,44 +88,51 @@ class Estimate:
     @property
     def unpruned(self) -> list[str]:
         """Languages with modules that took no part in the pruning."""
-        ratios = {each.module.language: each.ratio for each in self.demands}
+        ratios = {each.language: each.ratio for each in self.demands}
         return [language for language, ratio in ratios.items() if not ratio]
 
 
-def group_of(module: Module, group: str) -> str:
-    """Which group the B of *module* competes in."""
+def group_of(demand: Demand, group: str) -> str:
+    """Which group the B of *demand* competes in."""
     if group == LAYER:
-        return f"{module.matrix.side} layer {module.matrix.layer}"
+        return f"{demand.matrix.side} layer {demand.matrix.layer}"
     if group == MATRIX:
-        return f"{module.matrix.name} {module.index} {module.language}"
-    return module.language
+        return f"{demand.matrix.name} {demand.index} {demand.language}"
+    return demand.language
 
 
-def estimate(contents: Contents, where: str) -> Estimate:
+def estimate(checkpoint: LowRankCheckpoint, where: str) -> Estimate:
     """The demands at the epoch of a checkpoint.
 
     Raises:
         LassError: nothing was pruned, or not as the checkpoint says.
     """
-    pruning = contents.pruning
+    pruning, epoch = checkpoint.pruning, checkpoint.epoch
     if pruning is None:
         raise LassError(
             f"the modules in {where} were not pruned, so nothing tells their demands; "
             "train with --lslo-pruning layer or language"
         )
-    ratios = {each: pruning.ratio(each, contents.epoch) for each in pruning.ratios}
-    if not any(ratios.values()):
+    if not any(pruning.ratio(language, epoch) for language in pruning.ratios):
         raise LassError(
-            f"{where} is of epoch {contents.epoch}, but pruning begins after epoch "
+            f"{where} is of epoch {epoch}, but pruning begins after epoch "
             f"{pruning.start}; take a later checkpoint"
         )
     demands = tuple(
-        Demand(module, ratios.get(module.language, 0.0)) for module in contents.modules
+        Demand(
+            module.matrix,
+            module.index,
+            module.language,
+            module.rank,
+            module.pruned["B"],
+            pruning.ratio(module.language, epoch),
+        )
+        for module in checkpoint.modules
     )
     _check_counts(demands, pruning.group, where)
-    entry = contents.carried
+    entry = checkpoint.entry
     base = short_name(entry.fingerprint)
-    return Estimate(entry.plan, pruning, demands, contents.epoch, where, base)
+    return Estimate(entry.plan, pruning, demands, epoch, where, base)
 
 
 def _check_counts(demands: Sequence[Demand], group: str, where: str) -> None:
@@ -134,7 +141,7 @@ def _check_counts(demands: Sequence[Demand], group: str, where: str) -> None:
     pruned: dict[str, int] = {}
     ratios: dict[str, float] = {}
     for demand in demands:
-        name = group_of(demand.module, group)
+        name = group_of(demand, group)
         units[name] = units.get(name, 0) + demand.units
         pruned[name] = pruned.get(name, 0) + demand.pruned
         ratios[name] = demand.ratio
@@ -156,17 +163,6 @@ def write(
     Args:
         correlation: see :func:`.data_correlation.correlate`.
     """
-    plan = found.plan.to_dict()
-    modules = [
-        [
-            each.module.matrix.name,
-            each.module.index,
-            each.module.language,
-            each.module.rank,
-            each.pruned,
-        ]
-        for each in found.demands
-    ]
     record = {
         "format": FORMAT,
         "version": VERSION,
@@ -174,17 +170,17 @@ def write(
         "base": found.base,
         "epoch": found.epoch,
         "pruning": found.pruning.to_dict(),
-        "plan": plan,
+        "plan": found.plan.to_dict(),
         "types": None if found.types is None else dict(found.types),
         "shapes": {
-            each.module.matrix.name: [
-                each.module.matrix.outputs,
-                each.module.matrix.inputs,
-            ]
+            each.matrix.name: [each.matrix.outputs, each.matrix.inputs]
             for each in found.demands
         },
         "columns": ["matrix", "index", "language", "rank", "pruned"],
-        "modules": modules,
+        "modules": [
+            [each.matrix.name, each.index, each.language, each.rank, each.pruned]
+            for each in found.demands
+        ],
         "correlation": correlation,
         "notes": list(notes),
     }
@@ -220,23 +216,18 @@ def read(path: str | os.PathLike) -> tuple[Estimate, dict[str, Any]]:
 
 def _of_record(record: Mapping[str, Any], where: str) -> Estimate:
     plan = Plan.from_dict(record["plan"])
+    planned = set(plan.modules())
     pruning = PruningPlan.from_dict(record["pruning"])
-    epoch = record["epoch"]
-    shapes = {
-        f"{name}.weight": torch.empty(*shape, device="meta")
-        for name, shape in record["shapes"].items()
-    }
-    matrices = all_matrices(shapes)
-    demands = []
+    epoch, demands = record["epoch"], []
     for name, index, language, rank, pruned in record["modules"]:
-        matrix = matrices[name]
-        if rank != plan.ranks[name][language] or index not in plan.index(matrix):
+        matrix = matrix_of(name, *record["shapes"][name])
+        if PlannedModule(name, index, language, rank) not in planned:
             raise ValueError(f"{name} of {language} is not as in the plan")
-        module = Module(matrix, index, language, rank, {"B": pruned})
-        if type(pruned) is not int or not 0 <= pruned <= module.units("B"):
+        ratio = pruning.ratio(language, epoch)
+        demand = Demand(matrix, index, language, rank, pruned, ratio)
+        if type(pruned) is not int or not 0 <= pruned <= demand.units:
             raise ValueError(f"{pruned!r} weights of {name} are pruned")
-        known = language in pruning.ratios
-        demands.append(Demand(module, pruning.ratio(language, epoch) if known else 0.0))
+        demands.append(demand)
     if not demands:
         raise ValueError("it has no modules")
     _check_counts(demands, pruning.group, where)

@@ -3,7 +3,7 @@
 import os
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from torch import Tensor
 
@@ -11,13 +11,12 @@ from lass_plugin.checkpoints.checkpoint import weights
 from lass_plugin.checkpoints.stock import changed_weights, plain_checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.methods.lowrank.entry import carried_by
 from lass_plugin.methods.lowrank.frozen_base import (
     check_exists,
     check_same_weights,
     read_base,
 )
-from lass_plugin.methods.lowrank.stored import Stored, stored_modules
+from lass_plugin.methods.lowrank.stored import StoredModule, low_rank_of
 
 
 def exported(
@@ -39,17 +38,20 @@ def exported(
         LassError: the base is missing or another one, or the plan says nothing of a
             language.
     """
-    entry = carried_by(checkpoint, path)
+    found = low_rank_of(checkpoint, path, pair)
+    entry = found.entry
     place = check_exists(base or entry.base, recorded=not base)
-    modules = list(stored_modules(checkpoint, entry, pair, path))
     trained_on = read_base(place)
     check_same_weights(entry.fingerprint, weights(trained_on), place)
-    tensors = merged(trained_on, modules, place, half)
+    tensors = merged(trained_on, found.modules, place, half)
     return plain_checkpoint(checkpoint, pair, tensors, path)
 
 
 def merged(
-    base: Mapping[str, Any], modules: list[Stored], path: Path, half: bool = False
+    base: Mapping[str, Any],
+    modules: Sequence[StoredModule],
+    path: Path,
+    half: bool = False,
 ) -> dict[str, Tensor]:
     """Name -> weight, W + scale · B A beside every one of *modules*.
 
@@ -64,9 +66,9 @@ def merged(
     Raises:
         LassError: a module does not fit its matrix.
     """
-    of_matrix: dict[str, list[Stored]] = defaultdict(list)
+    of_matrix: dict[str, list[StoredModule]] = defaultdict(list)
     for module in modules:
-        of_matrix[f"{module.matrix}.weight"].append(module)
+        of_matrix[f"{module.matrix.name}.weight"].append(module)
 
     def added(name: str, first: str, weight: Tensor) -> Tensor:
         for module in of_matrix.get(name, ()):

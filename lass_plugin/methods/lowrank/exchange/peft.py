@@ -38,7 +38,7 @@ from lass_plugin.methods.lowrank.frozen_base import fingerprint_of_weights, read
 from lass_plugin.methods.lowrank.modules import entry_name
 from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
 from lass_plugin.methods.lowrank.planning.plan import Plan
-from lass_plugin.methods.lowrank.stored import Stored, stored_modules
+from lass_plugin.methods.lowrank.stored import StoredModule, low_rank_of
 from lass_plugin.options import TranslationSubnetworkConfig
 
 WEIGHTS = "adapter_model.safetensors"
@@ -55,7 +55,7 @@ def to_peft(
     path: str | os.PathLike,
     folder: str | os.PathLike,
     base_name: str | None = None,
-) -> list[Stored]:
+) -> tuple[StoredModule, ...]:
     """Write the modules of *pair* to *folder*; returns them.
 
     Args:
@@ -66,25 +66,25 @@ def to_peft(
     Raises:
         LassError: there is no module of *pair*, or the placement is not decided.
     """
-    entry, folder = carried_by(checkpoint, path), Path(folder)
-    if entry.plan.placement.learns:
+    plan, folder = carried_by(checkpoint, path).plan, Path(folder)
+    if plan.placement.learns:
         raise LassError(
             f"{path} is of weight learning, where a matrix has two modules and an "
             "adapter has one; train with the placement that was found"
         )
-    modules = list(stored_modules(checkpoint, entry, pair, path))
+    modules = low_rank_of(checkpoint, path, pair).modules
     if not modules:
         raise LassError(
             f"{path} has no low-rank module for {pair}, because {pair.source} and "
             f"{pair.target} have rank 0; the base translates it as it is"
         )
-    tensors = {}
-    for module in modules:
-        for factor, tensor in (("A", module.a), ("B", module.b)):
-            name = f"{_PREFIX}model.{module.matrix}.{_FACTORS[factor]}"
-            tensors[name] = tensor
-    ranks = {module.matrix: module.rank for module in modules}
-    config = make_config(ranks, entry.plan.alpha, entry.plan.dropout, base_name)
+    tensors = {
+        f"{_PREFIX}model.{module.matrix.name}.{ending}": tensor
+        for module in modules
+        for ending, tensor in zip(_FACTORS.values(), (module.a, module.b), strict=True)
+    }
+    ranks = {module.matrix.name: module.rank for module in modules}
+    config = make_config(ranks, plan.alpha, plan.dropout, base_name)
     tensor_files.write_plain(folder / WEIGHTS, tensors)
     files.write_json(folder / NAME, config)
     return modules

@@ -14,7 +14,6 @@ import torch
 from lass_plugin import files
 from lass_plugin.anatomy.matrices import SIDES
 from lass_plugin.errors import LassError
-from lass_plugin.methods.lowrank.contents import Contents
 from lass_plugin.methods.lowrank.planning.placement import (
     BOTH,
     SOURCE,
@@ -22,6 +21,7 @@ from lass_plugin.methods.lowrank.planning.placement import (
     Placement,
     write_placement,
 )
+from lass_plugin.methods.lowrank.stored import LowRankCheckpoint
 from lass_plugin.records.curves import Curve, draw_curves
 
 _IF_EQUAL = {"encoder": SOURCE, "decoder": TARGET}
@@ -31,22 +31,22 @@ Weights = dict[str, list[tuple[float, float] | None]]
 given."""
 
 
-def learned_weights(contents: Contents, where: str) -> Weights:
+def learned_weights(checkpoint: LowRankCheckpoint, where: str) -> Weights:
     """The softmax of what each layer learned.
 
     Raises:
         LassError: nothing was learned.
     """
-    if not contents.weights:
+    if not checkpoint.weights:
         raise LassError(
             f"{where} has no learned weights of source and target; train with "
             "--lslo-placement learn"
         )
     found: Weights = {}
-    for side in SIDES:
+    for side, layers in checkpoint.entry.plan.placement.layers.items():
         rows: list[tuple[float, float] | None] = []
-        for layer in range(len(getattr(contents.carried.plan.placement, side))):
-            values = contents.weights.get((side, layer))
+        for layer in range(layers):
+            values = checkpoint.weights.get((side, layer))
             if values is None:
                 rows.append(None)
                 continue

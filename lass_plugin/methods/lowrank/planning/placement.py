@@ -39,13 +39,23 @@ class Placement:
                         f"{', '.join(INDICES)}"
                     )
 
-    def of(self, side: str, layer: int) -> str:
-        return getattr(self, side)[layer]
+    @property
+    def layers(self) -> dict[str, int]:
+        """Side -> number of its layers."""
+        return {side: len(getattr(self, side)) for side in SIDES}
 
     @property
     def learns(self) -> bool:
-        """Whether both indices are tried (weight learning, Eq. 5)."""
+        """Whether both indices are tried (weight learning, Cao 2024, Eq. 5)."""
         return BOTH in (*self.encoder, *self.decoder)
+
+    def of(self, side: str, layer: int) -> str:
+        return getattr(self, side)[layer]
+
+    def indices(self, side: str, layer: int) -> tuple[str, ...]:
+        """The indices of the modules beside a matrix of that layer."""
+        index = self.of(side, layer)
+        return (SOURCE, TARGET) if index == BOTH else (index,)
 
     def to_dict(self) -> dict[str, list[str]]:
         return {side: list(getattr(self, side)) for side in SIDES}
@@ -56,12 +66,11 @@ class Placement:
 
     def check_layers(self, layers: Mapping[str, int], what: str) -> None:
         """Refuse a placement of a model with another number of layers."""
-        for side in SIDES:
-            if len(getattr(self, side)) != layers[side]:
+        for side, count in self.layers.items():
+            if count != layers[side]:
                 raise LassError(
-                    f"the placement {what} has {len(getattr(self, side))} layers of "
-                    f"the {side}, the model has {layers[side]}; give a placement of "
-                    "this model"
+                    f"the placement {what} has {count} layers of the {side}, the model "
+                    f"has {layers[side]}; give a placement of this model"
                 )
 
 

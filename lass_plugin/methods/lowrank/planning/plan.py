@@ -4,24 +4,30 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Iterator, Mapping
 
 from lass_plugin import files
 from lass_plugin.anatomy.matrices import Matrix, place_of
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.methods.lowrank.planning.placement import (
-    BOTH,
-    SOURCE,
-    TARGET,
-    Placement,
-)
+from lass_plugin.methods.lowrank.planning.placement import SOURCE, Placement
 
 FORMAT = "lass_plugin lslo plan"
 VERSION = 1
 
 Ranks = Mapping[str, int]
 """Language -> rank of its module, 0 for none."""
+
+
+@dataclass(frozen=True)
+class PlannedModule:
+    """The module of one language beside one matrix."""
+
+    matrix: str
+    index: str
+    """``source`` or ``target``."""
+    language: str
+    rank: int
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,13 @@ class Plan:
                         f"{name}; lower it"
                     )
 
-    def index(self, matrix: Matrix) -> tuple[str, ...]:
-        """The indices of the modules beside *matrix*; both in weight learning."""
-        index = self.placement.of(matrix.side, matrix.layer)
-        return (SOURCE, TARGET) if index == BOTH else (index,)
+    def modules(self) -> Iterator[PlannedModule]:
+        """Every module, matrix by matrix; those of rank 0 are none."""
+        for name, ranks in self.ranks.items():
+            for index in self.placement.indices(*place_of(name)):
+                for language, rank in ranks.items():
+                    if rank:
+                        yield PlannedModule(name, index, language, rank)
 
     def language_of(self, index: str, pair: Pair) -> str:
         return pair.source if index == SOURCE else pair.target
@@ -193,8 +202,7 @@ def count_parameters(
             of Cao 2024 do: fc1 and fc2 are then as small as those of attention.
     """
     total = 0
-    for name, ranks in plan.ranks.items():
-        matrix = matrices[name]
-        units = matrix.square_units if square else matrix.units
-        total += sum(ranks.values()) * units * len(plan.index(matrix))
+    for module in plan.modules():
+        matrix = matrices[module.matrix]
+        total += module.rank * (matrix.square_units if square else matrix.units)
     return total

@@ -31,7 +31,7 @@ def chosen_matrices(
     Raises:
         LassError: a kind was not estimated.
     """
-    found = {each.module.matrix.name: each.module.matrix for each in estimate.demands}
+    found = {each.matrix.name: each.matrix for each in estimate.demands}
     for kind in kinds or ():
         if all(matrix.kind != kind for matrix in found.values()):
             there = dict.fromkeys(matrix.kind for matrix in found.values())
@@ -48,7 +48,7 @@ def chosen_matrices(
 
 def claiming_languages(estimate: Estimate) -> list[str]:
     """Those that had modules in the estimate."""
-    return sorted({each.module.language for each in estimate.demands})
+    return sorted({each.language for each in estimate.demands})
 
 
 def uniform_cost(estimate: Estimate, matrices: Mapping[str, Matrix], rank: int) -> int:
@@ -150,19 +150,17 @@ def _worth(
     """Matrix and language -> rank's worth; of two tried indices that of *placement*."""
     found = {}
     for each in estimate.demands:
-        matrix = each.module.matrix
+        matrix = each.matrix
         tried = estimate.plan.placement.of(matrix.side, matrix.layer) == BOTH
         index = placement.of(matrix.side, matrix.layer)
-        if matrix.name in matrices and (not tried or each.module.index == index):
-            found[matrix.name, each.module.language] = each.worth
+        if matrix.name in matrices and (not tried or each.index == index):
+            found[matrix.name, each.language] = each.worth
     return found
 
 
 def placed_otherwise(estimate: Estimate, placement: Placement) -> list[str]:
     """The layers whose demands were measured under another index."""
-    places = {
-        (each.module.matrix.side, each.module.matrix.layer) for each in estimate.demands
-    }
+    places = {(each.matrix.side, each.matrix.layer) for each in estimate.demands}
     return [
         f"{side} layer {layer}"
         for side, layer in sorted(places)
