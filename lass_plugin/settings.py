@@ -82,6 +82,8 @@ class Declared:
     """Refuses a value, given it and the option's name."""
     positional: bool = False
     included: "type[Settings] | None" = None
+    only: tuple[str, ...] = ()
+    """The options of *included* that are the command's, empty for all."""
 
 
 def option(default: Any, help: str | None = None, **declared: Any) -> Any:
@@ -105,9 +107,13 @@ def argument(help: str | None = None, **declared: Any) -> Any:
     return option(MISSING, help, positional=True, **declared)
 
 
-def including(settings: "type[Settings]") -> Any:
-    """Declare a field for an instance of *settings*, whose options are added."""
-    one = Declared(included=settings)
+def including(settings: "type[Settings]", *only: str) -> Any:
+    """Declare a field for an instance of *settings*, whose options are added.
+
+    Args:
+        only: names of the options to add, the others keep their defaults; none for all.
+    """
+    one = Declared(included=settings, only=only)
     return field(default_factory=settings, metadata={_KEY: one})
 
 
@@ -198,14 +204,23 @@ def read_options(settings: type[S], arguments: argparse.Namespace) -> S:
     values = {}
     for one, declared in _own(settings):
         if declared.included is not None:
-            values[one.name] = read_options(declared.included, arguments)
+            wanted = _only(arguments, declared)
+            values[one.name] = read_options(declared.included, wanted)
             continue
-        given = getattr(arguments, one.name)
+        given = getattr(arguments, one.name, None)
         if given is not None and not isinstance(given, _Default):
             values[one.name] = _read(given, one, declared)
     read = settings(**values)
     read.check()
     return read
+
+
+def _only(arguments: argparse.Namespace, declared: Declared) -> argparse.Namespace:
+    """*arguments* without those that the included settings do not read."""
+    if not declared.only:
+        return arguments
+    known = vars(arguments)
+    return argparse.Namespace(**{name: known[name] for name in declared.only})
 
 
 def parse_words(settings: type[S], words: Sequence[object]) -> S:
@@ -279,7 +294,9 @@ def _options(
     for one, declared in _own(settings):
         value = None if isinstance(settings, type) else getattr(settings, one.name)
         if declared.included is not None:
-            yield from _options(value or declared.included)
+            for inner in _options(value or declared.included):
+                if not declared.only or inner[0].name in declared.only:
+                    yield inner
         else:
             yield one, declared, value
 

@@ -163,9 +163,9 @@ def run(arguments: argparse.Namespace) -> int:
     pairs = None if arguments.pairs is None else parse_pairs(arguments.pairs)
 
     from lass_plugin.evaluation.choice import Choice, parse_further
+    from lass_plugin.evaluation.decoding import Decoding
     from lass_plugin.evaluation.evaluation import evaluate
     from lass_plugin.evaluation.report import render
-    from lass_plugin.evaluation.translation import Decoding
 
     options = {name: getattr(arguments, name) for name in Decoding.__dataclass_fields__}
     decoding = Decoding(**options)

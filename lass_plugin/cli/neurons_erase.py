@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Translate, score, print the tables and write them."""
-    from lass_plugin.evaluation.translation import Decoding
+    from lass_plugin.evaluation.decoding import Decoding
     from lass_plugin.languages import parse_pairs
     from lass_plugin.neurons.erasure import Options, erase, parse_seeds
     from lass_plugin.neurons.erasure_report import record_of, to_text, write

@@ -144,7 +144,7 @@ def training_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         LassError: an option would have no effect.
     """
     from lass_plugin.errors import LassError
-    from lass_plugin.evaluation.translation import Decoding
+    from lass_plugin.evaluation.decoding import Decoding
 
     if arguments.updates is not None and arguments.updates < 1:
         raise LassError(f"--updates must be 1 or more, not {arguments.updates}")

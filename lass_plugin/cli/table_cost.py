@@ -160,10 +160,10 @@ def _speeds(
 ) -> tuple[dict[str, dict[str, "Throughput"]], dict[str, str], str]:
     """Device -> system -> its speed; device -> its name; what was translated."""
     from lass_plugin.data.progress import Progress
+    from lass_plugin.evaluation.decoding import Decoding
     from lass_plugin.evaluation.evaluation import choose_pairs
     from lass_plugin.evaluation.systems import Saved
     from lass_plugin.evaluation.throughput import device_name, measure
-    from lass_plugin.evaluation.translation import Decoding
     from lass_plugin.languages import parse_pairs
 
     limits = {"max_len_a": arguments.max_len_a, "max_len_b": arguments.max_len_b}

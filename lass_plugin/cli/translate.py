@@ -102,10 +102,10 @@ def run(arguments: argparse.Namespace) -> int:
     pairs = None if arguments.pairs is None else parse_pairs(arguments.pairs)
 
     from lass_plugin.evaluation import texts
+    from lass_plugin.evaluation.decoding import Decoding
     from lass_plugin.evaluation.evaluation import choose_pairs
     from lass_plugin.evaluation.lines import LineTranslator, translate_lines
     from lass_plugin.evaluation.systems import Saved, System
-    from lass_plugin.evaluation.translation import Decoding
 
     names = set(Decoding.__dataclass_fields__) - {"limit"}
     decoding = Decoding(**{name: getattr(arguments, name) for name in names})

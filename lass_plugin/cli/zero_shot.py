@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     names = assignments("--identify-as", "LANGUAGE", arguments.identify_as)
 
     from lass_plugin.errors import LassError
-    from lass_plugin.evaluation.translation import Decoding
+    from lass_plugin.evaluation.decoding import Decoding
     from lass_plugin.evaluation.zero_shot import Options, zero_shot
     from lass_plugin.evaluation.zero_shot_tables import render, write
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from fairseq.models import FairseqEncoderDecoderModel
 
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.systems import Ready
-from lass_plugin.evaluation.translation import Decoding, Speed, translate
+from lass_plugin.evaluation.translation import Speed, translate
 from lass_plugin.files import write_json
 from lass_plugin.languages import Pair
 from lass_plugin.masks.state import digest

@@ -10,12 +10,9 @@ from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 
-SUBWORDS = ("auto", "sentencepiece", "subword_nmt", "none")
-"""How tokens become text again; ``auto`` looks at the data folder."""
-
 
 def find_subwords(data: Path, dictionary: Dictionary) -> str:
-    """Which of :data:`SUBWORDS` (but ``auto``) the data folder is made of.
+    """Which of :data:`.decoding.SUBWORDS` (but ``auto``) the data folder is made of.
 
     The model file that ``lass prepare`` leaves there decides, else the marks on the
     symbols of the dictionary: ▁ before a word, @@ at the end of a piece.

@@ -14,69 +14,12 @@ from fairseq.sequence_generator import SequenceGenerator
 from lass_plugin.data import pair_data
 from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.systems import Ready
-from lass_plugin.evaluation.texts import SUBWORDS, to_text
+from lass_plugin.evaluation.texts import to_text
 from lass_plugin.languages import Pair
 from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
 from lass_plugin.training.precision import autocast
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """How to translate; the defaults are those of fairseq-generate.
-
-    A translation has at most *max_len_a* · (length of the source) + *max_len_b* tokens;
-    scores are divided by length ** *lenpen*; a batch has at most *max_tokens* tokens of
-    the source. *limit* takes the first sentences of every pair only.
-    """
-
-    beam: int = 5
-    lenpen: float = 1.0
-    max_len_a: float = 0.0
-    max_len_b: int = 200
-    max_tokens: int = 4096
-    limit: int | None = None
-    truncate_source: bool = False
-    remove_bpe: str = "auto"
-    cpu: bool = False
-    fp16: bool = False
-    bf16_autocast: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("beam", "max_tokens", "limit"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                option = name.replace("_", "-")
-                raise LassError(f"--{option} is {value}; give a number above 0")
-        if self.max_len_a < 0 or self.max_len_a + self.max_len_b < 1:
-            raise LassError(
-                f"--max-len-a {self.max_len_a:g} --max-len-b {self.max_len_b} leave no "
-                "room for a translation; give larger numbers"
-            )
-        if self.remove_bpe not in SUBWORDS:
-            raise LassError(
-                f"--remove-bpe {self.remove_bpe} is unknown; choose from "
-                f"{', '.join(SUBWORDS)}"
-            )
-        if self.fp16 and self.bf16_autocast:
-            raise LassError(
-                "--fp16 and --bf16-autocast exclude each other; leave one of them out"
-            )
-        if self.fp16 and self.device.type == "cpu":
-            raise LassError("--fp16 needs a GPU; on a CPU use --bf16-autocast")
-
-    @property
-    def device(self) -> torch.device:
-        """A GPU if there is one, unless *cpu* is set."""
-        usable = torch.cuda.is_available() and not self.cpu
-        return torch.device("cuda" if usable else "cpu")
-
-    @property
-    def precision(self) -> str:
-        """``float32``, ``float16`` or ``bfloat16 autocast``."""
-        if self.bf16_autocast:
-            return "bfloat16 autocast"
-        return "float16" if self.fp16 else "float32"
 
 
 @dataclass(frozen=True)

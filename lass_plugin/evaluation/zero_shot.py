@@ -12,11 +12,11 @@ from pathlib import Path
 
 from lass_plugin.data import pair_data
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
 from lass_plugin.evaluation.identifier import LanguageIdentifier
 from lass_plugin.evaluation.on_target import OnTargetScores, score_on_target
 from lass_plugin.evaluation.systems import Saved, System
-from lass_plugin.evaluation.translation import Decoding
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.masks import MaskSet, save_masks
 from lass_plugin.masks.merge import merge, merge_through

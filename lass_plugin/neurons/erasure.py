@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
 from lass_plugin.evaluation.systems import Saved, System
-from lass_plugin.evaluation.translation import Decoding
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.neurons import neuron_mask

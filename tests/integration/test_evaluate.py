@@ -9,10 +9,10 @@ from conftest import MODEL_FLAGS, PAIRS, TASK_FLAGS, load
 from in_process import random_mask
 
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.report import read
 from lass_plugin.evaluation.systems import System
-from lass_plugin.evaluation.translation import Decoding
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet, save_masks
 

@@ -12,9 +12,9 @@ from conftest import PAIRS, load
 
 from lass_plugin.cli.main import main
 from lass_plugin.evaluation import evaluation, kept
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.systems import Saved, System
-from lass_plugin.evaluation.translation import Decoding
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks.neurons import owned_parameters
 from lass_plugin.neurons.allocation import read_allocation
@@ -309,7 +309,7 @@ def test_mistakes_end_with_one_sentence_and_status_1(
         ((*good, "--pairs", "fr-en"), "fr-en of --pairs is not in the allocation"),
         ((*good, "--specific", 0, "--pairs", "de-en"), "--pairs has no effect"),
         ((*good, "--split", "dev"), "no dev data of de-en"),
-        ((*good, "--beam", 0), "--beam is 0"),
+        ((*good, "--beam", 0), "--beam must be 1 or more"),
         (
             (*start, "--checkpoint", base, "--allocation", allocated),
             "carries no masks; give a checkpoint that was trained jointly with",

@@ -8,10 +8,10 @@ import torch
 from conftest import PAIRS, load
 
 from lass_plugin.cli.main import main
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.evaluation.throughput import measure
-from lass_plugin.evaluation.translation import Decoding
 from lass_plugin.languages import parse_pairs
 from lass_plugin.tables.cost import cost_of
 

@@ -12,9 +12,9 @@ from lass_plugin.checkpoints.checkpoint import carried_masks, masks_at, read_che
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import identifier, zero_shot
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.systems import System
-from lass_plugin.evaluation.translation import Decoding
 from lass_plugin.evaluation.zero_shot_tables import ablation_tables, render, tables
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet, load_mask

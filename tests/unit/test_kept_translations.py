@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from lass_plugin.evaluation import kept
-from lass_plugin.evaluation.translation import Decoding, Speed
+from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.translation import Speed
 from lass_plugin.languages import Pair
 
 LINES = ["eins", "zwei", ""]

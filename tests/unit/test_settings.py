@@ -106,6 +106,21 @@ def test_values_are_read_as_annotated():
     assert settings.flags == ("--lr", "0.1", "--", "more")
 
 
+def test_some_options_of_included_settings_are_the_commands():
+    @dataclass(frozen=True, kw_only=True)
+    class Some(Settings):
+        """A command that has one option of a part, and another of the same name."""
+
+        decoding: Beam = including(Beam, "beam")
+        fast: bool = switch("of the command, not of the part")
+
+    found = parse_words(Some, ["--beam", "3", "--fast"])
+    assert found.decoding == Beam(beam=3) and found.fast
+    assert given(found) == ["beam", "fast"]
+    with pytest.raises(LassError, match="--beam must be 1 or more, not 0"):
+        parse_words(Some, ["--beam", "0"])
+
+
 def test_record_is_plain_and_given_names_what_differs():
     settings = read(*PLAIN, "--ways", "b", "--pair", "de-en", "--fast")
     assert given(settings) == ["pair", "ways", "losses", "fast"]

@@ -12,9 +12,10 @@ from fairseq.data import Dictionary
 from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import texts
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import choose_pairs, evaluate, read_test_set
 from lass_plugin.evaluation.systems import Saved, System, check_names
-from lass_plugin.evaluation.translation import Decoding, load_sources, translate
+from lass_plugin.evaluation.translation import load_sources, translate
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, Mask, Provenance, load_masks, save_mask
 
@@ -179,9 +180,9 @@ def test_subwords_are_found_by_the_model_file_or_the_symbols(tmp_path):
 @pytest.mark.parametrize(
     "values, named",
     [
-        ({"beam": 0}, "--beam is 0"),
-        ({"max_tokens": -1}, "--max-tokens is -1"),
-        ({"limit": 0}, "--limit is 0"),
+        ({"beam": 0}, "--beam must be 1 or more, not 0"),
+        ({"max_tokens": -1}, "--max-tokens must be 1 or more, not -1"),
+        ({"limit": 0}, "--limit must be 1 or more, not 0"),
         ({"max_len_a": 0.0, "max_len_b": 0}, "--max-len-a 0 --max-len-b 0"),
         ({"remove_bpe": "@@"}, "--remove-bpe @@"),
         ({"fp16": True, "bf16_autocast": True}, "--fp16 and --bf16-autocast"),

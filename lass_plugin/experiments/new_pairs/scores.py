@@ -7,9 +7,9 @@ from typing import Any
 
 from lass_plugin.checkpoints.checkpoint import masks_at, read_checkpoint
 from lass_plugin.evaluation.choice import METRICS
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
 from lass_plugin.evaluation.systems import System
-from lass_plugin.evaluation.translation import Decoding
 from lass_plugin.experiments.new_pairs.effects import Effect, effect_of
 from lass_plugin.experiments.new_pairs.settings import DENSE, ExtendSettings
 from lass_plugin.languages import Pair

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.translation import Decoding
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.experiments.sweeps.variants import (
     RATIOS,
     Compared,
