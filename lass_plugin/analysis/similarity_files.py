@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lass_plugin import files
-from lass_plugin.analysis.layer_curves import draw_curves
+from lass_plugin.analysis.layer_curves import draw_layers
 from lass_plugin.analysis.similarity import Overlap, overlaps
 from lass_plugin.analysis.similarity_groups import average_by_group, curves_over_layers
 from lass_plugin.anatomy.components import WHOLE, parts_of
@@ -184,7 +184,7 @@ def draw_similarity(data: str | os.PathLike) -> list[Path]:
             caption=f"shared weights / weights kept; chance {mean}",
         )
         progress.advance(1, name)
-    written += draw_curves(curves, data.with_name("similarity.layers.png"))
+    written += draw_layers(curves, data.with_name("similarity.layers.png"))
     progress.finish()
     return written
 

@@ -18,8 +18,7 @@ from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.languages import order_keys
 from lass_plugin.neurons.importance_curves import Correlation, Peaks, Theta
-from lass_plugin.records.curves import LINES
-from lass_plugin.records.figures import OKABE_ITO, save_figure
+from lass_plugin.records.figures import colour, line_style, save_figure
 from lass_plugin.records.heat_map import heat_map
 
 CURVES, CORRELATION = "importance_curves.json", "importance_correlation.json"
@@ -229,8 +228,8 @@ def _draw_site(
             axes.plot(
                 range(start, start + len(part)),
                 part,
-                LINES[number // len(OKABE_ITO) % len(LINES)],
-                color=OKABE_ITO[number % len(OKABE_ITO)],
+                line_style(number),
+                color=colour(number),
                 linewidth=0.8,
                 label=pair,
             )

@@ -8,7 +8,7 @@ from lass_plugin.files import atomic_path
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-OKABE_ITO = (
+_COLOURS = (
     "#0072B2",
     "#D55E00",
     "#009E73",
@@ -19,14 +19,29 @@ OKABE_ITO = (
 )
 """Colours that differ for every eye (Okabe and Ito 2008; without the pale yellow)."""
 
-MARKERS = "osD^vPX*<>"
-"""Shapes that go with the colours, for grey print."""
+_MARKERS = "osD^vPX*<>"
+_LINES = ("-", "--", "-.", ":")
 
 SPAN = 0.005
 """Least difference between the ends of a scale, lest noise be painted as structure."""
 
 _PIXELS = 2800
 """Most pixels of a side of a PNG; figures above 14 inches have fewer an inch."""
+
+
+def colour(number: int) -> str:
+    """The colour of series *number*; after seven they repeat."""
+    return _COLOURS[number % len(_COLOURS)]
+
+
+def marker(number: int) -> str:
+    """The shape that goes with the colour, for grey print."""
+    return _MARKERS[number % len(_MARKERS)]
+
+
+def line_style(number: int) -> str:
+    """The line that tells series of one colour apart."""
+    return _LINES[number // len(_COLOURS) % len(_LINES)]
 
 
 def save_figure(figure: "Figure", path: Path) -> list[Path]:

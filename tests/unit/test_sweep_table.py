@@ -173,11 +173,12 @@ def test_more_curves_than_colours_still_differ(tmp_path):
 
 def test_a_crowd_of_curves_is_told_apart_by_group(tmp_path):
     curves = [
-        Curve(f"p{n}", (1, 2), (n, n), group=f"kind {n % 2}") for n in range(CROWD + 1)
+        Curve(f"pair {n}", (1, 2), (n, n), group=f"kind {n % 2}")
+        for n in range(CROWD + 1)
     ]
     _, svg = draw_curves(curves, tmp_path / "c.png", "t", "x", "y")
     text = svg.read_text()
     assert f"kind 0 ({CROWD // 2 + 1})" in text and f"kind 1 ({CROWD // 2})" in text
-    assert "p3" not in text
+    assert "pair 3" not in text
     _, svg = draw_curves(curves[1:], tmp_path / "d.png", "t", "x", "y")
-    assert "p3" in svg.read_text() and "kind" not in svg.read_text()
+    assert "pair 3" in svg.read_text() and "kind" not in svg.read_text()

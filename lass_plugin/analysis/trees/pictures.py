@@ -9,7 +9,7 @@ import numpy as np
 from lass_plugin.analysis.trees.layout import Drawing, equal_angle, phylogram
 from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint
 from lass_plugin.analysis.trees.topology import Tree
-from lass_plugin.records.figures import MARKERS, OKABE_ITO, save_figure
+from lass_plugin.records.figures import colour, marker, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,14 +79,13 @@ def _draw(axes: "Axes", tree: Tree, drawing: Drawing, families: Families) -> Non
         leaves = [i for i, leaf in enumerate(tree.leaves) if families.get(leaf) == name]
         if not leaves:
             continue
-        colour = unknown if name is None else OKABE_ITO[number % len(OKABE_ITO)]
         places = [drawing.ends[leaf][0] for leaf in leaves]
         axes.scatter(
             [x for x, _ in places],
             [y for _, y in places],
             s=36,
-            color=colour,
-            marker="." if name is None else MARKERS[number % len(MARKERS)],
+            color=unknown if name is None else colour(number),
+            marker="." if name is None else marker(number),
             label=name.replace("/", " / ") if name else "no family known",
             zorder=2,
         )
@@ -174,8 +173,8 @@ def draw_fit(
                     x[chosen],
                     y[chosen],
                     s=22,
-                    color=OKABE_ITO[number],
-                    marker=MARKERS[number],
+                    color=colour(number),
+                    marker=marker(number),
                     label=label if same.any() else None,
                     alpha=0.8,
                     zorder=2,

@@ -4,12 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lass_plugin.records.figures import MARKERS, OKABE_ITO, save_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from lass_plugin.records.curves import Curve, draw_panels
 
 NAMED = 6
 """Up to so many pairs have a line each beside that of their mean."""
@@ -22,36 +19,31 @@ def draw_curve(data: Path, metric: str = "BLEU") -> list[Path]:
     """Draw ``curve.png`` and ``.svg`` beside *data*, the ``extend.json``.
 
     The left panel shows the new pairs, the right one the older pairs: the mean as a
-    thick line with marks, each pair as a thin line if they are few.
+    line with marks, each pair as a thin line if they are few.
 
     Returns:
         The files written.
     """
-    from matplotlib.figure import Figure
-
-    record = json.loads(data.read_text(encoding="utf-8"))
-    points = record["points"]
+    points = json.loads(data.read_text(encoding="utf-8"))["points"]
     ways = list(dict.fromkeys(point["way"] for point in points))
-    kinds = [new for new in (True, False) if any(p["new"] is new for p in points)]
-    figure = Figure(figsize=(1.2 + 3.9 * len(kinds), 4.4), layout="constrained")
-    panels = figure.subplots(1, len(kinds), squeeze=False)[0]
-    for axes, new in zip(panels, kinds, strict=True):
-        for number, way in enumerate(ways):
-            chosen = [p for p in points if p["new"] is new and p["way"] == way]
-            _draw_way(axes, chosen, metric, way, number)
-        pairs = dict.fromkeys(p["pair"] for p in points if p["new"] is new)
-        axes.set_title(_title(new, list(pairs)), fontsize=10)
-        axes.set_xlabel("updates on the new pairs")
-        axes.set_ylabel(metric)
-        axes.grid(color="0.9")
-        low, high = axes.get_ylim()
-        missing = max(0.0, LEAST - (high - low)) / 2
-        axes.set_ylim(low - missing, high + missing)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=len(ways), frameon=False
+    panels: dict[str, list[Curve]] = {}
+    for new in (True, False):
+        of_kind = [point for point in points if point["new"] is new]
+        if of_kind:
+            panels[_title(new, list(dict.fromkeys(p["pair"] for p in of_kind)))] = [
+                curve
+                for number, way in enumerate(ways)
+                for curve in _curves(of_kind, metric, way, number)
+            ]
+    return draw_panels(
+        panels,
+        data.with_name("curve"),
+        f"{metric} over the updates",
+        "updates on the new pairs",
+        metric,
+        one_scale=False,
+        least=LEAST,
     )
-    return save_figure(figure, data.with_name("curve"))
 
 
 def mean_curve(
@@ -66,27 +58,23 @@ def mean_curve(
     return steps, means
 
 
-def _draw_way(
-    axes: "Axes",
-    points: Sequence[Mapping[str, Any]],
-    metric: str,
-    way: str,
-    number: int,
-) -> None:
-    colour = OKABE_ITO[number % len(OKABE_ITO)]
+def _curves(
+    points: Sequence[Mapping[str, Any]], metric: str, way: str, number: int
+) -> list[Curve]:
+    """The pairs of one way to train them, where they are few, and their mean."""
+    points = [point for point in points if point["way"] == way]
     pairs = list(dict.fromkeys(point["pair"] for point in points))
-    if 1 < len(pairs) <= NAMED:
-        for pair in pairs:
-            own = [point for point in points if point["pair"] == pair]
-            axes.plot(*mean_curve(own, metric), color=colour, linewidth=0.7, alpha=0.5)
-    axes.plot(
-        *mean_curve(points, metric),
-        color=colour,
-        marker=MARKERS[number % len(MARKERS)],
-        markersize=5,
-        linewidth=2,
-        label=way,
-    )
+    curves = [
+        Curve(
+            f"{way} {pair}",
+            *mean_curve([p for p in points if p["pair"] == pair], metric),
+            look=number,
+            faint=True,
+        )
+        for pair in pairs
+        if 1 < len(pairs) <= NAMED
+    ]
+    return [*curves, Curve(way, *mean_curve(points, metric), look=number)]
 
 
 def _title(new: bool, pairs: list[str]) -> str:
