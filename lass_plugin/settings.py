@@ -158,7 +158,7 @@ def add_options(parser: argparse.ArgumentParser, settings: type[Settings]) -> No
     places: dict[str | OneOf | None, Any] = {None: parser}
     for one, declared, _ in _options(settings):
         if declared.nargs == _REMAINDER:
-            parser.parse_known_args = _PassingOn(parser, one.name)  # type: ignore
+            parser.parse_known_args = PassingOn(parser, one.name)  # type: ignore
             continue
         group = declared.group
         if group not in places:
@@ -370,13 +370,13 @@ class _Default:
         return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
 
 
-class _PassingOn:
+class PassingOn:
     """Parses what stands before ``--`` and keeps the rest in the field *name*.
 
     argparse alone would take flags after ``--`` for further positional arguments.
     """
 
-    def __init__(self, parser: argparse.ArgumentParser, name: str):
+    def __init__(self, parser: argparse.ArgumentParser, name: str = "flags"):
         self._parse = parser.parse_known_args
         self._name = name
 
@@ -386,5 +386,5 @@ class _PassingOn:
         words = list(args or ())
         place = words.index("--") if "--" in words else len(words)
         parsed, unknown = self._parse(words[:place], namespace)
-        setattr(parsed, self._name, words[place + 1 :])
+        setattr(parsed, self._name, tuple(words[place + 1 :]))
         return parsed, unknown

@@ -18,13 +18,10 @@ from conftest import ROOT, load
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.flags import FlagBuilder
-from lass_plugin.experiments.searches import (
-    SearchSettings,
-    results,
-    run_searches,
-    search_commands,
-)
+from lass_plugin.experiments.searches import results
 from lass_plugin.experiments.searches.commands import SearchCommands
+from lass_plugin.experiments.searches.searches import run_searches, search_commands
+from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import load_masks
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from lass_plugin.cli import search as command_line
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.console import Console, Status, describe
 from lass_plugin.experiments.launching.devices import Slot, find_slots
@@ -19,6 +18,7 @@ from lass_plugin.experiments.launching.log import Progress, reason
 from lass_plugin.experiments.launching.runner import run_jobs
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import parse_pairs
+from lass_plugin.settings import parse_words
 
 SETTLED = (
     "2026-01-01 10:00:00 | INFO | lass_plugin.tasks.translation_subnetwork_search | "
@@ -322,12 +322,8 @@ def test_wrong_settings_are_named_as_the_user_wrote_them(tmp_path, changes, mess
 
 
 def parsed(*words: str):
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    command_line.add_arguments(parser)
     start = ["DATA", "--base", "b.pt", "--out", "o", "--pairs", "de-en,en-de,nl-en"]
-    return parser.parse_args([*start, *words])
+    return parse_words(SearchSettings, [*start, *words])
 
 
 def test_what_follows_the_dashes_is_kept_for_fairseq():
@@ -345,7 +341,7 @@ def test_an_unknown_option_before_the_dashes_is_refused(capsys):
 
 def test_a_task_of_a_job_array_searches_one_pair():
     def pairs(*words):
-        return [str(p) for p in command_line.settings_of(parsed(*words)).pairs]
+        return [str(pair) for pair in parsed(*words).of_array().pairs]
 
     assert pairs() == ["de-en", "en-de", "nl-en"]
     assert pairs("--array", "2") == ["nl-en"]

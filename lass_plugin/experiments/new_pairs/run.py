@@ -15,7 +15,7 @@ from lass_plugin.experiments.new_pairs.report import write_report
 from lass_plugin.experiments.new_pairs.scores import score
 from lass_plugin.experiments.new_pairs.settings import STAGES, ExtendSettings
 from lass_plugin.experiments.new_pairs.training import inherited_flags, train_ways
-from lass_plugin.experiments.searches import run_searches
+from lass_plugin.experiments.searches.searches import run_searches
 from lass_plugin.files import write_json
 
 RECORD = "settings.json"

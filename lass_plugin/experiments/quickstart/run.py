@@ -99,7 +99,8 @@ def quickstart(
 def _search(
     out: Path, data: Path, base: Path, pairs: list[Pair], recipe: Recipe
 ) -> Path:
-    from lass_plugin.experiments.searches import SearchSettings, run_searches
+    from lass_plugin.experiments.searches.searches import run_searches
+    from lass_plugin.experiments.searches.settings import SearchSettings
 
     settings = SearchSettings(
         data=str(data),

@@ -11,13 +11,14 @@ from lass_plugin.checkpoints.checkpoint import (
 )
 from lass_plugin.data.progress import duration
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.searches.settings import OPTIONS, SearchSettings
+from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import Pair
 from lass_plugin.masks import load_mask, save_mask
 from lass_plugin.masks.file import SUFFIX, describe
 from lass_plugin.masks.fingerprint import Fingerprint, same_weights
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.records.text_tables import in_columns
+from lass_plugin.settings import flag_of
 
 CHECKPOINT = "checkpoint_last.pt"
 """Of a finished search only the last checkpoint is of use."""
@@ -97,9 +98,9 @@ def check_same(
             continue
         hint = " ('lass extract' takes a mask at any ratio)" if name == "ratio" else ""
         raise LassError(
-            f"{where} was begun with {OPTIONS[name]} {_shown(saved[name])}, not "
-            f"{_shown(value)}; go on with the same options or choose another --out"
-            f"{hint}"
+            f"{where} was begun with {flag_of(settings, name)} "
+            f"{_shown(saved[name])}, not {_shown(value)}; go on with the same options "
+            f"or choose another --out{hint}"
         )
     if found.updates > settings.updates:
         raise LassError(

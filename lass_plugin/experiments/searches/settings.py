@@ -1,27 +1,20 @@
 """What searches are wanted: the plan of every pair, where, and on what."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
-from lass_plugin.masks import DEFAULT_TARGETS
+from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.methods.search.plan import SearchPlan, check_together
-
-OPTIONS = {
-    "criterion": "--criterion",
-    "schedule": "--schedule",
-    "ratio": "--ratio",
-    "start": "--start",
-    "ramp": "--ramp",
-    "interval": "--interval",
-    "targets": "--targets",
-    "move_pruned": "--move-pruned",
-    "stop_settled": "--stop-when-settled",
-    "stop_growth": "--stop-when-growth-below",
-}
-"""Field of a plan -> the option of ``lass search`` that sets it."""
+from lass_plugin.settings import (
+    Settings,
+    argument,
+    option,
+    passed_on,
+    required,
+    switch,
+)
 
 TOGETHER = "together"
 """Folder of the one training of all pairs, beside which there are no others."""
@@ -33,8 +26,12 @@ _TASK_OPTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class SearchSettings:
+_SEARCH = "the search"
+_RUNNING = "running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings(Settings):
     """One search for each of *pairs*, all with the same plan; each in a training of its
     own, or all in one.
 
@@ -42,44 +39,107 @@ class SearchSettings:
     first twentieth does not prune and the next nine twentieths ramp up to .6.
     """
 
-    data: str
-    """fairseq data folder, or shards of it separated by colons."""
-    base: Path
-    """Checkpoint of the base model."""
-    out: Path
-    """Each pair's checkpoint and log go to ``out/PAIR``."""
-    pairs: tuple[Pair, ...]
-    criterion: str = "gradient"
-    schedule: str = "gradual"
-    ratio: float = 0.6
-    updates: int = 80_000
-    start: int | None = None
-    """T1; None for a twentieth of a pair's updates (gradual)."""
-    ramp: int | None = None
-    """T2; None for nine twentieths of a pair's updates (gradual)."""
-    interval: int = 10
-    targets: tuple[str, ...] = DEFAULT_TARGETS
-    move_pruned: bool = False
-    stop_settled: float = 0.0
-    """End a search once it has settled, see :mod:`.settling`."""
-    stop_growth: float = 0.0
-    together: bool = False
-    """One training for all pairs; *updates* are then those of all pairs together, while
-    *start*, *ramp* and *interval* count the updates of each pair."""
-    flags: tuple[str, ...] = ()
+    data: str = argument("fairseq data folder", metavar="DATA")
+    """Or shards of it separated by colons."""
+    base: Path = required("base checkpoint", metavar="FILE")
+    out: Path = required("one folder a pair here", metavar="DIR")
+    pairs: tuple[Pair, ...] = required(
+        "directions to search", metavar="SRC-TGT,…", parse=parse_pairs
+    )
+    criterion: str = option(
+        "gradient", "gradient (default) or magnitude", group=_SEARCH
+    )
+    schedule: str = option("gradual", "gradual (default) or oneshot", group=_SEARCH)
+    ratio: float = option(
+        0.6, "share of each matrix removed (default %(default)s)", group=_SEARCH
+    )
+    updates: int = option(
+        80_000,
+        "updates of each search, or of all together (default %(default)s)",
+        metavar="N",
+        group=_SEARCH,
+        least=1,
+    )
+    start: int | None = option(
+        None, "default: a twentieth of a pair's", metavar="T1", group=_SEARCH
+    )
+    ramp: int | None = option(
+        None, "default: nine twentieths of them", metavar="T2", group=_SEARCH
+    )
+    interval: int = option(
+        SearchPlan.interval,
+        "select the mask anew every N updates (default %(default)s)",
+        metavar="N",
+        group=_SEARCH,
+    )
+    targets: tuple[str, ...] = option(
+        SearchPlan.targets,
+        "matrices: attention, feed-forward, embeddings, output-projection",
+        metavar="WHAT,…",
+        group=_SEARCH,
+        parse="lass_plugin.masks:parse_targets",
+    )
+    move_pruned: bool = switch("update masked weights too", group=_SEARCH)
+    stop_settled: float = option(
+        0.0,
+        "end a search once its mask agrees with itself so well above chance "
+        "(default: never; 'lass settled' shows how it grows)",
+        flags="--stop-when-settled",
+        metavar="SHARE",
+        group=_SEARCH,
+    )
+    stop_growth: float = option(
+        0.0,
+        "end a search once doubling its updates adds less than this to that "
+        "agreement (default: never)",
+        flags="--stop-when-growth-below",
+        metavar="SHARE",
+        group=_SEARCH,
+    )
+    together: bool = switch("one training for all pairs", group=_SEARCH)
+    """*updates* are then those of all pairs together, while *start*, *ramp* and
+    *interval* count the updates of each pair."""
+    masks_out: Path | None = option(
+        None, "default: masks in --out", metavar="DIR", group=_RUNNING
+    )
+    jobs: int | None = option(
+        None,
+        "at a time (default: one per GPU or core)",
+        metavar="N",
+        group=_RUNNING,
+        least=1,
+    )
+    devices: tuple[str, ...] = option(
+        (), "GPUs to use (default: all)", metavar="0,1,…", group=_RUNNING
+    )
+    cpu: bool = switch("train on the CPU", group=_RUNNING)
+    threads: int | None = option(
+        None,
+        "CPU threads of each search (default: $OMP_NUM_THREADS, or cores / jobs)",
+        metavar="N",
+        group=_RUNNING,
+        least=1,
+    )
+    stop_on_error: bool = switch(
+        "end all when one search fails (default: finish the others)", group=_RUNNING
+    )
+    array: int | None = option(
+        None, "search only this pair of the list", metavar="INDEX", group=_RUNNING
+    )
+    array_base: int = option(
+        0,
+        "index of the first pair (default %(default)s)",
+        metavar="0|1",
+        choices=(0, 1),
+        group=_RUNNING,
+    )
+    print_commands: bool = switch(
+        "print one shell command a pair and start nothing (with --devices 0: for a GPU "
+        "that is not here)",
+        group=_RUNNING,
+    )
+    flags: tuple[str, ...] = passed_on()
     """Further flags of fairseq-train; they win over the base's options."""
-    cpu: bool = False
-    """Train on the CPU even where there is a GPU."""
-    devices: tuple[str, ...] = ()
-    """GPUs to use; empty for all."""
-    jobs: int | None = None
-    """Searches at the same time; None for one a GPU, or one a CPU core."""
-    threads: int | None = None
-    """CPU threads of each; None for ``$OMP_NUM_THREADS``, or cores / jobs."""
-    masks_out: Path | None = None
-    """Folder of the masks; None for ``out/masks``."""
-    stop_on_error: bool = False
-    """End everything when one search fails, instead of finishing the others."""
 
     @property
     def masks_folder(self) -> Path:
@@ -119,18 +179,20 @@ class SearchSettings:
             stop_growth=self.stop_growth,
         )
 
-    def check(self) -> None:
-        """Refuse what cannot be carried out, before anything is started.
+    def of_array(self) -> "SearchSettings":
+        """The one search of ``--array``, or all."""
+        if self.array is None:
+            return self
+        return replace(
+            self, pairs=(self.pairs[self.array - self.array_base],), array=None
+        )
 
-        Raises:
-            LassError: names the option at fault.
-        """
-        for name in ("updates", "jobs", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise LassError(f"--{name} must be 1 or more, not {value}")
+    def check(self) -> None:
+        super().check()
         if self.cpu and self.devices:
             raise LassError("--cpu and --devices exclude each other; give one of them")
+        if self.array is not None:
+            self._check_array(self.array)
         if self.together:
             self._check_together()
         try:
@@ -144,6 +206,19 @@ class SearchSettings:
             for theirs, ours in _TASK_OPTIONS.items():
                 message = message.replace(theirs, ours)
             raise LassError(message) from None
+
+    def _check_array(self, index: int) -> None:
+        if self.together:
+            raise LassError(
+                "--array is for one pair in each task, --together for all pairs in one "
+                "training; give one of them"
+            )
+        first, last = self.array_base, self.array_base + len(self.pairs) - 1
+        if not first <= index <= last:
+            raise LassError(
+                f"--array {index} is outside {first}-{last}; --pairs names "
+                f"{len(self.pairs)}, counted from {first} (--array-base)"
+            )
 
     def _check_together(self) -> None:
         if len(self.pairs) < 2:
