@@ -17,123 +17,22 @@ One subword model and one dictionary serve all languages. Run it again and it do
 nothing, or goes on where it was interrupted.
 """
 
-import argparse
-import os
-from pathlib import Path
+from lass_plugin.data.preparation_settings import PreparationSettings
 
 HELP = "make a data folder from parallel text"
+SETTINGS = PreparationSettings
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass prepare``."""
-    parser.add_argument(
-        "--text", metavar="DIR", required=True, help="folder of the parallel text"
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", required=True, help="data folder to make"
-    )
-    parser.add_argument(
-        "--pairs",
-        metavar="SRC-TGT,…",
-        required=True,
-        help="directions to prepare, such as de-en,en-de,de-nl",
-    )
-    parser.add_argument(
-        "--test-pairs",
-        metavar="SRC-TGT,…",
-        help="directions of which only valid and test are prepared (zero-shot)",
-    )
-    parser.add_argument(
-        "--through",
-        metavar="LANG",
-        help="a test pair X-Y without files of its own is made of X from X-LANG and Y "
-        "from LANG-Y, whose LANG sides must be the same, line for line",
-    )
-    parser.add_argument(
-        "--subword",
-        choices=("sentencepiece", "bpe", "none"),
-        default="sentencepiece",
-        help="unigram SentencePiece (default); subword-nmt BPE, for text that is "
-        "tokenised; or none, for text whose tokens are separated by spaces already",
-    )
-    parser.add_argument(
-        "--vocab-size",
-        metavar="N",
-        type=int,
-        help="pieces of the joint model (default 8000); with --subword none, keep only "
-        "the N most frequent tokens",
-    )
-    parser.add_argument(
-        "--character-coverage",
-        metavar="SHARE",
-        type=float,
-        help="share of the characters that become pieces, the rest is unknown "
-        "(SentencePiece, default 0.9995)",
-    )
-    parser.add_argument(
-        "--spm-model",
-        metavar="FILE",
-        type=Path,
-        help="use this SentencePiece model instead of training one",
-    )
-    parser.add_argument(
-        "--dict",
-        metavar="FILE",
-        type=Path,
-        help="use this dictionary, that of a pretrained model, instead of building one",
-    )
-    parser.add_argument(
-        "--langs",
-        metavar="FILE",
-        type=Path,
-        help="languages of that model in the order of their tokens, one a line, or its "
-        "pairs of languages (default: those of the pairs; they number the tokens)",
-    )
-    parser.add_argument(
-        "--workers",
-        metavar="N",
-        type=int,
-        default=min(os.cpu_count() or 1, 8),
-        help="processes (default: one per core, at most 8)",
-    )
-    parser.add_argument(
-        "--fresh",
-        action="store_true",
-        help="start over, and replace what was prepared here with other options",
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(settings: PreparationSettings) -> int:
     """Prepare, and print what the folder holds."""
-    from lass_plugin.data.preparation import Options, prepare
-    from lass_plugin.languages import parse_pairs
+    from lass_plugin.data.preparation import prepare
 
-    given = arguments.test_pairs
-    test_pairs = [] if given is None else parse_pairs(given)
-    langs: tuple[str, ...] = ()
-    if arguments.langs is not None:
-        from lass_plugin.data.language_tokens import read_language_list
-
-        langs = read_language_list(arguments.langs)
-    options = Options(
-        pairs=tuple(parse_pairs(arguments.pairs)),
-        subword=arguments.subword,
-        vocab_size=arguments.vocab_size,
-        character_coverage=arguments.character_coverage,
-        spm_model=arguments.spm_model,
-        dictionary=arguments.dict,
-        test_pairs=tuple(test_pairs),
-        through=arguments.through,
-        langs=langs,
-    )
-    record = prepare(
-        arguments.text, arguments.out, options, arguments.workers, arguments.fresh
-    )
+    record = prepare(settings)
     if not record["done"]:
-        print(f"{arguments.out} is prepared already; nothing to do")
+        print(f"{settings.out} is prepared already; nothing to do")
         return 0
     print(
-        f"{arguments.out}: {len(record['languages'])} languages, "
+        f"{settings.out}: {len(record['languages'])} languages, "
         f"{record['dictionary_size']} symbols"
     )
     for name, counts in record["counts"].items():

@@ -9,6 +9,7 @@ from conftest import PAIRS, load
 
 from lass_plugin.cli import extend as command
 from lass_plugin.errors import LassError
+from lass_plugin.settings import parse_words
 
 NEW = ("en-uk", "uk-en")
 SHORT = ("--cpu", "--threads", 1, "--limit", 5, "--beam", 2)
@@ -79,14 +80,7 @@ def test_a_checkpoint_of_it_translates_all_pairs(extended, commands):
 
 @pytest.fixture
 def parse():
-    import argparse
-
-    def build(*arguments):
-        parser = argparse.ArgumentParser()
-        command.add_arguments(parser)
-        return parser.parse_args([str(each) for each in arguments])
-
-    return build
+    return lambda *words: parse_words(command.SETTINGS, words)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +95,8 @@ def parse():
         ({"--ways": "all"}, "--ways does not know 'all'"),
         ({"--ways": "dense"}, "dense comes with --dense"),
         ({"--updates": 3}, "--points 10 is more than --updates 3"),
-        ({"--limit": 0}, "--limit is 0"),
-        ({"--min-count": 0}, "--min-count is 0"),
+        ({"--limit": 0}, "--limit must be 1"),
+        ({"--min-count": 0}, "--min-count must be 1"),
         ({"--until": "end"}, "--until end is unknown"),
         ({"--spm-model": "none.model"}, "none.model"),
         ({"--ratio": 1.5}, "--ratio"),

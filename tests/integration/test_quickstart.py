@@ -1,14 +1,16 @@
 """The quick start on a made-up corpus: what it leaves, a second run, other settings."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.quickstart import Recipe, quickstart
 from lass_plugin.experiments.quickstart.corpus import catalogue_pairs, find_pairs
-from lass_plugin.languages import Pair
+from lass_plugin.experiments.quickstart.recipe import QuickstartSettings, Recipe
+from lass_plugin.experiments.quickstart.run import quickstart
+from lass_plugin.languages import Pair, parse_pairs
 
 
 def write_text(folder: Path) -> Path:
@@ -44,7 +46,10 @@ def test_the_users_text_gives_both_directions_of_every_bitext(tmp_path):
         "en-nl",
         "nl-en",
     ]
-    assert find_pairs(text, "de-en,en-de") == [Pair("de", "en"), Pair("en", "de")]
+    assert find_pairs(text, parse_pairs("de-en,en-de")) == [
+        Pair("de", "en"),
+        Pair("en", "de"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
@@ -59,7 +64,11 @@ def test_a_folder_that_it_did_not_make_is_left_alone(tmp_path):
     theirs.parent.mkdir(parents=True)
     theirs.write_text("mine")
     with pytest.raises(LassError, match="did not make"):
-        quickstart(tmp_path / "out", write_text(tmp_path / "text"), fresh=True)
+        quickstart(
+            QuickstartSettings(
+                out=tmp_path / "out", data=write_text(tmp_path / "text"), fresh=True
+            )
+        )
     assert theirs.read_text() == "mine"
 
 
@@ -70,7 +79,8 @@ def test_it_leaves_scores_pictures_masks_and_checkpoints(tmp_path, capfd):
     recipe = Recipe(
         vocabulary=70, base_updates=12, warmup=4, search_updates=4, joint_updates=4
     )
-    quickstart(out, text, recipe=recipe)
+    settings = QuickstartSettings(out=out, data=text, recipe=recipe)
+    quickstart(settings)
     said = capfd.readouterr()
     for name in ("scores.json", "scores.csv", "scores.md", "similarity.png"):
         assert (out / "report" / name).stat().st_size > 0
@@ -84,9 +94,9 @@ def test_it_leaves_scores_pictures_masks_and_checkpoints(tmp_path, capfd):
     times = {
         path: path.stat().st_mtime_ns for path in (out / "checkpoints").rglob("*.pt")
     }
-    quickstart(out, text, recipe=recipe)  # nothing is trained again
+    quickstart(settings)  # nothing is trained again
     assert times == {
         path: path.stat().st_mtime_ns for path in (out / "checkpoints").rglob("*.pt")
     }
     with pytest.raises(LassError, match="--fresh"):
-        quickstart(out, text, recipe=Recipe(base_updates=13))
+        quickstart(replace(settings, recipe=Recipe(base_updates=13)))

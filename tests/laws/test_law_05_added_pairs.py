@@ -31,7 +31,14 @@ def grown(joint, data, new_text, tmp_path_factory) -> Path:
     pairs = tuple(parse_pairs(NEW))
     extend(
         ExtendSettings(
-            *(joint, data, new_text, pairs, out), until="extend", cpu=True, least=1
+            checkpoint=joint,
+            data=data,
+            text=new_text,
+            pairs=pairs,
+            out=out,
+            until="extend",
+            cpu=True,
+            least=1,
         )
     )
     run = begin(out, masks=False)

@@ -372,9 +372,11 @@ def test_a_point_at_the_end_of_an_epoch_is_kept(
 )
 def test_points_are_never_more_than_asked_for(updates, points, interval):
     from lass_plugin.experiments.new_pairs.settings import ExtendSettings
+    from lass_plugin.settings import parse_words
 
-    places = (Path("x.pt"), Path("data"), Path("text"), tuple(parse_pairs("en-uk")))
-    settings = ExtendSettings(*places, Path("out"), updates=updates, points=points)
+    words = ["x.pt", "--data", "data", "--text", "text", "--pairs", "en-uk"]
+    words += ["--out", "out", "--updates", updates, "--points", points]
+    settings = parse_words(ExtendSettings, words)
     assert settings.interval == interval
 
 

@@ -1,12 +1,12 @@
 """`lass prepare`: what it accepts, what it writes, and that it can be interrupted."""
 
-import argparse
 import gzip
 import json
 import os
 import random
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,15 @@ from fairseq.data import Dictionary, data_utils
 from lass_plugin.cli import prepare as command
 from lass_plugin.data import binarization, data_folder, preparation, subwords
 from lass_plugin.data.parallel_text import read_lines
-from lass_plugin.data.preparation import Options, prepare
+from lass_plugin.data.preparation_settings import (
+    DEFAULT_CHARACTER_COVERAGE,
+    DEFAULT_VOCAB_SIZE,
+    PreparationSettings,
+)
 from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
+from lass_plugin.settings import parse_words
 
 LINES = {"train": 120, "valid": 9, "test": 5}
 
@@ -46,10 +51,18 @@ def text(tmp_path) -> Path:
     return tmp_path / "text"
 
 
-def options(pairs="de-en,en-de", **others) -> Options:
+def options(pairs="de-en,en-de", **others) -> PreparationSettings:
     if others.get("subword") is None and "spm_model" not in others:
         others.setdefault("vocab_size", 60)
-    return Options(tuple(parse_pairs(pairs)), **others)
+    places = {"text": Path("text"), "out": Path("out")}
+    return PreparationSettings(**places, pairs=tuple(parse_pairs(pairs)), **others)
+
+
+def prepare(
+    text: Path, out: Path, chosen: PreparationSettings, workers=1, fresh=False
+) -> dict:
+    places = {"text": text, "out": out, "workers": workers, "fresh": fresh}
+    return preparation.prepare(replace(chosen, **places))
 
 
 def replace_line(path: Path, number: int, line: bytes) -> None:
@@ -546,10 +559,10 @@ def test_an_error_in_a_worker_is_told_once(text, tmp_path):
 @pytest.mark.parametrize(
     ("others", "match"),
     [
-        ({"vocab_size": 0}, "--vocab-size is 0"),
+        ({"vocab_size": 0}, "--vocab-size must be 1 or more, not 0"),
         ({"subword": "words"}, "--subword words is unknown"),
         ({"character_coverage": 1.5}, "--character-coverage is 1.5"),
-        ({"subword": "bpe", "character_coverage": 0.9}, "--character-coverage has an"),
+        ({"subword": "bpe", "character_coverage": 0.9}, "--character-coverage has no"),
         ({"subword": "bpe", "spm_model": Path("m")}, "--spm-model has no effect"),
         ({"vocab_size": 9, "spm_model": Path("m")}, "--vocab-size has no effect with"),
         ({"subword": "none", "vocab_size": 9, "dictionary": Path("d")}, "with --dict"),
@@ -558,7 +571,7 @@ def test_an_error_in_a_worker_is_told_once(text, tmp_path):
 )
 def test_options_without_sense_are_refused(others, match):
     with pytest.raises(LassError, match=match):
-        options(**others)
+        options(**others).check()
 
 
 @pytest.mark.parametrize("subword", ["sentencepiece", "bpe"])
@@ -686,35 +699,24 @@ def test_a_killed_worker_is_told():
             list(pool.map(killed, range(3)))
 
 
-def parse(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return parser.parse_args(arguments)
-
-
 def test_the_command_says_what_it_made_and_then_that_nothing_is_to_do(
     text, tmp_path, capsys
 ):
     replace_line(text / "train.de-en.de", 3, b"")
-    arguments = parse(
+    words = [
         *["--text", str(text), "--out", str(tmp_path / "data"), "--workers", "1"],
         *["--pairs", "de-en,en-de", "--vocab-size", "60"],
-    )
-    assert command.run(arguments) == 0
+    ]
+    settings = parse_words(PreparationSettings, words)
+    assert command.run(settings) == 0
     told = capsys.readouterr()
     assert "train.de-en: 119 sentence pairs, 1 dropped" in told.out
     assert "encoding" in told.err
-    assert command.run(arguments) == 0
+    assert command.run(settings) == 0
     assert "is prepared already; nothing to do" in capsys.readouterr().out
 
 
-def test_the_choices_of_the_command_are_those_of_the_package():
-    for kind in subwords.KINDS:
-        base = ["--text", "t", "--out", "o", "--pairs", "de-en", "--subword", kind]
-        assert parse(*base).subword == kind
-
-
 def test_the_defaults_are_written_down(text):
-    chosen = Options(tuple(parse_pairs("de-en"))).as_json()
-    assert chosen["vocab-size"] == preparation.DEFAULT_VOCAB_SIZE
-    assert chosen["character-coverage"] == preparation.DEFAULT_CHARACTER_COVERAGE
+    chosen = options("de-en", vocab_size=None).as_json()
+    assert chosen["vocab-size"] == DEFAULT_VOCAB_SIZE
+    assert chosen["character-coverage"] == DEFAULT_CHARACTER_COVERAGE

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens, read_language_list
-from lass_plugin.data.preparation import Options
+from lass_plugin.data.preparation_settings import PreparationSettings
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
 
@@ -95,10 +95,13 @@ def test_the_record_of_a_preparation_holds_the_list(tmp_path):
     path = Path(tmp_path / "dict.txt")
     path.write_text("a 1\n")
     (tmp_path / "spm.model").write_bytes(b"")
-    options = Options(
-        tuple(parse_pairs("de-en")),
+    settings = PreparationSettings(
+        text=tmp_path,
+        out=tmp_path,
+        pairs=tuple(parse_pairs("de-en")),
         spm_model=tmp_path / "spm.model",
         dictionary=path,
         langs=("af", "de", "en"),
     )
-    assert options.as_json()["langs"] == "af,de,en"
+    settings.check()
+    assert settings.as_json()["langs"] == "af,de,en"

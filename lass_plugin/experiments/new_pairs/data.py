@@ -11,7 +11,8 @@ from fairseq.data import Dictionary
 from lass_plugin.data import parallel_text
 from lass_plugin.data.pair_data import find_split
 from lass_plugin.data.parallel_text import sha256
-from lass_plugin.data.preparation import Added, Options, prepare
+from lass_plugin.data.preparation import prepare
+from lass_plugin.data.preparation_settings import Added, PreparationSettings
 from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.texts import find_raw, find_subwords
@@ -91,14 +92,17 @@ def prepare_data(
     new = extend_vocabulary(old, pairs, counts, least)
     dictionary = out.parent / f"{out.name}.{DICTIONARY}"
     new.save(dictionary)
-    options = Options(
+    settings = PreparationSettings(
+        text=text,
+        out=out,
         pairs=tuple(pairs),
         subword=model.kind,
         spm_model=model.file if model.kind == "sentencepiece" else None,
         dictionary=dictionary,
+        workers=1,
         added=Added(new.tokens.languages, model.file if model.kind == "bpe" else None),
     )
-    prepare(text, out, options)
+    prepare(settings)
     for pair in old_pairs:
         _copy_split(old_folder, out, pair, split)
     return new

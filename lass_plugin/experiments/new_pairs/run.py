@@ -32,6 +32,7 @@ def extend(settings: ExtendSettings) -> list[Path]:
     Raises:
         LassError: something is missing, or ``out`` was made with other settings.
     """
+    settings.check()
     last = STAGES.index(settings.until)
     _say(1, "room for the new pairs: data, dictionary, checkpoints")
     plan = check(settings)

@@ -6,7 +6,15 @@ from typing import Any, Mapping
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.searches.settings import SearchSettings
-from lass_plugin.languages import Pair
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.settings import (
+    Settings,
+    argument,
+    option,
+    passed_on,
+    required,
+    switch,
+)
 
 DENSE = "dense"
 
@@ -28,53 +36,111 @@ without masks, all weights.
 STAGES = ("extend", "search", "train", "report")
 
 
-@dataclass(frozen=True)
-class ExtendSettings:
-    """New pairs for a jointly trained checkpoint.
+_VOCABULARY = "vocabulary"
+_SEARCH = "search, see lass search"
+_TRAINING = "training"
+_SCORES = "scores"
 
-    Raises:
-        LassError: names the option at fault.
-    """
 
-    checkpoint: Path
-    data: Path
-    """The data folder that the checkpoint was trained with."""
-    text: Path
-    """Parallel text of the new pairs, as for ``lass prepare``."""
-    pairs: tuple[Pair, ...]
-    out: Path
-    dense: Path | None = None
-    """A checkpoint without masks to do the same with, for comparison."""
-    ways: tuple[str, ...] = ("sub-network", "disjoint")
-    updates: int = 1000
-    points: int = 10
-    """Checkpoints that are scored, evenly spaced."""
-    criterion: str = "magnitude"
-    schedule: str = "oneshot"
-    ratio: float = 0.6
-    search_updates: int = 1000
-    old_pairs: tuple[Pair, ...] = ()
-    """Older pairs to watch; empty for all."""
-    split: str = "test"
-    limit: int | None = None
-    beam: int = 5
-    spm_model: Path | None = None
-    least: int = 2
-    seed: int = 1
-    cpu: bool = False
-    threads: int | None = None
-    flags: tuple[str, ...] = ()
+@dataclass(frozen=True, kw_only=True)
+class ExtendSettings(Settings):
+    """New pairs for a jointly trained checkpoint."""
+
+    checkpoint: Path = argument("jointly trained model", metavar="CHECKPOINT")
+    data: Path = required("its data folder", metavar="DIR")
+    text: Path = required(
+        "parallel text of the new pairs, as for lass prepare", metavar="DIR"
+    )
+    pairs: tuple[Pair, ...] = required(
+        "directions to add", metavar="SRC-TGT,…", parse=parse_pairs
+    )
+    out: Path = required("folder for everything", metavar="DIR")
+    dense: Path | None = option(
+        None,
+        "a model of the same data without masks, for comparison",
+        metavar="FILE",
+    )
+    until: str = option(
+        STAGES[-1],
+        "stop after extend, search or train (default: %(default)s)",
+        metavar="STAGE",
+    )
+    fresh: bool = switch("do everything again from the start")
+    spm_model: Path | None = option(
+        None,
+        "SentencePiece model of the old text (default: that in --data)",
+        metavar="FILE",
+        group=_VOCABULARY,
+    )
+    least: int = option(
+        2,
+        "a token of the new text that the dictionary lacks becomes a symbol if it "
+        "occurs N times (default %(default)s)",
+        flags="--min-count",
+        metavar="N",
+        group=_VOCABULARY,
+        least=1,
+    )
+    seed: int = option(
+        1, "of the new embeddings (default %(default)s)", group=_VOCABULARY
+    )
+    criterion: str = option(
+        "magnitude", "magnitude (default) or gradient", group=_SEARCH
+    )
+    schedule: str = option("oneshot", "oneshot (default) or gradual", group=_SEARCH)
+    ratio: float = option(0.6, "share removed (default %(default)s)", group=_SEARCH)
+    search_updates: int = option(
+        1000, "default %(default)s", metavar="N", group=_SEARCH, least=1
+    )
+    ways: tuple[str, ...] = option(
+        ("sub-network", "disjoint"),
+        "sub-network, hold-shared, disjoint (default: %(default)s)",
+        metavar="WAY,…",
+        group=_TRAINING,
+    )
+    updates: int = option(
+        1000, "of each way (%(default)s)", metavar="N", group=_TRAINING, least=1
+    )
+    cpu: bool = switch("do not use the GPU", group=_TRAINING)
+    threads: int | None = option(
+        None,
+        "CPU threads (default: all cores)",
+        metavar="N",
+        group=_TRAINING,
+        least=1,
+    )
+    points: int = option(
+        10,
+        "checkpoints that are scored, evenly spaced (default %(default)s)",
+        metavar="N",
+        group=_SCORES,
+        least=1,
+    )
+    old_pairs: tuple[Pair, ...] = option(
+        (),
+        "older pairs to watch (default: all)",
+        metavar="SRC-TGT,…",
+        group=_SCORES,
+        parse=parse_pairs,
+    )
+    split: str = option(
+        "test", "split of the data (default: %(default)s)", group=_SCORES
+    )
+    limit: int | None = option(
+        None,
+        "first N sentences of every pair only",
+        metavar="N",
+        group=_SCORES,
+        least=1,
+    )
+    beam: int = option(
+        5, "beam (default %(default)s)", metavar="N", group=_SCORES, least=1
+    )
+    flags: tuple[str, ...] = passed_on()
     """Further flags of fairseq-train, for the search and for training."""
-    until: str = STAGES[-1]
-    fresh: bool = False
 
-    def __post_init__(self) -> None:
-        counts = ("updates", "points", "search_updates", "least", "threads")
-        for name in (*counts, "limit", "beam"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                option = {"least": "min-count"}.get(name, name.replace("_", "-"))
-                raise LassError(f"--{option} is {value}; give 1 or more")
+    def check(self) -> None:
+        super().check()
         if self.points > self.updates:
             raise LassError(
                 f"--points {self.points} is more than --updates {self.updates}; "

@@ -1,11 +1,12 @@
 """The quick start's text: the catalogues of four web packages, or the user's own."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.quickstart.recipe import LANGUAGES
-from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.languages import Pair
 
 _NAME = re.compile(r"train\.([^.]+-[^.]+)\.([^.]+)(\.gz)?")
 
@@ -26,7 +27,7 @@ def write_catalogues(folder: Path, cache: Path) -> None:
     write_corpus(folder, LANGUAGES, cache_dir=cache)
 
 
-def find_pairs(folder: Path, wanted: str | None = None) -> list[Pair]:
+def find_pairs(folder: Path, wanted: Sequence[Pair] = ()) -> list[Pair]:
     """The directions of the user's text: those wanted, or both ways of every bitext.
 
     Raises:
@@ -35,7 +36,7 @@ def find_pairs(folder: Path, wanted: str | None = None) -> list[Pair]:
     if not folder.is_dir():
         raise LassError(f"the folder --data {folder} does not exist")
     if wanted:
-        return parse_pairs(wanted)
+        return list(wanted)
     found: list[Pair] = []
     for path in sorted(folder.iterdir()):
         if matched := _NAME.fullmatch(path.name):

@@ -1,14 +1,19 @@
 """How long each phase of the quick start trains, and with what."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.settings import Settings, including, option, switch
 
 LANGUAGES = ("de", "nl", "es", "it")
 """Beside English: two Germanic and two Romance, so that similarity has a pattern."""
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Settings):
     """Chosen so that what it shows is real after a quarter of an hour on two cores.
 
     A search by gradient needs thousands of updates before its masks are more than
@@ -16,11 +21,13 @@ class Recipe:
     once after fine-tuning on the pair.
     """
 
-    vocabulary: int = 4000
-    base_updates: int = 1200
-    search_updates: int = 80
-    joint_updates: int = 600
+    base_updates: int = option(1200, "length of base training", metavar="N", least=1)
+    search_updates: int = option(
+        80, "length of each pair's search", metavar="N", least=1
+    )
+    joint_updates: int = option(600, "length of joint training", metavar="N", least=1)
     """Of joint training, and of the same training without masks beside it."""
+    vocabulary: int = option(4000, "number of subwords", metavar="N", least=1)
     criterion: str = "magnitude"
     schedule: str = "oneshot"
     ratio: float = 0.4
@@ -78,3 +85,33 @@ class Recipe:
             f"--max-tokens {self.max_tokens} --disable-validation --seed {self.seed}"
         )
         return text.split()
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickstartSettings(Settings):
+    """A quick start: on what, where, and by which recipe."""
+
+    out: Path = option(
+        Path("runs/quickstart"),
+        "folder for everything (default: %(default)s)",
+        metavar="DIR",
+    )
+    data: Path | None = option(
+        None,
+        "your own text: train|valid|test.SRC-TGT.LANG, plain or .gz",
+        metavar="DIR",
+    )
+    """None for the catalogues."""
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "directions of your text (default: all, both ways)",
+        metavar="SRC-TGT,…",
+        parse=parse_pairs,
+    )
+    fresh: bool = switch("do everything again from the start")
+    recipe: Recipe = including(Recipe)
+
+    def check(self) -> None:
+        super().check()
+        if self.pairs and self.data is None:
+            raise LassError("--pairs is for your own text; give --data too")

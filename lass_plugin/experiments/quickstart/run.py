@@ -10,14 +10,15 @@ from pathlib import Path
 
 import torch
 
-from lass_plugin.data import preparation
+from lass_plugin.data.preparation import prepare
+from lass_plugin.data.preparation_settings import PreparationSettings
 from lass_plugin.data.progress import duration
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.devices import Slot, cores
 from lass_plugin.experiments.launching.side_by_side import Training, train
 from lass_plugin.experiments.quickstart import corpus
 from lass_plugin.experiments.quickstart.closing import example_sentences, what_next
-from lass_plugin.experiments.quickstart.recipe import Recipe
+from lass_plugin.experiments.quickstart.recipe import QuickstartSettings, Recipe
 from lass_plugin.files import check_space, write_json
 from lass_plugin.languages import Pair
 
@@ -28,40 +29,35 @@ FOLDERS = ("text", "data", "search", "masks", "checkpoints", "report", "packages
 MEGABYTES_NEEDED = 1500
 
 
-def quickstart(
-    out: str | os.PathLike,
-    text: str | os.PathLike | None = None,
-    pairs: str | None = None,
-    fresh: bool = False,
-    recipe: Recipe | None = None,
-) -> Path:
+def quickstart(settings: QuickstartSettings) -> Path:
     """Corpus, base, searches, joint training, scores, pictures; returns the report.
-
-    Args:
-        out: folder for everything.
-        text: the user's own text; None for the catalogues.
-        pairs: directions of the user's text; None for all, both ways.
-        fresh: do everything again.
 
     Raises:
         LassError: something is missing, or *out* holds a quick start on other text.
     """
-    recipe = recipe or Recipe()
-    out = Path(out)
+    settings.check()
+    out, text, recipe = settings.out, settings.data, settings.recipe
     began = time.monotonic()
-    chosen = corpus.find_pairs(Path(text), pairs) if text else corpus.catalogue_pairs()
-    if pairs and not text:
-        raise LassError("--pairs is for your own text; give --data too")
-    _take_over(out, fresh, text, chosen, recipe)
+    chosen = corpus.catalogue_pairs()
+    if text:
+        chosen = corpus.find_pairs(text, settings.pairs)
+    _take_over(out, settings.fresh, text, chosen, recipe)
     keys = ",".join(map(str, chosen))
 
     _say(1, "text and subwords")
-    source = Path(text) if text else out / "text"
+    source = text or out / "text"
     if not text and not (source / "corpus.json").is_file():
         corpus.write_catalogues(source, out / "packages")
     data = out / "data"
-    options = preparation.Options(tuple(chosen), vocab_size=recipe.vocabulary)
-    preparation.prepare(source, data, options, workers=cores())
+    prepare(
+        PreparationSettings(
+            text=source,
+            out=data,
+            pairs=tuple(chosen),
+            vocab_size=recipe.vocabulary,
+            workers=cores(),
+        )
+    )
 
     checkpoints = out / "checkpoints"
     flags = tuple([*recipe.base_flags(), "--lang-pairs", keys])
@@ -163,11 +159,11 @@ def _report(
 
 
 def _take_over(
-    out: Path, fresh: bool, text: object, pairs: list[Pair], recipe: Recipe
+    out: Path, fresh: bool, text: Path | None, pairs: list[Pair], recipe: Recipe
 ) -> None:
     """Make *out* ready: new, the same quick start as before, or cleared for *fresh*."""
     record = {
-        "text": str(Path(str(text)).resolve()) if text else "catalogues",
+        "text": str(text.resolve()) if text else "catalogues",
         "pairs": [str(pair) for pair in pairs],
         "recipe": recipe.to_dict(),
     }
