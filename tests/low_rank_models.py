@@ -8,7 +8,7 @@ from torch import nn
 from lass_plugin.anatomy.matrices import find_matrices
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.methods.lowrank.attaching import attach, low_rank_modules
-from lass_plugin.methods.lowrank.entry import Carried
+from lass_plugin.methods.lowrank.entry import Entry
 from lass_plugin.methods.lowrank.frozen_base import fingerprint_of
 from lass_plugin.methods.lowrank.planning.placement import Placement
 from lass_plugin.methods.lowrank.planning.plan import Plan, uniform
@@ -74,7 +74,7 @@ def save(
         path,
         {
             "model": {name: state[name] for name in state if is_trained(name)},
-            "task_state": {"lslo": Carried(plan, "base.pt", fingerprint).to_state()},
+            "task_state": {"lslo": Entry(plan, "base.pt", fingerprint).to_state()},
             "extra_state": {"train_iterator": iterator},
         },
     )

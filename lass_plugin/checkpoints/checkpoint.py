@@ -142,6 +142,19 @@ class Checkpoint:
         present = [name for name in names if name in self.content["model"]]
         return {name: present[0] for name in present[1:]}
 
+    @cached_property
+    def parameters(self) -> dict[str, Tensor]:
+        """Name -> parameter, without fairseq's buffers (a version, a device marker).
+
+        Of tensors that the model shares only the first name is there.
+        """
+        buffers = ("version", "_float_tensor")
+        return {
+            name: tensor
+            for name, tensor in self.weights.items()
+            if name not in self.shared and name.rpartition(".")[2] not in buffers
+        }
+
     def sites(self, targets: Iterable[str]) -> dict[str, Tensor]:
         """The weights that *targets* cover, as ``masks.find_sites`` finds in a model.
 

@@ -131,10 +131,11 @@ def print_cut(
     before: Mapping[str, Any], after: Mapping[str, Any], cut: "Cut", difference: float
 ) -> None:
     """Print the sizes of a checkpoint before and after, and that it is the same."""
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.records.text_tables import print_table
-    from lass_plugin.tables.cost import parameters_of
 
-    models = [parameters_of(state).values() for state in (before, after)]
+    files = [Checkpoint(Path(), content) for content in (before, after)]
+    models = [file.parameters.values() for file in files]
     sizes = {
         "parameters": [sum(each.numel() for each in model) for model in models],
         "bytes": [sum(each.nbytes for each in model) for model in models],

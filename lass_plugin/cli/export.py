@@ -16,18 +16,13 @@ layers uses. Heads and other neurons of attention, and outputs of a layer, stay 
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Mapping
 
 from lass_plugin.cli.compact import (
     add_multiple,
     check_checkpoint_name,
-    masks_for,
     multiple_of,
     print_cut,
 )
-
-if TYPE_CHECKING:
-    from lass_plugin.languages import Pair
 
 HELP = "write one pair as a checkpoint of stock fairseq"
 
@@ -72,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and print the command that translates with the result."""
-    from lass_plugin.checkpoints.checkpoint import read_checkpoint
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.checkpoints.stock import (
         data_folder,
         save_exported,
@@ -80,65 +75,32 @@ def run(arguments: argparse.Namespace) -> int:
     )
     from lass_plugin.errors import LassError
     from lass_plugin.languages import Pair
-    from lass_plugin.methods.lowrank.entry import ENTRY
-
-    pair = Pair.parse(arguments.pair)
-    check_checkpoint_name(arguments.out)
-    checkpoint = read_checkpoint(arguments.checkpoint)
-    if ENTRY in (checkpoint.get("task_state") or {}):
-        result, what = _with_low_rank_modules(arguments, checkpoint, pair)
-    elif arguments.base:
-        raise LassError(
-            f"--base has no effect, because {arguments.checkpoint} has no low-rank "
-            "modules; leave it out"
-        )
-    else:
-        result, what = _under_mask(arguments, checkpoint, pair)
-    save_exported(arguments.out, result)
-    print(f"{pair}: {what} -> {arguments.out}")
-    command = stock_command(result, arguments.out, data_folder(checkpoint))
-    print(f"translate with stock fairseq:\n{command}")
-    return 0
-
-
-def _under_mask(
-    arguments: argparse.Namespace, checkpoint: Mapping[str, Any], pair: "Pair"
-) -> tuple[dict[str, Any], str]:
-    """The checkpoint to write, and what it keeps in words."""
-    from lass_plugin.errors import LassError
-    from lass_plugin.masks.neurons import are_neurons
+    from lass_plugin.methods.method import ExportOptions
+    from lass_plugin.methods.registry import exporting_method, method_of
     from lass_plugin.methods.subnetworks.compaction import compacted_pair
-    from lass_plugin.methods.subnetworks.export import exported
 
-    path = arguments.checkpoint
-    if arguments.multiple is not None and not arguments.compact:
-        raise LassError("--multiple has no effect without --compact; leave it out")
-    multiple = multiple_of(arguments)
-    mask = masks_for(checkpoint, path, arguments.masks)[str(pair)]
-    result = exported(checkpoint, mask, path, arguments.half)
-    if arguments.compact:
+    pair, path = Pair.parse(arguments.pair), arguments.checkpoint
+    check_checkpoint_name(arguments.out)
+    names = ExportOptions.__dataclass_fields__
+    options = ExportOptions(**{name: getattr(arguments, name) for name in names})
+    checkpoint = Checkpoint.read(path)
+    method = method_of(checkpoint.task_state, str(path))
+    if options.base and not method.takes_base:
+        raise LassError(
+            f"--base has no effect, because {path} has no low-rank modules; leave it "
+            "out"
+        )
+    method = exporting_method(method, path, options.masks)
+    result, what = method.export(checkpoint, pair, options)
+    if options.compact:
         whole = result
+        multiple = multiple_of(arguments)
         result, cut, difference = compacted_pair(whole, path, multiple)
         print_cut(whole, result, cut, difference)
-    units = "neurons" if are_neurons(mask.shapes) else "weights"
-    return result, f"{mask.kept():,} of {mask.units:,} {units} kept"
-
-
-def _with_low_rank_modules(
-    arguments: argparse.Namespace, checkpoint: Mapping[str, Any], pair: "Pair"
-) -> tuple[dict[str, Any], str]:
-    """The checkpoint to write, and what was merged in words."""
-    from lass_plugin.errors import LassError
-    from lass_plugin.methods.lowrank.exchange.export import exported
-    from lass_plugin.methods.lowrank.stored import low_rank_of
-
-    path = arguments.checkpoint
-    for option in ("masks", "compact", "multiple"):
-        if getattr(arguments, option) not in (None, False):
-            raise LassError(
-                f"--{option} has no effect on {path}, which has low-rank modules and "
-                "no masks; leave it out"
-            )
-    result = exported(checkpoint, pair, path, arguments.base, arguments.half)
-    count = len(low_rank_of(checkpoint, path, pair).modules)
-    return result, f"{count} low-rank modules merged"
+    elif options.multiple is not None:
+        raise LassError("--multiple has no effect without --compact; leave it out")
+    save_exported(arguments.out, result)
+    print(f"{pair}: {what} -> {arguments.out}")
+    command = stock_command(result, arguments.out, data_folder(checkpoint.content))
+    print(f"translate with stock fairseq:\n{command}")
+    return 0

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--criterion",
-        choices=("magnitude", "gradient"),
+        metavar="SCORE",
         help="score to take the mask by (default: that of the search; a one-shot "
         "search by gradient gives the mask by magnitude too)",
     )

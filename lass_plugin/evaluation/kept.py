@@ -21,7 +21,6 @@ from lass_plugin.evaluation.systems import Ready
 from lass_plugin.evaluation.translation import Speed, translate
 from lass_plugin.files import write_json
 from lass_plugin.languages import Pair
-from lass_plugin.masks.state import digest
 
 
 class KeptTranslations:
@@ -78,8 +77,13 @@ class KeptTranslations:
             found = self._read(ready, pair)
             if found is None:
                 made, took = translate(
-                    *(ready, self._split, self._decoding, self._subwords),
-                    *(advance, model, [pair]),
+                    ready,
+                    self._split,
+                    self._decoding,
+                    self._subwords,
+                    advance,
+                    model,
+                    [pair],
                 )
                 found = made[str(pair)], took
                 self._write(ready, pair, *found)
@@ -91,12 +95,10 @@ class KeptTranslations:
         """All that decides what the translations are."""
         state = ready.system.checkpoint.stat()
         checkpoint = str(ready.system.checkpoint.resolve())
-        masks = ready.masks
         return {
             "checkpoint": [checkpoint, state.st_size, state.st_mtime_ns],
             "pair": str(pair),
-            "mask": None if masks is None else digest(masks.only([str(pair)])),
-            "low_rank": ready.task.low_rank is not None and not ready.system.dense,
+            **ready.method.translation_identity(str(pair)),
             "sources": self._sources[str(pair)],
             **self._conditions,
         }

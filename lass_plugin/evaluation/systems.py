@@ -9,32 +9,25 @@ from typing import Any
 import torch
 from fairseq import checkpoint_utils
 from fairseq.models import FairseqEncoderDecoderModel
+from fairseq.tasks import TASK_REGISTRY
 from omegaconf import OmegaConf
 
 import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
-from lass_plugin.checkpoints.checkpoint import (
-    carried_masks,
-    masks_at,
-    read_checkpoint,
-    task_options,
-)
-from lass_plugin.data.language_tokens import trained_tokens
+import lass_plugin.tasks.translation_lslo
+import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401  (registered)
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.stock import STOCK_TASK
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.fitting import check_fit
-from lass_plugin.masks.state import digest
-from lass_plugin.methods.lowrank.entry import ENTRY
-from lass_plugin.tasks.translation_subnetwork import (
-    TranslationSubnetworkConfig,
-    TranslationSubnetworkTask,
-)
-from lass_plugin.training.inference import Subnetworks
-
-STOCK_TASK = "translation_multi_simple_epoch"
-SEARCH_TASK = "translation_subnetwork_search"
-TASKS = ("translation_subnetwork", SEARCH_TASK, "translation_lslo", STOCK_TASK)
-"""Training tasks whose checkpoints can be evaluated."""
+from lass_plugin.masks.places import masks_at
+from lass_plugin.methods.method import Dense, Method
+from lass_plugin.methods.registry import method_of
+from lass_plugin.methods.subnetworks.method import Subnetworks
+from lass_plugin.options import TranslationSubnetworkConfig
+from lass_plugin.registry import load_plugins
+from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
 
 
 @dataclass(frozen=True)
@@ -82,9 +75,10 @@ class Saved:
 
     def __init__(self, system: System):
         self.system = system
-        self._state = read_checkpoint(system.checkpoint)
-        self._stated = task_options(self._state)
-        self._tokens = trained_tokens(self._state)
+        checkpoint = Checkpoint.read(system.checkpoint)
+        self._state = dict(checkpoint.content)
+        self._stated = checkpoint.task_options
+        self._tokens = checkpoint.language_tokens
         self._options = self._training_options()
         # of an old checkpoint, which has one namespace for everything, what the model
         # needs and no more: the rest may be of options that fairseq has no more
@@ -106,8 +100,11 @@ class Saved:
         """All masks of the system: those given, else those that it carries."""
         given = self.system.inference_masks
         if given is None:
-            return carried_masks(self._state, self.system.checkpoint)
+            return self._carried().masks
         return given if isinstance(given, MaskSet) else masks_at(given)
+
+    def _carried(self) -> Method:
+        return method_of(self._state.get("task_state"), str(self.system.checkpoint))
 
     def _training_options(self) -> dict[str, Any]:
         options = self._stated
@@ -117,10 +114,11 @@ class Saved:
                 "checkpoint that fairseq-train wrote"
             )
         task = options.get("_name") or options.get("task")
-        if task not in TASKS:
+        trains = _trained_by(str(task))
+        if trains is None and task != STOCK_TASK:
             raise LassError(
                 f"{self.system.checkpoint} was trained with --task {task}; checkpoints "
-                f"of {', '.join(TASKS)} can be evaluated"
+                f"of {', '.join([*_own_tasks(), STOCK_TASK])} can be evaluated"
             )
         unlike = ("lang_tok_replacing_bos_eos", "extra_data")
         for option in unlike if task == STOCK_TASK else ():
@@ -131,12 +129,12 @@ class Saved:
                     "in a way that is not supported; train it without"
                 )
         searched = self.system.dense or self.system.inference_masks
-        if self.system.base and ENTRY not in (self._state.get("task_state") or {}):
+        if self.system.base and not self._carried().takes_base:
             raise LassError(
                 f"--base has no effect on system {self.system.name}, because "
                 f"{self.system.checkpoint} has no low-rank modules; leave it out"
             )
-        if task == SEARCH_TASK and not searched:
+        if trains is not None and not trains.translates and not searched:
             raise LassError(
                 f"{self.system.checkpoint} is of a search and carries no mask yet; "
                 f"add --inference-masks {self.system.name}=MASK or --dense "
@@ -171,7 +169,8 @@ class Saved:
                     f"trained with {len(embedding)}; give the data folder that the "
                     "model was trained with"
                 )
-        return Ready(self.system, data, task, self._state, self._masks_of(pairs))
+        method = self._method_of(task, pairs)
+        return Ready(self.system, data, task, self._state, method)
 
     def _task_options(
         self, data: Path, pairs: Sequence[Pair]
@@ -198,14 +197,18 @@ class Saved:
             setattr(cfg, name, path if path and Path(path).is_file() else None)
         return cfg
 
-    def _masks_of(self, pairs: Sequence[Pair]) -> MaskSet | None:
-        """The masks to translate under, checked before any translation."""
+    def _method_of(
+        self, task: TranslationSubnetworkTask, pairs: Sequence[Pair]
+    ) -> Method:
+        """What to translate with, checked before any translation."""
         system, checkpoint = self.system, self.system.checkpoint
         if system.dense:
-            return None
+            return Dense()
+        if system.inference_masks is not None:
+            task.method.refuse_masks("--inference-masks")
         masks = self.masks()
         if masks is None:
-            return None
+            return task.method.for_pairs(pairs)
         for pair in map(str, pairs):
             if pair not in masks:
                 given = system.inference_masks or checkpoint
@@ -217,37 +220,40 @@ class Saved:
                 )
         masks = masks.only(map(str, pairs))
         check_fit(masks, self._state["model"], str(checkpoint))
-        return masks
+        return Subnetworks(masks)
+
+
+def _own_tasks() -> list[str]:
+    """Names of the tasks that train with this package."""
+    load_plugins()
+    ours = [
+        name
+        for name, kind in TASK_REGISTRY.items()
+        if issubclass(kind, TranslationSubnetworkTask)
+    ]
+    return sorted(ours, key=lambda name: name != "translation_subnetwork")
+
+
+def _trained_by(task: str) -> type[Method] | None:
+    """The method that *task* trains; None for a task that is not ours."""
+    return TASK_REGISTRY[task].trains if task in _own_tasks() else None
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A system whose model can be built; *masks* is None for the dense model."""
+    """A system whose model can be built."""
 
     system: System
     data: Path
     task: TranslationSubnetworkTask
     state: dict[str, Any]
-    masks: MaskSet | None
+    method: Method
+    """What it is translated with."""
 
     @property
     def mask_label(self) -> str | None:
-        """The masks in words, with the start of the SHA-256 of their bits."""
-        low_rank = self.task.low_rank
-        if low_rank is not None and not self.system.dense:
-            return f"low-rank modules in the base {self.system.base or low_rank.base}"
-        if self.masks is None:
-            return None
-        kinds = []
-        for mask in self.masks.values():
-            made = mask.provenance
-            words = [made.criterion, made.schedule]
-            words += [] if made.ratio is None else [f"ratio {made.ratio:g}"]
-            kinds.append(" ".join(word for word in words if word))
-        where = self.system.inference_masks or "carried by the checkpoint"
-        what = where if isinstance(where, str) else "masks"
-        kind = "; ".join(dict.fromkeys(kinds))
-        return f"{what} ({kind}; sha256 {digest(self.masks)[:12]})"
+        """What it is translated with in words; None for the dense model."""
+        return self.method.label(self.system.inference_masks, self.system.base)
 
     def build_model(
         self, device: torch.device, fp16: bool
@@ -277,7 +283,5 @@ class Ready:
 
     def take(self, model: FairseqEncoderDecoderModel) -> FairseqEncoderDecoderModel:
         """*model*, built for another system of the checkpoint, under these masks."""
-        model.subnetwork_masks = self.masks
-        model.is_dense = self.system.dense
-        Subnetworks.forget(model)
+        self.method.bind(model)
         return model

@@ -39,3 +39,19 @@ def base_of(
         owners = {site: owned_parameters(site)[0][0] for site in shapes}
     found = {site: tensors[name] for site, name in owners.items() if name in tensors}
     return fingerprint(found)
+
+
+def check_weights(masks: MaskSet, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Refuse masks that were searched on other weights than *tensors*.
+
+    Args:
+        tensors: name -> parameter or stored weight.
+        what: the model, for the message.
+
+    Raises:
+        LassError: names the mask.
+    """
+    check_fit(masks, tensors, what)
+    base = base_of(masks.shapes, tensors)
+    for mask in masks.values():
+        mask.check_base(base, what)

@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from lass_plugin.scores.registry import Score, register_score
+
 
 def accumulate_movement(
     score: Tensor, weight: Tensor, gradient: Tensor, factor: float | Tensor = 1.0
@@ -28,3 +30,6 @@ def accumulate_movement(
         gradient = gradient.to(score.dtype) * factor
         factor = 1.0
     score.addcmul_(gradient, weight, value=-factor)
+
+
+GRADIENT = register_score(Score("gradient", accumulate=accumulate_movement))

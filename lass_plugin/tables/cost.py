@@ -1,32 +1,14 @@
 """What a system costs in parameters and bytes, read from its files."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor
-
-from lass_plugin.checkpoints.checkpoint import (
-    carried_masks,
-    masks_at,
-    read_checkpoint,
-    same_tensors,
-    weights,
-)
-from lass_plugin.errors import LassError
-from lass_plugin.masks import MaskSet
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.masks.file import SUFFIX
-from lass_plugin.masks.fitting import check_fit
-from lass_plugin.masks.neurons import weight_masks
-from lass_plugin.methods.lowrank.attaching import KEPT
-from lass_plugin.methods.lowrank.entry import carried
-from lass_plugin.methods.lowrank.frozen_base import check_exists, check_same_weights
-
-_NO_PARAMETER = re.compile(rf"(.*\.)?(version|_float_tensor|{KEPT}[AB]_.*)")
-"""Entries of a state dict that are buffers: a version, a device marker, what pruning
-has left of a low-rank module."""
+from lass_plugin.masks.places import masks_at
+from lass_plugin.methods.registry import method_of
+from lass_plugin.methods.subnetworks.method import Subnetworks
 
 
 @dataclass(frozen=True)
@@ -92,70 +74,34 @@ def cost_of(
         LassError: a file is missing or damaged, or the masks are of another model.
     """
     path = Path(checkpoint)
-    state = read_checkpoint(path)
-    tensors = parameters_of(state)
-    masks = carried_masks(state, path)
+    state = Checkpoint.read(path)
+    method = method_of(state.task_state, str(path))
+    is_parameter = method.is_parameter
+    own = not inference_masks and method.masks is not None
     if inference_masks:
-        masks = masks_at(inference_masks)
-    of_base = _base_parameters(state, path, base)
-    total = of_base + sum(tensor.numel() for tensor in tensors.values())
-    own = not inference_masks and masks is not None
-    if masks is None:
-        maskable, kept, mask_bytes = 0, {}, 0
-    else:
-        _check(masks, tensors, path)
-        of_weights = weight_masks(masks, tensors, str(path))
-        maskable = next(iter(of_weights.values())).units
-        kept = {key: total - maskable + mask.kept() for key, mask in of_weights.items()}
-        mask_bytes = _bytes_of(masks, inference_masks)
+        method = Subnetworks(masks_at(inference_masks))
+    tensors = {n: t for n, t in state.parameters.items() if is_parameter(n)}
+    sizes = method.sizes(state, None if base is None else Path(base))
+    mask_bytes = _bytes_of_files(inference_masks) or sizes.mask_bytes
     return Cost(
         name,
         str(path),
-        total,
-        maskable,
-        kept,
+        sizes.base_parameters + sum(tensor.numel() for tensor in tensors.values()),
+        sizes.maskable,
+        sizes.kept,
         sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()),
         mask_bytes,
         path.stat().st_size,
         own,
-        of_base,
+        sizes.base_parameters,
     )
 
 
-def _base_parameters(
-    state: Mapping[str, Any], path: Path, base: str | Path | None
-) -> int:
-    """Parameters of the base of low-rank modules, 0 where *state* has none."""
-    entry = carried(state.get("task_state") or {}, str(path))
-    if entry is None:
-        return 0
-    place = check_exists(base or entry.base, recorded=not base)
-    found = parameters_of(read_checkpoint(place))
-    check_same_weights(entry.fingerprint, found, place)
-    return sum(tensor.numel() for tensor in found.values())
-
-
-def parameters_of(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Name -> parameter of a checkpoint; of shared tensors only the first name."""
-    shared = same_tensors(state)
-    return {
-        name: tensor
-        for name, tensor in weights(state).items()
-        if name not in shared and not _NO_PARAMETER.fullmatch(name)
-    }
-
-
-def _check(masks: MaskSet, tensors: Mapping[str, Tensor], path: Path) -> None:
-    if not masks:
-        raise LassError(f"{path} carries an empty set of masks; give --inference-masks")
-    check_fit(masks, tensors, str(path))
-
-
-def _bytes_of(masks: MaskSet, places: str | None) -> int:
-    """Bytes of the mask files; of packed bits where they are in a checkpoint."""
+def _bytes_of_files(places: str | None) -> int:
+    """Bytes of the mask files at *places*, 0 where they are not all such files."""
     files: list[Path] = []
     for place in map(Path, places.split(",") if places else ()):
         files += sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else [place]
-    if files and all(file.suffix == SUFFIX for file in files):
-        return sum(file.stat().st_size for file in files)
-    return sum(bits.numel() for mask in masks.values() for bits in mask.bits.values())
+    if not all(file.suffix == SUFFIX for file in files):
+        return 0
+    return sum(file.stat().st_size for file in files)

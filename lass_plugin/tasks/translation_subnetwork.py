@@ -1,8 +1,14 @@
-"""The task ``translation_subnetwork``: base training, joint training, translation."""
+"""The task ``translation_subnetwork``: base training, joint training, translation.
 
+It is also what the tasks of other methods derive from: such a task has options of its
+own and names its method in :attr:`TranslationSubnetworkTask.trains`.
+"""
+
+import contextlib
 import logging
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from fairseq import metrics, utils
@@ -11,7 +17,8 @@ from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask, register_task
 
 from lass_plugin import optim as _registered_optimizers  # noqa: F401
-from lass_plugin import option_checks
+from lass_plugin import options
+from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.data import pair_data
 from lass_plugin.data.language_tokens import (
     LanguageTokens,
@@ -23,21 +30,13 @@ from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.languages import Pair
-from lass_plugin.masks import MaskSet, load_masks
-from lass_plugin.masks.state import from_state, to_state
-from lass_plugin.methods.lowrank.entry import ENTRY, Carried, carried, put_in
-from lass_plugin.methods.subnetworks.extension import (
-    Extension,
-    choosing_from,
-    read_symbols,
-)
-from lass_plugin.methods.subnetworks.holding import parse_holding
-from lass_plugin.methods.subnetworks.joint import JointTraining, check_base
+from lass_plugin.methods.method import Dense, Method
+from lass_plugin.methods.registry import method_of, translating_method
+from lass_plugin.methods.subnetworks.extension import choosing_from, read_symbols
+from lass_plugin.methods.subnetworks.method import Subnetworks
 from lass_plugin.options import TranslationSubnetworkConfig
 from lass_plugin.training import validation
-from lass_plugin.training.inference import Subnetworks
 from lass_plugin.training.precision import autocast
-from lass_plugin.training.run_state import RunState
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +45,16 @@ prepare_fairseq()
 
 @register_task("translation_subnetwork", dataclass=TranslationSubnetworkConfig)
 class TranslationSubnetworkTask(FairseqTask):
-    """Multilingual translation where every pair may have a sub-network of its own.
+    """Multilingual translation where every pair may have its own part of the model.
 
     Without ``--masks`` this trains the base; with them it trains jointly, every pair
     its own sub-network only; with ``--source-lang`` and ``--target-lang`` it translates
-    under the mask that the checkpoint carries for the pair.
+    with what the checkpoint carries for the pair.
     """
 
     cfg: TranslationSubnetworkConfig
-    phase = "base"
+    trains: ClassVar[type[Method]] = Subnetworks
+    """What a training by this task gives to each pair."""
 
     def __init__(
         self,
@@ -69,19 +69,13 @@ class TranslationSubnetworkTask(FairseqTask):
         self.tokens = tokens
         self._source_dictionary = source_dictionary
         self._target_dictionary = target_dictionary
-        self.masks: MaskSet | None = None
-        """Masks of joint training, or those of the checkpoint last loaded."""
-        self._masks_of_checkpoint = False
-        self.extension: Extension | None = None
-        """Of the extended checkpoint that is trained from (``--extend``)."""
+        self.method: Method = Dense()
+        """Of the training, or of the checkpoint last loaded."""
         self.symbols: dict[str, int] = {}
         """Pair -> number of symbols it knows; a pair that is not here knows all."""
-        self.low_rank: Carried | None = None
-        """Of the checkpoint last loaded, or of the training of low-rank modules."""
-        self._joint: JointTraining | None = None
-        self.continues_joint = False
-        self.of_checkpoint = False
+        self._of_checkpoint = False
         """Whether the options are those that a checkpoint was trained with."""
+        self._trains = False
 
     # -- set-up ------------------------------------------------------------------
 
@@ -92,15 +86,16 @@ class TranslationSubnetworkTask(FairseqTask):
         folder = Path(utils.split_paths(cfg.data)[0])
         if not folder.is_dir():
             raise LassError(f"the data folder {folder} does not exist")
-        pairs = option_checks.directions(cfg)
-        from_checkpoint = bool(kwargs.get("from_checkpoint"))
-        if from_checkpoint:
-            pass  # these were checked when the run that wrote it began
-        elif cfg.source_lang:
-            option_checks.check_translation(cfg)
-        else:
-            cls.check_training_options(cfg)
-        languages = cls.read_languages(cfg, folder, pairs, from_checkpoint)
+        pairs = options.directions(cfg)
+        of_checkpoint = bool(kwargs.get("from_checkpoint"))
+        trains = not (of_checkpoint or cfg.source_lang)
+        if trains:
+            cls.trains.check_options(cfg)
+        elif cfg.source_lang:  # others were checked when the run began
+            options.check_translation(cfg)
+        languages = cls.trains.languages_of(cfg, pairs) if trains else ()
+        if not languages:
+            languages = read_languages(cfg.langs, cfg.lang_dict, str(folder), pairs)
         tokens = LanguageTokens(
             languages, cfg.encoder_langtok, cfg.decoder_langtok, str(cfg.lang_tok_style)
         )
@@ -113,20 +108,17 @@ class TranslationSubnetworkTask(FairseqTask):
             target = source
         logger.info(f"dictionary: {len(source)} types; languages: {languages}")
         task = cls(cfg, pairs, tokens, source, target)
-        task.of_checkpoint = from_checkpoint
+        task._of_checkpoint = of_checkpoint
+        if trains:
+            task._begin_training()
         return task
 
-    @classmethod
-    def read_languages(
-        cls, cfg: Any, folder: Path, pairs: list[Pair], from_checkpoint: bool
-    ) -> tuple[str, ...]:
-        """All languages in the order of their tokens."""
-        return read_languages(cfg.langs, cfg.lang_dict, str(folder), pairs)
-
-    @classmethod
-    def check_training_options(cls, cfg: Any) -> None:
-        """Refuse options that cannot be strict or would have no effect."""
-        option_checks.check_training(cfg, masked=bool(cfg.masks))
+    def _begin_training(self) -> None:
+        self.method = self.trains.from_options(self.cfg, self.pairs, self.tokens)
+        for dictionary in self._dictionaries():
+            self.method.check_dictionary(dictionary)
+        self.symbols = dict(self.method.symbols)
+        self._trains = True
 
     @property
     def source_dictionary(self) -> Dictionary:
@@ -150,13 +142,6 @@ class TranslationSubnetworkTask(FairseqTask):
     ) -> None:
         """Load a split of every pair."""
         training = split == self.cfg.train_subset and not self.cfg.source_lang
-        if training and self.cfg.masks and self.masks is None:
-            self.masks = load_masks(self.cfg.masks).only(map(str, self.pairs))
-        if training and self.cfg.extend and self.extension is None:
-            # the older pairs of the extended checkpoint are taken over
-            self.extension = Extension.read(self.cfg.extend)
-            self.extension.check_new(self.pairs, self.masks)
-            self.symbols = dict(self.extension.symbols)
         folders = utils.split_paths(self.cfg.data)
         folder = folders[(epoch - 1) % len(folders) if training else 0]
         parts = {
@@ -182,7 +167,7 @@ class TranslationSubnetworkTask(FairseqTask):
             parts,
             split,
             str(self.cfg.sampling_method),
-            option_checks.sampling_temperature(self.cfg),
+            options.sampling_temperature(self.cfg),
             mixed=self.cfg.mixed_batches and training,
         )
 
@@ -196,7 +181,10 @@ class TranslationSubnetworkTask(FairseqTask):
             raise LassError("give --source-lang and --target-lang to translate")
         pair = self.pairs[0]
         data = pair_data.sentences_of(
-            *(src_tokens, pair, self.source_dictionary, self.tokens),
+            src_tokens,
+            pair,
+            self.source_dictionary,
+            self.tokens,
             self.cfg.left_pad_source,
         )
         return PairsDataset({str(pair): data}, "input")
@@ -242,7 +230,7 @@ class TranslationSubnetworkTask(FairseqTask):
                 update_size=update_size(epoch),
             )
 
-        return PairsIterator(
+        iterator = PairsIterator(
             dataset=dataset,
             collate_fn=dataset.collater,
             batch_sampler=batches_of,
@@ -254,13 +242,27 @@ class TranslationSubnetworkTask(FairseqTask):
             buffer_size=data_buffer_size,
             skip_remainder_batch=skip_remainder_batch,
             grouped_shuffling=grouped_shuffling,
-            companion=self._run_state() if training else None,
+            companion=self.method if training else None,
             update_size=update_size,
         )
+        if training and self.method.whole_updates:
+            if grouped_shuffling:
+                raise LassError(
+                    "--grouped-shuffling has no effect on a search of several pairs, "
+                    "where an update holds batches of one pair; leave it out"
+                )
+            batches = iterator.frozen_batches
+            self.method.check_batches(
+                Counter(dataset.locate(int(batch[0]))[0] for batch in batches)
+            )
+        return iterator
 
     def _update_size(self, epoch: int, ranks: int) -> int:
         """How many batches of an update must be of one pair; 1 where they may mix."""
-        return 1
+        if not self.method.whole_updates:
+            return 1
+        frequencies = self.cfg.update_freq
+        return ranks * frequencies[min(epoch, len(frequencies)) - 1]
 
     # -- training ----------------------------------------------------------------
 
@@ -273,13 +275,14 @@ class TranslationSubnetworkTask(FairseqTask):
         update_num: int,
         ignore_grad: bool = False,
     ) -> tuple[torch.Tensor, Any, dict[str, Any]]:
-        """Forward and backward of one micro-batch, under the mask of its pair."""
+        """Forward and backward of one micro-batch, with the part of its pair."""
         if self.cfg.source_lang:
             raise LassError(
                 "--source-lang and --target-lang are for translation; give "
                 f"--lang-pairs {self.pairs[0]} for training"
             )
-        with self._micro_batch(sample, model, optimizer, ignore_grad):
+        counts = not ignore_grad
+        with self.method.micro_batch(sample, model, optimizer, counts):
             model.train()
             model.set_num_updates(update_num)
             with self._autocast(sample, optimizer):
@@ -289,41 +292,39 @@ class TranslationSubnetworkTask(FairseqTask):
             optimizer.backward(loss)
         return loss, sample_size, logging_output
 
-    def _micro_batch(self, sample: Any, model: Any, optimizer: Any, ignore_grad: bool):
-        if self.masks is None:
-            return torch.enable_grad()
-        if self._joint is None or not self._joint.belongs_to(optimizer):
-            if not (self.continues_joint or self.cfg.allow_other_base):
-                check_base(model, self.masks)
-            holding = None
-            if self.extension is not None:
-                holding = self.extension.holding(parse_holding(self.cfg.hold))
-            self._joint = JointTraining(model, self.masks, optimizer, holding)
-            Subnetworks.attach(model, self._joint.weights)
-        return self._joint.micro_batch(sample["language_key"], not ignore_grad)
-
     def _autocast(self, sample: dict[str, Any], optimizer: Any):
         device = sample["net_input"]["src_tokens"].device
         if isinstance(optimizer, AMPOptimizer):
             return torch.autocast(device.type)
         return autocast(self.cfg.bf16_autocast, device)
 
+    def begin_epoch(self, epoch: int, model: Any) -> None:
+        super().begin_epoch(epoch, model)
+        self.method.begin_epoch(epoch)
+
     def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        if self._joint is None:
-            optimizer.step()
-            return
-        with self._joint.update():
-            optimizer.step()
+        self.method.step(optimizer)
+        if self.method.stopped:
+            self._end_training(update_num + 1)
+
+    def _end_training(self, updates: int) -> None:
+        """Let fairseq end after this update as it does after ``--max-update``.
+
+        So it validates and saves as at any end. The options of a task are part of
+        fairseq's whole configuration, which its training loop reads.
+        """
+        everything = self.cfg.__dict__["_parent"]
+        everything.optimization.max_update = updates
 
     def valid_step(
         self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
     ) -> tuple[torch.Tensor, Any, dict[str, Any]]:
-        """Loss of one batch under the mask of its pair."""
+        """Loss of one batch with the part of its pair."""
         key = sample["language_key"]
         model.eval()
         with (
             torch.no_grad(),
-            self.subnetworks(model).using(key),
+            self.method_of(model).using(key),
             self._autocast(sample, None),
         ):
             loss, sample_size, logging_output = criterion(model, sample)
@@ -333,33 +334,23 @@ class TranslationSubnetworkTask(FairseqTask):
     def reduce_metrics(self, logging_outputs: list, criterion: Any) -> None:
         super().reduce_metrics(logging_outputs, criterion)
         validation.log_pairs(metrics, logging_outputs)
+        for name, value in self.method.metrics().items():
+            metrics.log_scalar(name, value, weight=0, round=4)
 
     # -- checkpoints -------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """``task_state`` of a checkpoint: all that translating with it needs."""
-        state: dict[str, Any] = {"language_tokens": self.tokens.to_dict()}
-        masks = self.masks
-        if self.extension is not None:
-            state["symbols"] = dict(self.extension.symbols)
-            masks = self.extension.with_older(masks)
-        if masks is not None:
-            state["masks"] = to_state(masks)
-        if self.low_rank is not None:
-            state[ENTRY] = self.low_rank.to_state()
-        return state
+        return {"language_tokens": self.tokens.to_dict(), **self.method.to_state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take masks and language tokens from a checkpoint (translation)."""
+        """Take method and language tokens from a checkpoint (translation)."""
         if "language_tokens" in state_dict:
             self._adopt_tokens(LanguageTokens.from_dict(state_dict["language_tokens"]))
-        self.masks = None
-        self._masks_of_checkpoint = "masks" in state_dict
-        if self._masks_of_checkpoint:
-            self.masks = from_state(state_dict["masks"])
+        self._trains = False
         self.symbols = read_symbols(state_dict, "the checkpoint")
-        self.low_rank = carried(state_dict, "the checkpoint")
-        if self.cfg.base and self.low_rank is None:
+        self.method = method_of(state_dict, "the checkpoint")
+        if self.cfg.base and not self.method.takes_base:
             raise LassError(
                 "--base has no effect, because the checkpoint has no low-rank modules; "
                 "leave it out"
@@ -378,33 +369,34 @@ class TranslationSubnetworkTask(FairseqTask):
     def _dictionaries(self) -> tuple[Dictionary, Dictionary]:
         return self.source_dictionary, self.target_dictionary
 
-    def _run_state(self) -> Any:
-        """What is saved with a training run and checked when it is resumed."""
-        return RunState(self)
-
     # -- translation -------------------------------------------------------------
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
         model = super().build_model(cfg, from_checkpoint)
-        model.subnetwork_masks = self.masks if self._masks_of_checkpoint else None
         for module in model.modules():
             if hasattr(module, "can_use_fastpath"):
                 # stock fairseq 0.12.2 would translate with copies of the weights, made
                 # when the checkpoint was loaded, that no mask reaches
                 module.can_use_fastpath = False
-        if self.low_rank is not None:
-            put_in(model, self.low_rank, self.cfg.base, cfg)
+        self.method.attach(model, cfg, self.cfg)
+        if self._trains:
+            self.method = self.method.bind(model)
+        else:
+            translating_method(
+                self.method, self.cfg, self.pairs, self._of_checkpoint
+            ).bind(model)
         return model
 
-    def subnetworks(self, model: torch.nn.Module) -> Subnetworks:
-        """The sub-networks of a model that is evaluated or translated with."""
-        return Subnetworks.of(model, self)
+    def method_of(self, model: torch.nn.Module) -> Method:
+        """The method of a model that this task has built."""
+        found: Any = unwrap(model).method
+        return found
 
     def build_generator(self, models: list, args: Any, *more: Any, **kwargs: Any):
         """A generator; the mask of the one pair to translate is multiplied in."""
         if self.cfg.source_lang:
             for model in models:
-                self.subnetworks(model).bake(str(self.pairs[0]))
+                self.method_of(model).bake(str(self.pairs[0]))
         extra = dict(kwargs.pop("extra_gen_cls_kwargs", None) or {})
         if self.tokens.decoder and not self.cfg.keep_inference_langtok:
             extra["symbols_to_strip_from_output"] = {
@@ -430,11 +422,11 @@ class TranslationSubnetworkTask(FairseqTask):
         if token is not None:
             source = sample["net_input"]["src_tokens"]
             prefix_tokens = forced_prefix(source, token, prefix_tokens)
-        with (
-            torch.no_grad(),
-            Subnetworks.all_using(models, self, key),
-            choosing_from(models, self.symbols.get(key)),
-        ):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.no_grad())
+            for model in models:
+                stack.enter_context(self.method_of(model).using(key))
+            stack.enter_context(choosing_from(models, self.symbols.get(key)))
             return generator.generate(
                 models, sample, prefix_tokens=prefix_tokens, constraints=constraints
             )

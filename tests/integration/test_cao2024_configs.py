@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import MODEL_FLAGS, PAIRS, ROOT, load
 
-from lass_plugin.methods.lowrank.entry import carried
+from lass_plugin.methods.lowrank.entry import Entry
 
 CONFIGS = ROOT / "configs" / "cao2024"
 SMALL = (
@@ -46,7 +46,7 @@ def train(forked, data, base, tmp_path_factory):
 
 
 def plan_of(state: dict):
-    return carried(state["task_state"], "it").plan
+    return Entry.from_state(state["task_state"]["lslo"], "it").plan
 
 
 def test_full_fine_tuning_moves_the_base(train, base):

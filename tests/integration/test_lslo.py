@@ -46,7 +46,7 @@ def test_training_lowers_the_loss(trained, base, data):
     def loss(checkpoint):
         task = translation_task(data, TRANSLATION)
         model = load_model(checkpoint, task)
-        with task.subnetworks(model).using("de-en"):
+        with task.method_of(model).using("de-en"):
             log_probabilities = logits(model, task, "valid")
         dataset = next(iter(task.dataset("valid").parts.values()))
         target = dataset.collater([dataset[i] for i in range(len(dataset))])["target"]
@@ -234,7 +234,7 @@ def test_a_language_without_modules_is_refused(trained, data):
     task = translation_task(data, TRANSLATION)
     model = load_model(trained, task)
     with pytest.raises(LassError, match="have no rank for fr .they have de, en, nl"):
-        model.low_rank.bake("de-fr")
+        model.method.bake("de-fr")
 
 
 def test_another_base_is_refused(forked, commands, trained, data, tmp_path):

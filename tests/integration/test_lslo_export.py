@@ -46,7 +46,7 @@ def test_the_merged_model_gives_the_logits_of_the_unmerged_one(
 ):
     task = translation_task(data, "--lang-pairs de-en,en-nl")
     model = load_model(low_rank, task)
-    with task.subnetworks(model).using("de-en"):
+    with task.method_of(model).using("de-en"):
         unmerged = logits(model, task, "test")
     dense = logits(model, task, "test")
     stored = load(exported)
@@ -62,7 +62,7 @@ def test_the_merged_model_gives_the_logits_of_the_unmerged_one(
 def test_the_merged_weights_are_those_of_merging_into_a_model(low_rank, exported, data):
     task = translation_task(data, "-s de -t en")
     model = load_model(low_rank, task)
-    task.subnetworks(model).bake("de-en")
+    task.method_of(model).bake("de-en")
     stored = load(exported)["model"]
     mine = torch.nn.Module.state_dict(model)
     assert stored.keys() == mine.keys()

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.cli.main import main
 from lass_plugin.languages import Pair
-from lass_plugin.methods.lowrank.entry import carried
+from lass_plugin.methods.lowrank.entry import Entry
 from lass_plugin.methods.lowrank.exchange.peft import from_peft, to_peft
 from lass_plugin.methods.lowrank.exchange.peft_config import make_config
 from lass_plugin.methods.lowrank.stored import low_rank_of
@@ -130,7 +130,7 @@ def test_the_checkpoint_translates_evaluates_and_exports(
 
 def test_the_reverse_direction_has_the_languages_at_rank_0(adapter, base):
     state = from_peft(adapter, DE_EN, base, "first:1")
-    entry = carried(state["task_state"], "it")
+    entry = Entry.from_state(state["task_state"]["lslo"], "it")
     assert entry.plan.ranks["encoder.layers.0.fc1"] == {"de": 4, "en": 0}
     assert entry.plan.ranks["encoder.layers.1.fc1"] == {"de": 0, "en": 5}
     assert not modules_of(state, Pair("en", "de"))

@@ -120,7 +120,7 @@ def our_logits(checkpoint, prepared, pair: Pair):
     ready = Saved(System("it", checkpoint)).set_up(prepared, [pair])
     model, task = ready.build_model(torch.device("cpu"), fp16=False), ready.task
     task.load_dataset("test")
-    with task.subnetworks(model).using(str(pair)):
+    with task.method_of(model).using(str(pair)):
         return _logits(model, task.dataset("test").parts[str(pair)]), task
 
 

@@ -79,7 +79,7 @@ def test_training_validation_and_translation_apply_the_mask_of_the_batch(
     """The mask in force while the model computes is always that of the batch's key."""
     run = start("--masks", draw_masks())
     run.update("de-en")
-    weights = run.task._joint.weights
+    weights = run.task.method.joint.weights
     seen = []
     run.model.encoder.layers[0].register_forward_hook(
         lambda *_: seen.append(weights._applied)

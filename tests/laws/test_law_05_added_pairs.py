@@ -95,7 +95,7 @@ def test_older_pairs_keep_their_outputs_bit_for_bit(
         assert same_bits(outputs(run, grown, extension, key), outputs_before[key]), key
         assert torch.isfinite(outputs_before[key][..., : extension.symbols[key]]).all()
     old = extension.masks.union(PAIRS)
-    new = run.task.masks.union(NEW)
+    new = run.task.method.masks.union(NEW)
     slots = find_slots(run.optimizer, dict(run.model.named_parameters()))
     inner = torch_optimizer(run.optimizer)
     symbols = extension.first_new_symbol
@@ -150,7 +150,7 @@ def test_the_extension_alone_changes_no_older_pair(grown, joint, data):
             task = translation_task(folder, flags)
             model = load_model(checkpoint, task)
             with (
-                task.subnetworks(model).using(key),
+                task.method_of(model).using(key),
                 choosing_from([model], task.symbols.get(key)),
             ):
                 found.append(logits(model, task, "test"))

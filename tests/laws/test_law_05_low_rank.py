@@ -55,7 +55,7 @@ def check(run) -> None:
     for number in range(2):
         run.update(run.batch("de-en", number))
         run.update(run.batch("en-nl", number))
-    plan = run.task.low_rank.plan
+    plan = run.task.method.plan
     assert plan.placement.encoder == ("source", "source")
     for number, keys in enumerate([("de-en",), ("en-nl",), ("de-en", "en-nl")]):
         before = everything(run)

@@ -15,7 +15,6 @@ from in_process import as_stock, load_model, logits, translation_task
 from lass_plugin.errors import LassError
 from lass_plugin.masks import load_masks
 from lass_plugin.masks.state import digest, from_state
-from lass_plugin.training.inference import Subnetworks
 
 
 def translate(forked, data: Path, checkpoint: Path, *flags, check=True, cwd=None):
@@ -165,18 +164,17 @@ class TestAPairWithoutAMask:
 
     def test_is_refused_by_name(self, two_pairs, data):
         task = translation_task(data, "-s en -t nl")
-        model = load_model(two_pairs, task)
         with pytest.raises(LassError, match="no mask of en-nl .*de-en, en-de"):
-            task.build_generator([model], None)
+            load_model(two_pairs, task)
 
     def test_may_be_given_one(self, two_pairs, data, masks):
         task = translation_task(data, f"-s en -t nl --inference-masks {masks}")
-        assert Subnetworks.of(load_model(two_pairs, task), task)
+        assert list(load_model(two_pairs, task).method.masks) == ["en-nl"]
 
     def test_may_be_translated_without_one_explicitly(self, two_pairs, data):
         task = translation_task(data, "-s en -t nl --dense")
         model = load_model(two_pairs, task)
-        with task.subnetworks(model).using("en-nl"):
+        with task.method_of(model).using("en-nl"):
             ours = logits(model, task, "test")
         assert torch.equal(ours, logits(as_stock(two_pairs, task), task, "test"))
 
@@ -186,7 +184,7 @@ def test_masked_and_dense_are_two_different_models(joint, data):
     for flags in ("", "--dense"):
         task = translation_task(data, f"-s de -t en {flags}")
         model = load_model(joint, task)
-        with task.subnetworks(model).using("de-en"):
+        with task.method_of(model).using("de-en"):
             outputs[flags] = logits(model, task, "test")
     assert (outputs[""] - outputs["--dense"]).abs().max() > 0.01
     stock = as_stock(joint, translation_task(data, "-s de -t en --langs de,en,nl"))
@@ -196,7 +194,7 @@ def test_masked_and_dense_are_two_different_models(joint, data):
 def test_a_base_checkpoint_is_translated_as_it_is(base, data):
     task = translation_task(data, "-s de -t en")
     model = load_model(base, task)
-    with task.subnetworks(model).using("de-en"):
+    with task.method_of(model).using("de-en"):
         ours = logits(model, task, "test")
     assert torch.equal(ours, logits(as_stock(base, task), task, "test"))
 
@@ -204,5 +202,5 @@ def test_a_base_checkpoint_is_translated_as_it_is(base, data):
 def test_every_model_of_an_ensemble_has_its_own_masks(joint, base, data):
     task = translation_task(data, "-s de -t en")
     first, second = load_model(joint, task), load_model(base, task)
-    assert first.subnetwork_masks is not None
-    assert second.subnetwork_masks is None
+    assert first.method.masks is not None
+    assert second.method.masks is None

@@ -51,7 +51,7 @@ def test_baking_again_changes_nothing(opened, generation):
     task.build_generator([model], generation)
     once = {name: weight.clone() for name, weight in model.state_dict().items()}
     task.build_generator([model], generation)
-    task.subnetworks(model).bake("de-en")
+    task.method_of(model).bake("de-en")
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, once[name])
 
@@ -80,7 +80,7 @@ def test_after_baking_nothing_of_ours_runs_in_a_forward_pass(
 def test_baking_needs_no_second_copy_of_the_weights(opened, generation):
     task, model = opened
     task.build_generator([model], generation)
-    weights = task.subnetworks(model)._parts
+    weights = task.method_of(model)._parts
     assert weights is None or not (weights._working or weights._dense)
 
 
@@ -98,9 +98,9 @@ def test_a_baked_model_refuses_another_pair(opened, generation):
     task, model = opened
     task.build_generator([model], generation)
     with pytest.raises(LassError, match="sub-network of de-en .* en-de"):
-        task.subnetworks(model).bake("en-de")
+        task.method_of(model).bake("en-de")
     with pytest.raises(LassError, match="sub-network of de-en .* en-de"):
-        with task.subnetworks(model).using("en-de"):
+        with task.method_of(model).using("en-de"):
             pass
 
 
@@ -113,7 +113,7 @@ def several(joint, data):
 
 def under(key, several):
     task, model = several
-    with task.subnetworks(model).using(key):
+    with task.method_of(model).using(key):
         return logits(model, task, "test")
 
 
@@ -139,7 +139,7 @@ def test_switching_leaves_the_weights_as_they_were(several, joint):
 def test_switching_survives_an_error_in_the_block(several, joint):
     task, model = several
     with pytest.raises(KeyError):
-        with task.subnetworks(model).using("de-en"):
+        with task.method_of(model).using("de-en"):
             raise KeyError("interrupted")
     for name, weight in load(joint)["model"].items():
         assert torch.equal(model.state_dict()[name], weight), name

@@ -43,7 +43,7 @@ def merged(low_rank, data):
 
 def under(key, several):
     task, model = several
-    with task.subnetworks(model).using(key):
+    with task.method_of(model).using(key):
         return logits(model, task, "test")
 
 
@@ -67,12 +67,12 @@ def test_switching_leaves_the_base_as_it_was(several, base):
     for key in ("de-en", "en-nl", "de-en"):
         under(key, several)
     with pytest.raises(KeyError):
-        with task.subnetworks(model).using("en-nl"):
+        with task.method_of(model).using("en-nl"):
             raise KeyError("interrupted")
     for name, mine, weight in of_base(model, base):
         assert same_bits(mine, weight), name
     assert {name: p.data_ptr() for name, p in model.named_parameters()} == places
-    assert not model.low_rank.routing.chosen
+    assert not model.method.routing.chosen
 
 
 def test_outside_of_a_direction_the_model_is_the_base(several, base, data):
@@ -94,7 +94,7 @@ def test_a_merged_model_is_a_stock_model_with_these_weights(merged, base):
 def test_a_direction_within_a_direction_gives_way(several):
     task, model = several
     outer = under("de-en", several)
-    with task.subnetworks(model).using("de-en"):
+    with task.method_of(model).using("de-en"):
         under("en-nl", several)
         assert same_bits(logits(model, task, "test"), outer)
 
@@ -115,7 +115,7 @@ def test_merged_weights_are_base_plus_product_exactly(merged, low_rank, base):
 def test_merging_again_changes_nothing(merged, data):
     task, model, _ = merged
     once = {name: w.clone() for name, w in nn.Module.state_dict(model).items()}
-    task.subnetworks(model).bake("de-en")
+    task.method_of(model).bake("de-en")
     generation = translation_config(data, "-s de -t en --beam 2").generation
     task.build_generator([model], generation)
     again = nn.Module.state_dict(model)
@@ -157,5 +157,5 @@ def test_merged_and_switched_to_agree_to_rounding(merged, several):
 def test_a_merged_model_refuses_another_direction(merged):
     task, model, _ = merged
     with pytest.raises(LassError, match="de-en .* en-de"):
-        with task.subnetworks(model).using("en-de"):
+        with task.method_of(model).using("en-de"):
             pass

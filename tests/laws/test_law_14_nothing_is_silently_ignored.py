@@ -373,7 +373,7 @@ def test_a_target_that_covers_nothing(data):
 def test_masks_beside_those_that_the_checkpoint_carries(joint, data, masks):
     task = translation_task(data, f"-s de -t en --masks {masks}")
     with pytest.raises(LassError, match="--masks .* has no effect"):
-        task.subnetworks(load_model(joint, task))
+        task.method_of(load_model(joint, task))
 
 
 def test_masks_of_another_base_in_translation(base, data, masks, tmp_path):
@@ -383,16 +383,16 @@ def test_masks_of_another_base_in_translation(base, data, masks, tmp_path):
     torch.save(state, tmp_path / "other.pt")
     task = translation_task(data, f"-s de -t en --masks {masks}")
     with pytest.raises(LassError, match="--allow-other-base"):
-        task.subnetworks(load_model(tmp_path / "other.pt", task))
+        task.method_of(load_model(tmp_path / "other.pt", task))
     task = translation_task(data, f"-s de -t en --masks {masks}")
-    task.subnetworks(load_model(base, task))
+    task.method_of(load_model(base, task))
 
 
 def test_inference_masks_without_the_pair(joint, data, masks):
     only = masks / "en-de.safetensors"
     task = translation_task(data, f"-s de -t en --inference-masks {only}")
     with pytest.raises(LassError, match="no mask of de-en"):
-        task.subnetworks(load_model(joint, task))
+        task.method_of(load_model(joint, task))
 
 
 def test_training_one_pair_by_source_and_target(data):

@@ -80,7 +80,7 @@ def test_scores_masks_and_weights_are_those_of_the_equations(data):
             weights.update(dict.fromkeys(names_of[name], moved))
         own[key] += 1
         run.update(*batches)
-        search = run.task.searches.searches[key]
+        search = run.task.method.searches.searches[key]
         assert search.updates == own[key]
         ratio = cubic(own[key], 0.6, 1, 2)
         for name, shape in sites.items():
@@ -95,7 +95,7 @@ def test_scores_masks_and_weights_are_those_of_the_equations(data):
                 masks[key][name] = torch.tensor(kept).float().view(shape)
         for name, weight in run.weights().items():
             torch.testing.assert_close(weight, weights[name], rtol=1e-4, atol=1e-5)
-    assert own == {A: 4, B: 3} and run.task.searches.updates == 7
+    assert own == {A: 4, B: 3} and run.task.method.searches.updates == 7
     assert run.trainer.get_num_updates() == 7
 
 
@@ -104,13 +104,13 @@ def test_one_pair_is_searched_as_before(data, flags):
     """A run of one pair and the search by itself: the same bytes of everything."""
     run = together(data, *flags, keys=(A,))
     other = together(data, *flags, keys=(A,))
-    alone = SubnetworkSearch(other.task.search.plan)
+    alone = SubnetworkSearch(other.task.method.searches.only.plan)
     for number in range(5):
         run.update(run.batch(A, number))
     # what the task did before it could search several pairs
-    other.task.searches.begin = alone.begin
-    other.task.searches.micro_batch = lambda key, counts: alone.micro_batch()
-    other.task.searches.step = alone.step
+    other.task.method.searches.begin = alone.begin
+    other.task.method.searches.micro_batch = lambda key, counts: alone.micro_batch()
+    other.task.method.searches.step = alone.step
     for number in range(5):
         other.update(other.batch(A, number))
     assert_same(run.weights(), other.weights())
@@ -129,10 +129,10 @@ def test_a_pair_that_alone_is_drawn_is_searched_as_in_a_run_of_its_own(data):
         both.update(both.batch(A, number))
         alone.update(alone.batch(A, number))
     assert_same(both.weights(), alone.weights())
-    search = both.task.searches.searches[A]
-    assert_same(search.scores(), alone.task.search.scores())
-    assert_same(search.weights.bits(A), alone.task.search.weights.bits(A))
-    other = both.task.searches.searches[B]
+    search = both.task.method.searches.searches[A]
+    assert_same(search.scores(), alone.task.method.searches.only.scores())
+    assert_same(search.weights.bits(A), alone.task.method.searches.only.weights.bits(A))
+    other = both.task.method.searches.searches[B]
     assert other.updates == 0
     assert not any(score.any() for score in other.scores().values())
 
@@ -146,7 +146,7 @@ def test_validation_sees_the_sub_network_of_its_pair(data):
         loss, _, output = run.task.valid_step(batch, run.model, run.trainer.criterion)
         multiplied = Run(data, "--lang-pairs", f"{A},{B}", "--dropout", 0)
         multiplied.model.load_state_dict(run.weights())
-        bits = run.task.searches.searches[key].weights.bits(key)
+        bits = run.task.method.searches.searches[key].weights.bits(key)
         with torch.no_grad():
             for name, weight in multiplied.sites.items():
                 weight.mul_(unpack(bits[name], weight.shape))
@@ -182,7 +182,7 @@ def test_the_state_gives_every_pairs_mask_at_any_ratio(searched):
             assert mask.key == key
             assert mask.provenance.updates == {A: 2, B: 3}[key]
             assert "1 other pair" in mask.provenance.note
-            scores = searched.task.searches.searches[key].scores()
+            scores = searched.task.method.searches.searches[key].scores()
             for name, score in scores.items():
                 kept = slow_mask(score.view(-1).tolist(), ratio)
                 assert mask.unpack(name).view(-1).tolist() == kept
@@ -197,12 +197,12 @@ def test_weights_that_pairs_share_give_no_mask_by_magnitude():
 
 def test_a_state_is_taken_up_whole(searched):
     state = searched.task._run_state().state_dict()
-    plans = [search.plan for search in searched.task.searches.searches.values()]
+    plans = [search.plan for search in searched.task.method.searches.searches.values()]
     again = SearchRun(plans)
     again.load_state_dict(state)
     assert again.updates == 5
     for key, search in again.searches.items():
-        before = searched.task.searches.searches[key]
+        before = searched.task.method.searches.searches[key]
         assert_same(search.scores(), before.scores())
         assert search.base == before.base
 
@@ -217,7 +217,7 @@ def test_a_state_is_taken_up_whole(searched):
 )
 def test_the_state_of_other_pairs_is_refused(searched, keys, message):
     state = searched.task._run_state().state_dict()
-    plan = searched.task.searches.searches[A].plan
+    plan = searched.task.method.searches.searches[A].plan
     run = SearchRun([SearchPlan(**{**plan.__dict__, "key": key}) for key in keys])
     with pytest.raises(LassError, match=message):
         run.load_state_dict(state)
@@ -226,7 +226,7 @@ def test_the_state_of_other_pairs_is_refused(searched, keys, message):
 def test_the_state_of_one_pair_or_of_another_version_is_refused(searched):
     state = searched.task._run_state().state_dict()
     with pytest.raises(LassError, match="is of de-en, not of de-en, en-nl"):
-        searched.task.searches.load_state_dict(state["searches"][A])
+        searched.task.method.searches.load_state_dict(state["searches"][A])
     with pytest.raises(LassError, match="format version 3"):
         states_of({**state, "version": 3})
 
@@ -234,7 +234,7 @@ def test_the_state_of_one_pair_or_of_another_version_is_refused(searched):
 def test_all_pairs_go_on_until_all_have_settled(data):
     """A rule that every agreement fulfils, after T1 + T2 = 3 updates of the pair."""
     run = together(data, "--stop-when-settled", 1e-6)
-    searches = run.task.searches
+    searches = run.task.method.searches
     reasons = []
     for key in (A, A, A, A, B, B, B, A):
         run.update(key)
@@ -360,8 +360,8 @@ def test_scores_kept_on_the_cpu_are_the_same(data):
     runs = []
     for flags in ((), ("--scores-on-cpu",)):
         run = together(data, "--dropout", 0)
-        run.task.searches = SearchRun(
-            [search.plan for search in run.task.searches.searches.values()],
+        run.task.method.searches = SearchRun(
+            [search.plan for search in run.task.method.searches.searches.values()],
             scores_on_cpu=bool(flags),
         )
         run.trainer.cuda = True
@@ -371,10 +371,10 @@ def test_scores_kept_on_the_cpu_are_the_same(data):
             batch["net_input"] = {k: v.cuda() for k, v in batch["net_input"].items()}
             batch["target"] = batch["target"].cuda()
             run.backward(batch)
-            run.task.searches.step(run.optimizer)
+            run.task.method.searches.step(run.optimizer)
             run.optimizer.zero_grad()
         runs.append(run)
     for key in (A, B):
-        first, second = (run.task.searches.searches[key] for run in runs)
+        first, second = (run.task.method.searches.searches[key] for run in runs)
         assert second._halves[0]["encoder.layers.0.fc1.weight"].device.type == "cpu"
         assert_same(first.scores(), second.scores())

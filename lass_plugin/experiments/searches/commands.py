@@ -17,6 +17,7 @@ from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.files import check_space
 from lass_plugin.languages import Pair
 from lass_plugin.masks import parse_targets
+from lass_plugin.scores import SCORES
 
 
 class SearchCommands:
@@ -116,7 +117,7 @@ class SearchCommands:
         scores = sum(4 * site.numel() for site in sites)
         together = pairs if self.settings.together else 1
         trainings = pairs // together
-        scores *= 2 * together * (self.settings.criterion == "gradient")
+        scores *= 2 * together * SCORES.get(self.settings.criterion).accumulates
         needed = (3 * weights + scores) * (trainings + 2 * min(jobs, trainings))
         advice = "choose another --out, or run fewer pairs at once"
         check_space(needed, self.settings.out, "the searches need", advice)

@@ -24,6 +24,7 @@ from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import SearchedScores
+from lass_plugin.scores import SCORES
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,13 @@ class Source:
         """Whether its scores are those of *method*.
 
         A one-shot search by gradient trains exactly as one by magnitude does, if its
-        weights are its pair's own.
+        weights are its pair's own; so it is with every score of weights alone.
         """
         if self.together:
             return method == self.method
-        return method in (self.method, Method("magnitude", self.plan.schedule)) and (
+        of_weights = not SCORES.get(method.criterion).accumulates
+        same = of_weights and method.schedule == self.plan.schedule
+        return (method == self.method or same) and (
             method == self.method or self.plan.schedule == "oneshot"
         )
 

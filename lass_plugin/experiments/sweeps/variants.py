@@ -5,8 +5,9 @@ from typing import Iterable, Protocol, Sequence, TypeVar
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks import DEFAULT_TARGETS
-from lass_plugin.methods.search.plan import CRITERIA, SCHEDULES
+from lass_plugin.methods.search.plan import SCHEDULES
 from lass_plugin.schedules import check_ratio
+from lass_plugin.scores import SCORES
 
 RATIOS = tuple(number / 10 for number in range(1, 10))
 """0.1 to 0.9, as in He 2023, Fig. 1."""
@@ -51,9 +52,9 @@ class Method:
         Raises:
             LassError: no such method.
         """
-        criterion, _, schedule = text.strip().partition("-")
-        if criterion not in CRITERIA or schedule not in SCHEDULES:
-            known = ", ".join(f"{c}-{s}" for c in CRITERIA for s in SCHEDULES)
+        criterion, _, schedule = text.strip().rpartition("-")
+        if criterion not in SCORES.names() or schedule not in SCHEDULES:
+            known = ", ".join(f"{c}-{s}" for c in SCORES.names() for s in SCHEDULES)
             raise LassError(f"unknown method '{text.strip()}'; choose from {known}")
         return cls(criterion, schedule)
 

@@ -13,7 +13,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks.packing import count, packed_size
 from lass_plugin.methods.lowrank.attaching import WEIGHTS, kept_buffer
-from lass_plugin.methods.lowrank.entry import Carried, carried_by
+from lass_plugin.methods.lowrank.entry import Entry, entry_of
 from lass_plugin.methods.lowrank.modules import entry_name, mixing_weight, product
 from lass_plugin.methods.lowrank.planning.plan import Plan
 from lass_plugin.methods.lowrank.pruning import PruningPlan
@@ -54,7 +54,7 @@ class StoredModule:
 class LowRankCheckpoint:
     """What training with ``--task translation_lslo`` saved."""
 
-    entry: Carried
+    entry: Entry
     modules: tuple[StoredModule, ...]
     """Matrix by matrix, as the plan lists them."""
     weights: LearnedWeights
@@ -85,7 +85,7 @@ def low_rank_of(
     Raises:
         LassError: of another training, or damaged; the plan says nothing of a language.
     """
-    entry = carried_by(checkpoint, path)
+    entry = entry_of(checkpoint, path)
     entry.plan.check_pairs([pair] if pair else [])
     tensors, iterator = weights(checkpoint), iterator_state(checkpoint)
     try:

@@ -17,7 +17,6 @@ from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Fingerprint, find_sites, fingerprint, packing
 from lass_plugin.methods.search.plan import SearchPlan
-from lass_plugin.scores import accumulate_movement, magnitude
 from lass_plugin.selection import select
 from lass_plugin.training.masked_weights import MaskedWeights
 from lass_plugin.training.optimizer_places import (
@@ -91,7 +90,7 @@ class SubnetworkSearch:
             self._weights = MaskedWeights(self._sites)
         if not self.base:
             self.base = fingerprint(self._sites)
-        if self.plan.criterion == "gradient":
+        if self.plan.score.accumulates:
             for half in self._halves:
                 for name, parameter in self._sites.items():
                     known = half.get(name)
@@ -134,7 +133,7 @@ class SubnetworkSearch:
         if drops_update(optimizer):
             optimizer.step()  # lets the gradient scaler lower its scale
             return
-        if self.plan.criterion == "gradient":
+        if self.plan.score.accumulates:
             self._accumulate(optimizer)
         if self._bits and self._weights is not None and not self.plan.move_pruned:
             # Eq. 6: ∂L/∂W has the mask as a factor; a strict update discards the rest
@@ -146,12 +145,13 @@ class SubnetworkSearch:
         self._select()
 
     def _accumulate(self, optimizer: FairseqOptimizer) -> None:
-        factor = gradient_factor(optimizer)
+        factor, accumulate = gradient_factor(optimizer), self.plan.score.accumulate
+        assert accumulate is not None
         half = self._halves[self.updates % 2]
         for name, slot in self._slots.items():
             if slot.gradient is not None:
                 score = half[name].view(-1).to(slot.value.device)
-                accumulate_movement(score, slot.value, slot.gradient, factor)
+                accumulate(score, slot.value, slot.gradient, factor)
                 if score.device != half[name].device:
                     half[name].view(-1).copy_(score)
 
@@ -181,8 +181,8 @@ class SubnetworkSearch:
 
     def scores(self, half: int | None = None) -> dict[str, Tensor]:
         """Score of every weight: of all updates, or of the even or odd ones only."""
-        if self.plan.criterion == "magnitude":
-            return {name: magnitude(weight) for name, weight in self._sites.items()}
+        if of_weight := self.plan.score.of_weight:
+            return {name: of_weight(weight) for name, weight in self._sites.items()}
         return {name: self._score(name, half) for name in self._halves[0]}
 
     def _score(self, name: str, half: int | None) -> Tensor:
@@ -201,7 +201,7 @@ class SubnetworkSearch:
         """
         self._take_snapshot()
         report = {"chance": 1.0 - self.plan.ratio}
-        if self.plan.criterion == "gradient" and self.updates > 1:
+        if self.plan.score.accumulates and self.updates > 1:
             bits = [
                 self._select_bits(self.scores(half), self.plan.ratio) for half in (0, 1)
             ]

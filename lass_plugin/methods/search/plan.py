@@ -7,8 +7,8 @@ from typing import Any, Mapping
 from lass_plugin.errors import LassError
 from lass_plugin.methods.search.settling import StoppingRule
 from lass_plugin.schedules import check_ratio, cubic
+from lass_plugin.scores import SCORES, Score
 
-CRITERIA = ("magnitude", "gradient")
 SCHEDULES = ("oneshot", "gradual")
 
 
@@ -40,6 +40,11 @@ class SearchPlan:
     """End once doubling the updates gains less agreement than this; 0: never."""
 
     @property
+    def score(self) -> Score:
+        """How weights are scored."""
+        return SCORES.get(self.criterion)
+
+    @property
     def stopping(self) -> StoppingRule:
         return StoppingRule(self.stop_settled, self.stop_growth)
 
@@ -50,11 +55,7 @@ class SearchPlan:
             LassError: names the option at fault.
         """
         check_ratio(self.ratio, "--pruning-ratio")
-        if self.criterion not in CRITERIA:
-            raise LassError(
-                f"unknown --pruning-criterion '{self.criterion}'; choose from "
-                f"{', '.join(CRITERIA)} (random masks: 'lass random')"
-            )
+        SCORES.get(self.criterion, "--pruning-criterion")
         if self.schedule not in SCHEDULES:
             raise LassError(
                 f"unknown --pruning-schedule '{self.schedule}'; choose from "
@@ -68,7 +69,9 @@ class SearchPlan:
         _ = self.stopping  # says what is wrong with it
         if self.schedule == "oneshot":
             for option, default in (
-                *(("start", 0), ("ramp", 0), ("interval", SearchPlan.interval)),
+                ("start", 0),
+                ("ramp", 0),
+                ("interval", SearchPlan.interval),
                 ("move_pruned", False),
             ):
                 if getattr(self, option) != default:
@@ -137,11 +140,11 @@ def check_together(
     Raises:
         LassError: names the option at fault.
     """
-    if plan.criterion == "magnitude":
+    if not plan.score.accumulates:
         raise LassError(
             "one training of several pairs has one set of weights, so that "
-            "--pruning-criterion magnitude would give all its pairs the same mask; "
-            "take gradient, or search each pair in a training of its own"
+            f"--pruning-criterion {plan.criterion} would give all its pairs the same "
+            "mask; take gradient, or search each pair in a training of its own"
         )
     end = plan.start + plan.ramp
     least = min(shares, key=lambda key: shares[key])

@@ -15,7 +15,7 @@ from lass_plugin.methods.search.one_search import check_state
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.several import states_of
 from lass_plugin.schedules import check_ratio
-from lass_plugin.scores import magnitude
+from lass_plugin.scores import SCORES
 from lass_plugin.selection import select
 
 
@@ -73,8 +73,9 @@ def scores_from_checkpoint(
         state: what :meth:`.search.SubnetworkSearch.state_dict` returned.
         model: name -> weight of the search's checkpoint (the score by magnitude).
         criterion: None for that of the search. A one-shot search by gradient trains
-            exactly as one by magnitude does, so it gives that one's mask too (not so
-            where pairs were searched together: their weights are the same ones).
+            exactly as one by magnitude does, so it gives that one's mask too, as of
+            every score of the weights alone (not so where pairs were searched
+            together: their weights are the same ones).
 
     Raises:
         LassError: the search has no such scores.
@@ -83,8 +84,9 @@ def scores_from_checkpoint(
     plan = SearchPlan.from_dict(state["plan"])
     criterion = plan.criterion if criterion is None else criterion
     others = len(state.get("together", [plan.key])) - 1
+    score = SCORES.get(criterion, "--criterion")
     if criterion != plan.criterion and (
-        others or (criterion, plan.schedule) != ("magnitude", "oneshot")
+        others or score.accumulates or plan.schedule != "oneshot"
     ):
         how = f"{plan.criterion}, {plan.schedule}{', together' if others else ''}"
         raise LassError(
@@ -93,11 +95,11 @@ def scores_from_checkpoint(
             + (" and each pair by itself" if others else "")
         )
     names = list(state["base"])
-    if criterion == "gradient":
+    if score.of_weight is None:
         even, odd = state["halves"]
         scores = {name: even[name].float() + odd[name].float() for name in names}
     else:
-        scores = {name: magnitude(model[name].float()) for name in names}
+        scores = {name: score.of_weight(model[name].float()) for name in names}
     base = dict(state["base"])
     note = f"searched together with {others} other pairs" if others else ""
     return SearchedScores(plan, criterion, int(state["updates"]), scores, base, note)

@@ -8,6 +8,7 @@ row; and their output layer must not choose, or share probability with, a new sy
 import contextlib
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,25 @@ from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.state import digest
-from lass_plugin.methods.subnetworks.holding import Holding
+from lass_plugin.methods.subnetworks.holding import Holding, parse_holding
+
+
+def check_extension(cfg: Any) -> None:
+    """Refuse ``--extend`` without its file, and ``--hold`` without what it needs.
+
+    Raises:
+        LassError: names the option.
+    """
+    if cfg.extend and not os.path.isfile(cfg.extend):
+        raise LassError(f"--extend {cfg.extend} does not exist")
+    if not parse_holding(cfg.hold):
+        return
+    for option in ("extend", "masks"):
+        if not getattr(cfg, option):
+            raise LassError(
+                f"--hold has no effect without --{option}; leave it out, or give both "
+                "--masks and --extend"
+            )
 
 
 @dataclass(frozen=True)

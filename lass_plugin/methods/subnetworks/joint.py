@@ -9,7 +9,6 @@ from fairseq.optim import FairseqOptimizer
 from torch import nn
 
 from lass_plugin.anatomy.targets import unwrap
-from lass_plugin.masks.fitting import base_of, check_fit
 from lass_plugin.masks.mask import MaskSet
 from lass_plugin.masks.neurons import weight_masks
 from lass_plugin.methods.subnetworks.holding import Holding
@@ -90,12 +89,3 @@ def masked_weights(
     masks = weight_masks(masks, parameters)
     sites = {name: parameters[name] for name in parameters if name in masks.shapes}
     return MaskedWeights(sites, masks, holding.sites if holding else None)
-
-
-def check_base(model: nn.Module, masks: MaskSet) -> None:
-    """Refuse masks that were searched on other weights than those of *model*."""
-    parameters = dict(unwrap(model).named_parameters())
-    check_fit(masks, parameters, "the model")
-    base = base_of(masks.shapes, parameters)
-    for mask in masks.values():
-        mask.check_base(base)

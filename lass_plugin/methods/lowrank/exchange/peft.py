@@ -27,7 +27,7 @@ from lass_plugin.data.language_tokens import trained_tokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.methods.lowrank.attaching import all_matrices
-from lass_plugin.methods.lowrank.entry import ENTRY, Carried, carried_by
+from lass_plugin.methods.lowrank.entry import ENTRY, Entry, entry_of
 from lass_plugin.methods.lowrank.exchange.peft_config import (
     NAME,
     PeftConfig,
@@ -66,7 +66,7 @@ def to_peft(
     Raises:
         LassError: there is no module of *pair*, or the placement is not decided.
     """
-    plan, folder = carried_by(checkpoint, path).plan, Path(folder)
+    plan, folder = entry_of(checkpoint, path).plan, Path(folder)
     if plan.placement.learns:
         raise LassError(
             f"{path} is of weight learning, where a matrix has two modules and an "
@@ -144,7 +144,7 @@ def from_peft(
     plan = Plan(rule, ranks, alpha=alpha, dropout=config.lora_dropout)
     plan.check_model(matrices)
     place = str(Path(base).resolve())
-    entry = Carried(plan, place, fingerprint_of_weights(stored, plan.ranks))
+    entry = Entry(plan, place, fingerprint_of_weights(stored, plan.ranks))
     result = without_optimizer(
         transformer_options(trained_on, base),
         _task_options(trained_on, pair, place),

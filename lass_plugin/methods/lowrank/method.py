@@ -1,0 +1,268 @@
+"""Low-rank modules: a frozen base, and modules of each language that are trained.
+
+LSLo (Cao 2024): the modules of the source and target languages of a batch are added to
+the base's matrices. The base is read from ``--base`` and does not move; checkpoints
+hold the modules and a fingerprint of the base.
+"""
+
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Sequence
+
+import torch
+from fairseq.data import Dictionary
+from fairseq.optim import FairseqOptimizer
+from torch import nn
+
+from lass_plugin.anatomy.matrices import count_layers, find_matrices, parse_kinds
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.languages import Pair, languages_of
+from lass_plugin.methods.lowrank.attaching import KEPT, all_matrices, attach, merge
+from lass_plugin.methods.lowrank.entry import ENTRY, Entry
+from lass_plugin.methods.lowrank.exchange.export import exported
+from lass_plugin.methods.lowrank.frozen_base import (
+    check_exists,
+    check_same,
+    check_same_weights,
+    check_tokens,
+    fingerprint_of,
+    languages_of_base,
+    load_base,
+)
+from lass_plugin.methods.lowrank.modules import Routing
+from lass_plugin.methods.lowrank.options import check_lslo, pruning_of, spread_option
+from lass_plugin.methods.lowrank.planning.placement import (
+    DEFAULT,
+    SOURCE,
+    TARGET,
+    parse_placement,
+)
+from lass_plugin.methods.lowrank.planning.plan import (
+    Plan,
+    count_parameters,
+    read_plan,
+    uniform,
+)
+from lass_plugin.methods.lowrank.pruning import Pruner
+from lass_plugin.methods.lowrank.saved_weights import save_trained_only
+from lass_plugin.methods.lowrank.stored import low_rank_of
+from lass_plugin.methods.lowrank.training import LowRankTraining, using
+from lass_plugin.methods.method import ExportOptions, Method, PartSizes
+
+logger = logging.getLogger(__name__)
+
+
+class LowRank(Method):
+    """The low-rank modules of a model's languages.
+
+    Args:
+        stored: what the checkpoint says of them; None in training, before the model is
+            built.
+        cfg: the options of a training; None for translation.
+        pairs: those that are trained.
+    """
+
+    entry = ENTRY
+    words = "low-rank modules"
+    phase = "lslo"
+    takes_base = True
+
+    def __init__(
+        self,
+        stored: Entry | None,
+        cfg: Any = None,
+        pairs: Sequence[Pair] = (),
+        tokens: LanguageTokens | None = None,
+    ):
+        self.stored = stored
+        self._cfg, self._pairs, self._tokens = cfg, list(pairs), tokens
+        self.routing = Routing()
+        self._pruner: Pruner | None = None
+        self._training: LowRankTraining | None = None
+        self._epoch = 1
+
+    @property
+    def plan(self) -> Plan:
+        assert self.stored is not None
+        return self.stored.plan
+
+    # -- set-up ------------------------------------------------------------------
+
+    @classmethod
+    def check_options(cls, cfg: Any) -> None:
+        check_lslo(cfg)
+        check_exists(cfg.base, recorded=False)
+
+    @classmethod
+    def languages_of(cls, cfg: Any, pairs: Sequence[Pair]) -> tuple[str, ...]:
+        """The base's: its embeddings are numbered by them."""
+        found = languages_of_base(cfg.base, pairs)
+        return () if cfg.langs or cfg.lang_dict else found
+
+    @classmethod
+    def from_options(
+        cls, cfg: Any, pairs: Sequence[Pair], tokens: LanguageTokens
+    ) -> "LowRank":
+        return cls(None, cfg, pairs, tokens)
+
+    def check_dictionary(self, dictionary: Dictionary) -> None:
+        assert self._tokens is not None
+        check_tokens(self._cfg.base, self._tokens, dictionary)
+
+    @classmethod
+    def from_state(cls, state: Any, where: str) -> "LowRank":
+        return cls(Entry.from_state(state, where))
+
+    def to_state(self) -> dict[str, Any]:
+        return {} if self.stored is None else {self.entry: self.stored.to_state()}
+
+    def attach(self, model: nn.Module, options: Any, cfg: Any) -> None:
+        """Put the base's weights and the modules into *model*."""
+        trains = self._cfg is not None
+        if self.stored is None:
+            load_base(model, str(self._cfg.base), options)
+            plan = self._plan_of(model)
+            base = str(Path(str(self._cfg.base)).resolve())
+            self.stored = Entry(plan, base, fingerprint_of(model, plan.ranks))
+        else:
+            path = check_exists(cfg.base or self.stored.base, recorded=not cfg.base)
+            load_base(model, path, options)
+            check_same(self.stored.fingerprint, model, path)
+        before = sum(parameter.numel() for parameter in model.parameters())
+        matrices = all_matrices(dict(model.named_parameters()))
+        self.routing = attach(model, self.plan)
+        if not trains:
+            # as in any model that fairseq translates with: torch multiplies a frozen
+            # matrix in batches of one, which takes half as long again
+            model.requires_grad_(True)
+        save_trained_only(model, trains)
+        if not trains:
+            return
+        if pruning := pruning_of(self._cfg):
+            pruning.check_length(self._cfg.max_epoch)
+            self._pruner = Pruner(model, pruning)
+        trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        square = count_parameters(self.plan, matrices, square=True)
+        logger.info(
+            f"low-rank modules of {len(self.plan.languages)} languages beside "
+            f"{len(self.plan.ranks)} matrices: {trained:,} parameters, "
+            f"{trained / before:.2%} of the base's {before:,} "
+            f"({square:,} if every matrix counts as square)"
+        )
+
+    def _plan_of(self, model: nn.Module) -> Plan:
+        """The plan that the options describe."""
+        cfg, parameters = self._cfg, dict(model.named_parameters())
+        layers = count_layers(parameters)
+        if cfg.lslo_plan:
+            plan = read_plan(cfg.lslo_plan)
+            plan.placement.check_layers(layers, f"in {cfg.lslo_plan}")
+            plan.check_pairs(self._pairs)
+            return plan
+        ranks = spread_option(cfg, languages_of(self._pairs), "lslo_ranks")
+        return uniform(
+            find_matrices(parameters, parse_kinds(cfg.lslo_matrices)),
+            ranks,
+            parse_placement(cfg.lslo_placement or DEFAULT, layers),
+            alpha=cfg.lslo_alpha,
+            dropout=cfg.lslo_dropout,
+            seed=cfg.lslo_seed,
+        )
+
+    def for_pairs(self, pairs: Sequence[Pair]) -> "LowRank":
+        self.plan.check_pairs(pairs)
+        return self
+
+    # -- training ----------------------------------------------------------------
+
+    def begin_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    @contextlib.contextmanager
+    def micro_batch(
+        self,
+        sample: Mapping[str, Any],
+        model: nn.Module,
+        optimizer: FairseqOptimizer,
+        counts: bool = True,
+    ) -> Iterator[None]:
+        """Forward and backward with the modules of the batch's languages."""
+        if self._training is None or not self._training.belongs_to(optimizer):
+            self._training = LowRankTraining(
+                model, self.plan, self.routing, self._pairs, optimizer, self._pruner
+            )
+        self._training.begin_epoch(self._epoch)
+        keys = sample.get("language_keys") or [sample["language_key"]]
+        with self._training.micro_batch(keys, counts):
+            yield
+
+    def step(self, optimizer: FairseqOptimizer) -> None:
+        assert self._training is not None
+        with self._training.update():
+            optimizer.step()
+
+    def identity(self) -> dict[str, Any]:
+        pruning = pruning_of(self._cfg)
+        return {
+            "plan": self.plan.to_dict(),
+            "pruning": None if pruning is None else pruning.to_dict(),
+        }
+
+    def other(self, name: str) -> str:
+        return {
+            "plan": "with another plan of low-rank modules",
+            "pruning": "with another pruning",
+        }[name]
+
+    # -- translation -------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def part(self, key: str) -> Iterator[None]:
+        pair = Pair.parse(key)
+        self.plan.check_pairs([pair])
+        with using(self.routing, [pair]):
+            yield
+
+    @torch.no_grad()
+    def put_in(self, key: str) -> None:
+        """Add the modules of the pair *key* to the matrices."""
+        pair = Pair.parse(key)
+        self.plan.check_pairs([pair])
+        merge(self.model, {SOURCE: pair.source, TARGET: pair.target})
+
+    # -- files -------------------------------------------------------------------
+
+    def export(
+        self,
+        checkpoint: Checkpoint,
+        pair: Pair,
+        options: ExportOptions,
+    ) -> tuple[dict[str, Any], str]:
+        self.refuse_options_of_masks(options, checkpoint)
+        content, path = checkpoint.content, checkpoint.path
+        result = exported(content, pair, path, options.base, options.half)
+        count = len(low_rank_of(content, path, pair).modules)
+        return result, f"{count} low-rank modules merged"
+
+    def sizes(self, checkpoint: Checkpoint, base: Path | None) -> PartSizes:
+        assert self.stored is not None
+        place = check_exists(base or self.stored.base, recorded=not base)
+        found = Checkpoint.read(place).parameters
+        check_same_weights(self.stored.fingerprint, found, place)
+        units = sum(tensor.numel() for tensor in found.values())
+        return PartSizes(base_parameters=units)
+
+    @classmethod
+    def is_parameter(cls, name: str) -> bool:
+        return f".{KEPT}" not in f".{name}"
+
+    # -- words -------------------------------------------------------------------
+
+    def label(self, where: Any = None, base: Path | None = None) -> str:
+        assert self.stored is not None
+        return f"low-rank modules in the base {base or self.stored.base}"
+
+    def translation_identity(self, key: str) -> dict[str, Any]:
+        return {"mask": None, "low_rank": True}

@@ -1,0 +1,94 @@
+"""Methods by their entry in ``task_state``, and the one to translate with."""
+
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair
+from lass_plugin.masks import load_masks
+from lass_plugin.masks.places import masks_at
+from lass_plugin.methods.lowrank.method import LowRank
+from lass_plugin.methods.method import Dense, Method
+from lass_plugin.methods.subnetworks.method import Subnetworks
+from lass_plugin.registry import VARIABLE, Registry
+
+METHODS: Registry[type[Method]] = Registry("method")
+"""Entry in ``task_state`` -> method."""
+
+TOKENS, SYMBOLS = "language_tokens", "symbols"
+"""Entries of ``task_state`` that are no method's: what the dictionary is told."""
+
+
+def register_method(method: type[Method]) -> type[Method]:
+    """Make *method*, a class with an ``entry``, known to every command."""
+    return METHODS.register(method.entry, method)
+
+
+register_method(Subnetworks)
+register_method(LowRank)
+
+
+def method_of(task_state: Any, where: str) -> Method:
+    """The method of the checkpoint *where*, dense if it says nothing.
+
+    Raises:
+        LassError: its entry is damaged, or of a method that is not known here.
+    """
+    entries = task_state if isinstance(task_state, Mapping) else {}
+    names = METHODS.names()
+    for name in names:
+        if entries.get(name) is not None:
+            return METHODS.get(name).from_state(entries[name], where)
+    if TOKENS in entries:  # one of ours; stock fairseq's tasks have entries of others
+        for name in entries.keys() - {TOKENS, SYMBOLS, *names}:
+            raise LassError(
+                f"{where} was trained with the method '{name}', which is not known "
+                f"here; name the module that registers it in {VARIABLE}"
+            )
+    return Dense()
+
+
+def translating_method(
+    carried: Method, cfg: Any, pairs: Sequence[Pair], of_checkpoint: bool
+) -> Method:
+    """The method to translate between *pairs* with.
+
+    ``--dense`` and ``--inference-masks`` come first, then what the checkpoint carries,
+    then ``--masks``.
+
+    Args:
+        carried: by the checkpoint.
+        cfg: options of the task.
+        of_checkpoint: they are those that the checkpoint was trained with.
+
+    Raises:
+        LassError: a pair has no part, or an option has no effect.
+    """
+    if cfg.inference_masks:
+        carried.refuse_masks("--inference-masks")
+    if cfg.masks and not of_checkpoint:
+        carried.refuse_masks("--masks")
+    if cfg.dense:
+        return Dense()
+    if cfg.inference_masks:
+        return Subnetworks(load_masks(cfg.inference_masks)).for_pairs(pairs)
+    if carried.entry or not cfg.masks:
+        return carried.for_pairs(pairs)
+    checks = bool(cfg.source_lang) and not cfg.allow_other_base
+    return Subnetworks(load_masks(cfg.masks), checks_base=checks).for_pairs(pairs)
+
+
+def exporting_method(carried: Method, path: object, masks: Path | None) -> Method:
+    """The method of the checkpoint *path*, or *masks* for one that carries none.
+
+    Raises:
+        LassError: there is neither.
+    """
+    if carried.entry:
+        return carried
+    if masks is None:
+        raise LassError(
+            f"{path} carries no masks; give a jointly trained checkpoint, or the mask "
+            "with --masks"
+        )
+    return Subnetworks(masks_at([masks]))
