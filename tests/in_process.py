@@ -11,6 +11,7 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.tasks import FairseqTask
 
 from lass_plugin import masks as mask_package
+from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.tasks import (  # noqa: F401, registers
     translation_lslo,
     translation_subnetwork_search,
@@ -87,7 +88,7 @@ def as_stock(checkpoint: Path, task: TranslationSubnetworkTask) -> torch.nn.Modu
 
 def random_mask(key: str, weights: dict, ratio: float = 0.5, base: bool = True):
     """A random mask of *key* over the attention and feed-forward *weights*."""
-    sites = mask_package.sites.select_sites(weights, mask_package.DEFAULT_TARGETS)
+    sites = select_sites(weights, mask_package.DEFAULT_TARGETS)
     generator = torch.Generator().manual_seed(sum(map(ord, key)))
     return mask_package.Mask.from_tensors(
         key,

@@ -80,7 +80,7 @@ def test_after_baking_nothing_of_ours_runs_in_a_forward_pass(
 def test_baking_needs_no_second_copy_of_the_weights(opened, generation):
     task, model = opened
     task.build_generator([model], generation)
-    weights = task.method_of(model)._parts
+    weights = task.method_of(model)._weights
     assert weights is None or not (weights._working or weights._dense)
 
 
