@@ -190,3 +190,12 @@ def _with_full_disk(stock, number: int):
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+# -- packages from outside -----------------------------------------------------------
+
+
+def with_plugin(module: str) -> None:
+    """Let the command know the methods, scores and tasks of *module*."""
+    os.environ["LASS_PLUGINS"] = module
+    importlib.import_module("lass_plugin.registry").load_plugins()

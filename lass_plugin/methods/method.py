@@ -32,6 +32,7 @@ from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet
+from lass_plugin.options import check_training
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Method:
         Raises:
             LassError: names the option.
         """
+        check_training(cfg, strict=False)
 
     @classmethod
     def languages_of(cls, cfg: Any, pairs: Sequence[Pair]) -> tuple[str, ...]:
