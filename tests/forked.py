@@ -198,4 +198,6 @@ def die() -> None:
 def with_plugin(module: str) -> None:
     """Let the command know the methods, scores and tasks of *module*."""
     os.environ["LASS_PLUGINS"] = module
+    places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(places)  # of commands that it starts
     importlib.import_module("lass_plugin.registry").load_plugins()
