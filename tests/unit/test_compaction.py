@@ -10,6 +10,7 @@ from fairseq.models.transformer import TransformerModel
 from in_process import random_mask
 from runs import Run
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Mask, MaskSet, Provenance
 from lass_plugin.masks.neurons import UNITS, neuron_mask
@@ -27,7 +28,6 @@ from lass_plugin.methods.subnetworks.compaction import (
 )
 from lass_plugin.methods.subnetworks.export import baked, exported
 from lass_plugin.neurons.recording import find_neurons
-from lass_plugin.tables.cost import parameters_of
 
 MADE = Provenance("taylor", None, note="seed 1")
 LAYERS = tuple(f"{s}.layers.{n}" for s in ("encoder", "decoder") for n in range(2))
@@ -193,7 +193,7 @@ def test_the_matrices_are_smaller_and_the_rest_is_as_it_was(checkpoint, model):
     assert cut.after == widths
     removed = 2 * (2 * 32 + 1) * (64 - 20 + 64 - 18)
     counts = [
-        sum(each.numel() for each in parameters_of(state).values())
+        sum(each.numel() for each in Checkpoint("it.pt", state).parameters.values())
         for state in (whole, small)
     ]
     assert counts[0] - counts[1] == removed
