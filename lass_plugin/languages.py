@@ -10,6 +10,10 @@ from lass_plugin.errors import LassError
 _CODE = re.compile(r"[A-Za-z0-9_@.]+")
 
 
+ORDERS = ("direction", "source", "target", "name")
+"""Values of *by* in :func:`order_keys`."""
+
+
 @dataclass(frozen=True, order=True)
 class Pair:
     """A translation direction, written ``de-en`` as fairseq writes it."""

@@ -6,17 +6,13 @@ of the *other pairs* in the other set, and chance. Masks that agree on what a pa
 are more alike than masks of different pairs.
 """
 
-import csv
-import io
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Iterable, Mapping
 
 import numpy as np
 
 from lass_plugin.analysis.similarity import overlaps
 from lass_plugin.errors import LassError
-from lass_plugin.files import write_text
 from lass_plugin.masks import MaskSet
 
 
@@ -55,7 +51,11 @@ def agreements(
             f"the two sets have no pair in common: {', '.join(first)} and "
             f"{', '.join(second)}"
         )
-    _check_shapes(first, second)
+    if first.shapes != second.shapes:
+        raise LassError(
+            "the two sets of masks cover different matrices, so they are of different "
+            "models or mask targets and cannot be compared"
+        )
     count = len(keys)
     # one set of both, so that all are compared at once: 1@ sorts before 2@
     both = [replace(first[key], key=f"1@{n:05d}") for n, key in enumerate(keys)]
@@ -77,22 +77,3 @@ def agreements(
                 )
             )
     return found
-
-
-def write_agreements(found: Iterable[Agreement], path: Path) -> None:
-    """Write *found* as CSV, a line a part and pair."""
-    rows = [asdict(one) for one in found]
-    text = io.StringIO()
-    names = list(Agreement.__dataclass_fields__)
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def _check_shapes(first: MaskSet, second: MaskSet) -> None:
-    if first.shapes != second.shapes:
-        raise LassError(
-            "the two sets of masks cover different matrices, so they are of different "
-            "models or mask targets and cannot be compared"
-        )

@@ -1,14 +1,11 @@
 """How the agreement of searched masks with themselves grows: table and picture."""
 
-import csv
-import io
-import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from lass_plugin import files
 from lass_plugin.errors import LassError
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.settling import (
@@ -17,14 +14,31 @@ from lass_plugin.methods.search.settling import (
     growth,
     measure_of,
 )
+from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.curves import Curve, draw_curves
+from lass_plugin.records.json_record import RecordFormat
 
 MEASURE = (
     "(s - c) / (1 - c); s: share of weights kept that two masks have in common, c: the "
     "same for random masks; halves: masks of the even and of the odd updates; "
     "since_halfway: mask now and at half the updates"
 )
-_NAME = "settled.json"
+SETTLED = RecordFormat(
+    "lass_plugin settled", "a settled.json of 'lass settled'", unmarked=True
+)
+_COLUMNS = (
+    "pair",
+    "criterion",
+    "schedule",
+    "ratio",
+    "updates",
+    "halves",
+    "since_halfway",
+    "chance",
+    "measure",
+    "agreement",
+    "growth",
+)
 
 
 @dataclass(frozen=True)
@@ -93,16 +107,14 @@ def write_settling(
     Returns:
         The files written.
     """
-    folder = Path(folder)
-    record = {
+    record: dict[str, Any] = {
         "measure": MEASURE,
         "rule": None if rule is None else [rule.settled, rule.growth],
         "searches": [_record(search, rule) for search in searches],
     }
-    data = folder / _NAME
-    files.write_json(data, record)
-    table = folder / "settled.csv"
-    files.write_text(table, _csv(searches))
+    data = SETTLED.write(Path(folder) / "settled.json", record)
+    table = data.with_suffix(".csv")
+    write_csv(table, _rows(record["searches"]), _COLUMNS, floats=".6f")
     return [data, table, *draw_settling(data)]
 
 
@@ -128,30 +140,19 @@ def _record(search: Settling, rule: StoppingRule | None) -> dict[str, Any]:
     }
 
 
-def _csv(searches: Sequence[Settling]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["pair", "criterion", "schedule", "ratio", "updates", "halves"]
-        + ["since_halfway", "chance", "measure", "agreement", "growth"]
-    )
+def _rows(searches: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A line for each record of each search."""
     for search in searches:
-        plan = search.plan
-        for place, record in enumerate(search.history):
-            shares = [record.get(name) for name in ("halves", "since_halfway")]
-            values = [*shares, record["chance"], measure_of(record)]
-            values += [agreement(record), growth(search.history, place)]
-            writer.writerow(
-                [plan.key, plan.criterion, plan.schedule, f"{plan.ratio:g}"]
-                + [record["updates"], *map(_cell, values)]
-            )
-    return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else f"{value:.6f}"
+        for record in search["history"]:
+            row = {name: record.get(name) for name in _COLUMNS if name != "pair"}
+            yield {
+                **row,
+                "pair": search["key"],
+                "criterion": search["criterion"],
+                "schedule": search["schedule"],
+                "ratio": f"{search['ratio']:g}",
+                "measure": measure_of(record),
+            }
 
 
 def draw_settling(data: str | os.PathLike) -> list[Path]:
@@ -160,30 +161,23 @@ def draw_settling(data: str | os.PathLike) -> list[Path]:
     Raises:
         LassError: *data* is not such a file.
     """
-    data = Path(data)
-    try:
-        searches = json.loads(data.read_text(encoding="utf-8"))["searches"]
-        curves = []
-        for search in searches:
+    curves = []
+    with SETTLED.reading(data) as record:
+        for search in record["searches"]:
             points = [
-                (record["updates"], record["agreement"])
-                for record in search["history"]
-                if record["agreement"] is not None
+                (each["updates"], each["agreement"])
+                for each in search["history"]
+                if each["agreement"] is not None
             ]
+            group = f"{search['criterion']} {search['schedule']}"
             if points:
                 x, y = zip(*points, strict=True)
-                group = f"{search['criterion']} {search['schedule']}"
-                label = f"{search['key']} {group}"
-                curves.append(Curve(label, x, y, group=group))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LassError(
-            f"{data} is not a settled.json of 'lass settled' ({error})"
-        ) from error
+                curves.append(Curve(f"{search['key']} {group}", x, y, group=group))
     if not curves:
         return []
     return draw_curves(
         curves,
-        data.with_suffix(".png"),
+        Path(data).with_suffix(".png"),
         "How settled the masks are",
         "updates of the search",
         "agreement above chance",

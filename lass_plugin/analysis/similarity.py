@@ -19,6 +19,7 @@ import numpy as np
 from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet
+from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.masks.mask import packing_units
 
 _BLOCK = 1 << 15
@@ -125,3 +126,16 @@ def _ones(words: np.ndarray) -> np.ndarray:
     if hasattr(np, "bitwise_count"):  # numpy 2
         return np.bitwise_count(words).sum(axis=1, dtype=np.int64)
     return _POPCOUNT[words.view(np.uint16)].sum(axis=1, dtype=np.int64)
+
+
+def between(matrix: np.ndarray) -> np.ndarray:
+    """``(n, n)`` -> the values above the diagonal: each two different masks once."""
+    return matrix[np.triu_indices(len(matrix), 1)]
+
+
+def base_models(masks: MaskSet) -> str:
+    """The base models that *masks* were searched on; empty if it is only one."""
+    bases = sorted({short_name(mask.base) for mask in masks.values() if mask.base})
+    if len(bases) < 2:
+        return ""
+    return f"{len(bases)} different base models ({', '.join(bases)})"

@@ -1,27 +1,33 @@
 """Similarity of masks as files: JSON, CSV, and the pictures drawn from the JSON."""
 
-import csv
-import io
-import json
 import os
 import re
+from collections.abc import Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lass_plugin import files
 from lass_plugin.analysis.layer_curves import draw_layers
 from lass_plugin.analysis.similarity import Overlap, overlaps
 from lass_plugin.analysis.similarity_groups import average_by_group, curves_over_layers
 from lass_plugin.anatomy.components import WHOLE, parts_of
 from lass_plugin.data.progress import Progress
-from lass_plugin.errors import LassError
 from lass_plugin.languages import order_keys
 from lass_plugin.masks import MaskSet
+from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.heat_map import heat_map
+from lass_plugin.records.json_record import RecordFormat
+
+SIMILARITY = RecordFormat(
+    "lass_plugin similarity", "a similarity.json of 'lass compare'", unmarked=True
+)
+"""``keys`` and ``parts`` with a ``similarity`` and a ``chance``; any such matrices, as
+the rank correlations of importance, are of this format."""
 
 MEASURE = "mean of Sim(M1, M2) and Sim(M2, M1), Sim(M1, M2) = |M1 and M2| / |M1|"
+_AVERAGES = ("part", "group", "comparisons", "mean", "least", "most", "chance")
 
 
 def write_similarity(
@@ -30,20 +36,17 @@ def write_similarity(
     by: str = "all",
     order: str = "direction",
 ) -> list[Path]:
-    """Compare *masks*; write JSON, CSV and a heat map as PNG and SVG to *folder*.
+    """Compare *masks* and write what :func:`write_overlaps` writes to *folder*.
 
     Args:
         by: see :func:`.components.parts_of`; the parts get heat maps of their own.
         order: see :func:`.languages.order_keys`.
-
-    Returns:
-        The files written.
     """
     return write_overlaps(overlaps(masks, parts_of(masks.shapes, by)), folder, order)
 
 
 def write_overlaps(
-    parts: dict[str, Overlap], folder: str | os.PathLike, order: str = "direction"
+    parts: Mapping[str, Overlap], folder: str | os.PathLike, order: str = "direction"
 ) -> list[Path]:
     """Write ``similarity.json``, ``.csv``, ``.groups.csv`` and pictures to *folder*.
 
@@ -54,79 +57,56 @@ def write_overlaps(
     Returns:
         The files written.
     """
-    folder = Path(folder)
+    data = Path(folder) / "similarity.json"
     keys = order_keys(next(iter(parts.values())).keys, order)
     records = {name: _record(overlap, keys) for name, overlap in parts.items()}
     matrices = {
         name: (np.array(part["similarity"]), np.array(part["chance"]))
         for name, part in records.items()
     }
-    record: dict[str, Any] = {
-        "measure": MEASURE,
-        "keys": keys,
-        "parts": records,
-        "averages": list(average_by_group(keys, matrices)),
-    }
-    data = folder / "similarity.json"
-    files.write_json(data, record, rows=True)
-    table = folder / "similarity.csv"
-    files.write_text(table, _csv(record))
-    groups = folder / "similarity.groups.csv"
-    files.write_text(groups, _groups_csv(record["averages"]))
+    averages = list(average_by_group(keys, matrices))
+    content = {"measure": MEASURE, "keys": keys, "parts": records, "averages": averages}
+    SIMILARITY.write(data, content, rows=True)
+    table = write_csv(data.with_suffix(".csv"), _comparisons(content), floats=".6f")
+    groups = write_csv(data.with_suffix(".groups.csv"), averages, _AVERAGES)
     return [data, table, groups, *draw_similarity(data)]
 
 
 def _record(overlap: Overlap, keys: list[str]) -> dict[str, Any]:
     """One part as JSON, its rows and columns in the order of *keys*."""
     order = [overlap.keys.index(key) for key in keys]
+    cells = np.ix_(order, order)
 
-    def table(matrix: np.ndarray, digits: int = 6) -> list[list[float]]:
-        return [[round(v, digits) for v in row] for row in _arrange(matrix, order)]
+    def rounded(matrix: np.ndarray) -> list[list[float]]:
+        return [[round(value, 6) for value in row] for row in matrix[cells].tolist()]
 
     return {
         "weights": overlap.units,
-        "kept": [int(overlap.kept[index]) for index in order],
-        "shared": _arrange(overlap.shared, order),
-        "similarity": table(overlap.symmetric()),
-        "chance": table(overlap.chance()),
+        "kept": overlap.kept[order].tolist(),
+        "shared": overlap.shared[cells].tolist(),
+        "similarity": rounded(overlap.symmetric()),
+        "chance": rounded(overlap.chance()),
     }
 
 
-def _arrange(matrix: np.ndarray, order: list[int]) -> list[list]:
-    return matrix[np.ix_(order, order)].tolist()
-
-
-def _csv(record: dict[str, Any]) -> str:
+def _comparisons(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """A line for each part and two masks, both directions of Eq. 2 with it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["part", "first", "second", "similarity", "chance", "first_in_second"]
-        + ["second_in_first", "shared", "kept_first", "kept_second", "weights"]
-    )
     for name, part in record["parts"].items():
-        for i, first in enumerate(record["keys"]):
-            for j, second in enumerate(record["keys"][i + 1 :], start=i + 1):
-                shared, kept = part["shared"][i][j], part["kept"]
-                directed = [
-                    f"{shared / kept[k]:.6f}" if kept[k] else "" for k in (i, j)
-                ]
-                writer.writerow(
-                    [name, first, second]
-                    + [f"{part[key][i][j]:.6f}" for key in ("similarity", "chance")]
-                    + [*directed, shared, kept[i], kept[j], part["weights"]]
-                )
-    return text.getvalue()
-
-
-def _groups_csv(averages: list[dict[str, Any]]) -> str:
-    """A line for each part and group of masks."""
-    text = io.StringIO()
-    fields = ["part", "group", "comparisons", "mean", "least", "most", "chance"]
-    writer = csv.DictWriter(text, fields, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(averages)
-    return text.getvalue()
+        for (i, first), (j, second) in combinations(enumerate(record["keys"]), 2):
+            shared, kept = part["shared"][i][j], part["kept"]
+            yield {
+                "part": name,
+                "first": first,
+                "second": second,
+                "similarity": part["similarity"][i][j],
+                "chance": part["chance"][i][j],
+                "first_in_second": shared / kept[i] if kept[i] else None,
+                "second_in_first": shared / kept[j] if kept[j] else None,
+                "shared": shared,
+                "kept_first": kept[i],
+                "kept_second": kept[j],
+                "weights": part["weights"],
+            }
 
 
 def read_similarity(path: str | os.PathLike) -> dict[str, Any]:
@@ -135,8 +115,7 @@ def read_similarity(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         LassError: *path* is not such a file.
     """
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+    with SIMILARITY.reading(path) as record:
         keys = record["keys"] = [str(key) for key in record["keys"]]
         for part in record["parts"].values():
             for name in ("similarity", "chance"):
@@ -144,10 +123,6 @@ def read_similarity(path: str | os.PathLike) -> dict[str, Any]:
                 if part[name].shape != (len(keys), len(keys)):
                     raise ValueError(f"{name} is not {len(keys)} by {len(keys)}")
         record["averages"] = list(record.get("averages", ()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{path} is not a similarity.json of 'lass compare' ({error})"
-        ) from error
     return record
 
 
@@ -163,20 +138,19 @@ def draw_similarity(data: str | os.PathLike) -> list[Path]:
     data = Path(data)
     record = read_similarity(data)
     keys, curves = record["keys"], curves_over_layers(record["averages"])
+    apart = ~np.eye(len(keys), dtype=bool)
     drawn = {
-        name: (part["similarity"], part["chance"])
+        name: part
         for name, part in record["parts"].items()
         if not re.fullmatch(r"(encoder|decoder) layer \d+ .+", name)
     }
     progress = Progress("drawing", len(drawn))
     written = []
-    for name, (matrix, chance) in drawn.items():
-        np.fill_diagonal(matrix, np.nan)  # 1 by definition
+    for name, part in drawn.items():
         suffix = "" if name == WHOLE else f".{re.sub(r'[^a-z0-9]+', '-', name)}"
-        apart = ~np.eye(len(keys), dtype=bool)
-        mean = f"{chance[apart].mean():.2f}" if len(keys) > 1 else "-"
+        mean = f"{part['chance'][apart].mean():.2f}" if len(keys) > 1 else "-"
         written += heat_map(
-            matrix,
+            np.where(apart, part["similarity"], np.nan),  # 1 by definition
             keys,
             data.with_name(f"similarity{suffix}.png"),
             f"Similarity of masks, {name}",

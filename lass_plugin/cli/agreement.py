@@ -10,38 +10,47 @@ Two searches that agree on what is a pair's own show more than both.
 FIRST and SECOND are folders of masks or jointly trained checkpoints.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from lass_plugin.errors import LassError
+from lass_plugin.settings import Settings, argument, option
 
 HELP = "compare two sets of masks, pair by pair"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass agreement``."""
-    parser.add_argument("first", metavar="FIRST", type=Path)
-    parser.add_argument("second", metavar="SECOND", type=Path)
-    parser.add_argument(
-        "--by",
+@dataclass(frozen=True, kw_only=True)
+class AgreementSettings(Settings):
+    """Two sets of masks, and how they are compared."""
+
+    first: Path = argument(metavar="FIRST")
+    second: Path = argument(metavar="SECOND")
+    by: str = option(
+        "all",
+        "also each component or each layer (default: the whole model)",
         choices=("all", "component", "layer"),
-        default="all",
-        help="also each component or each layer (default: the whole model)",
     )
-    parser.add_argument("--out", metavar="FILE.csv", type=Path, help="write the table")
+    out: Path | None = option(None, "write the table", metavar="FILE.csv")
+
+    def check(self) -> None:
+        super().check()
+        if self.out is not None and (self.out.suffix != ".csv" or self.out.is_dir()):
+            raise LassError(f"--out {self.out} is no file that ends in .csv")
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = AgreementSettings
+
+
+def run(settings: AgreementSettings) -> int:
     """Print the table of the whole model and the means of the parts."""
-    from lass_plugin.analysis.agreement import agreements, write_agreements
+    from lass_plugin.analysis.agreement import agreements
     from lass_plugin.anatomy.components import WHOLE, parts_of
     from lass_plugin.checkpoints.checkpoint import masks_at
-    from lass_plugin.errors import LassError
+    from lass_plugin.records.csv_table import write_csv
     from lass_plugin.records.text_tables import print_table
 
-    out = arguments.out
-    if out is not None and (out.suffix != ".csv" or out.is_dir()):
-        raise LassError(f"--out {out} is no file that ends in .csv")
-    first, second = (masks_at([place]) for place in (arguments.first, arguments.second))
-    found = agreements(first, second, parts_of(first.shapes, arguments.by))
+    first, second = (masks_at([place]) for place in (settings.first, settings.second))
+    found = agreements(first, second, parts_of(first.shapes, settings.by))
     head = ["same pair", "other pairs", "chance"]
     whole = [one for one in found if one.part == WHOLE]
     rows = [[one.key, *_numbers([one])] for one in whole]
@@ -52,14 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
         means = [[p, *_numbers([one for one in found if one.part == p])] for p in parts]
         print_table([["part", *head], *means])
     for place, masks, other in (
-        (arguments.first, first, second),
-        (arguments.second, second, first),
+        (settings.first, first, second),
+        (settings.second, second, first),
     ):
         if alone := [key for key in masks if key not in other]:
             print(f"note: only {place} has masks of {', '.join(alone)}")
-    if out is not None:
-        write_agreements(found, out)
-        print(f"\n{out}")
+    if settings.out is not None:
+        print(f"\n{write_csv(settings.out, map(vars, found))}")
     return 0
 
 

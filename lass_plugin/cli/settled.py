@@ -13,64 +13,62 @@ With --stop-when-settled or --stop-when-growth-below, the table says after how m
 updates a search with this option would have ended, and what that would have saved.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lass_plugin.settings import Settings, argument, option
 
 if TYPE_CHECKING:
     from lass_plugin.analysis.settled import Settling
     from lass_plugin.methods.search.settling import StoppingRule
 
 HELP = "how settled searched masks are, and how that grew"
+QUIET = True
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass settled``."""
-    parser.add_argument("places", metavar="PATH", nargs="+", type=Path)
-    parser.add_argument(
-        "--out",
-        metavar="DIR",
-        type=Path,
-        help="write settled.json, .csv, .png and .svg there",
+@dataclass(frozen=True, kw_only=True)
+class SettledSettings(Settings):
+    """Which searches are shown, and what rule would have stopped them."""
+
+    places: tuple[Path, ...] = argument(metavar="PATH", nargs="+")
+    out: Path | None = option(
+        None, "write settled.json, .csv, .png and .svg there", metavar="DIR"
     )
-    for option, what in (
-        ("--stop-when-settled", "the agreement had reached this"),
-        ("--stop-when-growth-below", "the growth had fallen below this"),
-    ):
-        parser.add_argument(
-            option,
-            metavar="SHARE",
-            type=float,
-            default=0.0,
-            help=f"say when a search would have ended because {what}",
-        )
+    stop_when_settled: float = option(
+        0.0,
+        "say when a search would have ended because the agreement had reached this",
+        metavar="SHARE",
+    )
+    stop_when_growth_below: float = option(
+        0.0,
+        "say when a search would have ended because the growth had fallen below this",
+        metavar="SHARE",
+    )
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = SettledSettings
+
+
+def run(settings: SettledSettings) -> int:
     """Print a line for each search; write the files."""
-    import logging
-
-    logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     from lass_plugin.analysis.settled import Settling, write_settling
     from lass_plugin.checkpoints.checkpoint import read_checkpoint, search_states
     from lass_plugin.cli.extract import checkpoint_files
     from lass_plugin.methods.search.settling import StoppingRule
 
     rule = None
-    if arguments.stop_when_settled or arguments.stop_when_growth_below:
-        rule = StoppingRule(
-            arguments.stop_when_settled, arguments.stop_when_growth_below
-        )
+    if settings.stop_when_settled or settings.stop_when_growth_below:
+        rule = StoppingRule(settings.stop_when_settled, settings.stop_when_growth_below)
     searches = [
         Settling.of(state, path)
-        for path in checkpoint_files(arguments.places)
+        for path in checkpoint_files(list(settings.places))
         for state in search_states(read_checkpoint(path), path).values()
     ]
     _print(searches, rule)
-    if arguments.out:
+    if settings.out:
         print()
-        for path in write_settling(searches, arguments.out, rule):
-            print(path)
+        print(*write_settling(searches, settings.out, rule), sep="\n")
     return 0
 
 

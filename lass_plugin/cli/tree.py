@@ -18,9 +18,13 @@ families: Robinson-Foulds distance and purity, with the probability that familie
 out at random do as well.
 """
 
-import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from lass_plugin.errors import LassError
+from lass_plugin.settings import Settings, argument, option, required
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,51 +32,56 @@ if TYPE_CHECKING:
 HELP = "a tree of languages made of the similarity of their masks"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass tree``."""
-    parser.add_argument("places", metavar="PATH", nargs="+", type=Path)
-    parser.add_argument(
-        "--out",
-        metavar="DIR",
-        type=Path,
-        required=True,
-        help="write tree.json, .csv, .nwk and pictures (.png, .svg) there",
+@dataclass(frozen=True, kw_only=True)
+class TreeSettings(Settings):
+    """What the tree is made of, and what it is compared with."""
+
+    places: tuple[Path, ...] = argument(metavar="PATH", nargs="+")
+    out: Path = required(
+        "write tree.json, .csv, .nwk and pictures (.png, .svg) there", metavar="DIR"
     )
-    parser.add_argument(
-        "--leaves",
+    leaves: str = option(
+        "languages",
+        "what the leaves of the tree are (default: %(default)s)",
         choices=("languages", "pairs"),
-        default="languages",
-        help="what the leaves of the tree are (default: languages)",
     )
-    parser.add_argument(
-        "--direction",
-        choices=("source", "target", "mean"),
-        help="compare languages as sources (X→en), as targets (en→X), or take the mean "
+    direction: str | None = option(
+        None,
+        "compare languages as sources (X→en), as targets (en→X), or take the mean "
         "(default: the mean, or the one direction that the masks have)",
+        choices=("source", "target", "mean"),
     )
-    parser.add_argument(
-        "--part",
-        metavar="NAME",
-        help="compare one part of the model, such as encoder, cross-attention, fc1 or "
+    part: str | None = option(
+        None,
+        "compare one part of the model, such as encoder, cross-attention, fc1 or "
         "'decoder layer 0' (default: the whole model)",
+        metavar="NAME",
     )
-    parser.add_argument(
-        "--weights-power",
+    weights_power: float = option(
+        0.0,
+        "weights of least squares: 1 / distance^P (default: 0, all weights 1)",
         metavar="P",
-        type=float,
-        default=0.0,
-        help="weights of least squares: 1 / distance^P (default: 0, all weights 1)",
     )
-    parser.add_argument(
-        "--families",
+    families: Path | None = option(
+        None,
+        "JSON {LANGUAGE: FAMILY}, or lines of LANGUAGE, a tab, FAMILY; a family can be "
+        "a path, Indo-European/Germanic (default: a built-in table)",
         metavar="FILE",
-        type=Path,
-        help="JSON {LANGUAGE: FAMILY}, or lines of LANGUAGE, a tab, FAMILY; a family "
-        "can be a path, Indo-European/Germanic (default: a built-in table)",
     )
 
+    def check(self) -> None:
+        super().check()
+        if not 0 <= self.weights_power <= 8:
+            raise LassError(
+                f"--weights-power {self.weights_power:g} is outside 0 to 8; T-REX and "
+                "this command take 0, Fitch and Margoliash 2"
+            )
 
-def run(arguments: argparse.Namespace) -> int:
+
+SETTINGS = TreeSettings
+
+
+def run(settings: TreeSettings) -> int:
     """Make the trees, write them, and print what they say."""
     from lass_plugin.analysis.trees.distances import leaf_distances
     from lass_plugin.analysis.trees.packages import need
@@ -81,19 +90,13 @@ def run(arguments: argparse.Namespace) -> int:
         grow_trees,
         write_trees,
     )
-    from lass_plugin.errors import LassError
     from lass_plugin.language_families import read_families
 
-    if not 0 <= arguments.weights_power <= 8:
-        raise LassError(
-            f"--weights-power {arguments.weights_power:g} is outside 0 to 8; T-REX and "
-            "this command take 0, Fitch and Margoliash 2"
-        )
     for module in ("scipy.optimize", "Bio.Phylo.TreeConstruction"):
         need(module)  # before anything is computed
-    table = read_families(arguments.families) if arguments.families else None
-    keys, similarity, notes = _similarity(arguments.places, arguments.part)
-    found = leaf_distances(keys, similarity, arguments.leaves, arguments.direction)
+    table = read_families(settings.families) if settings.families else None
+    keys, similarity, notes = _similarity(settings.places, settings.part)
+    found = leaf_distances(keys, similarity, settings.leaves, settings.direction)
     families = families_of(found.leaves, table)
     unknown = [leaf for leaf in found.leaves if not families[leaf]]
     if unknown:
@@ -101,10 +104,10 @@ def run(arguments: argparse.Namespace) -> int:
             f"no family is known of {', '.join(unknown)}; they are left out of the "
             "comparison with families (give --families FILE)"
         )
-    record = grow_trees(found, families, arguments.weights_power)
+    record = grow_trees(found, families, settings.weights_power)
     record["notes"] += notes
-    record["part"] = arguments.part or "whole model"
-    written = write_trees(record, arguments.out)
+    record["part"] = settings.part or "whole model"
+    written = write_trees(record, settings.out)
     _print(record)
     print()
     print(*written, sep="\n")
@@ -112,15 +115,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _similarity(
-    places: list[Path], part: str | None
+    places: Sequence[Path], part: str | None
 ) -> "tuple[list[str], np.ndarray, list[str]]":
     """Keys, ``(n, n)`` similarity of one part, and notes."""
-    from lass_plugin.analysis.similarity import overlaps
+    from lass_plugin.analysis.similarity import base_models, overlaps
     from lass_plugin.analysis.similarity_files import read_similarity
     from lass_plugin.anatomy.components import WHOLE, parts_of
     from lass_plugin.checkpoints.checkpoint import masks_at
-    from lass_plugin.errors import LassError
-    from lass_plugin.masks.fingerprint import short_name
 
     part = part or WHOLE
     if any(place.suffix == ".json" for place in places):
@@ -143,12 +144,10 @@ def _similarity(
     if part not in parts:
         raise LassError(f"the masks have no part '{part}'; choose {', '.join(parts)}")
     overlap = overlaps(masks, {part: parts[part]})[part]
-    bases = {short_name(mask.base) for mask in masks.values() if mask.base}
     notes = []
-    if len(bases) > 1:
+    if bases := base_models(masks):
         notes.append(
-            f"the masks were searched on {len(bases)} different base models "
-            f"({', '.join(sorted(bases))}), so their distances may say nothing"
+            f"the masks were searched on {bases}, so their distances may say nothing"
         )
     return list(masks), overlap.symmetric(), notes
 

@@ -6,10 +6,11 @@ import math
 import pytest
 import torch
 
-from lass_plugin.analysis.agreement import agreements, write_agreements
+from lass_plugin.analysis.agreement import agreements
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Mask, MaskSet, Provenance, save_masks
+from lass_plugin.records.csv_table import write_csv
 
 FC1, FC2 = "encoder.layers.0.fc1.weight", "encoder.layers.0.fc2.weight"
 
@@ -56,7 +57,7 @@ def test_parts_and_the_file(tmp_path):
     same = {(one.part, one.key): one.same for one in found}
     assert same["first", "de-en"] == pytest.approx(1 / 2)
     assert same["second", "de-en"] == pytest.approx((1 / 2 + 1) / 2)
-    write_agreements(found, tmp_path / "a.csv")
+    write_csv(tmp_path / "a.csv", map(vars, found))
     with open(tmp_path / "a.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["part"], row["key"]) for row in rows] == list(same)

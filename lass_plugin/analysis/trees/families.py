@@ -9,10 +9,10 @@ random do as well.
 """
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from math import factorial, prod
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -49,9 +49,6 @@ class FamilyFit:
     """Ways to deal the families out that were tried, the true one among them."""
     exact: bool
     """Whether these were all ways there are."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def compare_with_families(

@@ -1,8 +1,7 @@
 """How well a tree says what the distances are, and whether any tree could."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -22,9 +21,6 @@ class Fit:
     of them does not vary."""
     negative: int
     """Number of edges below zero (neighbour joining only)."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def fit_of(tree: Tree, distances: np.ndarray, weights: np.ndarray) -> Fit:

@@ -1,15 +1,13 @@
 """From distances to the files of a tree: data, Newick, pictures."""
 
-import csv
-import io
-import json
 import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 
-from lass_plugin import files
 from lass_plugin.analysis.trees import least_squares, neighbour_joining
 from lass_plugin.analysis.trees.distances import LeafDistances
 from lass_plugin.analysis.trees.families import amount_of_work, compare_with_families
@@ -20,8 +18,13 @@ from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
 from lass_plugin.analysis.trees.topology import Tree
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
+from lass_plugin.files import write_text
 from lass_plugin.language_families import family_of
 from lass_plugin.languages import Pair
+from lass_plugin.records.csv_table import write_csv
+from lass_plugin.records.json_record import RecordFormat
+
+TREE = RecordFormat("lass_plugin tree", "a tree.json of 'lass tree'", unmarked=True)
 
 MEASURE = "1 - (Sim(M1, M2) + Sim(M2, M1)) / 2, Sim(M1, M2) = |M1 and M2| / |M1|"
 LEAST_SQUARES = "least-squares"
@@ -114,8 +117,8 @@ def grow_trees(
                 for split, length in zip(tree.splits, tree.lengths, strict=True)
             ],
             **search,
-            "fit": fit_of(tree, leaves.distances, weights).to_dict(),
-            "families": compared.to_dict() if compared else None,
+            "fit": asdict(fit_of(tree, leaves.distances, weights)),
+            "families": asdict(compared) if compared else None,
         }
     progress.finish()
     return {
@@ -146,42 +149,37 @@ def write_trees(record: dict[str, Any], folder: str | os.PathLike) -> list[Path]
     Returns:
         The files written.
     """
-    folder = Path(folder)
-    data = folder / "tree.json"
-    files.write_json(data, record)
-    tables = {
-        folder / "tree.distances.csv": _matrix_csv(record),
-        folder / "tree.fit.csv": _fit_csv(record),
-    }
+    data = TREE.write(Path(folder) / "tree.json", record)
+    leaves = record["leaves"]
+    distances = [
+        {"": leaf, **dict(zip(leaves, row, strict=True))}
+        for leaf, row in zip(leaves, record["distances"], strict=True)
+    ]
+    written = [
+        data,
+        write_csv(data.with_name("tree.distances.csv"), distances, floats=".6f"),
+        write_csv(data.with_name("tree.fit.csv"), _fits(record), floats=".6g"),
+    ]
     for name, tree in record["trees"].items():
-        tables[folder / f"tree.{name}.nwk"] = f"{tree['newick']}\n"
-        tables[folder / f"tree.{name}.rooted.nwk"] = f"{tree['rooted']}\n"
-    for path, text in tables.items():
-        files.write_text(path, text)
-    return [data, *tables, *draw_trees(data)]
+        for ending, kind in (("", "newick"), (".rooted", "rooted")):
+            written.append(data.with_name(f"tree.{name}{ending}.nwk"))
+            write_text(written[-1], f"{tree[kind]}\n")
+    return [*written, *draw_trees(data)]
 
 
-def _matrix_csv(record: dict[str, Any]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["", *record["leaves"]])
-    for leaf, row in zip(record["leaves"], record["distances"], strict=True):
-        writer.writerow([leaf, *(f"{value:.6f}" for value in row)])
-    return text.getvalue()
-
-
-def _fit_csv(record: dict[str, Any]) -> str:
-    """A line for every two leaves."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["first", "second", "distance", "weight", *record["trees"]])
+def _fits(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A line for every two leaves: their distance, and their path in each tree."""
     leaves, distances = record["leaves"], np.array(record["distances"])
     weights = power_weights(distances, record["weights_power"])
-    fitted = [read_tree(record, name).distances() for name in record["trees"]]
+    paths = {name: read_tree(record, name).distances() for name in record["trees"]}
     for i, j in zip(*np.triu_indices(len(leaves), 1), strict=True):
-        values = [distances[i, j], weights[i, j], *(matrix[i, j] for matrix in fitted)]
-        writer.writerow([leaves[i], leaves[j], *(f"{value:.6g}" for value in values)])
-    return text.getvalue()
+        yield {
+            "first": leaves[i],
+            "second": leaves[j],
+            "distance": distances[i, j],
+            "weight": weights[i, j],
+            **{name: matrix[i, j] for name, matrix in paths.items()},
+        }
 
 
 def read_tree(record: Mapping[str, Any], name: str) -> Tree:
@@ -201,15 +199,10 @@ def draw_trees(data: str | os.PathLike) -> list[Path]:
         LassError: *data* is not such a file.
     """
     data = Path(data)
-    try:
-        record = json.loads(data.read_text(encoding="utf-8"))
+    with TREE.reading(data) as record:
         trees = {name: read_tree(record, name) for name in record["trees"]}
         distances, families = np.array(record["distances"]), record["families"]
         captions = {name: _caption(record, name) for name in trees}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{data} is not a tree.json of 'lass tree' ({error})"
-        ) from error
     written = []
     for name, tree in trees.items():
         title = f"{_TITLES.get(name, name)}, {record['described']}"
