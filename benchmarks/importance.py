@@ -71,7 +71,7 @@ def _measuring(training, samples, every_unit=False, precision="float32"):
 
     from fairseq import utils
 
-    from lass_plugin.masks.neurons import DEFAULT_UNITS, UNITS
+    from lass_plugin.anatomy.neurons import DEFAULT_UNITS, UNITS
     from lass_plugin.neurons.measuring import measure_batch
     from lass_plugin.neurons.recording import Recorder
 

@@ -177,8 +177,9 @@ def random_masks(
 
 def random_neurons(model: torch.nn.Module, pairs: Sequence[str], folder: Path) -> Path:
     """Write neuron masks: nine tenths general, every other neuron by a coin's toss."""
+    from lass_plugin.anatomy.neurons import DEFAULT_UNITS
     from lass_plugin.masks import MaskSet, Provenance, save_masks
-    from lass_plugin.masks.neurons import DEFAULT_UNITS, neuron_mask
+    from lass_plugin.masks.neurons import neuron_mask
     from lass_plugin.neurons.recording import find_neurons
 
     masks = []

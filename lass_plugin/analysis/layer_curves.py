@@ -5,13 +5,19 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from lass_plugin.analysis.similarity_groups import EVERY
+from lass_plugin.anatomy.components import ATTENTION_LABELS
+from lass_plugin.anatomy.places import (
+    CROSS_ATTENTION,
+    FEED_FORWARD,
+    PROJECTIONS,
+    SELF_ATTENTION,
+)
 from lass_plugin.records.curves import LAYER, Curve, draw_panels
 from lass_plugin.records.figures import SPAN
 
-_MATRICES = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+_MATRICES = (*PROJECTIONS, *FEED_FORWARD)
 """They have a colour each, the same in every picture."""
-_ATTENTIONS = {"self_attn": "self-attention", "encoder_attn": "cross-attention"}
-_LINES = {"self_attn": "-", "": "-.", "encoder_attn": "--"}
+_LINES = {SELF_ATTENTION: "-", "": "-.", CROSS_ATTENTION: "--"}
 """In the order of the legend."""
 
 Record = Mapping[str, Any]
@@ -58,12 +64,12 @@ def _curves(records: Sequence[Record]) -> list[Curve]:
         layers, means = zip(*points, strict=True)
         curves.append(
             Curve(
-                f"{_ATTENTIONS.get(attention, attention)} {last}".strip(),
+                f"{ATTENTION_LABELS.get(attention, attention)} {last}".strip(),
                 layers,
                 means,
                 look=_rank(matrix)[1],
                 line=_LINES.get(attention, ":"),
-                hollow=attention == "encoder_attn",
+                hollow=attention == CROSS_ATTENTION,
             )
         )
     return curves

@@ -1,27 +1,53 @@
 """Components: the parts of a model by which masks and neurons are compared."""
 
-import re
-from typing import Iterable
+from typing import Callable, Iterable
 
+from lass_plugin.anatomy.places import (
+    CROSS_ATTENTION,
+    EMBEDDING,
+    FEED_FORWARD,
+    HEADS,
+    OUTPUT_PROJECTION,
+    PROJECTIONS,
+    SELF_ATTENTION,
+    SIDES,
+    Place,
+    find_place,
+)
 from lass_plugin.errors import LassError
 
-COMPONENTS: dict[str, str] = {
-    "encoder": r"encoder\..*",
-    "decoder": r"decoder\..*",
-    "encoder self-attention": r"encoder\..*\.self_attn\..*",
-    "decoder self-attention": r"decoder\..*\.self_attn\..*",
-    "cross-attention": r"decoder\..*\.encoder_attn\..*",
-    "q_proj": r".*\.q_proj(\.weight)?",
-    "k_proj": r".*\.k_proj(\.weight)?",
-    "v_proj": r".*\.v_proj(\.weight)?",
-    "out_proj": r".*\.out_proj(\.weight)?",
-    "fc1": r".*\.fc1(\.weight)?",
-    "fc2": r".*\.fc2(\.weight)?",
-    "heads": r".*\.heads",
-    "embeddings": r".*\.embed_tokens\.weight",
-    "output projection": r".*\.output_projection\.weight",
+Choice = Callable[[Place], bool]
+
+
+def _attention(name: str, side: str) -> Choice:
+    return lambda place: (place.attention, place.side) == (name, side)
+
+
+def _matrix(name: str) -> Choice:
+    return lambda place: place.matrix == name
+
+
+def _side(name: str) -> Choice:
+    return lambda place: place.side == name
+
+
+COMPONENTS: dict[str, Choice] = {
+    "encoder": _side("encoder"),
+    "decoder": _side("decoder"),
+    "encoder self-attention": _attention(SELF_ATTENTION, "encoder"),
+    "decoder self-attention": _attention(SELF_ATTENTION, "decoder"),
+    "cross-attention": _attention(CROSS_ATTENTION, "decoder"),
+    **{name: _matrix(name) for name in (*PROJECTIONS, *FEED_FORWARD, HEADS)},
+    "embeddings": _matrix(EMBEDDING),
+    "output projection": _matrix(OUTPUT_PROJECTION),
 }
 """Part of the model and the sites that belong to it; a site can be in several."""
+
+ATTENTION_LABELS = {
+    SELF_ATTENTION: "self-attention",
+    CROSS_ATTENTION: "cross-attention",
+}
+"""Name of each attention in words."""
 
 WHOLE = "whole model"
 
@@ -44,18 +70,22 @@ def parts_of(sites: Iterable[str], by: str) -> dict[str, list[str]]:
             f"unknown breakdown '{by}'; choose {', '.join(BREAKDOWNS[:-1])} or "
             f"{BREAKDOWNS[-1]}"
         )
+    placed = [(site, place) for site in sites if (place := find_place(site))]
     if by in ("component", "every"):
-        for name, pattern in COMPONENTS.items():
-            parts[name] = [site for site in sites if re.fullmatch(pattern, site)]
-    for side in ("encoder", "decoder"):
-        layers: list[tuple[int, str, str]] = []
-        for site in sites:
-            if found := re.fullmatch(rf"{side}\.layers\.(\d+)\.(.+?)(\.weight)?", site):
-                layers.append((int(found[1]), found[2].replace(".", " "), site))
-        layers.sort(key=lambda place: place[0])
-        for number, matrix, site in layers:
-            if by in ("layer", "every"):
-                parts.setdefault(f"{side} layer {number}", []).append(site)
-            if by in ("layer-component", "every"):
-                parts.setdefault(f"{side} layer {number} {matrix}", []).append(site)
+        for name, belongs in COMPONENTS.items():
+            parts[name] = [site for site, place in placed if belongs(place)]
+    inside = [(site, place) for site, place in placed if place.layer is not None]
+    for site, place in sorted(inside, key=_order):
+        layer = f"{place.side} layer {place.layer}"
+        if by in ("layer", "every"):
+            parts.setdefault(layer, []).append(site)
+        if by in ("layer-component", "every"):
+            matrix = place.part.replace(".", " ")
+            parts.setdefault(f"{layer} {matrix}", []).append(site)
     return {name: chosen for name, chosen in parts.items() if chosen}
+
+
+def _order(item: tuple[str, Place]) -> tuple[int, int]:
+    place = item[1]
+    assert place.layer is not None
+    return SIDES.index(place.side), place.layer

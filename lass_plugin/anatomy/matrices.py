@@ -1,36 +1,41 @@
 """Matrices of a transformer that a low-rank module can stand beside."""
 
-import re
 from dataclasses import dataclass
 from typing import Iterable, Mapping
 
 from torch import Tensor
 
+from lass_plugin.anatomy.places import (
+    CROSS_ATTENTION,
+    FC1,
+    FC2,
+    KEY,
+    OUT,
+    QUERY,
+    SELF_ATTENTION,
+    SIDES,
+    VALUE,
+    count_layers,
+    find_place,
+)
 from lass_plugin.errors import LassError
 
+__all__ = ["SIDES", "count_layers"]
+
+_PROJECTIONS = {"q": QUERY, "k": KEY, "v": VALUE, "out": OUT}
+
 KINDS: dict[str, str] = {
-    "q": "self_attn.q_proj",
-    "k": "self_attn.k_proj",
-    "v": "self_attn.v_proj",
-    "out": "self_attn.out_proj",
-    "c-q": "encoder_attn.q_proj",
-    "c-k": "encoder_attn.k_proj",
-    "c-v": "encoder_attn.v_proj",
-    "c-out": "encoder_attn.out_proj",
-    "fc1": "fc1",
-    "fc2": "fc2",
+    **{kind: f"{SELF_ATTENTION}.{name}" for kind, name in _PROJECTIONS.items()},
+    **{f"c-{kind}": f"{CROSS_ATTENTION}.{name}" for kind, name in _PROJECTIONS.items()},
+    "fc1": FC1,
+    "fc2": FC2,
 }
-"""Name of each kind of matrix in the paper -> its name within a layer."""
+"""Name of each kind of matrix in the paper -> its part of a layer."""
 
 DEFAULT_KINDS = ("q", "k", "v", "c-q", "c-k", "c-v", "fc1", "fc2")
 """Those of Cao 2024, §6.1; output projections of attention are a further choice."""
 
-FEED_FORWARD = ("fc1", "fc2")
-
-SIDES = ("encoder", "decoder")
-
-_NAMES = {name: kind for kind, name in KINDS.items()}
-_PLACE = re.compile(r"(encoder|decoder)\.layers\.(\d+)\.(.+)\.weight")
+_KIND_OF = {part: kind for kind, part in KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,11 @@ def find_matrices(
     kinds = tuple(kinds)
     found = []
     for name, tensor in tensors.items():
-        place = _PLACE.fullmatch(name)
-        if place and _NAMES.get(place[3]) in kinds:
-            found.append(matrix_of(name.removesuffix(".weight"), *tensor.shape))
+        place = find_place(name)
+        if place is None or place.tensor != "weight":
+            continue
+        if _KIND_OF.get(place.part) in kinds:
+            found.append(matrix_of(place.owner, *tensor.shape))
     for kind in kinds:
         if all(matrix.kind != kind for matrix in found):
             raise LassError(
@@ -107,10 +114,12 @@ def matrix_of(name: str, outputs: int, inputs: int) -> Matrix:
     Raises:
         ValueError: it is no name of a matrix that modules can stand beside.
     """
-    place = _PLACE.fullmatch(f"{name}.weight")
-    if place is None or place[3] not in _NAMES:
-        raise ValueError(f"{name} is no matrix of a layer")
-    return Matrix(name, place[1], int(place[2]), _NAMES[place[3]], outputs, inputs)
+    place = find_place(name)
+    side, layer = place_of(name)
+    place = find_place(name)
+    if place is None or place.part not in _KIND_OF:
+        raise ValueError(f"{name} is no matrix that modules stand beside")
+    return Matrix(name, side, layer, _KIND_OF[place.part], outputs, inputs)
 
 
 def place_of(matrix: str) -> tuple[str, int]:
@@ -119,16 +128,7 @@ def place_of(matrix: str) -> tuple[str, int]:
     Raises:
         ValueError: it is no name of a matrix of a layer.
     """
-    place = _PLACE.fullmatch(f"{matrix}.weight")
-    if place is None:
+    place = find_place(matrix)
+    if place is None or place.layer is None or place.tensor:
         raise ValueError(f"{matrix} is no matrix of a layer")
-    return place[1], int(place[2])
-
-
-def count_layers(tensors: Iterable[str]) -> dict[str, int]:
-    """Side -> number of its layers, from the names of a model's weights."""
-    counts = dict.fromkeys(SIDES, 0)
-    for name in tensors:
-        if place := _PLACE.fullmatch(name):
-            counts[place[1]] = max(counts[place[1]], int(place[2]) + 1)
-    return counts
+    return place.side, place.layer

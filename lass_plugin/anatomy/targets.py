@@ -1,21 +1,27 @@
 """Sites: the named weight matrices of a transformer that a mask can cover."""
 
-import re
-from typing import Any, Iterable, Mapping
+from typing import Any, Collection, Iterable, Mapping
 
 from torch import Tensor, nn
 
+from lass_plugin.anatomy.places import (
+    ATTENTIONS,
+    EMBEDDING,
+    FEED_FORWARD,
+    OUTPUT_PROJECTION,
+    PROJECTIONS,
+    find_place,
+)
 from lass_plugin.errors import LassError
 
-TARGETS: dict[str, str] = {
-    "attention": r"(encoder|decoder)\.layers\.\d+\.(self_attn|encoder_attn)\."
-    r"(q|k|v|out)_proj\.weight",
-    "feed-forward": r"(encoder|decoder)\.layers\.\d+\.fc[12]\.weight",
-    "embeddings": r"(encoder|decoder)\.embed_tokens\.weight",
-    "output-projection": r"decoder\.output_projection\.weight",
+TARGETS: dict[str, tuple[str, ...]] = {
+    "attention": tuple(f"{each}.{m}" for each in ATTENTIONS for m in PROJECTIONS),
+    "feed-forward": FEED_FORWARD,
+    "embeddings": (EMBEDDING,),
+    "output-projection": (OUTPUT_PROJECTION,),
 }
-"""What can be masked, and the parameter names that each target covers. The papers mask
-attention and feed-forward matrices (He 2023, §4.2; Lin 2021, §3.2)."""
+"""What can be masked, and the parts that each target covers. The papers mask attention
+and feed-forward matrices (He 2023, §4.2; Lin 2021, §3.2)."""
 
 DEFAULT_TARGETS = ("attention", "feed-forward")
 
@@ -37,12 +43,13 @@ def select_sites(
     tensors: Mapping[str, Tensor], targets: Iterable[str]
 ) -> dict[str, Tensor]:
     """The tensors (parameters or entries of a state dict) that *targets* cover."""
-    patterns = [re.compile(TARGETS[target]) for target in targets]
-    return {
-        name: tensor
-        for name, tensor in tensors.items()
-        if any(pattern.fullmatch(name) for pattern in patterns)
-    }
+    parts = {part for target in targets for part in TARGETS[target]}
+    return {name: tensor for name, tensor in tensors.items() if _is_of(name, parts)}
+
+
+def _is_of(name: str, parts: Collection[str]) -> bool:
+    place = find_place(name)
+    return place is not None and place.part in parts and place.tensor == "weight"
 
 
 def find_sites(model: nn.Module, targets: Iterable[str]) -> dict[str, nn.Parameter]:

@@ -14,6 +14,7 @@ from typing import Any, Iterable, Mapping, TypeVar
 from torch import Tensor
 
 from lass_plugin.anatomy.targets import TARGETS, select_sites
+from lass_plugin.anatomy.vocabulary import shared_names
 from lass_plugin.checkpoints.torch_files import load_tensors
 from lass_plugin.data.language_tokens import LanguageTokens, tokens_of_options
 from lass_plugin.errors import LassError
@@ -131,16 +132,7 @@ class Checkpoint:
         A state dict lists a shared embedding under every name of it, and the names need
         not share memory in the file; the options of the model say what is shared.
         """
-        options = self.model_options
-        encoder, decoder = "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"
-        projection = "decoder.output_projection.weight"
-        names: list[str] = []
-        if options.get("share_all_embeddings") or options.get("merge_src_tgt_embed"):
-            names = [encoder, decoder, projection]
-        elif options.get("share_decoder_input_output_embed"):
-            names = [decoder, projection]
-        present = [name for name in names if name in self.content["model"]]
-        return {name: present[0] for name in present[1:]}
+        return shared_names(self.model_options, self.content["model"])
 
     @cached_property
     def parameters(self) -> dict[str, Tensor]:

@@ -122,12 +122,10 @@ def _facts(record: dict[str, Any]) -> dict[str, str]:
 def _kinds(names: Sequence[str]) -> str:
     """``48: q, k, fc1``."""
     from lass_plugin.anatomy.matrices import KINDS
+    from lass_plugin.anatomy.places import find_place
 
-    kinds = [
-        kind
-        for kind, place in KINDS.items()
-        if any(name.split(".layers.")[1].partition(".")[2] == place for name in names)
-    ]
+    parts = {place.part for name in names if (place := find_place(name))}
+    kinds = [kind for kind, part in KINDS.items() if part in parts]
     return f"{len(names)} ({', '.join(kinds)})"
 
 

@@ -95,9 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
     warnings.simplefilter("ignore")
+    from lass_plugin.anatomy.neurons import parse_units
     from lass_plugin.errors import LassError
     from lass_plugin.languages import parse_pairs
-    from lass_plugin.masks.neurons import parse_units
     from lass_plugin.neurons.importance import NAME
     from lass_plugin.neurons.measuring import MeasuringPlan, measure
 

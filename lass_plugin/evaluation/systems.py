@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
 import lass_plugin.tasks.translation_lslo
 import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401  (registered)
+from lass_plugin.anatomy.vocabulary import embedding_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import STOCK_TASK
 from lass_plugin.errors import LassError
@@ -161,7 +162,7 @@ class Saved:
             ("encoder", task.source_dictionary),
             ("decoder", task.target_dictionary),
         ):
-            embedding = self._state["model"].get(f"{side}.embed_tokens.weight")
+            embedding = embedding_of(self._state["model"], side)
             if embedding is not None and len(embedding) != len(dictionary):
                 raise LassError(
                     f"the dictionary of {data} has {len(dictionary)} symbols, language "

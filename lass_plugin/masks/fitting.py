@@ -4,9 +4,10 @@ from typing import Mapping, Sequence
 
 from torch import Tensor
 
+from lass_plugin.anatomy.neurons import are_neurons, owned_parameters
 from lass_plugin.masks.fingerprint import Fingerprint, fingerprint
 from lass_plugin.masks.mask import MaskSet
-from lass_plugin.masks.neurons import are_neurons, owned_parameters, weight_shapes
+from lass_plugin.masks.neurons import weight_shapes
 
 
 def check_fit(masks: MaskSet, tensors: Mapping[str, Tensor], what: str) -> None:

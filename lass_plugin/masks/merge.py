@@ -2,6 +2,7 @@
 
 from typing import Iterable
 
+from lass_plugin.anatomy.places import find_place
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks.fingerprint import same_weights
@@ -33,10 +34,10 @@ def merge(encoder: Mask, decoder: Mask, key: str) -> Mask:
         )
     bits = {}
     for name in encoder.shapes:
-        side = name.split(".", 1)[0]
-        if side not in ("encoder", "decoder"):
+        place = find_place(name)
+        if place is None:
             raise LassError(f"{name} belongs neither to the encoder nor to the decoder")
-        bits[name] = (encoder if side == "encoder" else decoder).bits[name]
+        bits[name] = (encoder if place.side == "encoder" else decoder).bits[name]
     parts = (encoder.provenance, decoder.provenance)
     ratios = {part.ratio for part in parts}
     schedules = {part.schedule for part in parts}

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from lass_plugin import files
+from lass_plugin.anatomy.places import SIDES, find_place
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
@@ -182,7 +183,9 @@ def _by_key(importance: Importance, rule: Rule) -> dict[str, Tensor]:
 
 def _keys(importance: Importance, site: str, rule: Rule) -> list[str]:
     """For each pair, what the neurons of *site* are allocated to."""
-    side = 0 if site.startswith("encoder.") else 1
+    place = find_place(site)
+    assert place is not None
+    side = SIDES.index(place.side)
     return [keys_of(pair, rule.by)[side] for pair in importance.pairs]
 
 

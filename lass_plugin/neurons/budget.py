@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from lass_plugin.anatomy.neurons import owned_parameters
+from lass_plugin.anatomy.places import find_place
 from lass_plugin.checkpoints.checkpoint import read_checkpoint, weights
 from lass_plugin.errors import LassError
-from lass_plugin.masks.neurons import owned_parameters
 from lass_plugin.neurons.importance import Counts, Importance, check_model
 
 KINDS = ("parameters", "flops")
@@ -94,9 +95,8 @@ class Costs:
         """How often a weight counts: once, or twice for each token it is used on."""
         if kind == "parameters":
             return 1.0
-        in_source = name.startswith("encoder.") or (
-            ".encoder_attn.k_proj" in name or ".encoder_attn.v_proj" in name
-        )
+        place = find_place(name)
+        in_source = place is not None and place.reads_source
         tokens = counts.source if in_source else counts.target
         return 2.0 * tokens / counts.sentences
 

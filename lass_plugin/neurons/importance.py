@@ -14,12 +14,13 @@ from typing import Any, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from lass_plugin.anatomy.neurons import unit_of
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.masks.fitting import base_of
-from lass_plugin.masks.neurons import unit_of, weight_shapes
+from lass_plugin.masks.neurons import weight_shapes
 from lass_plugin.neurons.recording import SOURCE, TARGET
 from lass_plugin.scores.neuron import CRITERIA
 from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_tensors

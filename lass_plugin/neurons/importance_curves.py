@@ -12,6 +12,7 @@ from typing import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from lass_plugin.anatomy.places import FEED_FORWARD, SIDES, count_layers, find_place
 from lass_plugin.errors import LassError
 from lass_plugin.neurons.importance import Importance
 
@@ -85,12 +86,16 @@ def sites_to_draw(importance: Importance, sites: Iterable[str] = ()) -> list[str
             raise LassError(f"there is no site {site}; choose from {', '.join(known)}")
     if chosen:
         return chosen
-    for side in ("encoder.", "decoder."):
-        numbers = [int(name.split(".")[2]) for name in known if name.startswith(side)]
-        last = f"{side}layers.{max(numbers, default=0)}."
-        of_layer = [name for name in known if name.startswith(last)]
-        feed_forward = [name for name in of_layer if name[len(last) :].startswith("fc")]
-        chosen += feed_forward or of_layer
+    last = {side: count - 1 for side, count in count_layers(known).items()}
+    for side in SIDES:
+        of_layer = {
+            name: place.part
+            for name in known
+            if (place := find_place(name)) and place.side == side
+            if place.layer == last[side]
+        }
+        feed_forward = [name for name in of_layer if of_layer[name] in FEED_FORWARD]
+        chosen += feed_forward or list(of_layer)
     return chosen
 
 

@@ -16,16 +16,15 @@ Note:
     is. The layers are numbered as in the names of the weights, from 0.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Iterable
 
+from lass_plugin.anatomy.components import ATTENTION_LABELS
+from lass_plugin.anatomy.places import SIDES, find_place
 from lass_plugin.neurons.allocation import Allocation, keys_of
 
 LAYER = "layer"
-MODULES = ("self-attention", "cross-attention", "FFN")
-
-_SITE = re.compile(r"(encoder|decoder)\.layers\.(\d+)\.(.+)")
+MODULES = (*ATTENTION_LABELS.values(), "FFN")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def keys_of_side(allocation: Allocation, side: str) -> dict[str, str]:
     Returns:
         Key -> a pair of that key, all of which have the same neurons of *side*.
     """
-    place = ("encoder", "decoder").index(side)
+    place = SIDES.index(side)
     found: dict[str, str] = {}
     for pair in allocation.kept:
         found.setdefault(keys_of(pair, allocation.rule.by)[place], pair)
@@ -81,7 +80,7 @@ def spread_over_layers(allocation: Allocation) -> list[Spread]:
         side, number, _ = _place(site)
         by_layer.setdefault((side, number), []).append(site)
     spreads = []
-    for side, layer in sorted(by_layer, key=lambda at: (at[0] != "encoder", at[1])):
+    for side, layer in sorted(by_layer, key=lambda at: (SIDES.index(at[0]), at[1])):
         counted = [_count(allocation, site) for site in by_layer[side, layer]]
         spreads.append(_add(LAYER, counted))
         for module in MODULES:
@@ -95,14 +94,13 @@ def spread_over_layers(allocation: Allocation) -> list[Spread]:
 
 def module_of(part: str) -> str:
     """The module that a site of a layer, such as ``encoder_attn.out_proj``, is of."""
-    attention = {"self_attn": MODULES[0], "encoder_attn": MODULES[1]}
-    return attention.get(part.partition(".")[0], MODULES[2])
+    return ATTENTION_LABELS.get(part.partition(".")[0], MODULES[-1])
 
 
 def _place(site: str) -> tuple[str, int, str]:
-    found = _SITE.fullmatch(site)
-    assert found is not None  # all kinds of neurons are in layers
-    return found[1], int(found[2]), found[3]
+    found = find_place(site)
+    assert found is not None and found.layer is not None  # all neurons are in layers
+    return found.side, found.layer, found.part
 
 
 def _count(allocation: Allocation, site: str) -> Spread:

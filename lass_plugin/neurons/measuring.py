@@ -18,6 +18,7 @@ import torch
 from fairseq import utils
 
 from lass_plugin import files
+from lass_plugin.anatomy.neurons import DEFAULT_UNITS
 from lass_plugin.data import batching
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
@@ -27,7 +28,6 @@ from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import Fingerprint
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.masks.fitting import base_of
-from lass_plugin.masks.neurons import DEFAULT_UNITS
 from lass_plugin.neurons.importance import (
     NAME,
     Counts,

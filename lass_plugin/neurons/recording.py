@@ -15,8 +15,10 @@ from typing import Any, Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from lass_plugin.anatomy.neurons import UNITS, unit_of
+from lass_plugin.anatomy.places import HEADS, find_place
+from lass_plugin.anatomy.vocabulary import is_embedding
 from lass_plugin.errors import LassError
-from lass_plugin.masks.neurons import UNITS
 from lass_plugin.scores.neuron import CRITERIA, add_activation, add_taylor
 
 Sums = Mapping[str, Mapping[str, Tensor]]
@@ -50,7 +52,7 @@ def find_neurons(model: nn.Module, units: Iterable[str]) -> dict[str, Site]:
     found: dict[str, Site] = {}
     for unit in (UNITS[name] for name in units):
         heads = [
-            f"{name}.heads" for name, module in modules.items() if _heads(module) > 0
+            f"{name}.{HEADS}" for name, module in modules.items() if _heads(module) > 0
         ]
         sites = unit.sites([*modules, *heads])
         if not sites:
@@ -72,21 +74,16 @@ def _place(site: str, order: Mapping[str, int]) -> int:
 
 
 def _site(name: str, modules: Mapping[str, nn.Module]) -> Site:
-    parent, _, last = name.rpartition(".")
-    side = SOURCE if name.startswith("encoder.") else TARGET
-    if ".encoder_attn." in name and last in ("k_proj", "v_proj"):
-        side = SOURCE
-    if last == "heads":
-        attention: Any = modules[parent]
-        width, heads = attention.head_dim, attention.num_heads
-        return Site(name, heads, width, side, modules[f"{parent}.out_proj"], True)
-    matrix: Any = modules[name]
-    neurons = matrix.weight.shape[0]
-    if last == "fc1":
-        return Site(name, neurons, 1, side, modules[f"{parent}.fc2"], True)
-    if last == "out_proj":  # its own call is inside torch; the attention returns it
-        return Site(name, neurons, 1, side, modules[parent], False)
-    return Site(name, neurons, 1, side, matrix, False)
+    unit, place, parent = unit_of(name), find_place(name), name.rpartition(".")[0]
+    assert unit is not None and place is not None
+    side = SOURCE if place.reads_source else TARGET
+    seen_in = modules[f"{parent}.{unit.seen_in}" if unit.seen_in else parent]
+    if name in modules:
+        matrix: Any = modules[name]
+        return Site(name, matrix.weight.shape[0], 1, side, seen_in, unit.is_input)
+    attention: Any = modules[parent]  # rows of whole heads
+    width, heads = attention.head_dim, attention.num_heads
+    return Site(name, heads, width, side, seen_in, unit.is_input)
 
 
 class Recorder:
@@ -94,7 +91,7 @@ class Recorder:
 
     Args:
         model: in evaluation mode; its parameters get no gradients from now on.
-        units: see :data:`.masks.neurons.UNITS`.
+        units: see :data:`.anatomy.neurons.UNITS`.
     """
 
     def __init__(self, model: nn.Module, units: Iterable[str]):
@@ -140,7 +137,7 @@ class Recorder:
         embeddings = {
             id(module): module
             for name, module in self._model.named_modules()
-            if name.endswith("embed_tokens")
+            if is_embedding(name)
         }
         handles += [
             module.register_forward_hook(_begin_graph) for module in embeddings.values()
@@ -170,7 +167,7 @@ class Recorder:
 
         def after(module: nn.Module, inputs: tuple, output: Any) -> Any:
             first = output[0] if isinstance(output, tuple) else output
-            if site.name.endswith(".q_proj"):
+            if unit_of(site.name) is UNITS["queries"]:
                 # fairseq scales queries in place, and what is seen must not change
                 self._see(site, first)
                 return first.clone()

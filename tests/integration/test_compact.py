@@ -7,9 +7,10 @@ import torch
 from conftest import FROM_BASE, MODEL_FLAGS, PAIRS, load
 from translations import in_stock_fairseq, with_the_plugin
 
+from lass_plugin.anatomy.neurons import UNITS
 from lass_plugin.cli.main import main
 from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
-from lass_plugin.masks.neurons import UNITS, neuron_mask
+from lass_plugin.masks.neurons import neuron_mask
 from lass_plugin.masks.state import from_state
 
 GROUP = ("de-en", "en-nl")

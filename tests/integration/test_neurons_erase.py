@@ -10,13 +10,13 @@ import pytest
 import torch
 from conftest import PAIRS, load
 
+from lass_plugin.anatomy.neurons import owned_parameters
 from lass_plugin.cli.main import main
 from lass_plugin.evaluation import evaluation, kept
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.languages import parse_pairs
-from lass_plugin.masks.neurons import owned_parameters
 from lass_plugin.neurons.allocation import read_allocation
 from lass_plugin.neurons.erasure import Options, choose, without
 from lass_plugin.neurons.erasure_report import tables

@@ -6,8 +6,9 @@ import torch
 from conftest import PAIRS
 from runs import same_bits
 
+from lass_plugin.anatomy.neurons import UNITS
 from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
-from lass_plugin.masks.neurons import UNITS, neuron_mask, weight_masks
+from lass_plugin.masks.neurons import neuron_mask, weight_masks
 from lass_plugin.masks.packing import unpack
 from lass_plugin.neurons.recording import find_neurons
 from lass_plugin.training.optimizer_places import find_slots, torch_optimizer

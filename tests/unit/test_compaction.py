@@ -10,10 +10,11 @@ from fairseq.models.transformer import TransformerModel
 from in_process import random_mask
 from runs import Run
 
+from lass_plugin.anatomy.neurons import UNITS
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Mask, MaskSet, Provenance
-from lass_plugin.masks.neurons import UNITS, neuron_mask
+from lass_plugin.masks.neurons import neuron_mask
 from lass_plugin.masks.state import from_state
 from lass_plugin.methods.subnetworks import compaction
 from lass_plugin.methods.subnetworks.compaction import (

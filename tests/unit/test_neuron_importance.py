@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import Run
 
+from lass_plugin.anatomy.neurons import DEFAULT_UNITS, UNITS, owned_parameters
 from lass_plugin.errors import LassError
-from lass_plugin.masks.neurons import DEFAULT_UNITS, UNITS, owned_parameters
 from lass_plugin.neurons.importance import (
     Counts,
     Importance,

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from lass_plugin.anatomy.vocabulary import is_embedding
 from lass_plugin.data.pair_data import find_split
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
@@ -47,7 +48,7 @@ def check_model(options: Any, base: Base, data: str) -> None:
                 f"{base.path} has no {name}, which its architecture needs; it "
                 "is no complete checkpoint, or flags after -- change its model"
             )
-        if "embed_tokens" in name and shape[1:] == theirs[name][1:]:
+        if is_embedding(name) and shape[1:] == theirs[name][1:]:
             raise LassError(
                 f"{base.path} has {theirs[name][0]} symbols in {name}, but "
                 f"the dictionary of {data} with its language tokens "

@@ -8,6 +8,7 @@ from typing import Any, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from lass_plugin.anatomy.vocabulary import is_adaptive_softmax, vocabulary_of
 from lass_plugin.checkpoints.checkpoint import (
     carried_masks,
     changed_options,
@@ -20,7 +21,6 @@ from lass_plugin.masks import Mask, MaskSet
 from lass_plugin.masks.packing import pack
 from lass_plugin.masks.state import to_state
 from lass_plugin.methods.subnetworks.extension import read_symbols
-from lass_plugin.methods.subnetworks.holding import VOCABULARY
 
 
 def extended(
@@ -48,16 +48,14 @@ def extended(
     """
     model = dict(checkpoint["model"])
     known = len(old)
-    if any("adaptive_softmax" in name for name in model):
+    if any(map(is_adaptive_softmax, model)):
         raise LassError(
             f"{path} has an adaptive softmax, which cannot be extended; train the base "
             "without --adaptive-softmax-cutoff"
         )
     shared = same_tensors(checkpoint)
     generator = torch.Generator().manual_seed(seed)
-    for name in VOCABULARY:
-        if name not in model:
-            continue
+    for name in vocabulary_of(model):
         if len(model[name]) != known:
             raise LassError(
                 f"{name} of {path} has {len(model[name])} rows, but its dictionary "
@@ -115,12 +113,11 @@ def _with_rows(
 def _with_masked_rows(mask: Mask, symbols: int) -> Mask:
     """*mask* for a model of so many *symbols*; rows that are new to it are left out."""
     bits, shapes = dict(mask.bits), dict(mask.shapes)
-    for name in VOCABULARY:
-        if name in shapes:
-            kept = mask.unpack(name)
-            missing = kept.new_zeros(symbols - len(kept), kept.size(1))
-            grown = torch.cat([kept, missing])
-            bits[name], shapes[name] = pack(grown), tuple(grown.shape)
+    for name in vocabulary_of(mask.shapes):
+        kept = mask.unpack(name)
+        missing = kept.new_zeros(symbols - len(kept), kept.size(1))
+        grown = torch.cat([kept, missing])
+        bits[name], shapes[name] = pack(grown), tuple(grown.shape)
     return replace(mask, bits=bits, shapes=shapes)
 
 

@@ -6,14 +6,12 @@ from typing import Any, Mapping
 import torch
 from torch import Tensor
 
+from lass_plugin.anatomy.places import is_buffer
+from lass_plugin.anatomy.vocabulary import is_vocabulary
 from lass_plugin.checkpoints.checkpoint import same_tensors, weights
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.packing import count_shared, unpack
-from lass_plugin.methods.subnetworks.holding import VOCABULARY
-
-NOT_TRAINED = ("version", "_float_tensor")
-"""Ends of the names of fairseq's buffers, which a checkpoint lists beside weights."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,12 @@ def effect_of(
     repeated = same_tensors(before)
     moved = shared = 0
     for name, value in one.items():
-        if name.endswith(NOT_TRAINED) or name in repeated:
+        if is_buffer(name) or name in repeated:
             continue
         if name not in other or other[name].shape != value.shape:
             raise LassError(f"the checkpoints compared differ in {name}; train again")
         differs = ~_same(value, other[name])
-        if name in VOCABULARY:
+        if is_vocabulary(name):
             differs = differs[:symbols]
         if mask is not None and name in mask.bits:
             inside = unpack(mask.bits[name], mask.shapes[name])[: len(differs)]

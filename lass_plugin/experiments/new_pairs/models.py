@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lass_plugin.anatomy.neurons import are_neurons
 from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.data.data_folder import RECORD
@@ -20,7 +21,6 @@ from lass_plugin.experiments.new_pairs.data import (
 from lass_plugin.experiments.new_pairs.settings import DENSE, ExtendSettings
 from lass_plugin.experiments.new_pairs.vocabulary import Vocabulary
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.masks.neurons import are_neurons
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from typing import Any, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from lass_plugin.anatomy.matrices import FEED_FORWARD, KINDS, Matrix, find_matrices
+from lass_plugin.anatomy.matrices import KINDS, Matrix, find_matrices
+from lass_plugin.anatomy.places import FEED_FORWARD, layer_name
 from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank.attention import as_it_was, call_projections
 from lass_plugin.methods.lowrank.modules import (
@@ -70,7 +71,7 @@ def attach(model: nn.Module, plan: Plan) -> Routing:
         put_beside(linear, modules)
         if len(modules) > 1:
             _learn_index(
-                modules, model.get_submodule(f"{matrix.side}.layers.{matrix.layer}")
+                modules, model.get_submodule(layer_name(matrix.side, matrix.layer))
             )
         if matrix.kind not in FEED_FORWARD:
             call_projections(model.get_submodule(name.rpartition(".")[0]))

@@ -7,6 +7,8 @@ from typing import Any, Iterable, Mapping
 from fairseq.data import Dictionary
 from torch import Tensor, nn
 
+from lass_plugin.anatomy.places import SIDES, is_computed
+from lass_plugin.anatomy.vocabulary import embedding_of
 from lass_plugin.checkpoints.checkpoint import model_options, read_checkpoint, weights
 from lass_plugin.data.language_tokens import LanguageTokens, trained_tokens
 from lass_plugin.errors import LassError
@@ -23,10 +25,6 @@ _SHAPE = (
     *("share_all_embeddings", "share_decoder_input_output_embed"),
 )
 """Options that decide which function the weights of a transformer compute."""
-
-_COMPUTED = ("embed_positions._float_tensor", "embed_positions.weights")
-"""Ends of the names that older fairseq, and so the checkpoint of M2M-100, has of
-positions that are computed, not learned."""
 
 
 def load_base(
@@ -50,9 +48,9 @@ def load_base(
     fairseq_model: Any = model
     fairseq_model.upgrade_state_dict(given)
     mine = model.state_dict()
-    for name in [name for name in given if name.endswith(_COMPUTED)]:
+    for name in filter(is_computed, list(given)):
         del given[name]
-    given |= {name: mine[name] for name in mine if name.endswith(_COMPUTED)}
+    given |= {name: mine[name] for name in filter(is_computed, mine)}
     for name in sorted(mine.keys() | given.keys()):
         if name not in given or name not in mine:
             place = "the base" if name not in given else "the model"
@@ -135,7 +133,7 @@ def check_tokens(
         LassError: other tokens than the base's, other numbers, or one it has not.
     """
     checkpoint = read_checkpoint(path)
-    table = weights(checkpoint).get("encoder.embed_tokens.weight")
+    table = embedding_of(weights(checkpoint), SIDES[0])
     rows = len(dictionary) if table is None else len(table)
     first: int = getattr(dictionary, "without_tokens", len(dictionary))
     appended = dictionary.symbols[first:]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lass_plugin.anatomy.matrices import Matrix, matrix_of
+from lass_plugin.anatomy.places import layer_name
 from lass_plugin.checkpoints.checkpoint import iterator_state, read_checkpoint, weights
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
@@ -152,7 +153,7 @@ def _learned(tensors: Mapping[str, Tensor], plan: Plan) -> LearnedWeights:
     found = {}
     for side, layers in plan.placement.layers.items():
         for layer in range(layers):
-            values = tensors.get(f"{side}.layers.{layer}.{WEIGHTS}")
+            values = tensors.get(f"{layer_name(side, layer)}.{WEIGHTS}")
             if values is not None:
                 if values.shape != (2,):
                     raise ValueError(f"the weights of {side} layer {layer} are not two")

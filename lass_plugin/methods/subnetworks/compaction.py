@@ -25,6 +25,9 @@ from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerModel
 from torch import Tensor
 
+from lass_plugin.anatomy.neurons import UNITS, owned_parameters
+from lass_plugin.anatomy.places import SIDES, find_place
+from lass_plugin.anatomy.vocabulary import vocabulary_of
 from lass_plugin.checkpoints.checkpoint import changed_options, weights
 from lass_plugin.checkpoints.stock import (
     language_tokens,
@@ -36,7 +39,6 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks.fitting import base_of
 from lass_plugin.masks.mask import Mask, MaskSet
-from lass_plugin.masks.neurons import UNITS, owned_parameters
 from lass_plugin.masks.packing import pack
 from lass_plugin.masks.state import to_state
 from lass_plugin.methods.subnetworks.export import baked
@@ -52,7 +54,6 @@ LIMIT = 1e-6
 """Largest difference between outputs that are the same, as a share of the largest
 output: fairseq computes attention weights in single precision whatever the model's."""
 
-SIDES = ("encoder", "decoder")
 _WIDTH = "{}_ffn_embed_dim"
 
 
@@ -289,7 +290,8 @@ def random_outputs(
     Raises:
         LassError: the model cannot be built.
     """
-    sizes = [len(tensors[f"{side}.embed_tokens.weight"]) for side in SIDES]
+    embeddings = vocabulary_of(tensors)[: len(SIDES)]  # the projection comes last
+    sizes = [len(tensors[name]) for name in embeddings]
     source, target = map(_made_up_dictionary, sizes)
     task = Namespace(source_dictionary=source, target_dictionary=target)
     try:
@@ -323,7 +325,9 @@ def _made_up_dictionary(size: int) -> Dictionary:
 
 
 def _side(site: str) -> str:
-    return site.partition(".")[0]
+    place = find_place(site)
+    assert place is not None
+    return place.side
 
 
 def _cut_tensors(tensors: Mapping[str, Tensor], cut: Cut) -> dict[str, Tensor]:

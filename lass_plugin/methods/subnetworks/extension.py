@@ -16,6 +16,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from torch import Tensor, nn
 
+from lass_plugin.anatomy.places import OUTPUT_PROJECTION
 from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
 from lass_plugin.errors import LassError
@@ -142,7 +143,7 @@ def choosing_from(models: Iterable[nn.Module], symbols: int | None) -> Iterator[
     with contextlib.ExitStack() as stack:
         for model in models:
             decoder: Any = getattr(unwrap(model), "decoder", None)
-            projection = getattr(decoder, "output_projection", None)
+            projection = getattr(decoder, OUTPUT_PROJECTION, None)
             if projection is None:
                 raise LassError(
                     "this model has no plain output projection (--adaptive-softmax-"

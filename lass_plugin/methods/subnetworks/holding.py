@@ -12,19 +12,13 @@ from typing import Mapping
 import torch
 from torch import Tensor, nn
 
+from lass_plugin.anatomy.vocabulary import is_vocabulary
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import pack
 from lass_plugin.training.masked_weights import PackedMask
 
 KINDS = ("others", "shared")
 """``others``: what the masks of other pairs keep. ``shared``: what no mask covers."""
-
-VOCABULARY = (
-    "encoder.embed_tokens.weight",
-    "decoder.embed_tokens.weight",
-    "decoder.output_projection.weight",
-)
-"""Matrices with a row for each symbol of the dictionary."""
 
 
 def parse_holding(text: str | None) -> tuple[str, ...]:
@@ -78,7 +72,7 @@ class Holding:
                 continue
             movable = torch.zeros(parameter.shape, dtype=torch.bool)
             rows = len(parameter) if parameter.dim() else 0
-            if name in VOCABULARY:
+            if is_vocabulary(name):
                 rows = min(self.symbols, rows)
                 movable[rows:] = True
             parameter.register_hook(partial(_clear_rows, rows))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lass_plugin.anatomy.places import is_buffer
 from lass_plugin.checkpoints.checkpoint import read_checkpoint, same_tensors, weights
 from lass_plugin.errors import LassError
 
@@ -39,7 +40,7 @@ def read_shape(model: str) -> dict[str, Tensor]:
     return {
         name: value
         for name, value in weights(checkpoint).items()
-        if name not in shared and not name.endswith((".version", "._float_tensor"))
+        if name not in shared and not is_buffer(name)
     }
 
 
