@@ -19,29 +19,28 @@ _FLORES = {
     "L": "af=570e3 am=339e3 hy=977e3 ha=335e3 ny=932e3 sn=877e3 yo=171e3 zu=123e3",
     "V": "ff=71e3 kam=50e3 oc=5.11e3 or=5e3 sd=21.8e3 wo=86.9e3",
 }
+_ENTRIES = [
+    (kind, *entry.split("="))
+    for kind, text in _FLORES.items()
+    for entry in text.split()
+]
+"""Type, language, and sentence pairs with English."""
 
 FLORES = "flores"
 """Name of the types of the paper."""
 
 LANG12 = tuple("en fr it de nl zh ja ko oc or sd wo".split())
-LANG30 = tuple(
-    entry.partition("=")[0] for text in _FLORES.values() for entry in text.split()
-)
+LANG30 = tuple(code for _, code, _ in _ENTRIES)
 
 
 def flores_types() -> dict[str, str]:
     """Language -> resource type of the 30 languages of the paper."""
-    return {
-        entry.partition("=")[0]: kind
-        for kind, text in _FLORES.items()
-        for entry in text.split()
-    }
+    return {code: kind for kind, code, _ in _ENTRIES}
 
 
 def flores_bitext() -> dict[str, float]:
     """Language -> sentence pairs with English, English itself left out."""
-    found = (entry.split("=") for text in _FLORES.values() for entry in text.split())
-    return {code: float(size) for code, size in found if float(size)}
+    return {code: float(size) for _, code, size in _ENTRIES if float(size)}
 
 
 LISTS = {"lang12": LANG12, "lang30": LANG30}

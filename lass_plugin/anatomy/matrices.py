@@ -57,9 +57,14 @@ class Matrix:
         return self.outputs + self.inputs
 
     @property
+    def highest_rank(self) -> int:
+        """The smaller side."""
+        return min(self.outputs, self.inputs)
+
+    @property
     def square_units(self) -> int:
         """The same of a square of the smaller side, as the tables of Cao 2024 count."""
-        return 2 * min(self.outputs, self.inputs)
+        return 2 * self.highest_rank
 
 
 def parse_kinds(text: str | Iterable[str]) -> tuple[str, ...]:

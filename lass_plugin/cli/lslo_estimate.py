@@ -26,107 +26,95 @@ matrices, Fig. 2), score.layer-N (Fig. 5), score.layers (layers by matrices, Fig
 score.layers.LANGUAGE (Fig. 6); with --share they are called share.
 """
 
-import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
+from lass_plugin.settings import Settings, argument, needless, option, required, switch
+
 if TYPE_CHECKING:
-    from lass_plugin.methods.lowrank.estimation.demand_tables import Cells, Table
+    from lass_plugin.methods.lowrank.estimation.demand_maps import Cells, DemandMap
     from lass_plugin.methods.lowrank.estimation.demands import Estimate
 
 HELP = "what each language and matrix demands of its low-rank modules"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass lslo estimate``."""
-    parser.add_argument(
-        "checkpoint",
-        metavar="CHECKPOINT",
-        type=Path,
-        help="of a training with --lslo-pruning layer or language",
+@dataclass(frozen=True, kw_only=True)
+class EstimateSettings(Settings):
+    """What is read, and how it is shown."""
+
+    checkpoint: Path = argument(
+        "of a training with --lslo-pruning layer or language", metavar="CHECKPOINT"
     )
-    parser.add_argument(
-        "--out", metavar="DIR", type=Path, required=True, help="folder for the files"
+    out: Path = required("folder for the files", metavar="DIR")
+    share: bool = switch(
+        "show scores as shares of #B (the paper shows numbers of weights)"
     )
-    parser.add_argument(
-        "--share",
-        action="store_true",
-        help="show scores as shares of #B (the paper shows numbers of weights)",
-    )
-    parser.add_argument(
-        "--sizes",
-        metavar="SIZES",
-        help="sentence pairs of the languages, de=1000,fr=2M, a file, or a folder of "
+    sizes: str | None = option(
+        None,
+        "sentence pairs of the languages, de=1000,fr=2M, a file, or a folder of "
         "'lass prepare' (default: with English, of FLORES-101)",
+        metavar="SIZES",
     )
-    parser.add_argument(
-        "--resource-types",
-        metavar="TYPES",
-        help="order the languages by these, 'H=en,fr;M=nl;V=oc' or a file (default: "
+    resource_types: str | None = option(
+        None,
+        "order the languages by these, 'H=en,fr;M=nl;V=oc' or a file (default: "
         "those of FLORES-101 where it has all of them)",
+        metavar="TYPES",
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = EstimateSettings
+
+
+def run(settings: EstimateSettings) -> int:
     """Print the tables; write the files."""
     from lass_plugin.methods.lowrank.estimation.demand_files import (
         describe,
-        write_estimate,
+        write_demands,
     )
-    from lass_plugin.methods.lowrank.estimation.demand_tables import Cells
+    from lass_plugin.methods.lowrank.estimation.demand_maps import Cells
     from lass_plugin.methods.lowrank.estimation.demands import estimate
     from lass_plugin.methods.lowrank.stored import read_low_rank
     from lass_plugin.resource_types import parse_types
 
-    found = estimate(read_low_rank(arguments.checkpoint), str(arguments.checkpoint))
-    if arguments.resource_types:
-        languages = sorted({each.language for each in found.demands})
-        types = parse_types(arguments.resource_types, languages)
+    found = estimate(read_low_rank(settings.checkpoint), str(settings.checkpoint))
+    if settings.resource_types:
+        types = parse_types(settings.resource_types, found.languages)
         found = replace(found, types=types)
-    _check_options(found, arguments)
-    cells = Cells(found, arguments.share)
-    correlation, notes = _correlation(found, cells, arguments.sizes)
-    notes = [*_notes(found), *notes]
+    if not found.ranks_languages:
+        why = f"after --lslo-pruning {found.pruning.group}, in which languages do not "
+        needless(settings, "sizes", f"{why}compete")
+    if not found.compared:
+        needless(
+            settings,
+            "share",
+            "after --lslo-pruning matrix, whose scores are all about 0 and not shown",
+        )
+    cells, notes = Cells(found, settings.share), _notes(found)
+    correlation = None
+    if found.ranks_languages:
+        correlation = _correlation(cells, settings.sizes, notes)
     if found.compared:
-        print(describe(found, arguments.share))
-        for table in (cells.by_language(), cells.by_layer()):
+        print(describe(found, settings.share))
+        for shown in (cells.by_language(), cells.by_layer()):
             print()
-            _print_scores(table, arguments.share)
+            _print_scores(shown, settings.share)
     if correlation:
         print()
         _print_correlation(correlation)
     print()
     for note in notes:
         print(f"note: {note}")
-    for path in write_estimate(
-        arguments.out, found, correlation, notes, arguments.share
-    ):
+    for path in write_demands(settings.out, found, correlation, notes, settings.share):
         print(path)
     return 0
 
 
-def _check_options(found: "Estimate", arguments: argparse.Namespace) -> None:
-    from lass_plugin.errors import LassError
-    from lass_plugin.methods.lowrank.pruning import LAYER
-
-    group = found.pruning.group
-    if arguments.sizes and group != LAYER:
-        raise LassError(
-            f"--sizes has no effect after --lslo-pruning {group}, in which languages "
-            "do not compete; leave it out"
-        )
-    if arguments.share and not found.compared:
-        raise LassError(
-            "--share has no effect after --lslo-pruning matrix, whose scores are all "
-            "about 0 and not shown; leave it out"
-        )
-
-
 def _correlation(
-    found: "Estimate", cells: "Cells", sizes: str | None
-) -> tuple[dict[str, Any] | None, list[str]]:
-    """The correlation, or why there is none."""
+    cells: "Cells", sizes: str | None, notes: list[str]
+) -> dict[str, Any] | None:
+    """The correlation with the amount of data; a note where that is not known."""
     from lass_plugin.methods.lowrank.estimation.data_amounts import (
         flores_amounts,
         parse_amounts,
@@ -136,23 +124,19 @@ def _correlation(
         common,
         correlate,
     )
-    from lass_plugin.methods.lowrank.pruning import LAYER
 
-    if found.pruning.group != LAYER:
-        return None, []
-    if sizes is None:
-        amounts = flores_amounts()
-        if len(common(cells, amounts)) < LEAST:
-            return None, [
-                f"no correlation with the amount of data: fewer than {LEAST} languages "
-                "are in the table of FLORES-101 (give --sizes)"
-            ]
-    else:
-        amounts = parse_amounts(sizes)
-    return correlate(cells, amounts), []
+    amounts = parse_amounts(sizes) if sizes else flores_amounts()
+    if sizes or len(common(cells, amounts)) >= LEAST:
+        return correlate(cells, amounts)
+    notes.append(
+        f"no correlation with the amount of data: fewer than {LEAST} languages are in "
+        "the table of FLORES-101 (give --sizes)"
+    )
+    return None
 
 
 def _notes(found: "Estimate") -> list[str]:
+    """What a reader has to know besides the numbers."""
     notes = []
     final = found.pruning.ratios
     if any(each.ratio != final.get(each.language, 0) for each in found.demands):
@@ -171,20 +155,20 @@ def _notes(found: "Estimate") -> list[str]:
     return notes
 
 
-def _print_scores(table: "Table", share: bool) -> None:
-    """A row for each row of *table*, the sides beside each other with their means."""
+def _print_scores(shown: "DemandMap", share: bool) -> None:
+    """Print the rows of *shown*, the sides beside each other with their means."""
     from lass_plugin.records.text_tables import print_table
 
     digits = 3 if share else 1
-    print(table.title)
-    rows = [[table.by]]
-    for side, kinds in table.columns.items():
+    print(shown.title)
+    rows = [[shown.by]]
+    for side, kinds in shown.columns.items():
         rows[0] += [f"{side[:3]} {kind}" for kind in [*kinds, "AVG"]]
-    for number, label in enumerate(table.rows):
+    for number, label in enumerate(shown.rows):
         cells = [label]
-        for side, values in table.values.items():
+        for side, values in shown.values.items():
             cells += _texts(values[number], digits)
-            cells += _texts([table.average(side)[number]], digits)
+            cells += _texts([shown.average(side)[number]], digits)
         rows.append(cells)
     print_table(rows)
 

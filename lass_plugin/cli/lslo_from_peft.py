@@ -8,54 +8,47 @@ or whole modules, initializations that change the base) is refused by name. The 
 translates with 'lass evaluate', 'lass translate', 'lass export' and fairseq-generate.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from lass_plugin.cli.compact import check_checkpoint_name
+from lass_plugin.languages import Pair
+from lass_plugin.settings import Settings, argument, option, required
 
 HELP = "make a checkpoint from a LoRA adapter of peft"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass lslo from-peft``."""
-    parser.add_argument(
-        "folder", metavar="DIR", type=Path, help="folder that peft saved an adapter to"
+@dataclass(frozen=True, kw_only=True)
+class FromPeftSettings(Settings):
+    """What is read, and the checkpoint that it becomes."""
+
+    folder: Path = argument("folder that peft saved an adapter to", metavar="DIR")
+    pair: Pair = required("the direction that it is of", metavar="SRC-TGT")
+    base: Path = required(
+        "checkpoint of fairseq with the weights of the adapter's base", metavar="FILE"
     )
-    parser.add_argument(
-        "--pair", metavar="SRC-TGT", required=True, help="the direction that it is of"
-    )
-    parser.add_argument(
-        "--base",
-        metavar="FILE",
-        type=Path,
-        required=True,
-        help="checkpoint of fairseq with the weights of the adapter's base",
-    )
-    parser.add_argument(
-        "--out", metavar="FILE", type=Path, required=True, help="checkpoint to write"
-    )
-    parser.add_argument(
-        "--placement",
-        metavar="RULE",
-        help="whose module a layer's becomes: source, target, first:N, first:P%%, or a "
+    out: Path = required("checkpoint to write", metavar="FILE")
+    placement: str | None = option(
+        None,
+        "whose module a layer's becomes: source, target, first:N, first:P%%, or a "
         "file (default: first:75%%); the direction gets the same in any case",
+        metavar="RULE",
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = FromPeftSettings
+
+
+def run(settings: FromPeftSettings) -> int:
     """Write the checkpoint."""
     from lass_plugin.checkpoints.torch_files import save_tensors
-    from lass_plugin.languages import Pair
     from lass_plugin.methods.lowrank.exchange.peft import from_peft
     from lass_plugin.methods.lowrank.planning.placement import DEFAULT
 
-    pair = Pair.parse(arguments.pair)
-    check_checkpoint_name(arguments.out)
-    result = from_peft(
-        *(arguments.folder, pair, arguments.base),
-        arguments.placement or DEFAULT,
-    )
-    save_tensors(arguments.out, result)
+    check_checkpoint_name(settings.out)
+    rule = settings.placement or DEFAULT
+    result = from_peft(settings.folder, settings.pair, settings.base, rule)
+    save_tensors(settings.out, result)
     count = len(result["task_state"]["lslo"]["plan"]["matrices"])
-    print(f"{pair}: modules beside {count} matrices -> {arguments.out}")
+    print(f"{settings.pair}: modules beside {count} matrices -> {settings.out}")
     return 0

@@ -13,26 +13,28 @@ decoder, and it is said so. Layers are numbered as in the names of the weights, 
 .svg.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from lass_plugin.settings import Settings, argument, required
 
 HELP = "which language chooses the modules of each layer, as weight learning found"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass lslo placement``."""
-    parser.add_argument(
-        "checkpoint",
-        metavar="CHECKPOINT",
-        type=Path,
-        help="of a training with --lslo-placement learn",
+@dataclass(frozen=True, kw_only=True)
+class PlacementSettings(Settings):
+    """What is read, and where the files go."""
+
+    checkpoint: Path = argument(
+        "of a training with --lslo-placement learn", metavar="CHECKPOINT"
     )
-    parser.add_argument(
-        "--out", metavar="DIR", type=Path, required=True, help="folder for the files"
-    )
+    out: Path = required("folder for the files", metavar="DIR")
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = PlacementSettings
+
+
+def run(settings: PlacementSettings) -> int:
     """Print the weights of every layer; write the placement."""
     from lass_plugin.methods.lowrank.planning.learned_placement import (
         choose,
@@ -42,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     from lass_plugin.methods.lowrank.stored import read_low_rank
     from lass_plugin.records.text_tables import print_table
 
-    where = str(arguments.checkpoint)
-    checkpoint = read_low_rank(arguments.checkpoint)
+    where = str(settings.checkpoint)
+    checkpoint = read_low_rank(settings.checkpoint)
     weights = learned_weights(checkpoint, where)
     placement, equal = choose(weights, checkpoint.entry.plan.placement)
     rows = [["layer", "source", "target", "index"]]
@@ -58,6 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
             + ", ".join(equal)
         )
     print()
-    for path in write_learned(arguments.out, placement, weights, where):
+    for path in write_learned(settings.out, placement, weights, where):
         print(path)
     return 0

@@ -19,91 +19,76 @@ Languages without modules in the estimate stay without.
 The plan has the placement, alpha, dropout and seed of the estimate's training.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping
 
+from lass_plugin.methods.lowrank.planning.budget import BudgetSettings
+from lass_plugin.settings import Settings, argument, including, option, required
+
 if TYPE_CHECKING:
     from lass_plugin.anatomy.matrices import Matrix
-    from lass_plugin.methods.lowrank.estimation.demands import Estimate
-    from lass_plugin.methods.lowrank.planning.placement import Placement
     from lass_plugin.methods.lowrank.planning.plan import Plan
 
 HELP = "individual ranks under a budget, as a plan, from an estimate"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass lslo ranks``."""
-    parser.add_argument(
-        "estimate",
-        metavar="ESTIMATE",
-        type=Path,
-        help="estimate.json of 'lass lslo estimate', or its folder",
+@dataclass(frozen=True, kw_only=True)
+class RanksSettings(Settings):
+    """What is read, and what the plan may cost."""
+
+    estimate: Path = argument(
+        "estimate.json of 'lass lslo estimate', or its folder", metavar="ESTIMATE"
     )
-    budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument(
-        "--budget", metavar="N", help="parameters of all modules at most: 500000, 15.3M"
-    )
-    budget.add_argument(
-        "--budget-rank",
-        type=int,
-        metavar="R",
-        help="as many parameters as rank R for all languages of the estimate beside "
-        "the same matrices",
-    )
-    parser.add_argument(
-        "--out", metavar="PLAN.json", type=Path, required=True, help="file to write"
-    )
-    parser.add_argument(
-        "--by",
-        choices=("module", "language"),
-        default="module",
-        help="a rank for each language and matrix, or one for each language "
-        "(default: module)",
-    )
-    parser.add_argument(
-        "--least", type=int, default=0, metavar="R", help="lowest rank (default: 0)"
-    )
-    parser.add_argument(
-        "--most", type=int, metavar="R", help="highest rank (default: what fits)"
-    )
-    parser.add_argument(
-        "--matrices",
+    cost: BudgetSettings = including(BudgetSettings)
+    out: Path = required("file to write", metavar="PLAN.json")
+    least: int = option(0, "lowest rank (default: %(default)s)", metavar="R")
+    most: int | None = option(None, "highest rank (default: what fits)", metavar="R")
+    matrices: tuple[str, ...] | None = option(
+        None,
+        "those to put modules beside, such as fc1,fc2 (default: all estimated)",
         metavar="LIST",
-        help="those to put modules beside, such as fc1,fc2 (default: all estimated)",
+        parse="lass_plugin.anatomy.matrices:parse_kinds",
     )
-    parser.add_argument(
-        "--placement",
+    placement: str | None = option(
+        None,
+        "as --lslo-placement: source, target, first:N, first:P%% or a file (default: "
+        "that of the estimate)",
         metavar="RULE",
-        help="as --lslo-placement: source, target, first:N, first:P%% or a file "
-        "(default: that of the estimate)",
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = RanksSettings
+
+
+def run(settings: RanksSettings) -> int:
     """Print the ranks; write the plan."""
-    from lass_plugin.anatomy.matrices import parse_kinds
-    from lass_plugin.methods.lowrank.estimation.demands import read
+    from lass_plugin.methods.lowrank.estimation.demands import read_estimate
+    from lass_plugin.methods.lowrank.planning.placement import parse_placement
     from lass_plugin.methods.lowrank.planning.plan import count_parameters, write_plan
     from lass_plugin.methods.lowrank.planning.planned_ranks import (
         chosen_matrices,
         placed_otherwise,
         plan_ranks,
+        uniform_cost,
     )
 
-    found, _ = read(arguments.estimate)
-    kinds = parse_kinds(arguments.matrices) if arguments.matrices else None
-    matrices = chosen_matrices(found, kinds)
-    budget = _budget(found, matrices, arguments)
-    placement = _placement(found, arguments.placement)
+    found = read_estimate(settings.estimate)
+    matrices = chosen_matrices(found, settings.matrices)
+    budget, by = settings.cost.budget, settings.cost.by
+    if budget is None:
+        budget = uniform_cost(found, matrices, settings.cost.budget_rank or 0)
+    placement = found.plan.placement
+    if settings.placement is not None:
+        placement = parse_placement(settings.placement, placement.layers)
     plan = plan_ranks(
         found,
         matrices,
         budget,
         placement,
-        by=arguments.by,
-        least=arguments.least,
-        most=arguments.most,
+        by=by,
+        least=settings.least,
+        most=settings.most,
     )
     spent = count_parameters(plan, matrices)
     square = count_parameters(plan, matrices, square=True)
@@ -116,45 +101,13 @@ def run(arguments: argparse.Namespace) -> int:
     if others:
         print(f"note: estimated under another index: {', '.join(others)}")
     write_plan(
-        arguments.out,
+        settings.out,
         plan,
-        f"ranks by {arguments.by} under {budget} parameters, from the demands in "
+        f"ranks by {by} under {budget} parameters, from the demands in "
         f"{found.checkpoint}",
     )
-    print(arguments.out)
+    print(settings.out)
     return 0
-
-
-def _budget(
-    found: "Estimate", matrices: "Mapping[str, Matrix]", arguments: argparse.Namespace
-) -> int:
-    from lass_plugin.data.amounts import parse_count
-    from lass_plugin.errors import LassError
-    from lass_plugin.methods.lowrank.planning.planned_ranks import uniform_cost
-
-    if arguments.budget is None:
-        if arguments.budget_rank < 1:
-            raise LassError(
-                f"--budget-rank {arguments.budget_rank} is no rank; give 1 or more"
-            )
-        return uniform_cost(found, matrices, arguments.budget_rank)
-    try:
-        return parse_count(arguments.budget)
-    except LassError as error:
-        raise LassError(
-            f"--budget '{arguments.budget}' is not a number of parameters; write "
-            "500000, 500K or 15.3M"
-        ) from error
-
-
-def _placement(found: "Estimate", text: str | None) -> "Placement | None":
-    from lass_plugin.anatomy.matrices import SIDES
-    from lass_plugin.methods.lowrank.planning.placement import parse_placement
-
-    if text is None:
-        return None
-    given = found.plan.placement
-    return parse_placement(text, {side: len(getattr(given, side)) for side in SIDES})
 
 
 def _print_ranks(plan: "Plan", matrices: "Mapping[str, Matrix]") -> None:

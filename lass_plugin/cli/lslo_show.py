@@ -8,11 +8,13 @@ counted as the tables of Cao 2024 do, every matrix as a square of its smaller si
 eight digits behind the path of the base are those that 'lass list' shows of a mask's.
 """
 
-import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Sequence
+
+from lass_plugin.settings import Settings, argument, switch
 
 if TYPE_CHECKING:
     from lass_plugin.methods.lowrank.stored import LowRankCheckpoint
@@ -20,25 +22,26 @@ if TYPE_CHECKING:
 HELP = "what a checkpoint of low-rank modules holds"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass lslo show``."""
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path)
-    parser.add_argument(
-        "--by-matrix", action="store_true", help="also the rank beside each matrix"
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON instead of tables"
-    )
+@dataclass(frozen=True, kw_only=True)
+class ShowSettings(Settings):
+    """What is read, and how it is shown."""
+
+    checkpoint: Path = argument(metavar="CHECKPOINT")
+    by_matrix: bool = switch("also the rank beside each matrix")
+    json: bool = switch("print JSON instead of tables")
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = ShowSettings
+
+
+def run(settings: ShowSettings) -> int:
     """Print the tables, or JSON."""
     from lass_plugin.methods.lowrank.stored import read_low_rank
     from lass_plugin.records.text_tables import print_table
 
-    checkpoint = read_low_rank(arguments.checkpoint)
+    checkpoint = read_low_rank(settings.checkpoint)
     record = _record(checkpoint)
-    if arguments.json:
+    if settings.json:
         json.dump(record, sys.stdout, indent=2, ensure_ascii=False)
         print()
         return 0
@@ -53,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         share = 100 * entry["pruned"] / max(1, entry["parameters"])
         rows.append([language, rank, *(f"{n:,}" for n in numbers), f"{share:.2f}"])
     print_table(rows)
-    if arguments.by_matrix:
+    if settings.by_matrix:
         print()
         _print_matrices(checkpoint)
     return 0

@@ -9,51 +9,45 @@ lower encoder layers the adapter has the modules of the source language, elsewhe
 of the target language, as the placement says.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from lass_plugin.languages import Pair
+from lass_plugin.settings import Settings, argument, option, required
 
 HELP = "write one direction as a LoRA adapter of peft"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass lslo to-peft``."""
-    parser.add_argument(
-        "checkpoint",
-        metavar="CHECKPOINT",
-        type=Path,
-        help="checkpoint of low-rank modules",
-    )
-    parser.add_argument(
-        "--pair", metavar="SRC-TGT", required=True, help="the direction to write"
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", type=Path, required=True, help="folder to write"
-    )
-    parser.add_argument(
-        "--base-name",
-        metavar="NAME",
-        help="what transformers calls the base, such as facebook/m2m100_418M "
+@dataclass(frozen=True, kw_only=True)
+class ToPeftSettings(Settings):
+    """What is written, and where."""
+
+    checkpoint: Path = argument("checkpoint of low-rank modules", metavar="CHECKPOINT")
+    pair: Pair = required("the direction to write", metavar="SRC-TGT")
+    out: Path = required("folder to write", metavar="DIR")
+    base_name: str | None = option(
+        None,
+        "what transformers calls the base, such as facebook/m2m100_418M "
         "(default: left open)",
+        metavar="NAME",
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = ToPeftSettings
+
+
+def run(settings: ToPeftSettings) -> int:
     """Write the folder, and say what is in it."""
     from lass_plugin.checkpoints.checkpoint import read_checkpoint
-    from lass_plugin.languages import Pair
     from lass_plugin.methods.lowrank.exchange.peft import to_peft
 
-    pair = Pair.parse(arguments.pair)
     modules = to_peft(
-        read_checkpoint(arguments.checkpoint),
-        pair,
-        arguments.checkpoint,
-        arguments.out,
-        arguments.base_name,
+        read_checkpoint(settings.checkpoint),
+        settings.pair,
+        settings.checkpoint,
+        settings.out,
+        settings.base_name,
     )
-    ranks = sorted({module.rank for module in modules})
-    print(
-        f"{pair}: {len(modules)} matrices, ranks {', '.join(map(str, ranks))} -> "
-        f"{arguments.out}"
-    )
+    ranks = ", ".join(map(str, sorted({module.rank for module in modules})))
+    print(f"{settings.pair}: {len(modules)} matrices, ranks {ranks} -> {settings.out}")
     return 0

@@ -4,7 +4,6 @@ Weight learning (§4.1), estimation (§4.2), and the training of the plan that c
 of them. Each is kept: a run that is killed goes on, a finished one is not done again.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from lass_plugin.errors import LassError
@@ -14,7 +13,7 @@ from lass_plugin.experiments.launching.commands import logging_of
 from lass_plugin.experiments.launching.devices import Slot, cores, visible_devices
 from lass_plugin.experiments.launching.flags import TASK, FlagBuilder, Purpose
 from lass_plugin.experiments.launching.side_by_side import Training, train
-from lass_plugin.languages import Pair
+from lass_plugin.experiments.low_rank_fit_settings import FitSettings
 
 LSLO = Purpose(
     "translation_lslo",
@@ -48,36 +47,6 @@ LSLO = Purpose(
 LOG_UPDATES = 1000
 
 
-@dataclass(frozen=True)
-class FitSettings:
-    """What all trainings share."""
-
-    data: Path
-    base: Path
-    out: Path
-    pairs: tuple[Pair, ...]
-    epochs: int = 15
-    cpu: bool = False
-    flags: tuple[str, ...] = ()
-    """The user's flags for fairseq-train."""
-
-    def check(self) -> None:
-        """Refuse what could not be trained.
-
-        Raises:
-            LassError: names what is at fault.
-        """
-        if self.epochs < 1:
-            raise LassError(f"--epochs {self.epochs} is below 1")
-        if not self.data.is_dir():
-            raise LassError(f"the data folder {self.data} does not exist")
-        split = "train"
-        if "--train-subset" in self.flags:
-            split = self.flags[self.flags.index("--train-subset") + 1]
-        for pair in self.pairs:
-            check_data(self.data, split, pair)
-
-
 class Trainings:
     """The trainings of one fit.
 
@@ -86,7 +55,7 @@ class Trainings:
     """
 
     def __init__(self, settings: FitSettings):
-        settings.check()
+        _check_data(settings)
         self._settings = settings
         devices = [] if settings.cpu else visible_devices()
         self._slot = Slot(",".join(devices) or None, cores())
@@ -119,3 +88,14 @@ class Trainings:
         )
         train(what, [training], settings.data, [self._slot])
         return training.checkpoint
+
+
+def _check_data(settings: FitSettings) -> None:
+    """Refuse what could not be trained."""
+    if not settings.data.is_dir():
+        raise LassError(f"the data folder {settings.data} does not exist")
+    split, flags = "train", settings.flags
+    if "--train-subset" in flags:
+        split = flags[flags.index("--train-subset") + 1]
+    for pair in settings.pairs:
+        check_data(settings.data, split, pair)

@@ -196,7 +196,10 @@ def test_what_cannot_be_shown(learned, pruned, base, tmp_path, capsys):
         (("placement", checkpoint, *out), "has no learned weights of source and tar"),
         (("estimate", learned, *out), "were not pruned, so nothing tells their dem"),
         (("show", base), "holds no low-rank modules; give a checkpoint of --task"),
-        (("ranks", tmp_path, "--budget", 1, *out), "there is no estimate"),
+        (
+            ("ranks", tmp_path, "--budget", 1, *out),
+            "is not an estimate of demands (No such file",
+        ),
         (
             ("estimate", checkpoint, *out, "--sizes", "de=1,nl=2"),
             "needs 3 languages" if group == "layer" else "--sizes has no effect after",
@@ -214,7 +217,7 @@ def test_ranks_that_cannot_be_planned(demands, tmp_path, capsys):
     out = ("--out", tmp_path / "plan.json")
     for words, said in [
         (("--budget", "lots"), "--budget 'lots' is not a number of parameters"),
-        (("--budget-rank", 0), "--budget-rank 0 is no rank"),
+        (("--budget-rank", 0), "--budget-rank must be 1 or more, not 0"),
         (("--budget", "1K", "--matrices", "out"), "the estimate has no matrix 'out'"),
         (("--budget", "1K", "--placement", "learn"), "decide it with 'lass lslo place"),
         (("--budget", "9"), "a budget of 9 parameters gives nobody a rank"),

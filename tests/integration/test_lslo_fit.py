@@ -7,7 +7,8 @@ from conftest import PAIRS, load
 
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.low_rank_fit import FitSettings, Trainings
+from lass_plugin.experiments.low_rank_fit import Trainings
+from lass_plugin.experiments.low_rank_fit_settings import FitSettings
 from lass_plugin.languages import parse_pairs
 from lass_plugin.methods.lowrank.planning.plan import read_plan
 
@@ -56,7 +57,10 @@ def test_all_steps_and_none_twice(data, base, tmp_path, capsys):
 def test_flags_that_are_refused(data, base, tmp_path, more, said):
     pairs = tuple(parse_pairs(PAIRS))
     with pytest.raises(LassError, match=said):
-        Trainings(FitSettings(data, base, tmp_path, pairs, cpu=True, flags=more))
+        settings = FitSettings(
+            data=data, base=base, out=tmp_path, pairs=pairs, cpu=True, flags=more
+        )
+        Trainings(settings)
 
 
 def test_a_model_that_cannot_be_fitted(data, base, tmp_path, capsys):

@@ -33,15 +33,15 @@ from lass_plugin.methods.lowrank.estimation.data_amounts import (
 from lass_plugin.methods.lowrank.estimation.data_correlation import correlate, pearson
 from lass_plugin.methods.lowrank.estimation.demand_files import (
     draw_demands,
-    write_estimate,
+    write_demands,
 )
-from lass_plugin.methods.lowrank.estimation.demand_tables import Cells, order_languages
+from lass_plugin.methods.lowrank.estimation.demand_maps import Cells, order_languages
 from lass_plugin.methods.lowrank.estimation.demands import (
     Demand,
     Estimate,
     estimate,
-    read,
-    write,
+    read_estimate,
+    write_estimate,
 )
 from lass_plugin.methods.lowrank.modules import written
 from lass_plugin.methods.lowrank.planning.placement import Placement
@@ -169,7 +169,7 @@ def test_each_matrix_by_itself_says_nothing(tmp_path):
     found = estimated(path)
     assert not found.compared
     assert all(abs(each.score) <= 0.5 + 1e-9 for each in found.demands)
-    written_files = write_estimate(tmp_path / "out", found, None, ["why"])
+    written_files = write_demands(tmp_path / "out", found, None, ["why"])
     assert [each.name for each in written_files] == ["estimate.json", "estimate.csv"]
 
 
@@ -271,8 +271,9 @@ def test_what_is_written_is_read_again(tmp_path_factory, group, ratio, ranks, ep
         tmp_path, group, ratio, ranks=ranks, epoch=epoch, start=1, length=4
     )
     found = estimated(path)
-    write(tmp_path / "estimate.json", found, None, ["note"])
-    again, record = read(tmp_path)
+    write_estimate(tmp_path / "estimate.json", found, None, ["note"])
+    again = read_estimate(tmp_path)
+    record = json.loads((tmp_path / "estimate.json").read_text())
     assert record["notes"] == ["note"]
     for one, other in zip(found.demands, again.demands, strict=True):
         assert (one.ratio, one.score, one.pruned) == (
@@ -283,7 +284,7 @@ def test_what_is_written_is_read_again(tmp_path_factory, group, ratio, ranks, ep
         assert one.matrix == other.matrix
         assert one.rank == other.rank
     assert again.plan == found.plan and again.pruning == found.pruning
-    write(tmp_path / "again.json", again, None, ["note"])
+    write_estimate(tmp_path / "again.json", again, None, ["note"])
     assert (tmp_path / "again.json").read_bytes() == (
         tmp_path / "estimate.json"
     ).read_bytes()
@@ -293,7 +294,7 @@ def test_what_is_written_is_read_again(tmp_path_factory, group, ratio, ranks, ep
     "change",
     [
         lambda r: r.update(format="lass_plugin lslo plan"),
-        lambda r: r.update(version=2),
+        lambda r: r.update(version="1"),
         lambda r: r.pop("plan"),
         lambda r: r.update(modules=[]),
         lambda r: r["modules"][0].__setitem__(4, 10**6),
@@ -305,23 +306,27 @@ def test_what_is_written_is_read_again(tmp_path_factory, group, ratio, ranks, ep
 )
 def test_a_damaged_estimate_is_named(tmp_path, change):
     path = tmp_path / "estimate.json"
-    write(path, by_hand(TWO_LAYERS), None)
+    write_estimate(path, by_hand(TWO_LAYERS), None)
     record = json.loads(path.read_text())
     change(record)
     path.write_text(json.dumps(record))
     with pytest.raises(LassError, match="estimate.json is not an estimate of demands"):
-        read(path)
+        read_estimate(path)
 
 
 def test_an_estimate_that_is_not_there_or_does_not_add_up(tmp_path):
-    with pytest.raises(LassError, match="there is no estimate .*lass lslo estimate"):
-        read(tmp_path)
+    with pytest.raises(
+        LassError, match="is not an estimate .*No such.*lass lslo estimate"
+    ):
+        read_estimate(tmp_path)
     path = tmp_path / "estimate.json"
-    write(path, by_hand({**TWO_LAYERS, ("encoder.layers.0.fc1", "de"): (1, 9)}), None)
+    write_estimate(
+        path, by_hand({**TWO_LAYERS, ("encoder.layers.0.fc1", "de"): (1, 9)}), None
+    )
     with pytest.raises(
         LassError, match="11 weights of B of encoder layer 0 are pruned"
     ):
-        read(path)
+        read_estimate(path)
 
 
 # -- tables ---------------------------------------------------------------------------
@@ -400,7 +405,7 @@ def test_languages_stand_by_resource_type_where_all_have_one():
 
 def test_the_csv_has_a_line_for_each_B(tmp_path, monkeypatch):
     monkeypatch.setattr(demand_files, "draw_demands", lambda *_: [])
-    write_estimate(tmp_path, by_hand(TWO_LAYERS), None, [])
+    write_demands(tmp_path, by_hand(TWO_LAYERS), None, [])
     with open(tmp_path / "estimate.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(TWO_LAYERS)
@@ -421,7 +426,7 @@ def test_the_csv_has_a_line_for_each_B(tmp_path, monkeypatch):
 
 
 def test_pictures_of_everything_and_again_from_the_json(tmp_path):
-    written_files = write_estimate(tmp_path, by_hand(TWO_LAYERS), None, [])
+    written_files = write_demands(tmp_path, by_hand(TWO_LAYERS), None, [])
     names = [path.name for path in written_files]
     assert names[:2] == ["estimate.json", "estimate.csv"]
     assert names[2::2] == [
@@ -439,7 +444,9 @@ def test_pictures_of_everything_and_again_from_the_json(tmp_path):
 
 
 def test_pictures_of_shares_have_their_own_names(tmp_path):
-    write(tmp_path / "estimate.json", three({"de": 1, "ko": 0, "wo": -1}), None)
+    write_estimate(
+        tmp_path / "estimate.json", three({"de": 1, "ko": 0, "wo": -1}), None
+    )
     record = json.loads((tmp_path / "estimate.json").read_text())
     assert [row[4] for row in record["modules"]] == [6, 5, 4]
     names = [path.name for path in draw_demands(tmp_path / "estimate.json", True)]

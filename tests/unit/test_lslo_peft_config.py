@@ -108,8 +108,8 @@ def test_rank_stabilized_scales(tmp_path):
         ({"something_new": {"a": 1}}, "something_new"),
         ({"r": 0}, "rank 0 is no whole number"),
         ({"lora_alpha": None}, "None is no number"),
-        ({"rank_pattern": {"(": 2}}, "is no description of an adapter"),
-        ({"rank_pattern": [1]}, "is no description of an adapter"),
+        ({"rank_pattern": {"(": 2}}, "is not a description of an adapter"),
+        ({"rank_pattern": [1]}, "is not a description of an adapter"),
     ],
 )
 def test_what_cannot_be_represented_is_refused_by_name(tmp_path, changes, told):
@@ -118,8 +118,8 @@ def test_what_cannot_be_represented_is_refused_by_name(tmp_path, changes, told):
 
 
 def test_a_missing_or_damaged_file_is_named(tmp_path):
-    with pytest.raises(LassError, match="there is no .*adapter_config.json"):
+    with pytest.raises(LassError, match="adapter_config.json is not .*No such file"):
         read_config(tmp_path)
     (tmp_path / NAME).write_text("{")
-    with pytest.raises(LassError, match="adapter_config.json is no description"):
+    with pytest.raises(LassError, match="adapter_config.json is not a description"):
         read_config(tmp_path)

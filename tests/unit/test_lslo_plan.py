@@ -117,7 +117,7 @@ def test_files_of_placement(tmp_path):
         with pytest.raises(LassError, match="placement|indexed by 'up'"):
             read_placement(path)
     path.write_text(json.dumps({**placement.to_dict(), "version": 9}))
-    with pytest.raises(LassError, match="its version is 9"):
+    with pytest.raises(LassError, match="of version 9"):
         read_placement(path)
 
 
@@ -232,7 +232,7 @@ def test_files_that_are_no_plan(tmp_path, content):
     path.write_text(content)
     with pytest.raises(LassError, match="plan.json is not a plan of low-rank modules"):
         read_plan(path)
-    with pytest.raises(LassError, match="there is no plan"):
+    with pytest.raises(LassError, match="is not a plan of.*No such file"):
         read_plan(tmp_path / "missing.json")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank.estimation.data_amounts import Amounts
-from lass_plugin.methods.lowrank.estimation.demand_tables import Cells
+from lass_plugin.methods.lowrank.estimation.demand_maps import Cells
 
 AVERAGE = "AVG"
 LEAST = 3

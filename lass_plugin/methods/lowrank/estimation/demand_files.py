@@ -1,24 +1,28 @@
 """Demands as files: exact JSON, CSV, and pictures drawn from the JSON."""
 
-import csv
-import io
 import os
 import re
 from itertools import chain
 from pathlib import Path
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Mapping
 
 import numpy as np
 
-from lass_plugin import files
 from lass_plugin.data.progress import Progress
-from lass_plugin.methods.lowrank.estimation.demand_tables import Cells, Table
-from lass_plugin.methods.lowrank.estimation.demands import NAME, Estimate, read, write
+from lass_plugin.methods.lowrank.estimation.demand_maps import Cells
+from lass_plugin.methods.lowrank.estimation.demands import (
+    NAME,
+    Demand,
+    Estimate,
+    read_estimate,
+    write_estimate,
+)
 from lass_plugin.methods.lowrank.pruning import LAYER
+from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.heat_map import heat_panels
 
 
-def write_estimate(
+def write_demands(
     folder: Path,
     found: Estimate,
     correlation: Mapping[str, Any] | None,
@@ -34,28 +38,29 @@ def write_estimate(
     Returns:
         The files written; no pictures where no two B competed.
     """
-    data, table = folder / NAME, folder / "estimate.csv"
-    write(data, found, correlation, notes)
-    files.write_text(table, _csv(found))
+    data = folder / NAME
+    write_estimate(data, found, correlation, notes)
+    table = write_csv(data.with_suffix(".csv"), map(_line, found.demands))
     return [data, table, *(draw_demands(data, share) if found.compared else ())]
 
 
-def _csv(found: Estimate) -> str:
-    """A line for each B."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["matrix", "side", "layer", "kind", "index", "language", "rank"]
-        + ["units", "pruned", "ratio", "score", "share"]
-    )
-    for each in found.demands:
-        matrix = each.matrix
-        writer.writerow(
-            [matrix.name, matrix.side, matrix.layer, matrix.kind, each.index]
-            + [each.language, each.rank, each.units, each.pruned]
-            + [each.ratio, each.score, each.share]
-        )
-    return text.getvalue()
+def _line(demand: Demand) -> dict[str, Any]:
+    """What the CSV says of one B."""
+    matrix = demand.matrix
+    return {
+        "matrix": matrix.name,
+        "side": matrix.side,
+        "layer": matrix.layer,
+        "kind": matrix.kind,
+        "index": demand.index,
+        "language": demand.language,
+        "rank": demand.rank,
+        "units": demand.units,
+        "pruned": demand.pruned,
+        "ratio": demand.ratio,
+        "score": demand.score,
+        "share": demand.share,
+    }
 
 
 def draw_demands(data: str | os.PathLike, share: bool = False) -> list[Path]:
@@ -69,33 +74,27 @@ def draw_demands(data: str | os.PathLike, share: bool = False) -> list[Path]:
         LassError: *data* is not such a file.
     """
     data = Path(data)
-    found, _ = read(data)
-    cells = Cells(found, share)
-    groups: list[Sequence[Table]] = [
-        [cells.by_language()],
-        list(cells.by_language_in_layers()),
-        [cells.by_layer()],
-        list(cells.by_layer_of_languages()),
-    ]
-    caption = describe(found, share)
+    found = read_estimate(data)
+    groups = Cells(found, share).maps()
+    caption, kind = describe(found, share), "share" if share else "score"
     progress = Progress("drawing", sum(map(len, groups)))
     written: list[Path] = []
-    for tables in groups:
-        values = chain.from_iterable(table.values.values() for table in tables)
+    for maps in groups:
+        values = chain.from_iterable(each.values.values() for each in maps)
         limit = max(float(np.nanmax(np.abs(each), initial=0.0)) for each in values)
-        for table in tables:
-            name = ".".join(filter(None, ["share" if share else "score", table.name]))
+        for each in maps:
+            name = ".".join(filter(None, [kind, each.name]))
             written += heat_panels(
                 {
-                    side: (table.columns[side], table.values[side])
-                    for side in table.columns
+                    side: (each.columns[side], each.values[side])
+                    for side in each.columns
                 },
-                table.rows,
+                each.rows,
                 data.with_name(f"{_file_name(name)}.png"),
-                table.title,
+                each.title,
                 limit=limit,
-                breaks=table.breaks,
-                row_label="language" if table.by == "language" else "layer (from 0)",
+                breaks=each.breaks,
+                row_label="language" if each.by == "language" else "layer (from 0)",
                 caption=caption,
             )
             progress.advance(1, name)

@@ -9,7 +9,6 @@ negative one says that the language needs more there. Within a group the scores 
 0 but for rounding.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,17 +16,22 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Mapping
 
-from lass_plugin import files
 from lass_plugin.anatomy.matrices import Matrix, matrix_of
 from lass_plugin.errors import LassError
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.methods.lowrank.planning.plan import Plan, PlannedModule
 from lass_plugin.methods.lowrank.pruning import LAYER, MATRIX, PruningPlan
 from lass_plugin.methods.lowrank.stored import LowRankCheckpoint
+from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.resource_types import TYPES
 from lass_plugin.selection import removed_units
 
-NAME, FORMAT, VERSION = "estimate.json", "lass_plugin lslo estimate", 1
+NAME = "estimate.json"
+ESTIMATE = RecordFormat(
+    "lass_plugin lslo estimate",
+    "an estimate of demands",
+    advice="make it with 'lass lslo estimate'",
+)
 
 
 @dataclass(frozen=True)
@@ -81,9 +85,19 @@ class Estimate:
     """Language -> resource type, where they are not those of the paper."""
 
     @property
+    def languages(self) -> list[str]:
+        """The languages that had modules."""
+        return sorted({each.language for each in self.demands})
+
+    @property
     def compared(self) -> bool:
         """Whether different B competed; within one, every score is about 0."""
         return self.pruning.group != MATRIX
+
+    @property
+    def ranks_languages(self) -> bool:
+        """Whether the B of different languages competed."""
+        return self.pruning.group == LAYER
 
     @property
     def unpruned(self) -> list[str]:
@@ -155,7 +169,7 @@ def _check_counts(demands: Sequence[Demand], group: str, where: str) -> None:
             )
 
 
-def write(
+def write_estimate(
     path: Path, found: Estimate, correlation: Mapping[str, Any] | None, notes: Any = ()
 ) -> None:
     """Write *found* to *path* atomically, exactly.
@@ -164,8 +178,6 @@ def write(
         correlation: see :func:`.data_correlation.correlate`.
     """
     record = {
-        "format": FORMAT,
-        "version": VERSION,
         "checkpoint": found.checkpoint,
         "base": found.base,
         "epoch": found.epoch,
@@ -184,11 +196,11 @@ def write(
         "correlation": correlation,
         "notes": list(notes),
     }
-    files.write_json(path, record, rows=True)
+    ESTIMATE.write(path, record, rows=True)
 
 
-def read(path: str | os.PathLike) -> tuple[Estimate, dict[str, Any]]:
-    """Read what :func:`write` wrote: the estimate, and all that the file says.
+def read_estimate(path: str | os.PathLike) -> Estimate:
+    """What :func:`write_estimate` wrote.
 
     Args:
         path: the file or its folder.
@@ -198,20 +210,8 @@ def read(path: str | os.PathLike) -> tuple[Estimate, dict[str, Any]]:
     """
     path = Path(path)
     path = path / NAME if path.is_dir() else path
-    if not path.is_file():
-        raise LassError(
-            f"there is no estimate {path}; make it with 'lass lslo estimate'"
-        )
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT or record["version"] != VERSION:
-            raise ValueError(f"it is {record['format']} {record['version']}")
-        return _of_record(record, str(path)), record
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{path} is not an estimate of demands ({type(error).__name__}: {error}); "
-            "make it with 'lass lslo estimate'"
-        ) from error
+    with ESTIMATE.reading(path) as record:
+        return _of_record(record, str(path))
 
 
 def _of_record(record: Mapping[str, Any], where: str) -> Estimate:

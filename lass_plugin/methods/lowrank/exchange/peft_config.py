@@ -11,21 +11,31 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping, TypeVar
 
 from lass_plugin.errors import LassError
+from lass_plugin.records.json_record import RecordFormat
 
 NAME = "adapter_config.json"
 
-_KNOWN = {
-    *("alpha_pattern", "rank_pattern", "lora_alpha", "r", "use_rslora", "lora_dropout"),
-    *("peft_type", "task_type", "peft_version", "auto_mapping", "revision"),
-    *("base_model_name_or_path", "inference_mode", "runtime_config"),
-    *("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"),
-    # without effect by themselves, or on a torch.nn.Linear
-    *("fan_in_fan_out", "megatron_core", "loftq_config", "corda_config", "eva_config"),
-    *("lora_ga_config", "qalora_group_size", "bias", "init_lora_weights"),
-}
+_CONFIG = RecordFormat(  # PEFT's own, without our marks
+    "",
+    "a description of an adapter",
+    advice="give the folder that the library peft saved an adapter to",
+)
+
+T = TypeVar("T")
+
+_KNOWN = set(
+    "alpha_pattern rank_pattern lora_alpha r use_rslora lora_dropout peft_type "
+    "task_type peft_version auto_mapping revision base_model_name_or_path "
+    "inference_mode runtime_config target_modules exclude_modules "
+    "layers_to_transform layers_pattern".split()
+)
+_KNOWN |= set(  # without effect by themselves, or on a torch.nn.Linear
+    "fan_in_fan_out megatron_core loftq_config corda_config eva_config "
+    "lora_ga_config qalora_group_size bias init_lora_weights".split()
+)
 """Entries that need not be off; every other one that is not must be understood."""
 
 _KEEPS_BASE = (True, False, None, "gaussian", "eva", "orthogonal")
@@ -116,41 +126,17 @@ def read_config(folder: Path) -> PeftConfig:
         LassError: it is missing, damaged, or asks for more than low-rank products.
     """
     path = folder / NAME
-    if not path.is_file():
-        raise LassError(
-            f"there is no {path}; give the folder that the library peft saved an "
-            "adapter to"
-        )
-    try:
+    with _CONFIG.naming(path):
         values = json.loads(path.read_text(encoding="utf-8"))
         check_values(values, path)
-        found = PeftConfig(
+        return PeftConfig(
             r=_rank(values["r"]),
             lora_alpha=_number(values["lora_alpha"]),
-            rank_pattern={
-                str(key): _rank(rank)
-                for key, rank in (values.get("rank_pattern") or {}).items()
-            },
-            alpha_pattern={
-                str(key): _number(alpha)
-                for key, alpha in (values.get("alpha_pattern") or {}).items()
-            },
+            rank_pattern=_pattern(values.get("rank_pattern"), _rank),
+            alpha_pattern=_pattern(values.get("alpha_pattern"), _number),
             use_rslora=bool(values.get("use_rslora")),
             lora_dropout=_number(values.get("lora_dropout") or 0.0),
         )
-        for key in (*found.rank_pattern, *found.alpha_pattern):
-            re.compile(key)
-    except LassError:
-        raise
-    except (
-        *(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError),
-        re.error,
-    ) as error:
-        raise LassError(
-            f"{path} is no description of an adapter ({type(error).__name__}: "
-            f"{error}); save the adapter again"
-        ) from error
-    return found
 
 
 def check_values(values: Mapping[str, Any], path: Path) -> None:
@@ -191,3 +177,14 @@ def _number(value: Any) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
         raise ValueError(f"{value!r} is no number")
     return value
+
+
+def _pattern(values: Any, read: Callable[[Any], T]) -> dict[str, T]:
+    """Regular expression -> value, each value read by *read*."""
+    found = {str(key): read(value) for key, value in (values or {}).items()}
+    for key in found:
+        try:
+            re.compile(key)
+        except re.error as error:
+            raise ValueError(f"{key!r} is no regular expression") from error
+    return found

@@ -4,34 +4,31 @@ The output of a layer's modules is w_src LSLo(x, l_src) + w_tgt LSLo(x, l_tgt), 
 weights being the softmax of what the layer learned. The index of the larger one stays.
 """
 
-import csv
-import io
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from lass_plugin import files
-from lass_plugin.anatomy.matrices import SIDES
 from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank.planning.placement import (
     BOTH,
+    PLACEMENT,
     SOURCE,
     TARGET,
     Placement,
     write_placement,
 )
 from lass_plugin.methods.lowrank.stored import LowRankCheckpoint
+from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.curves import Curve, draw_curves
 
 _IF_EQUAL = {"encoder": SOURCE, "decoder": TARGET}
 
-Weights = dict[str, list[tuple[float, float] | None]]
+IndexWeights = dict[str, list[tuple[float, float] | None]]
 """Side -> the weights of source and target of each layer; None where an index was
 given."""
 
 
-def learned_weights(checkpoint: LowRankCheckpoint, where: str) -> Weights:
+def learned_weights(checkpoint: LowRankCheckpoint, where: str) -> IndexWeights:
     """The softmax of what each layer learned.
 
     Raises:
@@ -42,7 +39,7 @@ def learned_weights(checkpoint: LowRankCheckpoint, where: str) -> Weights:
             f"{where} has no learned weights of source and target; train with "
             "--lslo-placement learn"
         )
-    found: Weights = {}
+    found: IndexWeights = {}
     for side, layers in checkpoint.entry.plan.placement.layers.items():
         rows: list[tuple[float, float] | None] = []
         for layer in range(layers):
@@ -61,7 +58,7 @@ def learned_weights(checkpoint: LowRankCheckpoint, where: str) -> Weights:
     return found
 
 
-def choose(weights: Weights, given: Placement) -> tuple[Placement, list[str]]:
+def choose(weights: IndexWeights, given: Placement) -> tuple[Placement, list[str]]:
     """The index with the larger weight in every layer.
 
     Where they are equal, source in the encoder and target in the decoder.
@@ -75,55 +72,52 @@ def choose(weights: Weights, given: Placement) -> tuple[Placement, list[str]]:
     """
     chosen: dict[str, tuple[str, ...]] = {}
     equal = []
-    for side in SIDES:
+    for side, layers in weights.items():
         indices = []
-        for layer, found in enumerate(weights[side]):
+        for layer, found in enumerate(layers):
             index = given.of(side, layer)
-            if found is not None:
+            if found and found[0] != found[1]:
                 index = SOURCE if found[0] > found[1] else TARGET
-                if found[0] == found[1]:
-                    equal.append(f"{side} layer {layer}")
-                    index = _IF_EQUAL[side]
-            elif index == BOTH:  # a layer without modules
+            elif index == BOTH:  # equal, or a layer without modules
                 index = _IF_EQUAL[side]
+                equal += [f"{side} layer {layer}"] if found else []
             indices.append(index)
         chosen[side] = tuple(indices)
     return Placement(**chosen), equal
 
 
 def write_learned(
-    folder: Path, placement: Placement, weights: Weights, checkpoint: str
+    folder: Path, placement: Placement, weights: IndexWeights, checkpoint: str
 ) -> list[Path]:
     """Write ``placement.json``, ``weights.csv``, ``weights.png`` and ``.svg``."""
     data = folder / "placement.json"
-    more: dict[str, Any] = {"weights": weights, "checkpoint": checkpoint}
-    write_placement(data, placement, more)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["side", "layer", "source", "target", "index"])
-    for side in SIDES:
-        for layer, found in enumerate(weights[side]):
-            writer.writerow(
-                [side, layer, *(found or ("", "")), placement.of(side, layer)]
-            )
-    table = folder / "weights.csv"
-    files.write_text(table, text.getvalue())
-    return [data, table, *draw_weights(weights, folder / "weights.png")]
+    write_placement(data, placement, {"weights": weights, "checkpoint": checkpoint})
+    lines = [
+        {
+            "side": side,
+            "layer": layer,
+            "source": found[0] if found else None,
+            "target": found[1] if found else None,
+            "index": placement.of(side, layer),
+        }
+        for side, layers in weights.items()
+        for layer, found in enumerate(layers)
+    ]
+    return [data, write_csv(folder / "weights.csv", lines), *draw_weights(data)]
 
 
-def draw_weights(weights: Weights, path: Path) -> list[Path]:
-    """Draw the weights over the layers (Fig. 1)."""
+def draw_weights(data: Path) -> list[Path]:
+    """Draw the weights in a ``placement.json`` over the layers (Cao 2024, Fig. 1)."""
     curves = []
-    for side in SIDES:
-        points = [(n, found) for n, found in enumerate(weights[side]) if found]
-        for number, index in enumerate(("src", "tgt")):
-            if points:
-                layers = [layer for layer, _ in points]
-                values = [found[number] for _, found in points]
-                curves.append(Curve(f"{side[:3]}_{index}", layers, values))
+    with PLACEMENT.reading(data) as record:
+        for side, layers in record["weights"].items():
+            learned = [layer for layer, found in enumerate(layers) if found]
+            for number, index in enumerate(("src", "tgt")):
+                values = [layers[layer][number] for layer in learned]
+                curves.append(Curve(f"{side[:3]}_{index}", learned, values))
     return draw_curves(
-        curves,
-        path,
+        [curve for curve in curves if curve.x],
+        data.with_name("weights.png"),
         "Learned weights of source and target",
         "layer (0 is the first)",
         "weight",

@@ -4,20 +4,23 @@ Cao 2024, §4.1: the lower encoder layers want the source language, the upper on
 the decoder the target language. Weight learning finds it; here it is written down.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
-from lass_plugin import files
 from lass_plugin.anatomy.matrices import SIDES
 from lass_plugin.errors import LassError
+from lass_plugin.records.json_record import RecordFormat
 
 SOURCE, TARGET, BOTH = "source", "target", "both"
 INDICES = (SOURCE, TARGET, BOTH)
 
-FORMAT = "lass_plugin lslo placement"
-VERSION = 1
+PLACEMENT = RecordFormat(
+    "lass_plugin lslo placement",
+    "a placement",
+    advice="make it with 'lass lslo placement'",
+    unmarked=True,
+)
 DEFAULT = "first:75%"
 """Nine of twelve encoder layers by source, all others by target: what weight learning
 found in the paper (§6.1)."""
@@ -122,31 +125,19 @@ def write_placement(path: Path, placement: Placement, more: Mapping[str, Any]) -
     Args:
         more: for people, such as the weights that were learned.
     """
-    record = {"format": FORMAT, "version": VERSION, **placement.to_dict(), **more}
-    files.write_json(path, record)
+    PLACEMENT.write(path, {**placement.to_dict(), **more})
 
 
 def read_placement(path: str | Path) -> Placement:
-    """Read what :func:`write_placement` wrote, or the same by hand.
+    """What :func:`write_placement` wrote, or the same by hand.
 
     Raises:
         LassError: missing or damaged.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not Path(path).is_file():
         raise LassError(
             f"'{path}' is neither a rule of placement (learn, source, target, first:N, "
             "first:P%) nor a file"
         )
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values.get("format", FORMAT) != FORMAT:
-            raise ValueError(f"its format is {values['format']!r}")
-        if values.get("version", VERSION) != VERSION:
-            raise ValueError(f"its version is {values['version']!r}")
-        return Placement.from_dict(values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{path} is not a placement ({type(error).__name__}: {error}); make it "
-            "with 'lass lslo placement'"
-        ) from error
+    with PLACEMENT.reading(path) as record:
+        return Placement.from_dict(record)

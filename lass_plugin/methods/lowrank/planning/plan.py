@@ -1,19 +1,21 @@
 """The plan of low-rank modules: which matrices, which ranks, which language chooses."""
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping
 
-from lass_plugin import files
 from lass_plugin.anatomy.matrices import Matrix, place_of
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.methods.lowrank.planning.placement import SOURCE, Placement
+from lass_plugin.records.json_record import RecordFormat
 
-FORMAT = "lass_plugin lslo plan"
-VERSION = 1
+PLAN = RecordFormat(
+    "lass_plugin lslo plan",
+    "a plan of low-rank modules",
+    advice="make it with 'lass lslo ranks'",
+)
 
 Ranks = Mapping[str, int]
 """Language -> rank of its module, 0 for none."""
@@ -86,7 +88,7 @@ class Plan:
                     f"the plan names {name}, which is no matrix of this model; make "
                     "the plan for this model"
                 )
-            most = min(matrices[name].outputs, matrices[name].inputs)
+            most = matrices[name].highest_rank
             for language, rank in ranks.items():
                 if rank > most:
                     raise LassError(
@@ -107,14 +109,14 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; ranks that all matrices share are written once."""
-        every = list(self.ranks.values())
-        common = dict(every[0]) if all(each == every[0] for each in every) else None
+        ranks: dict[str, Any] = {name: dict(each) for name, each in self.ranks.items()}
+        first = next(iter(ranks.values()))
+        if all(each == first for each in ranks.values()):
+            ranks = first
         return {
             "placement": self.placement.to_dict(),
             "matrices": list(self.ranks),
-            "ranks": common
-            if common is not None
-            else {name: dict(ranks) for name, ranks in self.ranks.items()},
+            "ranks": ranks,
             "alpha": self.alpha,
             "dropout": self.dropout,
             "seed": self.seed,
@@ -134,7 +136,7 @@ class Plan:
         placement = Placement.from_dict(values["placement"])
         for name in names:
             side, layer = place_of(str(name))
-            if layer >= len(getattr(placement, side)):
+            if layer >= placement.layers[side]:
                 raise ValueError(f"its placement has no layer of {name}")
         return cls(
             placement=placement,
@@ -167,29 +169,17 @@ def uniform(
 
 def write_plan(path: str | Path, plan: Plan, note: str = "") -> None:
     """Write *plan* to *path* atomically, for ``--lslo-plan``."""
-    record = {"format": FORMAT, "version": VERSION, **plan.to_dict(), "note": note}
-    files.write_json(Path(path), record)
+    PLAN.write(path, {**plan.to_dict(), "note": note})
 
 
 def read_plan(path: str | Path) -> Plan:
-    """Read what :func:`write_plan` wrote.
+    """What :func:`write_plan` wrote.
 
     Raises:
         LassError: missing, damaged or of something else.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise LassError(f"there is no plan {path}; make it with 'lass lslo ranks'")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["format"] != FORMAT or values["version"] != VERSION:
-            raise ValueError(f"it is {values['format']} {values['version']}")
-        return Plan.from_dict(values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{path} is not a plan of low-rank modules ({type(error).__name__}: "
-            f"{error}); make it with 'lass lslo ranks'"
-        ) from error
+    with PLAN.reading(path) as record:
+        return Plan.from_dict(record)
 
 
 def count_parameters(

@@ -13,14 +13,11 @@ from typing import Mapping
 from lass_plugin.anatomy.matrices import Matrix
 from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank.estimation.demands import Estimate
+from lass_plugin.methods.lowrank.planning.budget import LANGUAGE, MODULE
 from lass_plugin.methods.lowrank.planning.placement import BOTH, Placement
 from lass_plugin.methods.lowrank.planning.plan import Plan
 from lass_plugin.methods.lowrank.planning.shared_ranks import Claim, share_ranks
 from lass_plugin.methods.lowrank.pruning import LANGUAGE as BY_LANGUAGE
-
-MODULE, LANGUAGE = "module", "language"
-BY = (MODULE, LANGUAGE)
-"""A rank for each language and matrix; or one for each language, beside all."""
 
 
 def chosen_matrices(
@@ -46,15 +43,10 @@ def chosen_matrices(
     }
 
 
-def claiming_languages(estimate: Estimate) -> list[str]:
-    """Those that had modules in the estimate."""
-    return sorted({each.language for each in estimate.demands})
-
-
 def uniform_cost(estimate: Estimate, matrices: Mapping[str, Matrix], rank: int) -> int:
-    """Parameters of modules of one *rank* for all languages beside *matrices*."""
+    """The parameters of modules of one *rank* for all languages beside *matrices*."""
     units = sum(matrix.units for matrix in matrices.values())
-    return rank * units * len(claiming_languages(estimate))
+    return rank * units * len(estimate.languages)
 
 
 def plan_ranks(
@@ -72,7 +64,7 @@ def plan_ranks(
     Args:
         matrices: those that modules are to stand beside.
         placement: None for that of the estimate.
-        by: see :data:`BY`.
+        by: see :data:`.budget.BY`.
         least, most: bounds of every rank; the smaller side of a matrix bounds it too.
 
     Raises:
@@ -103,40 +95,37 @@ def plan_ranks(
             "least 1 and not below it"
         )
     worth = _worth(estimate, matrices, placement)
-    languages = claiming_languages(estimate)
-    tops = {name: _top(matrix, least, most) for name, matrix in matrices.items()}
+    sharing = [[name] for name in matrices] if by == MODULE else [list(matrices)]
     claims: dict[tuple[str, str], Claim] = {}
-    for language in languages:
-        demands = {name: worth.get((name, language), Fraction(0)) for name in matrices}
-        if by == MODULE:
-            for name, demand in demands.items():
-                cost, top = matrices[name].units, tops[name]
-                claims[name, language] = Claim(demand, cost, least, top)
-        else:
-            cost, top = sum(m.units for m in matrices.values()), min(tops.values())
-            demand = sum(demands.values(), Fraction(0)) / len(demands)
-            claims["", language] = Claim(demand, cost, least, top)
+    for language in estimate.languages:
+        for names in sharing:
+            demands = [worth.get((name, language), Fraction(0)) for name in names]
+            claims[names[0], language] = Claim(
+                sum(demands, Fraction(0)) / len(names),
+                sum(matrices[name].units for name in names),
+                least,
+                min(_top(matrices[name], least, most) for name in names),
+            )
     ranks = dict(zip(claims, share_ranks(list(claims.values()), budget), strict=True))
     if not any(ranks.values()):
         raise LassError(
             f"a budget of {budget:,} parameters gives nobody a rank; raise it"
         )
+    plan = estimate.plan
     return replace(
-        estimate.plan,
+        plan,
         placement=placement,
         ranks={
-            name: {
-                language: ranks.get((name if by == MODULE else "", language), 0)
-                for language in estimate.plan.languages
-            }
-            for name in matrices
+            name: {each: ranks.get((names[0], each), 0) for each in plan.languages}
+            for names in sharing
+            for name in names
         },
     )
 
 
 def _top(matrix: Matrix, least: int, most: int | None) -> int:
     """The highest rank beside *matrix*."""
-    side = min(matrix.outputs, matrix.inputs)
+    side = matrix.highest_rank
     if least > side:
         raise LassError(
             f"--least {least} is above {side}, the size of {matrix.name}; lower it"

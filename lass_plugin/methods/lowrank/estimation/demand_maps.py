@@ -1,0 +1,147 @@
+"""Demands as heat maps: languages or layers by matrices (Cao 2024, Fig. 2, 4, 5, 6)."""
+
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from lass_plugin.anatomy.matrices import KINDS, SIDES
+from lass_plugin.methods.lowrank.estimation.demands import Estimate
+from lass_plugin.resource_types import TYPES, flores_types
+
+
+@dataclass(frozen=True)
+class DemandMap:
+    """Mean scores, the encoder's and the decoder's beside each other."""
+
+    name: str
+    """Part of its picture's name: empty, ``layer-0``, ``layers.de``."""
+    title: str
+    by: str
+    """What the rows are, ``language`` or ``layer``."""
+    rows: Sequence[str]
+    columns: dict[str, Sequence[str]]
+    """Side -> kinds of matrices."""
+    values: dict[str, np.ndarray]
+    """Side -> ``(rows, kinds)``; NaN where there is no module."""
+    breaks: Sequence[int] = ()
+    """Rows that another resource type begins with."""
+
+    def average(self, side: str) -> np.ndarray:
+        """``(rows,)`` mean over the kinds of *side*; NaN where there is none."""
+        return mean(self.values[side], 1)
+
+
+class Cells:
+    """Score of every side, layer, kind and language.
+
+    Where both indices were tried the score of a cell is that of both modules together.
+
+    Args:
+        share: scores as shares of #B.
+    """
+
+    def __init__(self, estimate: Estimate, share: bool = False):
+        self.share = share
+        pruned = [each for each in estimate.demands if each.ratio]
+        present = {each.language for each in pruned}
+        self.languages, self.breaks = order_languages(present, estimate.types)
+        self.layers = sorted({each.matrix.layer for each in pruned})
+        self.columns: dict[str, Sequence[str]] = {}
+        self.values: dict[str, np.ndarray] = {}
+        """Side -> ``(layers, languages, kinds)``, NaN where there is no module."""
+        for side in SIDES:
+            own = [each for each in pruned if each.matrix.side == side]
+            present_kinds = {each.matrix.kind for each in own}
+            kinds = [kind for kind in KINDS if kind in present_kinds]
+            if not kinds:
+                continue
+            shape = len(self.layers), len(self.languages), len(kinds)
+            scores, units = np.zeros(shape), np.zeros(shape)
+            for each in own:
+                place = (
+                    self.layers.index(each.matrix.layer),
+                    self.languages.index(each.language),
+                    kinds.index(each.matrix.kind),
+                )
+                scores[place] += each.score
+                units[place] += each.units
+            nothing = np.full(shape, np.nan)
+            divisor = units if share else np.ones(shape)
+            self.columns[side] = kinds
+            self.values[side] = np.divide(scores, divisor, nothing, where=units > 0)
+
+    def maps(self) -> list[list[DemandMap]]:
+        """All maps, in groups that have one scale of colours."""
+        return [
+            [self.by_language()],
+            list(self.by_language_in_layers()),
+            [self.by_layer()],
+            list(self.by_layer_of_languages()),
+        ]
+
+    def by_language(self) -> DemandMap:
+        """Languages by kinds, averaged over the layers (Cao 2024, Fig. 2)."""
+        title = "Demand of each language, mean of the layers"
+        return self._map("language", "", title, lambda cells: mean(cells, 0))
+
+    def by_language_in_layers(self) -> Iterator[DemandMap]:
+        """The same of each layer (Cao 2024, Fig. 5)."""
+        for n, layer in enumerate(self.layers):
+            name, title = f"layer-{layer}", f"Demand of each language, layer {layer}"
+            yield self._map("language", name, title, itemgetter(n))
+
+    def by_layer(self) -> DemandMap:
+        """Layers by kinds, averaged over the languages (Cao 2024, Fig. 4)."""
+        title = "Demand, mean of the languages"
+        return self._map("layer", "layers", title, lambda cells: mean(cells, 1))
+
+    def by_layer_of_languages(self) -> Iterator[DemandMap]:
+        """The same of each language (Cao 2024, Fig. 6)."""
+        for n, language in enumerate(self.languages):
+            name, title = f"layers.{language}", f"Demand of {language}"
+            yield self._map("layer", name, title, itemgetter((slice(None), n)))
+
+    def _map(
+        self, by: str, name: str, title: str, cut: Callable[[np.ndarray], np.ndarray]
+    ) -> DemandMap:
+        """The map of what *cut* makes of the cells of each side."""
+        values = {side: cut(cells) for side, cells in self.values.items()}
+        if by == "layer":
+            rows = list(map(str, self.layers))
+            return DemandMap(name, title, by, rows, self.columns, values)
+        rows, breaks = self.languages, self.breaks
+        return DemandMap(name, title, by, rows, self.columns, values, breaks)
+
+
+def order_languages(
+    languages: set[str], given: Mapping[str, str] | None = None
+) -> tuple[list[str], list[int]]:
+    """Order *languages* by resource type where each has one, else by name.
+
+    Args:
+        given: language -> resource type; those of the paper where it is None.
+
+    Returns:
+        The languages, and where another type begins.
+    """
+    types = flores_types() if given is None else given
+    if not languages <= types.keys():
+        return sorted(languages), []
+    listed = [language for language in types if language in languages]
+    listed.sort(key=lambda language: TYPES.index(types[language]))
+    breaks = [
+        number
+        for number in range(1, len(listed))
+        if types[listed[number]] != types[listed[number - 1]]
+    ]
+    return listed, breaks
+
+
+def mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """The mean over *axis* of the values that are there, NaN where none is."""
+    there = ~np.isnan(values)
+    counts = there.sum(axis)
+    sums = np.where(there, values, 0.0).sum(axis)
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
