@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Extract, and print a line for each mask."""
     from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
     from lass_plugin.errors import LassError
+    from lass_plugin.experiments.searches.results import checkpoint_files
     from lass_plugin.languages import parse_pairs
     from lass_plugin.masks import MaskSet, save_mask
     from lass_plugin.schedules import check_ratio
@@ -105,26 +106,6 @@ def run(arguments: argparse.Namespace) -> int:
         save_mask(targets[key], mask)
         print(f"{_describe(mask)}; {remarks[key]} -> {targets[key]}")
     return 0
-
-
-def checkpoint_files(places: list[Path]) -> list[Path]:
-    """The files of *places*; a folder stands for the searches in it."""
-    from lass_plugin.errors import LassError
-
-    files = []
-    for place in places:
-        if not place.is_dir():
-            files.append(place)
-            continue
-        own = place / "checkpoint_last.pt"
-        found = [own] if own.is_file() else sorted(place.glob("*/checkpoint_last.pt"))
-        if not found:
-            raise LassError(
-                f"{place} holds no checkpoint_last.pt, nor do the folders in it; give "
-                "the folder that 'lass search' wrote"
-            )
-        files.extend(found)
-    return files
 
 
 def _from_joint(

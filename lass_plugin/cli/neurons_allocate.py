@@ -12,151 +12,84 @@ and a copy of the importance under importance/, so that other ρ and k need no n
 'lass neurons allocate masks/importance …'.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
 
-if TYPE_CHECKING:
-    from lass_plugin.neurons.allocation import Rule
+from lass_plugin.errors import LassError
+from lass_plugin.neurons.rule import Rule
+from lass_plugin.settings import (
+    Settings,
+    argument,
+    including,
+    needless,
+    option,
+    required,
+)
 
 HELP = "divide the neurons into general and specific ones; write masks"
+QUIET = True
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass neurons allocate``."""
-    parser.add_argument(
-        "importance",
-        metavar="IMPORTANCE",
-        type=Path,
-        help="what 'lass neurons importance' made",
+@dataclass(frozen=True, kw_only=True)
+class AllocationSettings(Settings):
+    """Which neurons are divided by which rule, and where the masks go."""
+
+    importance: Path = argument(
+        "what 'lass neurons importance' made", metavar="IMPORTANCE"
     )
-    parser.add_argument(
-        "--out", metavar="DIR", type=Path, required=True, help="folder for the masks"
-    )
-    add_rule(parser)
-    parser.add_argument(
-        "--budget",
-        type=float,
+    out: Path = required("folder for the masks", metavar="DIR")
+    rule: Rule = including(Rule)
+    budget: float | None = option(
+        None,
+        "of the weights that these neurons own, for each pair (instead of --threshold)",
         metavar="SHARE",
-        help="of the weights that these neurons own, for each pair (instead of "
-        "--threshold)",
     )
-    parser.add_argument(
-        "--budget-of",
+    budget_of: str = option(
+        "parameters",
+        "what the budget counts (default: %(default)s)",
         choices=("parameters", "flops"),
-        help="what the budget counts (default: parameters)",
     )
-    parser.add_argument(
-        "--checkpoint",
-        metavar="PT",
-        type=Path,
-        help="the model, whose shapes a budget needs to be known",
+    checkpoint: Path | None = option(
+        None, "the model, whose shapes a budget needs to be known", metavar="PT"
     )
 
-
-def add_rule(parser: argparse.ArgumentParser) -> None:
-    """Add what an allocation is made by."""
-    add = parser.add_argument_group("rule").add_argument
-    add(
-        "--general",
-        type=float,
-        default=0.9,
-        metavar="RHO",
-        help="share of each site's neurons that are general (default: %(default)s)",
-    )
-    add(
-        "--threshold",
-        type=float,
-        metavar="K",
-        help="k of Eq. 9: 0 gives every neuron to all, 1 to one pair (default: 0.7)",
-    )
-    add(
-        "--by",
-        choices=("pair", "source", "target", "separate"),
-        default="pair",
-        help="allocate to pairs, sources, targets, or to sources in the encoder and "
-        "targets in the decoder (default: %(default)s)",
-    )
-    add_score(add)
+    def check(self) -> None:
+        super().check()
+        if self.budget is None:
+            needless(self, ("budget_of", "checkpoint"), "without --budget")
+        elif self.rule.threshold != Rule.threshold:
+            raise LassError(
+                "--threshold and --budget exclude each other; leave one of them out"
+            )
+        elif self.checkpoint is None:
+            raise LassError("--budget needs --checkpoint, the model it is kept for")
 
 
-def add_score(add: Callable[..., object]) -> None:
-    """Add what is taken for the importance of a neuron.
-
-    Args:
-        add: ``add_argument`` of a parser or a group.
-    """
-    add(
-        "--criterion",
-        choices=("taylor", "taylor-sentence", "absolute"),
-        default="taylor",
-        help="Eq. 7 at each position or over each sentence, or Eq. 8 "
-        "(default: %(default)s)",
-    )
-    add(
-        "--average",
-        choices=("token", "sentence"),
-        default="token",
-        help="what the sums are divided by (default: %(default)s)",
-    )
+SETTINGS = AllocationSettings
 
 
-def rule_of(arguments: argparse.Namespace) -> "Rule":
-    """The rule that the options of :func:`add_rule` give."""
-    from lass_plugin.neurons.allocation import Rule
-
-    return Rule(
-        arguments.general,
-        Rule.threshold if arguments.threshold is None else arguments.threshold,
-        arguments.by,
-        arguments.criterion,
-        arguments.average,
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(settings: AllocationSettings) -> int:
     """Write the masks; print how many neurons each pair has."""
-    import logging
-    import warnings
-
-    logging.disable(logging.WARNING)  # fairseq's, about its own optional parts
-    warnings.simplefilter("ignore")
-    from lass_plugin.errors import LassError
     from lass_plugin.neurons.allocation import allocate, write_allocation
     from lass_plugin.neurons.budget import Budget, costs_of
     from lass_plugin.neurons.importance import load_importance
     from lass_plugin.records.text_tables import print_table
 
     budget = costs = None
-    importance = load_importance(arguments.importance)
-    if arguments.budget is None:
-        for option in ("budget_of", "checkpoint"):
-            if getattr(arguments, option):
-                flag = option.replace("_", "-")
-                raise LassError(
-                    f"--{flag} has no effect without --budget; leave it out"
-                )
-    else:
-        if arguments.threshold is not None:
-            raise LassError(
-                "--threshold and --budget exclude each other; leave one of them out"
-            )
-        if not arguments.checkpoint:
-            raise LassError("--budget needs --checkpoint, the model it is kept for")
-        budget = Budget(arguments.budget, arguments.budget_of or "parameters")
-        costs = costs_of(importance, arguments.checkpoint)
-    allocation = allocate(importance, rule_of(arguments), budget, costs)
-    write_allocation(arguments.out, allocation, importance)
+    importance = load_importance(settings.importance)
+    if settings.budget is not None and settings.checkpoint is not None:
+        budget = Budget(settings.budget, settings.budget_of)
+        costs = costs_of(importance, settings.checkpoint)
+    allocation = allocate(importance, settings.rule, budget, costs)
+    write_allocation(settings.out, allocation, importance)
     general = sum(int(kept.sum()) for kept in allocation.general.values())
     total = sum(importance.neurons.values())
     rows = [["pair", "its own", "takes part"] + ["k"] * bool(budget)]
     for pair, k in allocation.thresholds.items():
-        own = sum(
-            int(allocation.specific(pair, site).sum()) for site in allocation.general
-        )
+        own = allocation.count_specific(pair)
         row = [pair, f"{own:,}", f"{(general + own) / total:.1%}"]
         rows.append([*row, f"{k:.4f}"] if budget else row)
     print(f"{general:,} of {total:,} neurons are general")
     print_table(rows)
-    print(f"written to {arguments.out}")
+    print(f"written to {settings.out}")
     return 0

@@ -15,10 +15,15 @@ a picture of each site, importance_correlation.json, .csv and a heat map, and
 importance_peaks.csv.
 """
 
-import argparse
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterable
+from typing import TYPE_CHECKING
+
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.neurons.rule import average_option, criterion_option
+from lass_plugin.settings import Settings, argument, needless, option
 
 if TYPE_CHECKING:
     from lass_plugin.neurons.importance_curve_files import Comparison
@@ -29,81 +34,65 @@ _DRAWN = 4
 """Curves in a picture, unless pairs are named."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass neurons curves``."""
-    from lass_plugin.cli.neurons_allocate import add_score
+@dataclass(frozen=True, kw_only=True)
+class CurveSettings(Settings):
+    """What is compared, and where the files go."""
 
-    parser.add_argument(
-        "importance",
-        metavar="IMPORTANCE",
-        type=Path,
-        help="what 'lass neurons importance' made",
+    importance: Path = argument(
+        "what 'lass neurons importance' made", metavar="IMPORTANCE"
     )
-    parser.add_argument(
-        "--pairs",
-        metavar="de-en,…",
-        help="the pairs to compare, each with a curve (default: all, and curves of the "
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "the pairs to compare, each with a curve (default: all, and curves of the "
         f"first {_DRAWN})",
+        metavar="de-en,…",
+        parse=parse_pairs,
     )
-    parser.add_argument(
-        "--site",
+    site: tuple[str, ...] = option(
+        (),
+        "sites whose neurons get curves, such as encoder.layers.5.fc1 (default: fc1 "
+        "and fc2 of the last layer of encoder and decoder)",
         metavar="SITE,…",
-        help="sites whose neurons get curves, such as encoder.layers.5.fc1 (default: "
-        "fc1 and fc2 of the last layer of encoder and decoder)",
     )
-    add_score(parser.add_argument)
-    parser.add_argument(
-        "--out",
+    criterion: str = criterion_option()
+    average: str = average_option()
+    out: Path | None = option(
+        None,
+        "write curves, correlations and shares (.json, .csv, .png, .svg) there",
         metavar="DIR",
-        type=Path,
-        help="write curves, correlations and shares (.json, .csv, .png, .svg) there",
     )
 
+    def check(self) -> None:
+        super().check()
+        if not self.out:
+            needless(self, "site", "without --out, where the curves go")
 
-def run(arguments: argparse.Namespace) -> int:
+
+SETTINGS = CurveSettings
+
+
+def run(settings: CurveSettings) -> int:
     """Print the correlations and the shares; write the files."""
-    from lass_plugin.anatomy.components import parts_of
-    from lass_plugin.errors import LassError
-    from lass_plugin.languages import parse_pairs
     from lass_plugin.neurons.importance import load_importance
-    from lass_plugin.neurons.importance_curve_files import Comparison, write_comparison
-    from lass_plugin.neurons.importance_curves import (
-        compared_pairs,
-        correlations,
-        peaks,
-        sites_to_draw,
-        theta_of,
-    )
+    from lass_plugin.neurons.importance_curve_files import write_comparison
+    from lass_plugin.neurons.importance_curves import compare_pairs, sites_to_draw
 
-    if arguments.site and not arguments.out:
-        raise LassError(
-            "--site has no effect without --out, where the curves go; give it too"
-        )
-    importance = load_importance(arguments.importance)
-    named = parse_pairs(arguments.pairs) if arguments.pairs else []
-    pairs = compared_pairs(importance, map(str, named))
-    sites = sites_to_draw(importance, filter(None, (arguments.site or "").split(",")))
-    theta = theta_of(importance, pairs, arguments.criterion, arguments.average)
-    parts = parts_of(theta, "every")
-    comparison = Comparison(
-        tuple(pairs),
-        arguments.criterion,
-        arguments.average,
-        theta,
-        correlations(theta, parts),
-        peaks(theta, parts, pairs),
+    importance = load_importance(settings.importance)
+    comparison = compare_pairs(
+        importance, map(str, settings.pairs), settings.criterion, settings.average
     )
+    sites = sites_to_draw(importance, settings.site)
     _print_correlations(comparison)
     print()
     _print_parts(comparison)
     print()
     _print_peaks(comparison)
-    if arguments.out:
-        drawn = pairs if named else pairs[:_DRAWN]
+    if settings.out:
+        drawn = comparison.pairs if settings.pairs else comparison.pairs[:_DRAWN]
         print()
-        for path in write_comparison(comparison, sites, drawn, arguments.out):
+        for path in write_comparison(comparison, sites, drawn, settings.out):
             print(path)
-        if len(drawn) < len(pairs):
+        if len(drawn) < len(comparison.pairs):
             print(f"note: the curves are those of {', '.join(drawn)}; --pairs chooses")
     return 0
 

@@ -2,20 +2,23 @@
 
     lass neurons show masks/ --out report
 
-MASKS is a folder that 'lass neurons allocate' wrote. Of each layer, LScore is the share
-of its specific neurons (those that are not general) that a pair has (Xie 2021, Eq. 10);
-of each module, and of each site, MScore is the mean of that share over the pairs
-(Eq. 11). At 1 all of M pairs share these neurons, at 1/M each has its own. Masks made
-with --by have sources or targets instead of pairs. Layers are numbered as in the names
-of the weights, from 0; "-" stands where all neurons are general.
+MASKS is a folder that 'lass neurons allocate' wrote, or one below masks/ of 'lass
+neurons sweep'. LScore is the share of the specific neurons of a layer (those that are
+not general) that a pair has (Xie 2021, Eq. 10); MScore is the mean of that share over
+the pairs, of each module and of each site (Eq. 11). At 1 all of M pairs share these
+neurons, at 1/M each has its own. Masks made with --by have sources or targets instead
+of pairs. Layers are numbered as in the names of the weights, from 0; "-" stands where
+all neurons are general.
 
 --out DIR writes layer_scores.json and, as tables (.csv) and pictures (.png, .svg),
 lscore and mscore (Fig. 3).
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Sequence
+
+from lass_plugin.settings import Settings, argument, option
 
 if TYPE_CHECKING:
     from lass_plugin.neurons.layer_scores import Spread
@@ -23,30 +26,29 @@ if TYPE_CHECKING:
 HELP = "show the layers and modules that the specific neurons are in"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass neurons show``."""
-    parser.add_argument(
-        "masks",
-        metavar="MASKS",
-        type=Path,
-        help="folder that 'lass neurons allocate' wrote",
-    )
-    parser.add_argument(
-        "--out",
+@dataclass(frozen=True, kw_only=True)
+class ShowSettings(Settings):
+    """Which masks are looked at, and where the files go."""
+
+    masks: Path = argument("folder that 'lass neurons allocate' wrote", metavar="MASKS")
+    out: Path | None = option(
+        None,
+        "write layer_scores.json, lscore and mscore (.csv, .png, .svg) there",
         metavar="DIR",
-        type=Path,
-        help="write layer_scores.json, lscore and mscore (.csv, .png, .svg) there",
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = ShowSettings
+
+
+def run(settings: ShowSettings) -> int:
     """Print the two scores of every layer; write the files."""
     from lass_plugin.neurons.allocation import read_allocation
     from lass_plugin.neurons.layer_score_files import SIDES, write_layer_scores
     from lass_plugin.neurons.layer_scores import LAYER, spread_over_layers
     from lass_plugin.records.text_tables import print_table
 
-    allocation, _ = read_allocation(arguments.masks)
+    allocation = read_allocation(settings.masks)
     spreads = spread_over_layers(allocation)
     layers = [spread for spread in spreads if spread.part == LAYER]
     specific, neurons, nobodys = (
@@ -64,9 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
             print_table(_lscore_rows(side, of_side))
             print()
             print_table(_mscore_rows(side, of_side))
-    if arguments.out:
+    if settings.out:
         print()
-        for path in write_layer_scores(spreads, allocation, arguments.out):
+        for path in write_layer_scores(spreads, allocation, settings.out):
             print(path)
     return 0
 

@@ -54,7 +54,7 @@ def run(settings: SettledSettings) -> int:
     """Print a line for each search; write the files."""
     from lass_plugin.analysis.settled import Settling, write_settling
     from lass_plugin.checkpoints.checkpoint import read_checkpoint, search_states
-    from lass_plugin.cli.extract import checkpoint_files
+    from lass_plugin.experiments.searches.results import checkpoint_files
     from lass_plugin.methods.search.settling import StoppingRule
 
     rule = None

@@ -9,16 +9,14 @@ at k = 1 it gives a neuron to the pair of the highest importance and at k = 0 to
 which is what ≥ does.)
 """
 
-import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lass_plugin import files
 from lass_plugin.anatomy.places import SIDES, find_place
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
@@ -26,51 +24,18 @@ from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
 from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.neurons import neuron_mask
 from lass_plugin.neurons.budget import Budget, Costs
-from lass_plugin.neurons.importance import (
-    NAME,
-    Importance,
-    load_importance,
-    save_importance,
-)
+from lass_plugin.neurons.importance import NAME, Importance, save_importance
+from lass_plugin.neurons.rule import Rule
+from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.selection import select
+from lass_plugin.settings import record as options_of
 
-RECORD, FORMAT, VERSION = "allocation.json", "lass_plugin neuron allocation", 1
-
-VARIANTS = ("pair", "source", "target", "separate")
-"""What a neuron is allocated to: pairs; sources; targets; or sources in the encoder and
-targets in the decoder (Appendix A)."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How importance becomes an allocation."""
-
-    general: float = 0.9
-    """ρ: share of each site's neurons that are general, in (0, 1]."""
-    threshold: float = 0.7
-    """k of Eq. 9, in [0, 1]: the higher, the fewer pairs share a neuron."""
-    by: str = "pair"
-    """See :data:`VARIANTS`."""
-    criterion: str = "taylor"
-    """See :data:`.scores.neuron.CRITERIA`."""
-    average: str = "token"
-    """See :meth:`.Importance.theta`."""
-
-    def check(self) -> None:
-        """Refuse what is out of range.
-
-        Raises:
-            LassError: names the option.
-        """
-        if not 0.0 < self.general <= 1.0:
-            raise LassError(
-                f"--general {self.general:g} is not a share of the neurons above 0 and "
-                "up to 1"
-            )
-        if not 0.0 <= self.threshold <= 1.0:
-            raise LassError(f"--threshold {self.threshold:g} is not between 0 and 1")
-        if self.by not in VARIANTS:
-            raise LassError(f"--by {self.by} is none of {', '.join(VARIANTS)}")
+RECORD = "allocation.json"
+FORM = RecordFormat(
+    "lass_plugin neuron allocation",
+    f"an {RECORD} of 'lass neurons allocate'",
+    advice="write it again with 'lass neurons allocate'",
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +54,10 @@ class Allocation:
     def specific(self, pair: str, site: str) -> Tensor:
         """``(neurons,)`` boolean: the pair's neurons that are not general."""
         return self.kept[pair][site] & ~self.general[site]
+
+    def count_specific(self, pair: str) -> int:
+        """How many neurons the pair has that are not general."""
+        return sum(int(self.specific(pair, site).sum()) for site in self.general)
 
     def masks(self, importance: Importance) -> MaskSet:
         """The neuron masks of all pairs."""
@@ -220,9 +189,15 @@ def _relative(theta: Tensor) -> Tensor:
 
 
 def write_allocation(
-    folder: str | os.PathLike, allocation: Allocation, importance: Importance
+    folder: str | os.PathLike,
+    allocation: Allocation,
+    importance: Importance,
+    copy: bool = True,
 ) -> None:
-    """Write masks, ``allocation.json`` and, beside them, the importance they are from.
+    """Write the masks and ``allocation.json``.
+
+    Args:
+        copy: write the importance beside them, so that other rules need no new pass.
 
     Raises:
         LassError: the folder holds masks of other pairs, or cannot be written.
@@ -234,12 +209,13 @@ def write_allocation(
                 f"{folder} holds {path.name}, a mask of another set; choose another "
                 "--out"
             )
-    save_importance(folder / "importance" / NAME, importance)
-    files.write_json(folder / RECORD, to_record(allocation))
+    if copy:
+        save_importance(folder / "importance" / NAME, importance)
+    FORM.write(folder / RECORD, to_record(allocation))
     save_masks(folder, masks)
 
 
-def read_allocation(folder: str | os.PathLike) -> tuple[Allocation, Importance]:
+def read_allocation(folder: str | os.PathLike) -> Allocation:
     """What :func:`write_allocation` wrote.
 
     Raises:
@@ -249,40 +225,32 @@ def read_allocation(folder: str | os.PathLike) -> tuple[Allocation, Importance]:
     path = folder / RECORD
     if not path.is_file():
         raise LassError(
-            f"there is no {path}; give a folder that 'lass neurons allocate' wrote"
+            f"there is no {path}; give a folder that 'lass neurons allocate' wrote, or "
+            "one below masks/ of 'lass neurons sweep'"
         )
-    importance, masks = load_importance(folder / "importance"), load_masks(folder)
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if (record["format"], record["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"it is {record['format']} {record['version']}")
-        rule = Rule(**{item.name: record[item.name] for item in fields(Rule)})
-        rule.check()
+    masks = load_masks(folder)
+    with FORM.reading(path) as record:
+        rule = Rule(**{name: record[name] for name in options_of(Rule())})
+        try:
+            rule.check()
+        except LassError as error:
+            raise LassError(f"{path}: {error.message}") from error
         general = {}
-        for site, count in importance.neurons.items():
+        for site, (count,) in masks.shapes.items():
             general[site] = torch.zeros(count, dtype=torch.bool)
             general[site][record["sites"][site]["general"]] = True
         thresholds = {pair: float(record["thresholds"][pair]) for pair in masks}
-        kept = {
-            pair: {site: mask.unpack(site) for site in general}
-            for pair, mask in masks.items()
-        }
-    except LassError as error:
-        raise LassError(f"{path}: {error.message}") from error
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise LassError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); write it again "
-            "with 'lass neurons allocate'"
-        ) from error
-    return Allocation(rule, general, kept, thresholds), importance
+    kept = {
+        pair: {site: mask.unpack(site) for site in general}
+        for pair, mask in masks.items()
+    }
+    return Allocation(rule, general, kept, thresholds)
 
 
 def to_record(allocation: Allocation) -> dict[str, Any]:
     """What ``allocation.json`` holds."""
     return {
-        "format": FORMAT,
-        "version": VERSION,
-        **asdict(allocation.rule),
+        **options_of(allocation.rule),
         "thresholds": allocation.thresholds,
         "sites": {
             site: {

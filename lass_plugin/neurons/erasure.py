@@ -164,7 +164,7 @@ def erase(
     """
     options.check()
     checkpoint, folder = Path(checkpoint), Path(folder)
-    allocation, _ = read_allocation(folder)
+    allocation = read_allocation(folder)
     masks = Saved(System(NOTHING, checkpoint)).masks()
     check_masks(masks, allocation, checkpoint, folder)
     assert masks is not None

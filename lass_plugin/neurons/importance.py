@@ -22,13 +22,13 @@ from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.masks.fitting import base_of
 from lass_plugin.masks.neurons import weight_shapes
 from lass_plugin.neurons.recording import SOURCE, TARGET
+from lass_plugin.neurons.rule import AVERAGES, check_criterion
 from lass_plugin.scores.neuron import CRITERIA
 from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_tensors
 
 VERSION = 1
 _ENTRY = "lass_importance"
 NAME = "importance.safetensors"
-AVERAGES = ("token", "sentence")
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,7 @@ class Importance:
         Raises:
             LassError: an unknown criterion or average.
         """
-        if criterion not in self.sums:
-            raise LassError(
-                f"unknown criterion '{criterion}'; choose from {', '.join(self.sums)}"
-            )
+        check_criterion(criterion)
         if average not in AVERAGES:
             raise LassError(
                 f"an average is over each {' or '.join(AVERAGES)}, not '{average}'"

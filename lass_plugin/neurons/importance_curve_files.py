@@ -1,27 +1,34 @@
 """Importance curves and what is said of them as files: JSON, CSV, and pictures."""
 
-import csv
-import io
-import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from lass_plugin import files
 from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.data.progress import Progress
-from lass_plugin.errors import LassError
 from lass_plugin.languages import order_keys
-from lass_plugin.neurons.importance_curves import Correlation, Peaks, Theta
+from lass_plugin.neurons.importance_curves import Comparison, Peaks
+from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.figures import colour, line_style, save_figure
 from lass_plugin.records.heat_map import heat_map
+from lass_plugin.records.json_record import RecordFormat
 
-CURVES, CORRELATION = "importance_curves.json", "importance_correlation.json"
+CURVES = RecordFormat(
+    "lass_plugin importance curves",
+    "an importance_curves.json of 'lass neurons curves'",
+    unmarked=True,
+)
+CORRELATION = RecordFormat(
+    "lass_plugin similarity",
+    "an importance_correlation.json of 'lass neurons curves'",
+    unmarked=True,
+)
+"""``lass tree`` reads it as it reads a ``similarity.json``."""
 
 _ROW = 512
 """Most neurons of one row of a picture; more cannot be told apart."""
@@ -30,26 +37,6 @@ _WITHIN = (
     "Spearman's rank correlation of the importance of neurons for two pairs, mean over "
     "the sites"
 )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What is known of the importance of neurons for several pairs."""
-
-    pairs: tuple[str, ...]
-    """All that are compared; the rows of *theta*."""
-    criterion: str
-    average: str
-    theta: Theta
-    correlations: Mapping[str, Correlation]
-    """Part of the model -> every two pairs."""
-    peaks: Mapping[str, Peaks]
-    """Part of the model -> neurons that stand out."""
-
-    @property
-    def how(self) -> str:
-        """What the importance is, for captions."""
-        return f"criterion {self.criterion}, mean over each {self.average}"
 
 
 def write_comparison(
@@ -68,53 +55,43 @@ def write_comparison(
         The files written.
     """
     folder = Path(folder)
-    curves = folder / CURVES
     rows = [comparison.pairs.index(pair) for pair in drawn]
-    record = {
-        "how": comparison.how,
-        "pairs": list(drawn),
-        "sites": {site: comparison.theta[site][rows].tolist() for site in sites},
-    }
-    files.write_json(curves, record, rows=True)
-    tables = [curves.with_suffix(".csv"), folder / "importance_peaks.csv"]
-    files.write_text(tables[0], _curves_csv(record))
-    files.write_text(tables[1], _peaks_csv(comparison.peaks))
-    written = [curves, *tables, *draw_importance(curves)]
-    return [*written, *_write_correlations(comparison, folder / CORRELATION)]
+    values = {site: comparison.theta[site][rows].tolist() for site in sites}
+    record = {"how": comparison.how, "pairs": list(drawn), "sites": values}
+    curves = CURVES.write(folder / "importance_curves.json", record, rows=True)
+    neurons = [
+        {"site": site, "neuron": number, **dict(zip(drawn, neuron, strict=True))}
+        for site in sites
+        for number, neuron in enumerate(zip(*values[site], strict=True))
+    ]
+    written = [curves, write_csv(curves.with_suffix(".csv"), neurons)]
+    peaks = folder / "importance_peaks.csv"
+    written.append(write_csv(peaks, _peaks(comparison.peaks)))
+    written += draw_importance(curves)
+    return written + _write_correlations(comparison, folder)
 
 
-def _curves_csv(record: Mapping[str, Any]) -> str:
-    """A line for each neuron, a column for each pair."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["site", "neuron", *record["pairs"]])
-    for site, values in record["sites"].items():
-        for number, neuron in enumerate(zip(*values, strict=True)):
-            writer.writerow([site, number, *map(repr, neuron)])
-    return text.getvalue()
-
-
-def _peaks_csv(found: Mapping[str, Peaks]) -> str:
+def _peaks(found: Mapping[str, Peaks]) -> Iterator[dict[str, Any]]:
     """A line for each part and pair, and one for any pair."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["part", "pair", "above_twice_the_lowest", "neurons", "share"])
     for part, peaks in found.items():
-        for pair, count in [*peaks.by_pair.items(), ("any", peaks.any_pair)]:
-            share = repr(count / peaks.neurons)
-            writer.writerow([part, pair, count, peaks.neurons, share])
-    return text.getvalue()
+        for pair, count in {**peaks.by_pair, "any": peaks.any_pair}.items():
+            yield {
+                "part": part,
+                "pair": pair,
+                "above_twice_the_lowest": count,
+                "neurons": peaks.neurons,
+                "share": count / peaks.neurons,
+            }
 
 
-def _write_correlations(comparison: Comparison, data: Path) -> list[Path]:
-    """Write JSON that ``lass tree`` reads as it reads a ``similarity.json``, CSV, and
-    the heat map of the whole model.
+def _write_correlations(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write the correlations as JSON and CSV, and the heat map of the whole model.
 
     Parts in which a correlation is not defined are in the CSV only.
     """
     keys = order_keys(comparison.pairs)
     order = [comparison.pairs.index(key) for key in keys]
-    parts = {}
+    parts, lines = {}, []
     for name, found in comparison.correlations.items():
         within, together = (
             matrix[np.ix_(order, order)] for matrix in (found.within, found.together)
@@ -126,29 +103,17 @@ def _write_correlations(comparison: Comparison, data: Path) -> list[Path]:
                 "together": together.tolist(),
                 "chance": np.eye(len(keys)).tolist(),
             }
-    record = {"measure": _WITHIN, "how": comparison.how, "keys": keys, "parts": parts}
-    files.write_json(data, record, rows=True)
-    table = data.with_suffix(".csv")
-    files.write_text(table, _correlations_csv(comparison, keys, order))
-    return [data, table, *draw_correlations(data)]
-
-
-def _correlations_csv(
-    comparison: Comparison, keys: Sequence[str], order: Sequence[int]
-) -> str:
-    """A line for each part and two pairs; empty where a value is not defined."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["part", "first", "second", "within", "together", "neurons"])
-    for name, found in comparison.correlations.items():
         for i, j in combinations(range(len(keys)), 2):
-            values = [
-                float(matrix[order[i], order[j]])
-                for matrix in (found.within, found.together)
-            ]
-            cells = ["" if np.isnan(value) else repr(value) for value in values]
-            writer.writerow([name, keys[i], keys[j], *cells, found.neurons])
-    return text.getvalue()
+            line = {"part": name, "first": keys[i], "second": keys[j]}
+            for column, matrix in (("within", within), ("together", together)):
+                value = float(matrix[i, j])
+                line[column] = None if np.isnan(value) else value
+            lines.append({**line, "neurons": found.neurons})
+    record = {"measure": _WITHIN, "how": comparison.how, "keys": keys, "parts": parts}
+    path = folder / "importance_correlation.json"
+    data = CORRELATION.write(path, record, rows=True)
+    table = write_csv(data.with_suffix(".csv"), lines)
+    return [data, table, *draw_correlations(data)]
 
 
 def draw_correlations(data: str | os.PathLike) -> list[Path]:
@@ -160,20 +125,12 @@ def draw_correlations(data: str | os.PathLike) -> list[Path]:
     Raises:
         LassError: *data* is not such a file.
     """
-    data = Path(data)
-    try:
-        record = json.loads(data.read_text(encoding="utf-8"))
+    with CORRELATION.reading(data) as record:
         keys, parts, how = list(record["keys"]), record["parts"], str(record["how"])
-        matrix = None
-        if WHOLE in parts:
-            matrix = np.array(parts[WHOLE]["similarity"], dtype=np.float64)
-            np.fill_diagonal(matrix, np.nan)  # 1 by definition
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LassError(
-            f"{data} is not an {CORRELATION} of 'lass neurons curves' ({error})"
-        ) from error
-    if matrix is None:
-        return []
+        if WHOLE not in parts:
+            return []
+        matrix = np.array(parts[WHOLE]["similarity"], dtype=np.float64)
+        np.fill_diagonal(matrix, np.nan)  # 1 by definition
     title = "Rank correlation of the importance of neurons"
     return heat_map(matrix, keys, data, title, caption=f"mean over the sites; {how}")
 
@@ -186,17 +143,12 @@ def draw_importance(data: str | os.PathLike) -> list[Path]:
         LassError: *data* is not such a file.
     """
     data = Path(data)
-    try:
-        record = json.loads(data.read_text(encoding="utf-8"))
+    with CURVES.reading(data) as record:
         pairs, how = [str(pair) for pair in record["pairs"]], str(record["how"])
         sites = {
             str(site): np.array(values, dtype=np.float64).reshape(len(pairs), -1)
             for site, values in record["sites"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{data} is not an {CURVES} of 'lass neurons curves' ({error})"
-        ) from error
     progress = Progress("drawing", len(sites))
     written = []
     for site, values in sites.items():

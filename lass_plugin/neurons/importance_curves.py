@@ -12,6 +12,7 @@ from typing import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from lass_plugin.anatomy.components import parts_of
 from lass_plugin.anatomy.places import FEED_FORWARD, SIDES, count_layers, find_place
 from lass_plugin.errors import LassError
 from lass_plugin.neurons.importance import Importance
@@ -49,6 +50,58 @@ class Peaks:
     of the lowest importance."""
     any_pair: int
     """Those that are so for the pair of the highest importance."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is known of the importance of neurons for several pairs."""
+
+    pairs: tuple[str, ...]
+    """All that are compared; the rows of *theta*."""
+    criterion: str
+    average: str
+    theta: Theta
+    correlations: Mapping[str, Correlation]
+    """Part of the model -> every two pairs."""
+    peaks: Mapping[str, Peaks]
+    """Part of the model -> neurons that stand out."""
+
+    @property
+    def how(self) -> str:
+        """What the importance is, for captions."""
+        return f"criterion {self.criterion}, mean over each {self.average}"
+
+
+def compare_pairs(
+    importance: Importance,
+    pairs: Iterable[str] = (),
+    criterion: str = "taylor",
+    average: str = "token",
+) -> Comparison:
+    """Compare *pairs*, or all, in every part of the model.
+
+    Args:
+        criterion: see :meth:`.Importance.theta`, as for *average*.
+
+    Raises:
+        LassError: an unknown pair, or one pair only.
+    """
+    chosen = compared_pairs(importance, pairs)
+    rows = [importance.pairs.index(pair) for pair in chosen]
+    theta = {
+        site: values[rows].cpu().numpy()
+        for site, values in importance.theta(criterion, average).items()
+    }
+    return comparison_of(chosen, criterion, average, theta)
+
+
+def comparison_of(
+    pairs: Sequence[str], criterion: str, average: str, theta: Theta
+) -> Comparison:
+    """The comparison of *theta*, whose rows are *pairs*."""
+    parts = parts_of(theta, "every")
+    found = correlations(theta, parts), peaks(theta, parts, pairs)
+    return Comparison(tuple(pairs), criterion, average, theta, *found)
 
 
 def compared_pairs(importance: Importance, pairs: Iterable[str] = ()) -> list[str]:
@@ -97,15 +150,6 @@ def sites_to_draw(importance: Importance, sites: Iterable[str] = ()) -> list[str
         feed_forward = [name for name in of_layer if of_layer[name] in FEED_FORWARD]
         chosen += feed_forward or list(of_layer)
     return chosen
-
-
-def theta_of(
-    importance: Importance, pairs: Sequence[str], criterion: str, average: str
-) -> dict[str, np.ndarray]:
-    """Θ of *pairs*, see :meth:`.Importance.theta`."""
-    rows = [importance.pairs.index(pair) for pair in pairs]
-    theta = importance.theta(criterion, average)
-    return {site: values[rows].cpu().numpy() for site, values in theta.items()}
 
 
 def correlations(

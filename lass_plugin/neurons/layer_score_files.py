@@ -1,22 +1,25 @@
 """LScore and MScore as files: JSON, CSV, and the pictures drawn from the JSON."""
 
-import csv
-import io
-import json
 import math
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 
-from lass_plugin import files
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, hub_of
 from lass_plugin.neurons.allocation import Allocation
 from lass_plugin.neurons.layer_scores import LAYER, MODULES, Spread
+from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.curves import Curve, draw_panels
+from lass_plugin.records.json_record import RecordFormat
+from lass_plugin.settings import record as options_of
 
 NAME = "layer_scores.json"
+FORM = RecordFormat(
+    "lass_plugin layer scores", f"a {NAME} of 'lass neurons show'", unmarked=True
+)
 SIDES = ("encoder", "decoder")
 
 _MEASURES = {
@@ -41,65 +44,55 @@ def write_layer_scores(
         The files written.
     """
     folder = Path(folder)
-    layers = [spread for spread in spreads if spread.part == LAYER]
-    parts = [spread for spread in spreads if spread.part != LAYER]
-    data = folder / NAME
-    files.write_json(
-        data,
+    layers = [
+        {**asdict(each), "lscore": {key: each.lscore(key) for key in each.allocated}}
+        for each in spreads
+        if each.part == LAYER
+    ]
+    parts = [
+        {**asdict(each), "mscore": each.mscore()}
+        for each in spreads
+        if each.part != LAYER
+    ]
+    record = {
+        "measure": _MEASURES,
+        "rule": options_of(allocation.rule),
+        "thresholds": allocation.thresholds,
+        "layers": layers,
+        "parts": parts,
+    }
+    data = FORM.write(folder / NAME, record)
+    of_keys = [
         {
-            "measure": _MEASURES,
-            "rule": asdict(allocation.rule),
-            "thresholds": allocation.thresholds,
-            "layers": [
-                {
-                    **asdict(spread),
-                    "lscore": {key: spread.lscore(key) for key in spread.allocated},
-                }
-                for spread in layers
-            ],
-            "parts": [
-                {**asdict(spread), "mscore": spread.mscore()} for spread in parts
-            ],
-        },
-    )
-    tables = [folder / "lscore.csv", folder / "mscore.csv"]
-    files.write_text(tables[0], _lscore_csv(layers))
-    files.write_text(tables[1], _mscore_csv(parts))
+            "side": layer["side"],
+            "layer": layer["layer"],
+            "key": key,
+            "lscore": score,
+            "allocated": layer["allocated"][key],
+            "specific": layer["specific"],
+        }
+        for layer in layers
+        for key, score in layer["lscore"].items()
+    ]
+    of_parts = [
+        {
+            "side": part["side"],
+            "layer": part["layer"],
+            "part": part["part"],
+            "mscore": part["mscore"],
+            "keys": len(part["allocated"]),
+            "allocated": sum(part["allocated"].values()),
+            "specific": part["specific"],
+            "nobodys": part["nobodys"],
+            "neurons": part["neurons"],
+        }
+        for part in parts
+    ]
+    tables = [
+        write_csv(folder / "lscore.csv", of_keys),
+        write_csv(folder / "mscore.csv", of_parts),
+    ]
     return [data, *tables, *draw_layer_scores(data)]
-
-
-def _lscore_csv(layers: Sequence[Spread]) -> str:
-    """A line for each layer and key; the score is empty where it is of nothing."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["side", "layer", "key", "lscore", "allocated", "specific"])
-    for spread in layers:
-        for key, count in spread.allocated.items():
-            score = _cell(spread.lscore(key))
-            row = [spread.side, spread.layer, key, score, count, spread.specific]
-            writer.writerow(row)
-    return text.getvalue()
-
-
-def _mscore_csv(parts: Sequence[Spread]) -> str:
-    """A line for each layer and module or site."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["side", "layer", "part", "mscore", "keys", "allocated", "specific"]
-        + ["nobodys", "neurons"]
-    )
-    for spread in parts:
-        writer.writerow(
-            [spread.side, spread.layer, spread.part, _cell(spread.mscore())]
-            + [len(spread.allocated), sum(spread.allocated.values())]
-            + [spread.specific, spread.nobodys, spread.neurons]
-        )
-    return text.getvalue()
-
-
-def _cell(score: float | None) -> str:
-    return "" if score is None else repr(score)
 
 
 def draw_layer_scores(data: str | os.PathLike) -> list[Path]:
@@ -111,15 +104,9 @@ def draw_layer_scores(data: str | os.PathLike) -> list[Path]:
     Raises:
         LassError: *data* is not such a file.
     """
-    data = Path(data)
-    try:
-        record = json.loads(data.read_text(encoding="utf-8"))
+    with FORM.reading(data) as record:
         caption, by = _caption(record), record["rule"]["by"]
         by_key, by_module = _lscore_curves(record), _mscore_curves(record)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{data} is not a {NAME} of 'lass neurons show' ({error})"
-        ) from error
     kind = "source or target" if by == "separate" else by
     written = []
     for name, panels, title, share in (
@@ -128,7 +115,7 @@ def draw_layer_scores(data: str | os.PathLike) -> list[Path]:
     ):
         written += draw_panels(
             panels,
-            data.with_name(f"{name}.png"),
+            Path(data).with_name(f"{name}.png"),
             title,
             "layer (0 is the first)",
             f"{share} specific neurons",
@@ -186,7 +173,7 @@ def _curve(
 
 
 def _directions(keys: Sequence[str]) -> list[str]:
-    """Of each pair, ``en→X``, ``X→en`` or ``without en``; of other keys nothing."""
+    """For each pair ``en→X``, ``X→en`` or ``no en``; nothing for other keys."""
     try:
         pairs = [Pair.parse(key) for key in keys]
     except LassError:

@@ -78,7 +78,7 @@ def translations(out: Path, system: str, pair: str) -> list[str]:
 
 
 def test_every_condition_is_there_and_counted_exactly(record, allocated):
-    allocation, _ = read_allocation(allocated)
+    allocation = read_allocation(allocated)
     labels = [each["label"] for each in record["erased"]]
     assert labels == [
         *("general", "specific of de-en", "specific of en-nl"),
@@ -111,7 +111,7 @@ def test_each_condition_translates_as_in_an_evaluation_of_its_own(
     outcome, data, joint, allocated
 ):
     """One model with its masks switched gives what a model of its own gives."""
-    allocation, _ = read_allocation(allocated)
+    allocation = read_allocation(allocated)
     erased, _ = choose(allocation, Options(general=0.2, specific=0.5, seeds=(2,)))
     intact = System("nothing", joint)
     carried = Saved(intact).masks()
@@ -138,7 +138,7 @@ def test_each_condition_translates_as_in_an_evaluation_of_its_own(
 
 def test_erased_neurons_are_the_output_zero_of_the_model(data, joint, allocated):
     """The same as a model whose weights of these neurons are zero."""
-    allocation, _ = read_allocation(allocated)
+    allocation = read_allocation(allocated)
     erased, _ = choose(allocation, Options(general=0.2, specific=0.5))
     carried = Saved(System("nothing", joint)).masks()
     state = load(joint)

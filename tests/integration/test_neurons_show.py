@@ -40,7 +40,7 @@ def test_show_prints_and_writes_both_scores(masks, tmp_path, capsys):
     assert (
         "MScore, decoder  layer 0  layer 1" in printed and "cross-attention" in printed
     )
-    allocation, _ = read_allocation(masks)
+    allocation = read_allocation(masks)
     sites = [f"decoder.layers.1.{name}" for name in ("fc1", "fc2")]
     sites += [
         f"decoder.layers.1.{name}.out_proj" for name in ("self_attn", "encoder_attn")

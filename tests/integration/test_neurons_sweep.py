@@ -13,8 +13,9 @@ from lass_plugin.cli.main import main
 from lass_plugin.experiments.sweeps.losses import ValidationLosses
 from lass_plugin.masks import load_masks
 from lass_plugin.masks.state import digest, from_state
-from lass_plugin.neurons.allocation import Rule, allocate
+from lass_plugin.neurons.allocation import allocate
 from lass_plugin.neurons.importance import load_importance, save_importance
+from lass_plugin.neurons.rule import Rule
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_a_grid_and_its_masks_are_those_of_allocate(start, importance, tmp_path)
             "--general most is no list of shares",
         ),
         (["--updates", "5", "--general", "0.9,0.9"], "--general names 0.9 twice"),
-        (["--updates", "5", "--by", "family"], "--by family is none of pair"),
+        (["--updates", "5", "--by", "family"], "--by family is unknown; choose from pair"),
         (["--updates", "5", "--criterion", "fisher"], "unknown criterion 'fisher'"),
         (["--updates", "5", "--", "--lr", "fast"], "argument --lr"),
         (["--updates", "5", "--", "--masks", "x"], "--masks cannot be passed on"),

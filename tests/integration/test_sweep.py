@@ -12,10 +12,10 @@ from conftest import load
 
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.sweeps import SweepSettings
 from lass_plugin.experiments.sweeps.losses import ValidationLosses
-from lass_plugin.experiments.sweeps.run import Sweep
-from lass_plugin.experiments.sweeps.variants import Method
+from lass_plugin.experiments.sweeps.settings import SweepSettings
+from lass_plugin.experiments.sweeps.weight_sweep import WeightSweep
+from lass_plugin.experiments.sweeps.weight_variants import parse_kinds
 from lass_plugin.masks import load_masks
 
 SEARCHED = ("de-en", "en-nl")
@@ -65,15 +65,15 @@ def settings(data, base, oneshot, tmp_path) -> SweepSettings:
 
 
 def test_masks_of_a_sweep_are_those_of_extract(settings, oneshot, tmp_path):
-    methods = ("gradient-oneshot", "magnitude-oneshot")
-    sweep = Sweep(replace(settings, methods=tuple(map(Method.parse, methods))))
+    kinds = parse_kinds("gradient-oneshot,magnitude-oneshot")
+    sweep = WeightSweep(replace(settings, methods=tuple(kinds)))
     masks = sweep.cut_masks()
     for variant, made in masks.items():
-        if variant.method is None:
+        if variant.search is None:
             continue
         there = tmp_path / "extract" / variant.name
         words = ["extract", oneshot, "--ratio", variant.ratio, "--out", there]
-        words += ["--criterion", variant.method.criterion]
+        words += ["--criterion", variant.search.criterion]
         assert main(list(map(str, words))) == 0
         for key, mask in load_masks(there).items():
             assert all(mask.bits[n].equal(made[key].bits[n]) for n in mask.bits)
@@ -81,7 +81,7 @@ def test_masks_of_a_sweep_are_those_of_extract(settings, oneshot, tmp_path):
 
 
 def test_sub_layers_are_cut_from_the_same_scores(settings):
-    sweep = Sweep(replace(settings, ratios=(0.5,), ablation=(0.5,)))
+    sweep = WeightSweep(replace(settings, ratios=(0.5,), ablation=(0.5,)))
     masks = {v.name: m for v, m in sweep.cut_masks().items() if m is not None}
     whole = masks["gradient-oneshot-0.5"]
     parts = [masks[f"gradient-oneshot-0.5-{p}"] for p in ("attention", "feed-forward")]
@@ -94,41 +94,41 @@ def test_sub_layers_are_cut_from_the_same_scores(settings):
 
 
 def test_masks_that_are_there_are_not_cut_again(settings, monkeypatch):
-    first = Sweep(settings).cut_masks()
+    first = WeightSweep(settings).cut_masks()
     monkeypatch.setattr(
         "lass_plugin.experiments.sweeps.sources.searched_scores",
         lambda *_: pytest.fail("read"),
     )
-    again = Sweep(settings).cut_masks()
+    again = WeightSweep(settings).cut_masks()
     assert first.keys() == again.keys()
 
 
 def test_a_gradual_search_gives_exact_masks_at_its_own_ratio_only(settings, gradual):
     found = replace(settings, searches=checkpoints(gradual))
     with pytest.raises(LassError, match="gradual-0.2 needs .* --recut") as error:
-        Sweep(found)
+        WeightSweep(found)
     assert "trained under ratio 0.5" in error.value.message
-    sweep = Sweep(replace(found, ratios=(0.5,)))
+    sweep = WeightSweep(replace(found, ratios=(0.5,)))
     assert list(sweep.exact.values()) == [True]
-    sweep = Sweep(replace(found, ratios=(0.5, 0.8), recut=True))
+    sweep = WeightSweep(replace(found, ratios=(0.5, 0.8), recut=True))
     assert list(sweep.exact.values()) == [True, False]
     with pytest.raises(LassError, match="own-0.5 would cut .* --recut"):
-        Sweep(replace(found, ratios=(0.5,), own_ratios=(0.5,)))
+        WeightSweep(replace(found, ratios=(0.5,), own_ratios=(0.5,)))
     with pytest.raises(LassError, match="0.5 in attention, but the gradual search"):
-        Sweep(replace(found, ratios=(0.5,), ablation=(0.5,)))
+        WeightSweep(replace(found, ratios=(0.5,), ablation=(0.5,)))
 
 
 def test_searches_of_both_schedules_are_methods_of_their_own(
     settings, oneshot, gradual
 ):
     both = (*checkpoints(oneshot), *checkpoints(gradual))
-    sweep = Sweep(replace(settings, searches=both, ratios=(0.5,)))
+    sweep = WeightSweep(replace(settings, searches=both, ratios=(0.5,)))
     assert [v.name for v in sweep.variants] == [
         *("dense", "gradient-oneshot-0.5", "gradient-gradual-0.5")
     ]
     twice = (*checkpoints(oneshot), *checkpoints(oneshot))
     with pytest.raises(LassError, match="both hold a search of de-en"):
-        Sweep(replace(settings, searches=twice))
+        WeightSweep(replace(settings, searches=twice))
 
 
 # -- losses ----------------------------------------------------------------------
@@ -258,7 +258,7 @@ def test_searches_on_another_base_are_refused(settings, base, tmp_path):
             tensor.copy_(torch.randn(tensor.shape, generator=generator))
     torch.save(state, tmp_path / "other.pt")
     with pytest.raises(LassError, match="begun from another base"):
-        Sweep(replace(settings, base=tmp_path / "other.pt"))
+        WeightSweep(replace(settings, base=tmp_path / "other.pt"))
 
 
 def test_a_gradual_search_that_is_not_finished_is_refused(settings, gradual, tmp_path):
@@ -267,7 +267,7 @@ def test_a_gradual_search_that_is_not_finished_is_refused(settings, gradual, tmp
     state["extra_state"]["train_iterator"]["subnetwork"]["updates"] = 3
     torch.save(state, tmp_path / "half.pt")
     with pytest.raises(LassError, match="stopped after 3 of the 6 updates"):
-        Sweep(replace(settings, searches=(tmp_path / "half.pt",)))
+        WeightSweep(replace(settings, searches=(tmp_path / "half.pt",)))
 
 
 # -- settled ---------------------------------------------------------------------

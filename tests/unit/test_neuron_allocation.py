@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from lass_plugin.errors import LassError
 from lass_plugin.masks import load_masks
 from lass_plugin.neurons.allocation import (
-    Rule,
     allocate,
     keys_of,
     read_allocation,
@@ -16,6 +15,7 @@ from lass_plugin.neurons.allocation import (
 )
 from lass_plugin.neurons.budget import Budget, Costs
 from lass_plugin.neurons.importance import Counts, Importance, load_importance
+from lass_plugin.neurons.rule import Rule
 from lass_plugin.scores.neuron import CRITERIA
 
 FC1, FC2 = "encoder.layers.0.fc1", "decoder.layers.0.fc2"
@@ -133,7 +133,7 @@ def test_the_mean_of_eq_1_is_over_keys_not_pairs():
         (Rule(general=float("nan")), "--general nan"),
         (Rule(threshold=-0.1), "--threshold -0.1 is not between 0 and 1"),
         (Rule(threshold=float("nan")), "--threshold nan"),
-        (Rule(by="family"), "--by family is none of pair, source"),
+        (Rule(by="family"), "--by family is unknown; choose from pair, source"),
         (Rule(criterion="fisher"), "unknown criterion 'fisher'"),
         (Rule(general=0.1), "leaves encoder.layers.0.fc1 .2 neurons. without"),
     ],
@@ -229,7 +229,7 @@ def test_masks_and_importance_are_written_together(tmp_path):
     assert list(masks) == ["de-en", "en-de"]
     assert masks["de-en"].provenance.note == "general 0.5, threshold 0.7"
     assert masks["de-en"].unpack(FC2).tolist() == allocation.kept["de-en"][FC2].tolist()
-    back, _ = read_allocation(tmp_path)
+    back = read_allocation(tmp_path)
     assert back.rule == allocation.rule and back.thresholds == allocation.thresholds
     for site in (FC1, FC2):
         assert torch.equal(back.general[site], allocation.general[site])
@@ -255,7 +255,7 @@ def test_a_record_that_is_damaged_or_missing(tmp_path, content):
     importance = importance_of([[9.0, 1.0]], ["de-en"])
     write_allocation(tmp_path, allocate(importance, Rule(general=0.5)), importance)
     (tmp_path / "allocation.json").write_text(content)
-    with pytest.raises(LassError, match="allocation.json cannot be read"):
+    with pytest.raises(LassError, match="is not an allocation.json of .*write it"):
         read_allocation(tmp_path)
     (tmp_path / "allocation.json").unlink()
     with pytest.raises(LassError, match="there is no .*allocation.json; give a folder"):

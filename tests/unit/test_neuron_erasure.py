@@ -14,7 +14,7 @@ from lass_plugin.masks import MaskSet, Provenance
 from lass_plugin.masks.neurons import neuron_mask
 from lass_plugin.masks.random import random_mask
 from lass_plugin.neurons import erasure_report
-from lass_plugin.neurons.allocation import Allocation, Rule
+from lass_plugin.neurons.allocation import Allocation
 from lass_plugin.neurons.erasure import (
     Erased,
     Options,
@@ -28,6 +28,7 @@ from lass_plugin.neurons.erasure import (
     without,
 )
 from lass_plugin.neurons.erasure_report import FORMAT, draw_erasure
+from lass_plugin.neurons.rule import Rule
 
 FC1, FC2 = "encoder.layers.0.fc1", "decoder.layers.0.fc2"
 A, B, C = "de-en", "en-de", "nl-en"

@@ -10,31 +10,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.analysis.similarity_files import read_similarity
-from lass_plugin.anatomy.components import WHOLE, parts_of
+from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.errors import LassError
 from lass_plugin.neurons.importance import Counts, Importance
 from lass_plugin.neurons.importance_curve_files import (
-    CORRELATION,
-    CURVES,
-    Comparison,
     draw_correlations,
     draw_importance,
     write_comparison,
 )
 from lass_plugin.neurons.importance_curves import (
+    Comparison,
+    compare_pairs,
     compared_pairs,
+    comparison_of,
     correlations,
     mean_ranks,
     peaks,
     sites_to_draw,
     spearman,
-    theta_of,
 )
 from lass_plugin.scores.neuron import CRITERIA
 
 FC1, FC2 = "encoder.layers.1.fc1", "decoder.layers.1.fc2"
 EARLY, HEADS = "encoder.layers.0.fc1", "decoder.layers.1.self_attn.heads"
 PAIRS = ("de-en", "en-de", "nl-en")
+CURVES, CORRELATION = "importance_curves.json", "importance_correlation.json"
 
 
 def test_ranks_by_hand():
@@ -127,7 +127,8 @@ def importance_of(sites=(EARLY, FC1, FC2), pairs=PAIRS, neurons=6) -> Importance
 
 def test_theta_of_some_pairs():
     importance = importance_of()
-    theta = theta_of(importance, ["nl-en", "de-en"], "absolute", "sentence")
+    pairs = ["nl-en", "de-en"]
+    theta = compare_pairs(importance, pairs, "absolute", "sentence").theta
     expected = importance.sums["absolute"][FC2][[2, 0]] / 2
     assert theta[FC2].tolist() == expected.tolist()
 
@@ -153,17 +154,9 @@ def test_what_the_importance_lacks():
     assert compared_pairs(importance) == list(PAIRS)
 
 
-def comparison_of(theta) -> Comparison:
-    parts = parts_of(theta, "every")
-    return Comparison(
-        *(PAIRS, "taylor", "token", theta),
-        *(correlations(theta, parts), peaks(theta, parts, PAIRS)),
-    )
-
-
 @pytest.fixture
 def comparison() -> Comparison:
-    return comparison_of(theta_of(importance_of(), PAIRS, "taylor", "token"))
+    return compare_pairs(importance_of())
 
 
 def read(path):
@@ -213,7 +206,9 @@ def test_correlations_are_read_as_similarity(comparison, tmp_path):
 
 def test_a_part_without_correlation_is_in_the_table_only(tmp_path):
     theta = {FC1: np.ones((3, 4)), FC2: np.random.default_rng(1).random((3, 4))}
-    write_comparison(comparison_of(theta), [FC1], PAIRS, tmp_path)
+    write_comparison(
+        comparison_of(PAIRS, "taylor", "token", theta), [FC1], PAIRS, tmp_path
+    )
     record = read_similarity(tmp_path / CORRELATION)
     assert "encoder" not in record["parts"] and "decoder" in record["parts"]
     rows = read(tmp_path / "importance_correlation.csv")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
 from lass_plugin.neurons import layer_score_files
-from lass_plugin.neurons.allocation import Allocation, Rule, allocate
+from lass_plugin.neurons.allocation import Allocation, allocate
 from lass_plugin.neurons.importance import Counts, Importance
 from lass_plugin.neurons.layer_score_files import (
     NAME,
@@ -24,6 +24,7 @@ from lass_plugin.neurons.layer_scores import (
     module_of,
     spread_over_layers,
 )
+from lass_plugin.neurons.rule import Rule
 from lass_plugin.records.curves import CROWD
 from lass_plugin.scores.neuron import CRITERIA
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -12,17 +12,14 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.metrics import Score
 from lass_plugin.evaluation.significance import Difference
-from lass_plugin.experiments.sweeps.neurons import table
-from lass_plugin.experiments.sweeps.neurons.run import first_of_same
-from lass_plugin.experiments.sweeps.neurons.variants import (
-    Axes,
-    NeuronVariant,
-    list_variants,
-)
+from lass_plugin.experiments.sweeps import tables
+from lass_plugin.experiments.sweeps.neuron_sweep import NeuronSweep
+from lass_plugin.experiments.sweeps.neuron_table import NEURONS, series
+from lass_plugin.experiments.sweeps.neuron_variants import Axes, NeuronVariant
 from lass_plugin.experiments.sweeps.variants import parse_numbers
 from lass_plugin.masks import MaskSet, Provenance
 from lass_plugin.masks.neurons import neuron_mask
-from lass_plugin.neurons.allocation import Rule
+from lass_plugin.neurons.rule import Rule
 
 DENSE = NeuronVariant()
 
@@ -41,7 +38,7 @@ def test_one_thing_is_varied_at_a_time_as_in_the_paper():
         thresholds=(0.0, 0.7),
         by=("pair", "separate"),
     )
-    assert list_variants(axes) == [
+    assert axes.variants() == [
         *(DENSE, at(0.0), at(0.7)),
         *(at(0.0, criterion="absolute"), at(0.7, criterion="absolute")),
         *(at(general=0.8), at(by="separate")),
@@ -49,7 +46,7 @@ def test_one_thing_is_varied_at_a_time_as_in_the_paper():
 
 
 def test_the_paper_s_own_sweep_by_default():
-    found = list_variants(Axes())
+    found = Axes().variants()
     assert [variant.name for variant in found] == [
         "dense",
         *(f"taylor-pair-rho0.9-k{number / 10:g}" for number in range(11)),
@@ -65,7 +62,7 @@ def test_where_a_default_was_not_asked_for_the_first_stands_in():
         by=("target",),
     )
     assert axes.centre == Rule(0.5, 0.2, "target", "absolute")
-    assert list_variants(axes)[1:] == [
+    assert axes.variants()[1:] == [
         at(k, rho, "target", "absolute")
         for k, rho in ((0.2, 0.5), (0.4, 0.5), (0.2, 0.6))
     ]
@@ -73,7 +70,7 @@ def test_where_a_default_was_not_asked_for_the_first_stands_in():
 
 def test_a_grid_is_everything_with_everything():
     axes = Axes(("taylor", "absolute"), (0.8, 0.9), (0.0, 0.5, 1.0), ("pair", "source"))
-    found = list_variants(axes, grid=True)
+    found = replace(axes, grid=True).variants()
     assert len(found) == len(set(found)) == 1 + 2 * 2 * 3 * 2
     assert len({variant.name for variant in found}) == len(found)
     assert at(1.0, 0.8, "source", "absolute") in found
@@ -92,7 +89,7 @@ def test_masks_of_another_average_have_another_folder():
         (Axes(thresholds=(0.5, 1.5)), "--threshold 1.5 is not between 0 and 1"),
         (Axes(general=(0.0,)), "--general 0 is not a share"),
         (Axes(general=(0.8, 0.9, 1.2)), "--general 1.2 is not a share"),
-        (Axes(by=("family",)), "--by family is none of"),
+        (Axes(by=("family",)), "--by family is unknown"),
     ],
 )
 def test_values_out_of_range_are_refused(axes, words):
@@ -181,6 +178,20 @@ LOSSES = {
 }
 
 
+def first_of_same(masks) -> dict:
+    return NeuronSweep.first_of_same(None, masks)
+
+
+def record_of(losses, report, notes=()) -> dict:
+    rows = []
+    for variant, first in first_of_same(MASKS).items():
+        masks = MASKS[variant]
+        described = NeuronSweep.describe(None, variant, masks, first)
+        row = tables.row_of(variant, described, first.name, masks, losses, report)
+        rows.append(row)
+    return NEURONS.form.mark(tables.record_of(rows, losses, report, notes))
+
+
 @pytest.fixture
 def record():
     pairs = ("de-en", "en-de")
@@ -197,12 +208,12 @@ def record():
         scores = dict(zip(pairs, map(pair_scores, bleu, dense), strict=True))
         systems.append(SystemScores(variant.name, "x.pt", "m", scores))
     report = Report("detokenised", tuple(systems), ("how it was translated",))
-    return table.record_of(MASKS, first_of_same(MASKS), {}, report, ["note"])
+    return record_of({}, report, ["note"])
 
 
 @pytest.fixture
 def losses_only():
-    return table.record_of(MASKS, first_of_same(MASKS), LOSSES, None)
+    return record_of(LOSSES, None)
 
 
 def test_differences_and_wins_by_hand(record):
@@ -229,19 +240,19 @@ def test_what_was_not_run_again_has_the_figures_of_what_was(record):
 
 
 def test_a_series_differs_in_one_thing_only(record):
-    found = table.series(record["variants"], "threshold")
+    found = series(record["variants"], "threshold")
     assert {
         dict(fixed)["criterion"]: [row["threshold"] for row in each]
         for fixed, each in found.items()
     } == {"taylor": [0.0, 0.5, 0.7], "absolute": [0.5, 0.7]}
-    ((fixed, each),) = table.series(record["variants"], "general").items()
+    ((fixed, each),) = series(record["variants"], "general").items()
     assert dict(fixed) == {"criterion": "taylor", "by": "pair", "threshold": 0.7}
     assert [row["general"] for row in each] == [0.5, 0.9]
-    assert table.series(record["variants"], "by") == {}
+    assert series(record["variants"], "by") == {}
 
 
 def test_markdown_has_the_curves_of_fig_4_and_the_table_3(record):
-    lines = table.to_markdown(record).splitlines()
+    lines = tables.to_markdown(NEURONS, record).splitlines()
     assert "| k | taylor | absolute |" in lines
     assert "| 0 | +0.000 |  |" in lines
     assert "| 0.7 | +1.000 | +1.250 |" in lines
@@ -261,7 +272,7 @@ def test_markdown_has_the_curves_of_fig_4_and_the_table_3(record):
 
 
 def test_csv_has_the_rule_of_every_line(record):
-    rows = list(csv.DictReader(io.StringIO(table.to_csv(record))))
+    rows = list(csv.DictReader(io.StringIO(tables.to_csv(NEURONS, record))))
     found = {(row["variant"], row["pairs"]): row for row in rows}
     row = found[at(0.7).name, "en-de"]
     assert (row["criterion"], row["by"]) == ("taylor", "pair")
@@ -272,7 +283,7 @@ def test_csv_has_the_rule_of_every_line(record):
 
 
 def test_losses_alone_make_the_same_tables(losses_only):
-    text = table.to_markdown(losses_only)
+    text = tables.to_markdown(NEURONS, losses_only)
     assert "| 0.5 | 5.000 | 5.000 |" in text
     assert "| 0.9 | 4.250 | 5.250 | 4.750 |" in text
     assert "before any joint training" in text
@@ -281,7 +292,7 @@ def test_losses_alone_make_the_same_tables(losses_only):
 
 @pytest.mark.parametrize("which, level", [("record", "BLEU"), ("losses_only", "bits")])
 def test_pictures_are_made_from_the_file_beside_them(which, level, tmp_path, request):
-    written = table.write(request.getfixturevalue(which), tmp_path)
+    written = tables.write(NEURONS, request.getfixturevalue(which), tmp_path)
     assert [path.name for path in written] == [
         *("sweep.json", "sweep.csv", "sweep.md"),
         *("sweep.threshold.png", "sweep.threshold.svg"),
@@ -291,12 +302,12 @@ def test_pictures_are_made_from_the_file_beside_them(which, level, tmp_path, req
     for word in ("dense", "taylor", "absolute", "k (Eq. 9)", level):
         assert word.encode() in svg
     (tmp_path / "sweep.threshold.svg").unlink()
-    table.draw_neuron_sweep(tmp_path / "sweep.json")
+    tables.draw(NEURONS, tmp_path / "sweep.json")
     assert (tmp_path / "sweep.threshold.svg").read_bytes() == svg
 
 
 @pytest.mark.parametrize("change", [{"version": 9}, {"format": "?"}, {"variants": []}])
 def test_another_file_is_refused(record, tmp_path, change):
     (tmp_path / "x.json").write_text(json.dumps({**record, **change}))
-    with pytest.raises(LassError, match="is not a sweep.json of 'lass neurons sweep'"):
-        table.draw_neuron_sweep(tmp_path / "x.json")
+    with pytest.raises(LassError, match="is (not )?a sweep.json of .lass neurons sw"):
+        tables.draw(NEURONS, tmp_path / "x.json")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,32 +11,38 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.metrics import Score
 from lass_plugin.evaluation.significance import Difference
-from lass_plugin.experiments.sweeps import table
-from lass_plugin.experiments.sweeps.variants import (
-    DENSE,
+from lass_plugin.experiments.sweeps import tables
+from lass_plugin.experiments.sweeps.settings import RATIOS
+from lass_plugin.experiments.sweeps.variants import DENSE, parse_numbers
+from lass_plugin.experiments.sweeps.weight_sweep import WeightSweep
+from lass_plugin.experiments.sweeps.weight_table import WEIGHTS
+from lass_plugin.experiments.sweeps.weight_variants import (
     OWN,
     RATIO,
-    Method,
-    Variant,
+    SearchKind,
+    WeightVariant,
     list_variants,
-    parse_ratios,
 )
 from lass_plugin.methods.search.one_search import SearchPlan
 from lass_plugin.records.curves import CROWD, Curve, draw_curves
 
-ONESHOT = Method("gradient", "oneshot")
+ONESHOT = SearchKind("gradient", "oneshot")
+
+
+def ratios(text: str) -> tuple[float, ...]:
+    return parse_numbers("--ratios", text, "ratios")
 
 
 def test_nine_ratios_by_default():
-    assert parse_ratios("--ratios", "0.1:0.9") == tuple(n / 10 for n in range(1, 10))
-    assert parse_ratios("--ratios", "0.1:0.9:0.4,0.95") == (0.1, 0.5, 0.9, 0.95)
-    assert parse_ratios("--ratios", "0") == (0.0,)
+    assert ratios("0.1:0.9") == tuple(n / 10 for n in range(1, 10)) == RATIOS
+    assert ratios("0.1:0.9:0.4,0.95") == (0.1, 0.5, 0.9, 0.95)
+    assert ratios("0") == (0.0,)
 
 
 @pytest.mark.parametrize("text", ["", "a", "0.1:", "0.9:0.1", "0.1:0.9:0", "1:2:3:4"])
 def test_what_is_no_list_of_ratios_is_refused(text):
     with pytest.raises(LassError, match="--ratios"):
-        parse_ratios("--ratios", text)
+        ratios(text)
 
 
 def test_variants_in_the_order_of_the_table():
@@ -82,8 +89,8 @@ def pair_scores(bleu: float, baseline: float | None = None) -> PairScores:
 
 @pytest.fixture
 def record():
-    dense, half = Variant(DENSE), Variant(RATIO, ONESHOT, 0.5)
-    own = Variant(OWN, ONESHOT, 0.5)
+    dense, half = WeightVariant(DENSE), WeightVariant(RATIO, ONESHOT, 0.5)
+    own = WeightVariant(OWN, ONESHOT, 0.5)
     systems = (
         SystemScores(
             *("dense", "d.pt", None),
@@ -104,9 +111,13 @@ def record():
         half.name: {"de-en": 4.5, "en-de": 5.5},
         own.name: {"de-en": 4.25, "en-de": 5.25},
     }
-    masks = {dense: None, half: None, own: None}
-    exact = {half: True, own: False}
-    return table.record_of([dense, half, own], masks, exact, losses, report, ["note"])
+    sweep = SimpleNamespace(exact={half: True, own: False})
+    rows = []
+    for variant in (dense, half, own):
+        described = WeightSweep.describe(sweep, variant, None, variant)
+        name = variant.name
+        rows.append(tables.row_of(variant, described, name, None, losses, report))
+    return WEIGHTS.form.mark(tables.record_of(rows, losses, report, ["note"]))
 
 
 def test_averages_and_differences_by_hand(record):
@@ -122,7 +133,7 @@ def test_averages_and_differences_by_hand(record):
 
 
 def test_csv_has_the_groups_and_the_pairs(record):
-    rows = list(csv.DictReader(io.StringIO(table.to_csv(record))))
+    rows = list(csv.DictReader(io.StringIO(tables.to_csv(WEIGHTS, record))))
     found = {(row["variant"], row["pairs"]): row for row in rows}
     row = found["gradient-oneshot-0.5", "en-de"]
     assert (row["BLEU"], row["BLEU_difference"]) == ("11.000000", "1.000000")
@@ -133,7 +144,7 @@ def test_csv_has_the_groups_and_the_pairs(record):
 
 
 def test_markdown_says_what_is_not_exact(record):
-    text = table.to_markdown(record)
+    text = tables.to_markdown(WEIGHTS, record)
     assert "| gradient-oneshot-0.5 | ratio | 0.5 |" in text
     assert "| gradient-oneshot-own-0.5 \\* | own ratios | 0.5 |" in text
     assert "\\* Cut from a gradual search" in text
@@ -143,7 +154,7 @@ def test_markdown_says_what_is_not_exact(record):
 
 
 def test_pictures_are_made_from_the_file_beside_them(record, tmp_path):
-    written = table.write(record, tmp_path)
+    written = tables.write(WEIGHTS, record, tmp_path)
     assert [path.name for path in written] == [
         *("sweep.json", "sweep.csv", "sweep.md", "sweep.png", "sweep.svg"),
         *("sweep.loss.png", "sweep.loss.svg"),
@@ -151,15 +162,15 @@ def test_pictures_are_made_from_the_file_beside_them(record, tmp_path):
     svg = (tmp_path / "sweep.svg").read_bytes()
     assert b"dense" in svg and b"own ratios (recut)" in svg
     (tmp_path / "sweep.svg").unlink()
-    table.draw_sweep(tmp_path / "sweep.json")
+    tables.draw(WEIGHTS, tmp_path / "sweep.json")
     assert (tmp_path / "sweep.svg").read_bytes() == svg
 
 
 @pytest.mark.parametrize("change", [{"version": 9}, {"format": "?"}, {"variants": 3}])
 def test_another_file_is_refused(record, tmp_path, change):
     (tmp_path / "x.json").write_text(json.dumps({**record, **change}))
-    with pytest.raises(LassError, match="is not a sweep.json"):
-        table.draw_sweep(tmp_path / "x.json")
+    with pytest.raises(LassError, match="is (not )?a sweep.json of .lass sweep"):
+        tables.draw(WEIGHTS, tmp_path / "x.json")
 
 
 def test_more_curves_than_colours_still_differ(tmp_path):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from lass_plugin.checkpoints.checkpoint import (
     read_checkpoint,
@@ -179,3 +179,21 @@ def _holds(path: Path, mask: Any) -> bool:
 
 def _shown(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def checkpoint_files(places: Iterable[Path]) -> list[Path]:
+    """The files of *places*; a folder stands for the searches in it."""
+    files = []
+    for place in places:
+        if not place.is_dir():
+            files.append(place)
+            continue
+        own = place / "checkpoint_last.pt"
+        found = [own] if own.is_file() else sorted(place.glob("*/checkpoint_last.pt"))
+        if not found:
+            raise LassError(
+                f"{place} holds no checkpoint_last.pt, nor do the folders in it; give "
+                "the folder that 'lass search' wrote"
+            )
+        files.extend(found)
+    return files

@@ -1,10 +1,6 @@
-"""Sweeps: the same base and scores at many ratios, compared in one table and curve.
+"""Sweeps: a base and masks made in many ways, compared in one table and curve.
 
-Settings say what is wanted, variants are the rows of the table, sources cut their masks
-from searches, losses and allocation choose ratios pair by pair, joint trains, table and
-picture show.
+Settings say what is wanted. A sweep makes the masks of its variants (weight_sweep cuts
+them from searches, neuron_sweep allocates neurons), measures their losses or trains and
+scores them, and writes what is the same for all sweeps with what its table adds.
 """
-
-from lass_plugin.experiments.sweeps.run import SweepSettings, run_sweep
-
-__all__ = ["SweepSettings", "run_sweep"]

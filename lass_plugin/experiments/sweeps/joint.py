@@ -24,7 +24,7 @@ from lass_plugin.experiments.launching.flags import TASK, FlagBuilder, Purpose
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.runner import run_jobs
 from lass_plugin.experiments.sweeps.settings import ComparisonSettings
-from lass_plugin.experiments.sweeps.variants import DENSE, Compared, V, Variant
+from lass_plugin.experiments.sweeps.variants import DENSE, V, Variant
 from lass_plugin.files import check_space
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, MaskSet, fingerprint
@@ -68,41 +68,42 @@ class JointTrainings:
 
     def __init__(self, settings: ComparisonSettings, base: Base, pairs: Sequence[str]):
         self.settings = settings
+        self.updates = settings.updates or 0
         self.base = base
         self.pairs = list(pairs)
         self.on_cpu = on_cpu(settings)
         self._builder = FlagBuilder(
-            base, settings.flags, settings.updates, self.on_cpu, JOINT
+            base, settings.flags, self.updates, self.on_cpu, JOINT
         )
         self._flags = self._builder.flags()
         self._base_name = short_name(fingerprint(base.sites(DEFAULT_TARGETS)))
 
-    def arguments(self, variant: Compared) -> list[str]:
-        """All that follows ``fairseq-train --user-dir …``, the data folder first."""
+    def arguments(self, name: str = DENSE) -> list[str]:
+        """All that follows ``fairseq-train --user-dir …``, the data folder first.
+
+        Args:
+            name: of the variant.
+        """
         settings = self.settings
         data = os.pathsep.join(str(folder.resolve()) for folder in settings.folders)
         arguments = [data, "--task", JOINT.task, "--lang-pairs", ",".join(self.pairs)]
         arguments += ["--finetune-from-model", str(settings.base.resolve())]
-        arguments += ["--save-dir", str(settings.training_of(variant).resolve())]
-        arguments += ["--max-update", str(settings.updates)]
-        if variant.kind != DENSE:
-            arguments += ["--masks", str(settings.masks_of(variant).resolve())]
+        arguments += ["--save-dir", str(settings.training_of(name).resolve())]
+        arguments += ["--max-update", str(self.updates)]
+        if name != DENSE:
+            arguments += ["--masks", str(settings.masks_of(name).resolve())]
         arguments += ["--cpu"] * self.on_cpu
-        arguments += [*saving(settings.updates), *logging_of(settings.updates)]
+        arguments += saving(self.updates) + logging_of(self.updates)
         if settings.checkpoint == "best":
             arguments += ["--best-checkpoint-metric", "pair_loss"]
         else:
             arguments.append("--disable-validation")
         return arguments + self._flags
 
-    def command(self, variant: Compared) -> list[str]:
-        """The whole command, an argument list."""
-        return train_command(*self.arguments(variant))
-
-    def checkpoint(self, variant: Compared) -> Path:
+    def checkpoint(self, variant: Variant) -> Path:
         """The checkpoint that is evaluated."""
         name = f"checkpoint_{self.settings.checkpoint}.pt"
-        return self.settings.training_of(variant) / name
+        return self.settings.training_of(variant.name) / name
 
     def check(self) -> None:
         """Say what is missing before anything is started.
@@ -114,7 +115,7 @@ class JointTrainings:
         for folder in self.settings.folders or [Path("")]:
             if not folder.is_dir():
                 raise LassError(f"the data folder {folder} does not exist")
-        options = self._builder.parsed(self.arguments(Variant(DENSE)))
+        options = self._builder.parsed(self.arguments())
         for pair in parse_pairs(self.pairs):
             for folder in self.settings.folders:
                 check_data(folder, options.train_subset, pair)
@@ -167,17 +168,18 @@ class JointTrainings:
         self.check_space(len(waiting), len(slots))
         jobs = []
         for variant in waiting:
-            folder = self.settings.training_of(variant)
+            folder = self.settings.training_of(variant.name)
             files.write_json(folder / RECORD, self._record(masks[variant]))
-            command, updates = self.command(variant), self.settings.updates
-            jobs.append(Job(variant.name, command, folder, updates, "joint training"))
+            command = train_command(*self.arguments(variant.name))
+            job = Job(variant.name, command, folder, self.updates, "joint training")
+            jobs.append(job)
         by_name = {variant.name: variant for variant in waiting}
 
         def finish(job: Job) -> str:
             updates = _updates(job.folder / "checkpoint_last.pt")
-            if updates < self.settings.updates:
+            if updates < self.updates:
                 raise LassError(
-                    f"it ended after {updates} of {self.settings.updates} updates; an "
+                    f"it ended after {updates} of {self.updates} updates; an "
                     "option such as --stop-time-hours or --max-epoch has stopped it"
                 )
             self._tidy(by_name[job.key])
@@ -206,19 +208,19 @@ class JointTrainings:
         return {
             "base": self._base_name,
             "pairs": ",".join(self.pairs),
-            "updates": self.settings.updates,
+            "updates": self.updates,
             "checkpoint": self.settings.checkpoint,
             "masks": None if masks is None else digest(masks),
             "flags": list(self.settings.flags),
         }
 
-    def _is_done(self, variant: Compared, record: Mapping[str, Any]) -> bool:
+    def _is_done(self, variant: Variant, record: Mapping[str, Any]) -> bool:
         """Whether it is finished.
 
         Raises:
             LassError: the folder holds a training with other options.
         """
-        folder = self.settings.training_of(variant)
+        folder = self.settings.training_of(variant.name)
         path, last = folder / RECORD, folder / "checkpoint_last.pt"
         if not last.exists():
             return False
@@ -236,16 +238,13 @@ class JointTrainings:
                     f"the joint training in {folder} was begun with other {option}; "
                     "go on with the same options or choose another --out"
                 )
-        return (
-            _updates(last) >= self.settings.updates
-            and self.checkpoint(variant).is_file()
-        )
+        return _updates(last) >= self.updates and self.checkpoint(variant).is_file()
 
-    def _tidy(self, variant: Compared) -> None:
+    def _tidy(self, variant: Variant) -> None:
         """Remove what the checkpoint that is evaluated supersedes."""
         settings = self.settings
         best = settings.checkpoint == "best"
-        remove_superseded(settings.training_of(variant), settings.flags, best)
+        remove_superseded(settings.training_of(variant.name), settings.flags, best)
 
 
 def _updates(path: Path) -> int:

@@ -1,79 +1,144 @@
-"""What a sweep is to compare, on what, and where."""
+"""What a sweep is to compare, on what, and where: the options of its command."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.decoding import Decoding
-from lass_plugin.experiments.sweeps.variants import (
-    RATIOS,
-    Compared,
-    Method,
-    Variant,
-    list_variants,
+from lass_plugin.experiments.sweeps.neuron_variants import COMPARED, Axes
+from lass_plugin.experiments.sweeps.variants import check_once, parse_numbers
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.schedules import check_ratio
+from lass_plugin.settings import (
+    OneOf,
+    Settings,
+    argument,
+    flag_of,
+    including,
+    needless,
+    option,
+    passed_on,
+    required,
+    switch,
 )
-from lass_plugin.languages import Pair
 
-CHECKPOINTS = ("last", "best")
+if TYPE_CHECKING:
+    from lass_plugin.experiments.sweeps.weight_variants import SearchKind
+
+RATIOS = tuple(number / 10 for number in range(1, 10))
+"""0.1 to 0.9, as in He 2023, Fig. 1."""
+
+LENGTH = OneOf(required=True)
+TRAINING = "joint training"
+
+
+def _ratios(
+    flag: str,
+    help: str,
+    default: tuple[float, ...] = (),
+    group: str | None = COMPARED,
+) -> Any:
+    """Declare an option for ratios, none where its text is empty."""
+
+    def parse(text: str) -> tuple[float, ...]:
+        return parse_numbers(flag, text, "ratios") if text else ()
+
+    return option(
+        default, help, metavar="R,…", parse=parse, check=check_ratio, group=group
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonSettings:
-    """What every sweep has: a base, data, and how variants are trained and scored."""
+class BaseSettings(Settings):
+    """What everything begins from, and where it writes."""
 
-    data: str
-    """fairseq data folder, or shards of it separated by colons."""
-    base: Path
-    """Checkpoint of the base model."""
-    out: Path
-    updates: int = 0
-    """Of joint training; 0: no joint training, losses only."""
-    checkpoint: str = "last"
-    """Which checkpoint of a joint training is evaluated; see :data:`CHECKPOINTS`."""
-    flags: tuple[str, ...] = ()
-    """Further flags of fairseq-train; they win over the base's options."""
-    split: str = "test"
-    decoding: Decoding = field(default_factory=Decoding)
-    valid_split: str = "valid"
-    cpu: bool = False
-    devices: tuple[str, ...] = ()
-    jobs: int | None = None
-    threads: int | None = None
-    stop_on_error: bool = False
-
-    def check(self) -> None:
-        """Refuse what cannot be carried out, before anything is read.
-
-        Raises:
-            LassError: names the option at fault.
-        """
-        for name in ("jobs", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise LassError(f"--{name} must be 1 or more, not {value}")
-        if self.updates < 0:
-            raise LassError(f"--updates must be 1 or more, not {self.updates}")
-        if self.cpu and self.devices:
-            raise LassError("--cpu and --devices exclude each other; give one of them")
-        if self.checkpoint not in CHECKPOINTS:
-            raise LassError(
-                f"--checkpoint is {' or '.join(CHECKPOINTS)}, not {self.checkpoint}"
-            )
-        if not self.updates and self.flags:
-            raise LassError(
-                "flags after -- have no effect with --losses-only; leave them out"
-            )
+    data: str = argument("fairseq data folder", metavar="DATA")
+    base: Path = required("base checkpoint", metavar="FILE")
+    out: Path = required("folder for everything", metavar="DIR")
+    valid_split: str = option(
+        "valid", "split for the losses (default: %(default)s)", metavar="SPLIT"
+    )
+    cpu: bool = switch("do not use the GPU")
 
     @property
     def folders(self) -> list[Path]:
         """The data folder or its shards."""
         return [Path(part) for part in self.data.split(":") if part]
 
-    def masks_of(self, variant: Compared) -> Path:
-        return self.out / "masks" / variant.name
+    def masks_of(self, variant: str) -> Path:
+        return self.out / "masks" / variant
 
-    def training_of(self, variant: Compared) -> Path:
-        return self.out / "joint" / variant.name
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonSettings(BaseSettings):
+    """What every sweep has: how its variants are trained and scored."""
+
+    updates: int | None = option(
+        None, "of each variant", metavar="N", least=1, group=LENGTH
+    )
+    losses_only: bool = switch(
+        "no joint training: the validation loss under each mask", group=LENGTH
+    )
+    checkpoint: str = option(
+        "last",
+        "evaluate the last checkpoint, all after equal updates (default), or the best "
+        "by the mean validation loss of the pairs",
+        choices=("last", "best"),
+        group=TRAINING,
+    )
+    jobs: int | None = option(
+        None,
+        "trainings at a time (default: one per GPU or core)",
+        metavar="N",
+        least=1,
+        group=TRAINING,
+    )
+    devices: tuple[str, ...] = option(
+        (), "GPUs to use (default: all)", metavar="0,1,…", group=TRAINING
+    )
+    threads: int | None = option(
+        None, "CPU threads of each", metavar="N", least=1, group=TRAINING
+    )
+    stop_on_error: bool = switch(
+        "end all when one training fails (default: finish the others)", group=TRAINING
+    )
+    split: str = option(
+        "test", "split to translate (default: %(default)s)", group="translation"
+    )
+    translation: Decoding = including(Decoding, "beam", "lenpen", "limit")
+    flags: tuple[str, ...] = passed_on()
+
+    measured_with = "--losses-only"
+    """What losses are measured with."""
+
+    def check(self) -> None:
+        super().check()
+        if self.cpu and self.devices:
+            raise LassError("--cpu and --devices exclude each other; give one of them")
+        if not self.updates:
+            of_training = ("checkpoint", "jobs", "devices", "threads", "stop_on_error")
+            of_scores = ("split", "beam", "lenpen", "limit")
+            needless(self, of_training + of_scores, "with --losses-only")
+            if self.flags:
+                raise LassError(
+                    "flags after -- have no effect with --losses-only; leave them out"
+                )
+        if not self.measures_losses:
+            needless(self, "valid_split", f"without {self.measured_with}")
+
+    @property
+    def measures_losses(self) -> bool:
+        """Whether the validation losses before joint training are wanted."""
+        return not self.updates
+
+    @property
+    def decoding(self) -> Decoding:
+        """How the variants translate."""
+        return replace(self.translation, cpu=self.cpu)
+
+    def training_of(self, variant: str) -> Path:
+        return self.out / "joint" / variant
 
     def note(self) -> str:
         """A sentence for people on how the variants were made."""
@@ -88,30 +153,109 @@ class ComparisonSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepSettings(ComparisonSettings):
+class SourceSettings(BaseSettings):
+    """Which searches masks are cut from."""
+
+    searches: tuple[Path, ...] = required(
+        "folders of 'lass search', or checkpoints of searches", metavar="DIR", nargs="+"
+    )
+    pairs: tuple[Pair, ...] = option(
+        (), "default: those of the searches", metavar="SRC-TGT,…", parse=parse_pairs
+    )
+    recut: bool = switch(
+        "accept masks cut from a gradual search that trained under another ratio"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSettings(SourceSettings, ComparisonSettings):
     """One sweep: variants of the masks of all pairs, cut from searches."""
 
-    searches: tuple[Path, ...]
-    """Checkpoints of the searches."""
-    pairs: tuple[Pair, ...] = ()
-    """Empty for those of the searches."""
-    methods: tuple[Method, ...] = ()
-    """Empty for those of the searches."""
-    ratios: tuple[float, ...] = RATIOS
-    ablation: tuple[float, ...] = ()
-    own_ratios: tuple[float, ...] = ()
-    random: tuple[float, ...] = ()
-    seed: int = 1
-    """Of the random masks."""
-    recut: bool = False
-    """Accept masks that a gradual search trained under another ratio."""
+    ratios: tuple[float, ...] = _ratios(
+        "--ratios",
+        "ratios, 0.1,0.5 or 0.1:0.9 or 0.1:0.9:0.2 (default 0.1:0.9)",
+        RATIOS,
+    )
+    methods: "tuple[SearchKind, ...]" = option(
+        (),
+        "default: those of the searches",
+        metavar="M,…",
+        parse="lass_plugin.experiments.sweeps.weight_variants:parse_kinds",
+        group=COMPARED,
+    )
+    ablation: tuple[float, ...] = _ratios(
+        "--ablation", "mask attention and feed-forward alone, too"
+    )
+    own_ratios: tuple[float, ...] = _ratios(
+        "--own-ratios", "mean ratios at which each pair has its own"
+    )
+    random: tuple[float, ...] = _ratios("--random", "random masks at these ratios")
+    seed: int = option(
+        1, "of the random masks (default: %(default)s)", metavar="N", group=COMPARED
+    )
 
-    def variants(self, methods: tuple[Method, ...]) -> list[Variant]:
-        """The rows of the table."""
-        return list_variants(
-            self.methods or methods,
-            self.ratios,
-            self.ablation,
-            self.own_ratios,
-            self.random,
+    measured_with = "--losses-only or --own-ratios"
+
+    def check(self) -> None:
+        super().check()
+        for name in ("ratios", "ablation", "own_ratios", "random"):
+            check_once(flag_of(self, name), getattr(self, name))
+        if not self.random:
+            needless(self, "seed", "without --random")
+
+    @property
+    def measures_losses(self) -> bool:
+        """Whether the validation losses before joint training are wanted."""
+        return not self.updates or bool(self.own_ratios)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnRatioSettings(SourceSettings):
+    """Masks with a ratio for each pair, under a budget."""
+
+    budget: float = required(
+        "mean ratio over the pairs", metavar="RATIO", check=check_ratio
+    )
+    ratios: tuple[float, ...] = _ratios(
+        "--ratios",
+        "ratios to measure the losses at (default 0.1:0.9)",
+        RATIOS,
+        group=None,
+    )
+    method: "SearchKind | None" = option(
+        None,
+        "such as magnitude-oneshot (default: the one of the searches)",
+        metavar="M",
+        parse="lass_plugin.experiments.sweeps.weight_variants:parse_kind",
+    )
+
+    def check(self) -> None:
+        super().check()
+        check_once("--ratios", self.ratios)
+
+    @property
+    def sweep(self) -> SweepSettings:
+        """The sweep that measures the losses, in a folder of its own."""
+        return SweepSettings(
+            data=self.data,
+            base=self.base,
+            out=self.out / "grid",
+            valid_split=self.valid_split,
+            cpu=self.cpu,
+            searches=self.searches,
+            pairs=self.pairs,
+            recut=self.recut,
+            ratios=self.ratios,
+            methods=() if self.method is None else (self.method,),
+            own_ratios=(self.budget,),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronSweepSettings(ComparisonSettings):
+    """One sweep over allocations of the neurons of one file of importance."""
+
+    importance: Path = required(
+        "what 'lass neurons importance' made of the base", metavar="IMPORTANCE"
+    )
+    axes: Axes = including(Axes)

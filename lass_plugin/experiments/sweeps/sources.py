@@ -4,17 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.checkpoints.checkpoint import (
     read_checkpoint,
     search_states,
     searched_scores,
 )
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.sweeps.variants import Method, Variant
+from lass_plugin.experiments.sweeps.variants import stamp
+from lass_plugin.experiments.sweeps.weight_variants import SearchKind, WeightVariant
 from lass_plugin.masks import (
     Fingerprint,
-    Mask,
     MaskSet,
     load_mask,
     parse_targets,
@@ -24,7 +23,12 @@ from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import SearchedScores
+from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.scores import SCORES
+
+CUT = RecordFormat("lass_plugin cut masks", "a record of what masks were cut from")
+CUT_NAME = "cut.json"
+"""Beside masks: the search, its kind, ratio and matrices that each was cut from."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +43,24 @@ class Source:
     """Whether other pairs were searched in the same training."""
 
     @property
-    def method(self) -> Method:
-        return Method(self.plan.criterion, self.plan.schedule)
+    def kind(self) -> SearchKind:
+        return SearchKind(self.plan.criterion, self.plan.schedule)
 
-    def gives(self, method: Method) -> bool:
-        """Whether its scores are those of *method*.
+    def gives(self, kind: SearchKind) -> bool:
+        """Whether its scores are those of a search of *kind*.
 
         A one-shot search by gradient trains exactly as one by magnitude does, if its
         weights are its pair's own; so it is with every score of weights alone.
         """
-        if self.together:
-            return method == self.method
-        of_weights = not SCORES.get(method.criterion).accumulates
-        same = of_weights and method.schedule == self.plan.schedule
-        return (method == self.method or same) and (
-            method == self.method or self.plan.schedule == "oneshot"
-        )
+        if kind == self.kind:
+            return True
+        weights_alone = not SCORES.get(kind.criterion).accumulates
+        oneshot = kind.schedule == self.plan.schedule == "oneshot"
+        return weights_alone and oneshot and not self.together
 
-    def scores(self, method: Method) -> SearchedScores:
+    def scores(self, kind: SearchKind) -> SearchedScores:
         checkpoint, key = read_checkpoint(self.path), self.plan.key
-        return searched_scores(checkpoint, self.path, method.criterion, key)
+        return searched_scores(checkpoint, self.path, kind.criterion, key)
 
 
 class Sources:
@@ -103,37 +105,35 @@ class Sources:
         return parse_targets(target for targets in every for target in targets)
 
     @property
-    def methods(self) -> list[Method]:
-        """The methods of the searches themselves, each once."""
-        return list(
-            dict.fromkeys(s.method for sources in self._of.values() for s in sources)
-        )
+    def kinds(self) -> list[SearchKind]:
+        """The kinds of the searches themselves, each once."""
+        every = (s.kind for sources in self._of.values() for s in sources)
+        return list(dict.fromkeys(every))
 
-    def find(self, key: str, variant: Variant, ratio: float) -> Source:
+    def find(self, key: str, variant: WeightVariant, ratio: float) -> Source:
         """The search that the mask of *key* is cut from.
 
         Raises:
             LassError: there is none, or there are several to choose from.
         """
-        method, name, targets = variant.method, variant.name, self.covered_by(variant)
-        assert method is not None
+        kind, name, targets = variant.search, variant.name, self.covered_by(variant)
+        assert kind is not None
         given = self._of.get(key, [])
         able = [
             source
             for source in given
-            if source.gives(method) and set(targets) <= set(source.plan.targets)
+            if source.gives(kind) and set(targets) <= set(source.plan.targets)
         ]
         if not able:
             held = "; ".join(
-                f"{source.method} in {', '.join(source.plan.targets)}"
-                for source in given
+                f"{source.kind} in {', '.join(source.plan.targets)}" for source in given
             )
             raise LassError(
-                f"{name} needs a search of {key} by {method} in {', '.join(targets)}, "
+                f"{name} needs a search of {key} by {kind} in {', '.join(targets)}, "
                 f"but there is {held or 'none of this pair'}; search it with "
                 "'lass search', or choose other --pairs or --methods"
             )
-        able = [s for s in able if s.method == method] or able
+        able = [s for s in able if s.kind == kind] or able
         exact = [source for source in able if source.plan.is_exact_at(ratio, targets)]
         if not exact and not self.recut:
             plan = able[0].plan
@@ -149,16 +149,16 @@ class Sources:
         if len(chosen) > 1 and exact:
             raise LassError(
                 f"{chosen[0].path.parent} and {chosen[1].path.parent} both hold a "
-                f"search of {key} by {method} for {name}; give one of them"
+                f"search of {key} by {kind} for {name}; give one of them"
             )
         # of several at other ratios the nearest, then the first
         return min(chosen, key=lambda source: abs(source.plan.ratio - ratio))
 
-    def covered_by(self, variant: Variant) -> tuple[str, ...]:
+    def covered_by(self, variant: WeightVariant) -> tuple[str, ...]:
         """The matrices that a variant covers: its own, or all that were searched in."""
         return variant.targets or self.targets
 
-    def is_exact(self, variant: Variant, ratios: Mapping[str, float]) -> bool:
+    def is_exact(self, variant: WeightVariant, ratios: Mapping[str, float]) -> bool:
         """Whether searches for these very ratios would give the same masks."""
         return all(
             self.find(key, variant, ratio).plan.is_exact_at(
@@ -169,8 +169,8 @@ class Sources:
 
     def write(
         self,
-        folders: Mapping[Variant, Path],
-        ratios: Mapping[Variant, Mapping[str, float]],
+        folders: Mapping[WeightVariant, Path],
+        ratios: Mapping[WeightVariant, Mapping[str, float]],
         advance: Callable[[int, str], None] = lambda amount, part: None,
     ) -> None:
         """Write the masks of *folders*; those that are there already are kept.
@@ -182,49 +182,32 @@ class Sources:
             ratios: variant -> pair -> ratio.
             advance: called after each mask with 1 and the name of its variant.
         """
-        wanted: dict[tuple[Path, Method, str], list[Variant]] = {}
+        wanted: dict[tuple[Path, SearchKind, str], list[WeightVariant]] = {}
         sources: dict[tuple[Path, str], Source] = {}
-        for variant in folders:
+        cut = {v: (CUT.read_or_none(f / CUT_NAME) or {}) for v, f in folders.items()}
+        origins: dict[tuple[WeightVariant, str], list[Any]] = {}
+        for variant, folder in folders.items():
+            assert variant.search is not None
             for key, ratio in ratios[variant].items():
                 source = self.find(key, variant, ratio)
-                assert variant.method is not None
-                if self._is_there(folders[variant], key, source, variant, ratio):
+                origin = [stamp(source.path), str(variant.search), ratio]
+                origin.append(list(self.covered_by(variant)))
+                there = (folder / f"{key}{SUFFIX}").is_file()
+                if there and cut[variant].get(key) == origin:
                     advance(1, variant.name)
                     continue
-                sources[source.path, key] = source
-                place = (source.path, variant.method, key)
+                origins[variant, key], sources[source.path, key] = origin, source
+                place = (source.path, variant.search, key)
                 wanted.setdefault(place, []).append(variant)
-        for (path, method, key), variants in wanted.items():
-            scores = sources[path, key].scores(method)
+        for (path, kind, key), variants in wanted.items():
+            scores = sources[path, key].scores(kind)
             for variant in variants:
+                folder = folders[variant]
                 mask = scores.mask(ratios[variant][key], self.covered_by(variant))
-                save_mask(folders[variant] / f"{key}{SUFFIX}", mask)
+                save_mask(folder / f"{key}{SUFFIX}", mask)
+                cut[variant] = {**cut[variant], key: origins[variant, key]}
+                CUT.write(folder / CUT_NAME, cut[variant])
                 advance(1, variant.name)
-
-    def _is_there(
-        self, folder: Path, key: str, source: Source, variant: Variant, ratio: float
-    ) -> bool:
-        """Whether the mask has been cut from this search before."""
-        path = folder / f"{key}{SUFFIX}"
-        if not path.is_file():
-            return False
-        try:
-            mask: Mask = load_mask(path)
-        except LassError:
-            return False
-        made, method = mask.provenance, variant.method
-        assert method is not None
-        kinds = self.covered_by(variant)
-        names: dict[str, Any] = dict.fromkeys(source.base)
-        known = {name: source.base[name] for name in mask.shapes if name in source.base}
-        return (
-            mask.key == key
-            and (made.criterion, made.schedule) == (method.criterion, method.schedule)
-            and (made.ratio, made.updates) == (ratio, source.updates)
-            and path.stat().st_mtime_ns >= source.path.stat().st_mtime_ns
-            and mask.base == known
-            and set(mask.shapes) == set(select_sites(names, kinds))
-        )
 
 
 def _check_source(source: Source, base: Fingerprint) -> None:

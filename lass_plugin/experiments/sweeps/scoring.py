@@ -11,13 +11,13 @@ from lass_plugin.evaluation.comparison import Report
 from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments.sweeps.joint import JointTrainings
 from lass_plugin.experiments.sweeps.settings import ComparisonSettings
-from lass_plugin.experiments.sweeps.variants import Compared
+from lass_plugin.experiments.sweeps.variants import Variant
 from lass_plugin.languages import parse_pairs
 
 
 def score_variants(
     settings: ComparisonSettings,
-    variants: Sequence[Compared],
+    variants: Sequence[Variant],
     trainings: JointTrainings,
 ) -> Report:
     """Translate and score every variant, the dense baseline first, in one process.

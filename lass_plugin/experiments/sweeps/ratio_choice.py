@@ -39,7 +39,7 @@ def _turns_down(
 
 
 @dataclass(frozen=True)
-class Allocation:
+class RatioChoice:
     """The ratio of each pair, and what was expected of it."""
 
     budget: float
@@ -59,7 +59,9 @@ class Allocation:
         return sum(self.losses.values()) / len(self.losses)
 
 
-def allocate(losses: Mapping[str, Mapping[float, float]], budget: float) -> Allocation:
+def choose_ratios(
+    losses: Mapping[str, Mapping[float, float]], budget: float
+) -> RatioChoice:
     """Ratios with the least mean loss of all whose mean is *budget*.
 
     Every pair begins at its least ratio. The steps along all envelopes are taken in the
@@ -105,7 +107,7 @@ def allocate(losses: Mapping[str, Mapping[float, float]], budget: float) -> Allo
     same = [points.get(budget) for points in losses.values()]
     known = [value for value in same if value is not None]
     single = sum(known) / len(known) if len(known) == len(same) else None
-    return Allocation(
+    return RatioChoice(
         budget, {key: round(r, 9) for key, r in ratios.items()}, values, single
     )
 

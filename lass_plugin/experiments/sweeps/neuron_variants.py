@@ -1,19 +1,22 @@
-"""Variants: the rules by which a sweep allocates the neurons of all pairs."""
+"""Variants of masks of neurons: the rules by which neurons are allocated."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
-from typing import Sequence, TypeVar
+from typing import TypeVar
 
-from lass_plugin.experiments.sweeps.variants import DENSE, check_once
-from lass_plugin.neurons.allocation import Rule
-
-NEURONS = "neurons"
+from lass_plugin.experiments.sweeps.variants import DENSE, check_once, parse_numbers
+from lass_plugin.neurons.rule import Rule, average_option
+from lass_plugin.settings import Settings, flag_of, option, switch
 
 THRESHOLDS = tuple(number / 10 for number in range(11))
 """0 to 1 (Xie 2021, Fig. 4)."""
 
 GENERAL = (0.8, 0.9, 0.95)
 """Xie 2021, Table 3."""
+
+COMPARED = "what is compared"
 
 _Value = TypeVar("_Value", str, float)
 
@@ -27,7 +30,7 @@ class NeuronVariant:
 
     @property
     def kind(self) -> str:
-        return DENSE if self.rule is None else NEURONS
+        return DENSE if self.rule is None else "neurons"
 
     @property
     def name(self) -> str:
@@ -42,29 +45,44 @@ class NeuronVariant:
 
 
 @dataclass(frozen=True)
-class Axes:
+class Axes(Settings):
     """What is varied; each in the order of the table."""
 
-    criteria: tuple[str, ...] = (Rule.criterion,)
-    general: tuple[float, ...] = GENERAL
-    thresholds: tuple[float, ...] = THRESHOLDS
-    by: tuple[str, ...] = (Rule.by,)
-    average: str = Rule.average
+    criteria: tuple[str, ...] = option(
+        (Rule.criterion,),
+        "taylor, absolute, taylor-sentence (default: %(default)s)",
+        flags="--criterion",
+        metavar="C,…",
+        group=COMPARED,
+    )
+    general: tuple[float, ...] = option(
+        GENERAL,
+        "shares of each site's neurons that are general (default: %(default)s)",
+        metavar="RHO,…",
+        parse=partial(parse_numbers, "--general", what="shares"),
+        group=COMPARED,
+    )
+    thresholds: tuple[float, ...] = option(
+        THRESHOLDS,
+        "k of Eq. 9, 0.5,0.7 or 0:1 or 0:1:0.2 (default: 0:1)",
+        metavar="K,…",
+        parse=partial(parse_numbers, "--thresholds", what="thresholds"),
+        group=COMPARED,
+    )
+    by: tuple[str, ...] = option(
+        (Rule.by,),
+        "pair, source, target, separate (default: %(default)s)",
+        metavar="WHAT,…",
+        group=COMPARED,
+    )
+    average: str = average_option(group=COMPARED)
+    grid: bool = switch("everything with everything", group=COMPARED)
 
     def check(self) -> None:
-        """Refuse a value that is out of range or given twice.
-
-        Raises:
-            LassError: names the option.
-        """
-        for option, values in {
-            "--criterion": self.criteria,
-            "--general": [f"{value:g}" for value in self.general],
-            "--thresholds": [f"{value:g}" for value in self.thresholds],
-            "--by": self.by,
-        }.items():
-            check_once(option, values)
-        for rule in self.grid():
+        super().check()
+        for name in ("criteria", "general", "thresholds", "by"):
+            check_once(flag_of(self, name), getattr(self, name))
+        for rule in self.everything():
             rule.check()
 
     @property
@@ -82,7 +100,7 @@ class Axes:
             self.average,
         )
 
-    def lines(self) -> list[Rule]:
+    def one_at_a_time(self) -> list[Rule]:
         """One thing varied at a time, as in the paper; k for every criterion."""
         centre = self.centre
         rules = [
@@ -93,7 +111,7 @@ class Axes:
         rules += [replace(centre, by=by) for by in self.by]
         return list(dict.fromkeys(rules))
 
-    def grid(self) -> list[Rule]:
+    def everything(self) -> list[Rule]:
         """Everything with everything."""
         every = product(self.criteria, self.by, self.general, self.thresholds)
         return [
@@ -101,11 +119,10 @@ class Axes:
             for criterion, by, general, threshold in every
         ]
 
-
-def list_variants(axes: Axes, grid: bool = False) -> list[NeuronVariant]:
-    """All variants, the dense baseline first."""
-    rules = axes.grid() if grid else axes.lines()
-    return [NeuronVariant(), *map(NeuronVariant, rules)]
+    def variants(self) -> list[NeuronVariant]:
+        """All variants, the dense baseline first."""
+        rules = self.everything() if self.grid else self.one_at_a_time()
+        return [NeuronVariant(), *map(NeuronVariant, rules)]
 
 
 def _default(value: _Value, among: Sequence[_Value]) -> _Value:

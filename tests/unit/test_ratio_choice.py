@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.sweeps.allocation import allocate, lower_envelope
+from lass_plugin.experiments.sweeps.ratio_choice import choose_ratios, lower_envelope
 
 
 def test_the_envelope_of_points_by_hand():
@@ -26,7 +26,7 @@ def test_the_pair_that_can_spare_more_is_pruned_more():
     }
     # slopes: de-en .5, 2, 7.5; en-de 1.5, 3, 5.5. From a mean of .2 to .5 there are
     # three steps: .5 (de-en to .4), 1.5 (en-de to .4), 2 (de-en to .6)
-    found = allocate(losses, 0.5)
+    found = choose_ratios(losses, 0.5)
     assert found.ratios == {"de-en": 0.6, "en-de": 0.4}
     assert found.mean_ratio == pytest.approx(0.5)
     assert found.mean_loss == pytest.approx((1.5 + 2.3) / 2)
@@ -38,21 +38,21 @@ def test_the_last_step_goes_as_far_as_is_needed():
         "a-b": {0.0: 1.0, 0.5: 1.0, 0.9: 9.0},
         "b-a": {0.0: 1.0, 0.5: 2.0, 0.9: 3.0},
     }
-    found = allocate(losses, 0.4)  # .8 in all: .5 of a-b for nothing, .3 of b-a
+    found = choose_ratios(losses, 0.4)  # .8 in all: .5 of a-b for nothing, .3 of b-a
     assert found.ratios == {"a-b": 0.5, "b-a": 0.3}
     assert found.losses["b-a"] == pytest.approx(1.6)
 
 
 def test_one_ratio_for_all_is_compared_where_it_was_measured():
     losses = {"a-b": {0.0: 1.0, 0.5: 3.0}, "b-a": {0.0: 1.0, 0.5: 2.0}}
-    found = allocate(losses, 0.5)
+    found = choose_ratios(losses, 0.5)
     assert found.single == pytest.approx(2.5) == found.mean_loss
 
 
 def test_the_budget_is_met_even_where_more_would_lower_the_loss():
     losses = {"a-b": {0.1: 2.0, 0.5: 1.0, 0.9: 3.0}, "b-a": {0.1: 1.0, 0.9: 2.0}}
-    assert allocate(losses, 0.1).ratios == {"a-b": 0.1, "b-a": 0.1}
-    assert allocate(losses, 0.2).ratios == {"a-b": 0.3, "b-a": 0.1}
+    assert choose_ratios(losses, 0.1).ratios == {"a-b": 0.1, "b-a": 0.1}
+    assert choose_ratios(losses, 0.2).ratios == {"a-b": 0.3, "b-a": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_budget_is_met_even_where_more_would_lower_the_loss():
 )
 def test_what_cannot_be_is_named(losses, budget, message):
     with pytest.raises(LassError, match=message):
-        allocate(losses, budget)
+        choose_ratios(losses, budget)
 
 
 def value(corners, ratio: float) -> float:
@@ -112,7 +112,7 @@ def test_no_other_choice_has_a_lower_loss(table, percent):
         for number, row in enumerate(table)
     }
     budget = percent / 100
-    found = allocate(losses, budget)
+    found = choose_ratios(losses, budget)
     assert found.mean_ratio == pytest.approx(budget, abs=1e-6)
     assert found.mean_loss == pytest.approx(brute_force(losses, budget), abs=1e-6)
     for key, points in losses.items():

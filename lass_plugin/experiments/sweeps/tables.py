@@ -1,0 +1,238 @@
+"""The table of a sweep: JSON, and CSV, Markdown and pictures that are made from it.
+
+All sweeps have the same rows: what was kept, measured and scored of each variant. A
+kind of sweep adds what its variants differ in: ratios of weights, or rules for neurons.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from lass_plugin import files
+from lass_plugin.evaluation.comparison import METRICS, Report
+from lass_plugin.experiments.sweeps.losses import MEASURE
+from lass_plugin.experiments.sweeps.variants import DENSE, Variant
+from lass_plugin.masks import MaskSet
+from lass_plugin.records.csv_table import to_csv as csv_of
+from lass_plugin.records.json_record import RecordFormat
+from lass_plugin.records.text_tables import markdown_table
+
+LOSS = "loss"
+
+Row = Mapping[str, Any]
+Cell = Callable[[Row], str]
+
+
+@dataclass(frozen=True)
+class SweepTable:
+    """What one kind of sweep adds to what every sweep says of a variant."""
+
+    form: RecordFormat
+    units: str
+    """What masks keep, ``weights`` or ``neurons``."""
+    fields: Mapping[str, Callable[[Row, str | None], Any]]
+    """Column of the CSV -> its cell of a row, for a pair or a group of pairs (None)."""
+    columns: Mapping[str, Cell]
+    """Column of the Markdown -> its cell of a row."""
+    left: int
+    """How many of these are text."""
+    below: Callable[[Sequence[Row]], list[str]]
+    """Further lines of the Markdown."""
+    draw: Callable[[Sequence[Row], Path], list[Path]]
+    """Draws the pictures of the rows of a ``sweep.json`` beside it."""
+
+
+def row_of(
+    variant: Variant,
+    described: Mapping[str, Any],
+    name: str,
+    masks: MaskSet | None,
+    losses: Mapping[str, Mapping[str, float]],
+    report: Report | None,
+) -> dict[str, Any]:
+    """What was kept, measured and scored of a variant, as JSON values.
+
+    Args:
+        variant: the dense baseline is not compared with itself.
+        described: what tells it from the others.
+        name: what it is called in *losses* and *report*.
+        masks: None for the dense baseline.
+        losses: name of a variant -> pair -> validation loss before joint training;
+            empty where it was not measured.
+        report: scores after joint training, the dense baseline first; None without.
+    """
+    loss = losses.get(name, {})
+    dense = variant.kind == DENSE
+    row: dict[str, Any] = {
+        "name": variant.name,
+        "kind": variant.kind,
+        **described,
+        "kept": {key: mask.kept() for key, mask in (masks or {}).items()},
+        "covered": {key: mask.units for key, mask in (masks or {}).items()},
+        "losses": dict(loss),
+        "averages": {"all": {LOSS: fmean(loss.values())}} if loss else {},
+        "scores": {},
+    }
+    if report is None:
+        return row
+    system = next(each for each in report.systems if each.name == name)
+    same = system is report.baseline
+    for group, pairs in report.groups.items():
+        averages = row["averages"].setdefault(group, {})
+        for metric in METRICS:
+            averages[metric] = system.average(metric, pairs)
+            if not dense:
+                difference = 0.0 if same else system.average_difference(metric, pairs)
+                averages[_difference(metric)] = difference
+    if not dense:
+        row["wins"] = {m: 0 if same else system.wins(m) for m in METRICS}
+    for entry, part in (("scores", "value"), ("signatures", "signature")):
+        row[entry] = {
+            key: {metric: getattr(pair.scores[metric], part) for metric in METRICS}
+            for key, pair in system.pairs.items()
+        }
+    return row
+
+
+def record_of(
+    rows: Sequence[Row],
+    losses: Mapping[str, Mapping[str, float]],
+    report: Report | None,
+    notes: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Everything that the tables and pictures of a sweep are made of."""
+    return {
+        "loss": MEASURE if losses else None,
+        "notes": [*notes, *(report.notes if report else ())],
+        "variants": list(rows),
+    }
+
+
+def write(
+    table: SweepTable, record: Mapping[str, Any], folder: str | os.PathLike
+) -> list[Path]:
+    """Write ``sweep.json``, ``.csv``, ``.md`` and the pictures to *folder*."""
+    data = table.form.write(Path(folder) / "sweep.json", record)
+    cells, text = data.with_suffix(".csv"), data.with_suffix(".md")
+    files.write_text(cells, to_csv(table, record))
+    files.write_text(text, to_markdown(table, record))
+    return [data, cells, text, *draw(table, data)]
+
+
+def draw(table: SweepTable, data: str | os.PathLike) -> list[Path]:
+    """Draw the pictures of a ``sweep.json`` beside it, from nothing else.
+
+    Raises:
+        LassError: *data* is not such a file.
+    """
+    with table.form.reading(data) as record:
+        return table.draw(record["variants"], Path(data))
+
+
+def to_csv(table: SweepTable, record: Mapping[str, Any]) -> str:
+    """A line for each variant and group of pairs, and one for each pair."""
+    return csv_of(_lines(table, record["variants"]), floats=".6f")
+
+
+def _lines(table: SweepTable, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    base = rows[0]["scores"]
+    for row in rows:
+        for group, values in row["averages"].items():
+            sizes = [_mean(row[name].values()) for name in ("kept", "covered")]
+            yield _line(table, row, None, group, sizes, values)
+        for key in dict.fromkeys([*row["losses"], *row["scores"]]):
+            sizes = [row[name].get(key) for name in ("kept", "covered")]
+            scores = row["scores"].get(key, {})
+            values = {LOSS: row["losses"].get(key), **scores}
+            if row["kind"] != DENSE:
+                for metric, score in scores.items():
+                    values[_difference(metric)] = score - base[key][metric]
+            yield _line(table, row, key, key, sizes, values)
+
+
+def _line(
+    table: SweepTable,
+    row: Row,
+    key: str | None,
+    pairs: str,
+    sizes: Sequence[Any],
+    values: Row,
+) -> dict[str, Any]:
+    """A line of the CSV.
+
+    Args:
+        key: the pair; None for a group of them.
+        pairs: the pair or the group.
+        sizes: units kept and covered.
+        values: loss, scores and differences.
+    """
+    return {
+        "variant": row["name"],
+        "kind": row["kind"],
+        **{name: cell(row, key) for name, cell in table.fields.items()},
+        "pairs": pairs,
+        "kept": sizes[0],
+        "covered": sizes[1],
+        "loss_before_joint_training": values.get(LOSS),
+        **{metric: values.get(metric) for metric in METRICS},
+        **{f"{m}_difference": values.get(_difference(m)) for m in METRICS},
+    }
+
+
+def to_markdown(table: SweepTable, record: Mapping[str, Any]) -> str:
+    """Tables for people: a row a variant, averages over groups of pairs."""
+    rows = record["variants"]
+    columns = {**table.columns, f"{table.units} kept": _share_kept}
+    if record["loss"]:
+        columns["loss before joint training"] = _average(LOSS, "all", "–", ".3f")
+    if any(row["scores"] for row in rows):
+        groups = dict.fromkeys(group for row in rows for group in row["averages"])
+        for metric in METRICS:
+            for group in groups:
+                columns[f"{metric} {group}"] = _average(metric, group)
+        for metric in METRICS:
+            name = f"{metric} − {DENSE}"
+            columns[name] = _average(_difference(metric), "all", "–", "+.2f")
+        for metric in METRICS:
+            columns[f"{metric} wins"] = _wins(metric)
+    cells = [[cell(row) for cell in columns.values()] for row in rows]
+    lines = markdown_table([list(columns), *cells], left=table.left)
+    if record["loss"]:
+        lines += ["", f"Loss before joint training: {record['loss']}."]
+    lines += table.below(rows)
+    lines += [f"\n{note}" for note in record["notes"]]
+    return "\n".join(lines) + "\n"
+
+
+def number(value: float | None, form: str, none: str = "") -> str:
+    """*value* as text."""
+    return none if value is None else format(value, form)
+
+
+def _average(what: str, group: str, none: str = "", form: str = ".2f") -> Cell:
+    return lambda row: number(row["averages"].get(group, {}).get(what), form, none)
+
+
+def _wins(metric: str) -> Cell:
+    """In how many of the pairs it is better than the baseline."""
+    return lambda row: (
+        f"{row['wins'][metric]}/{len(row['scores'])}" if "wins" in row else "–"
+    )
+
+
+def _share_kept(row: Row) -> str:
+    kept = sum(row["kept"].values()) / max(1, sum(row["covered"].values()))
+    return f"{kept:.1%}" if row["kept"] else "100.0%"
+
+
+def _difference(metric: str) -> str:
+    """What the mean difference to the baseline is called among the averages."""
+    return f"{metric} difference"
+
+
+def _mean(values: Iterable[int]) -> str:
+    values = list(values)
+    return f"{fmean(values):.1f}" if values else ""

@@ -1,0 +1,98 @@
+"""Variants of masks of weights: searches, ratios and matrices that are compared."""
+
+from dataclasses import dataclass
+from typing import Sequence
+
+from lass_plugin.errors import LassError
+from lass_plugin.experiments.sweeps.variants import DENSE
+from lass_plugin.masks import DEFAULT_TARGETS
+from lass_plugin.methods.search.plan import SCHEDULES
+from lass_plugin.scores import SCORES
+
+SUB_LAYERS = tuple((target,) for target in DEFAULT_TARGETS)
+"""Attention only and feed-forward only (He 2023, Table 2)."""
+
+RATIO, SUB_LAYER, OWN, RANDOM = "ratio", "sub-layer", "own ratios", "random"
+
+
+@dataclass(frozen=True)
+class SearchKind:
+    """A score and a schedule: one of the four systems of He 2023, §4.3."""
+
+    criterion: str
+    schedule: str
+
+    def __str__(self) -> str:
+        return f"{self.criterion}-{self.schedule}"
+
+
+def parse_kind(text: str) -> SearchKind:
+    """Read ``gradient-oneshot``.
+
+    Raises:
+        LassError: there is no such kind of search.
+    """
+    criterion, _, schedule = text.strip().rpartition("-")
+    if criterion not in SCORES.names() or schedule not in SCHEDULES:
+        known = ", ".join(f"{c}-{s}" for c in SCORES.names() for s in SCHEDULES)
+        raise LassError(f"unknown method '{text.strip()}'; choose from {known}")
+    return SearchKind(criterion, schedule)
+
+
+def parse_kinds(text: str) -> list[SearchKind]:
+    """Read ``gradient-oneshot,magnitude-oneshot``; see :func:`parse_kind`."""
+    return [parse_kind(part) for part in text.split(",") if part.strip()]
+
+
+@dataclass(frozen=True)
+class WeightVariant:
+    """One row of the table: a mask set and the model trained under it."""
+
+    kind: str
+    """:data:`DENSE`, :data:`RATIO`, :data:`SUB_LAYER`, :data:`OWN`, :data:`RANDOM`."""
+    search: SearchKind | None = None
+    """None where no search is involved."""
+    ratio: float = 0.0
+    """Share removed from each matrix; for own ratios the mean over the pairs."""
+    targets: tuple[str, ...] | None = None
+    """Matrices covered; None for all that were searched in."""
+
+    @property
+    def name(self) -> str:
+        """Name of its folders and of the system, such as ``gradient-oneshot-0.6``."""
+        if self.kind == DENSE:
+            return DENSE
+        if self.kind == RANDOM:
+            return f"random-{self.ratio:g}"
+        parts = [str(self.search)] + ["own"] * (self.kind == OWN)
+        parts += [f"{self.ratio:g}", *(self.targets or ())]
+        return "-".join(parts)
+
+
+def list_variants(
+    searches: Sequence[SearchKind],
+    ratios: Sequence[float],
+    ablation: Sequence[float] = (),
+    own: Sequence[float] = (),
+    random: Sequence[float] = (),
+) -> list[WeightVariant]:
+    """All variants, the dense baseline first.
+
+    Args:
+        searches: each gets every one of the following.
+        ratios: one ratio for all pairs.
+        ablation: ratios at which attention and feed-forward are also masked alone.
+        own: mean ratios at which each pair has its own.
+        random: ratios of random masks, the control.
+    """
+    variants = [WeightVariant(DENSE)]
+    for search in searches:
+        together = dict.fromkeys((*ratios, *ablation))  # an ablation has its whole
+        variants += [WeightVariant(RATIO, search, ratio) for ratio in together]
+        variants += [
+            WeightVariant(SUB_LAYER, search, ratio, targets)
+            for ratio in ablation
+            for targets in SUB_LAYERS
+        ]
+        variants += [WeightVariant(OWN, search, ratio) for ratio in own]
+    return variants + [WeightVariant(RANDOM, ratio=ratio) for ratio in random]
