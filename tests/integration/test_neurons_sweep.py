@@ -89,7 +89,10 @@ def test_a_grid_and_its_masks_are_those_of_allocate(start, importance, tmp_path)
             "--general most is no list of shares",
         ),
         (["--updates", "5", "--general", "0.9,0.9"], "--general names 0.9 twice"),
-        (["--updates", "5", "--by", "family"], "--by family is unknown; choose from pair"),
+        (
+            ["--updates", "5", "--by", "family"],
+            "--by family is unknown; choose from pair",
+        ),
         (["--updates", "5", "--criterion", "fisher"], "unknown criterion 'fisher'"),
         (["--updates", "5", "--", "--lr", "fast"], "argument --lr"),
         (["--updates", "5", "--", "--masks", "x"], "--masks cannot be passed on"),
