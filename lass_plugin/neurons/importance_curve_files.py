@@ -104,7 +104,7 @@ def _write_correlations(comparison: Comparison, folder: Path) -> list[Path]:
                 "chance": np.eye(len(keys)).tolist(),
             }
         for i, j in combinations(range(len(keys)), 2):
-            line = {"part": name, "first": keys[i], "second": keys[j]}
+            line: dict[str, Any] = {"part": name, "first": keys[i], "second": keys[j]}
             for column, matrix in (("within", within), ("together", together)):
                 value = float(matrix[i, j])
                 line[column] = None if np.isnan(value) else value
