@@ -26,19 +26,6 @@ MEASURE = (
 SETTLED = RecordFormat(
     "lass_plugin settled", "a settled.json of 'lass settled'", unmarked=True
 )
-_COLUMNS = (
-    "pair",
-    "criterion",
-    "schedule",
-    "ratio",
-    "updates",
-    "halves",
-    "since_halfway",
-    "chance",
-    "measure",
-    "agreement",
-    "growth",
-)
 
 
 @dataclass(frozen=True)
@@ -114,7 +101,7 @@ def write_settling(
     }
     data = SETTLED.write(Path(folder) / "settled.json", record)
     table = data.with_suffix(".csv")
-    write_csv(table, _rows(record["searches"]), _COLUMNS, floats=".6f")
+    write_csv(table, _rows(record["searches"]), floats=".6f")
     return [data, table, *draw_settling(data)]
 
 
@@ -144,14 +131,18 @@ def _rows(searches: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """A line for each record of each search."""
     for search in searches:
         for record in search["history"]:
-            row = {name: record.get(name) for name in _COLUMNS if name != "pair"}
             yield {
-                **row,
                 "pair": search["key"],
                 "criterion": search["criterion"],
                 "schedule": search["schedule"],
                 "ratio": f"{search['ratio']:g}",
+                "updates": record["updates"],
+                "halves": record.get("halves"),
+                "since_halfway": record.get("since_halfway"),
+                "chance": record["chance"],
                 "measure": measure_of(record),
+                "agreement": record["agreement"],
+                "growth": record["growth"],
             }
 
 

@@ -16,7 +16,7 @@ from lass_plugin.analysis.trees import least_squares, neighbour_joining
 from lass_plugin.analysis.trees.fit import delta_score, fit_of
 from lass_plugin.analysis.trees.layout import equal_angle, phylogram
 from lass_plugin.analysis.trees.least_squares import fit_tree, power_weights
-from lass_plugin.analysis.trees.pictures import draw_rooted, draw_unrooted
+from lass_plugin.analysis.trees.pictures import draw_tree
 from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
 from lass_plugin.analysis.trees.topology import (
     Tree,
@@ -92,12 +92,15 @@ def test_a_tree_that_looks_like_a_star_is_drawn_with_shorter_leaves():
 def test_pictures_say_what_has_been_left_out_of_them(tmp_path):
     lengths = (1.2, 1.3, 1.4, 0.2, 1.1)
     tree = Tree(QUARTET.leaves, QUARTET.splits, lengths)
-    for draw in (draw_unrooted, draw_rooted):
+    for rooted in (False, True):
         for drawn, said in ((tree, True), (QUARTET, False)):
-            _, svg = draw(drawn, {}, tmp_path / "tree.png", "A title", "fits")
+            _, svg = draw_tree(
+                drawn, rooted, {}, tmp_path / "tree.png", "A title", "fits"
+            )
             text = svg.read_text()
             assert ("every leaf edge is drawn shorter by 0.9" in text) is said
             assert "fits" in text and "A title" in text
+            assert ("root in the middle" in text) is rooted
 
 
 @pytest.mark.parametrize("leaves, count", [(3, 1), (4, 3), (5, 15), (6, 105), (7, 945)])

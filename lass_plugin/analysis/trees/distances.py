@@ -18,7 +18,6 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 
 SIDES = ("source", "target")
-DIRECTIONS = (*SIDES, "mean")
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,9 @@ class _Side:
     """``(n, n)``; NaN where no two masks compare the languages."""
 
     def check_complete(self) -> None:
-        gaps = np.argwhere(np.isnan(self.distances))
-        if len(gaps):
-            one, other = (self.languages[place] for place in gaps[0])
+        """Refuse languages that no two masks compare."""
+        for gap in np.argwhere(np.isnan(self.distances)):
+            one, other = (self.languages[place] for place in gap)
             common = "target" if self.name == "source" else "source"
             raise LassError(
                 f"{one} and {other} cannot be compared as {self.name}s: there are no "
@@ -125,54 +124,21 @@ def _of_languages(
         raise LassError(
             f"{error}; a mask of another key has no language, so use pairs as leaves"
         ) from error
-    sides = {name: _side(name, pairs, distances) for name in SIDES}
-    source, target = (sides[name] for name in SIDES)
+    source, target = (_side(name, pairs, distances) for name in SIDES)
     notes: list[str] = []
     if direction is None:
-        direction = "mean"
-        if source.languages != target.languages or not (
-            source.complete and target.complete
-        ):
-            better, worse = sorted(
-                (target, source),
-                key=lambda side: (side.enough and side.complete, len(side.languages)),
-                reverse=True,
-            )
-            direction = better.name
-            if worse.languages:
-                lacking = sorted({*better.languages} - {*worse.languages})
-                notes.append(
-                    f"languages are compared as {direction}s only, for want of masks "
-                    f"of {', '.join(lacking) or 'some languages'} as {worse.name}"
-                )
-    if direction not in DIRECTIONS:
-        raise LassError(
-            f"unknown direction '{direction}'; choose source, target or mean"
-        )
-    if direction == "mean":
-        _check_both(source, target)
-    used = sides.get(direction, source)
-    used.check_complete()
-    matrix = used.distances
-    if direction == "mean":
-        target.check_complete()
-        matrix = (source.distances + target.distances) / 2
-    # the language of all pairs, mostly English, is not missed
-    ends: list[set[str]] = [{pair.source, pair.target} for pair in pairs]
-    expected = set().union(*ends) - ends[0].intersection(*ends)
-    left_out = sorted(expected - {*used.languages})
-    if left_out and used.languages:
-        notes.append(f"no leaf, as no mask compares it: {', '.join(left_out)}")
+        direction, notes = _choose_direction(source, target)
     described = {
         "source": "languages as sources",
         "target": "languages as targets",
         "mean": "languages, mean of sources and targets",
     }
-    return LeafDistances(used.languages, matrix, described[direction], tuple(notes))
-
-
-def _check_both(source: _Side, target: _Side) -> None:
-    for one, other in ((source, target), (target, source)):
+    if direction not in described:
+        raise LassError(
+            f"unknown direction '{direction}'; choose source, target or mean"
+        )
+    used = [side for side in (source, target) if direction in (side.name, "mean")]
+    for one, other in zip(used, used[::-1], strict=True):
         for language in one.languages:
             if language not in other.languages:
                 raise LassError(
@@ -180,6 +146,35 @@ def _check_both(source: _Side, target: _Side) -> None:
                     f"{other.name}; add the missing pair or choose the direction "
                     f"{one.name}"
                 )
+    for side in used:
+        side.check_complete()
+    leaves = used[0].languages
+    # the language of all pairs, mostly English, is not missed
+    ends: list[set[str]] = [{pair.source, pair.target} for pair in pairs]
+    left_out = set().union(*ends) - ends[0].intersection(*ends) - {*leaves}
+    if left_out and leaves:
+        notes.append(f"no leaf, as no mask compares it: {', '.join(sorted(left_out))}")
+    matrix = np.mean([side.distances for side in used], axis=0)
+    return LeafDistances(leaves, matrix, described[direction], tuple(notes))
+
+
+def _choose_direction(source: _Side, target: _Side) -> tuple[str, list[str]]:
+    """The mean where every language has both, else the better one; notes on it."""
+    whole = source.complete and target.complete
+    if whole and source.languages == target.languages:
+        return "mean", []
+    better, worse = sorted(
+        (target, source),
+        key=lambda side: (side.enough and side.complete, len(side.languages)),
+        reverse=True,
+    )
+    if not worse.languages:
+        return better.name, []
+    lacking = sorted({*better.languages} - {*worse.languages})
+    return better.name, [
+        f"languages are compared as {better.name}s only, for want of masks of "
+        f"{', '.join(lacking) or 'some languages'} as {worse.name}"
+    ]
 
 
 def _side(name: str, pairs: Sequence[Pair], distances: np.ndarray) -> _Side:

@@ -22,7 +22,7 @@ Hildreth's (1957) steps on one μ after the other raise the bound.
 
 import functools
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Sequence
 
 import numpy as np
 
@@ -129,9 +129,9 @@ class _Problem:
 
     def solve(self, splits: Splits) -> tuple[np.ndarray, float]:
         """Lengths (edges,) ≥ 0 of the best fit on one topology, and its Q."""
-        lengths, norm = _nnls()(
-            paths(splits, self.leaves) * self.root[:, None], self.scaled
-        )
+        nnls = need("scipy.optimize").nnls
+        design = paths(splits, self.leaves) * self.root[:, None]
+        lengths, norm = nnls(design, self.scaled)
         return lengths, float(norm) ** 2
 
     def chunk(self, edges: int) -> int:
@@ -142,10 +142,6 @@ class _Problem:
     def margin(self) -> float:
         """Differences of Q below this are rounding."""
         return _BETTER * float(self.scaled @ self.scaled)
-
-
-def _nnls() -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, float]]:
-    return need("scipy.optimize").nnls
 
 
 def _try_all(
@@ -161,11 +157,7 @@ def _try_all(
         chunk = trees[place : place + size]
         sides = (chunk[:, None, :] >> bits) & 1  # (trees, leaves, edges)
         designs = (sides[:, first] ^ sides[:, second]).astype(np.float64)
-        for tree in _not_ruled_out(problem, designs, residual - problem.margin):
-            splits = tuple(map(int, chunk[tree]))
-            found = problem.solve(splits)[1]
-            if found < residual - problem.margin:
-                best, residual = splits, found
+        best, residual = _best_of(problem, designs, chunk, (best, residual))
         advance(len(chunk))
     return best, len(trees)
 
@@ -182,15 +174,31 @@ def _interchange(
         for place in range(0, len(candidates), size):
             chunk = candidates[place : place + size]
             designs = np.stack([paths(tree, problem.leaves) for tree in chunk])
-            for tree in _not_ruled_out(problem, designs, residual - problem.margin):
-                found = problem.solve(chunk[tree])[1]
-                if found < residual - problem.margin:
-                    best, residual = chunk[tree], found
+            best, residual = _best_of(problem, designs, chunk, (best, residual))
         tried += len(candidates)
         advance(0)
         if best is splits:
             return splits, tried
         splits = best
+
+
+def _best_of(
+    problem: _Problem,
+    designs: np.ndarray,
+    trees: Sequence[Sequence[int]],
+    best: tuple[Splits, float],
+) -> tuple[Splits, float]:
+    """The best of *trees* and its Q, if that is below *best*'s, else *best*.
+
+    Args:
+        designs: ``(trees, pairs, edges)`` of :func:`.topology.paths`.
+    """
+    for place in _not_ruled_out(problem, designs, best[1] - problem.margin):
+        splits = tuple(map(int, trees[place]))
+        residual = problem.solve(splits)[1]
+        if residual < best[1] - problem.margin:
+            best = splits, residual
+    return best
 
 
 def _not_ruled_out(problem: _Problem, designs: np.ndarray, limit: float) -> list[int]:

@@ -20,47 +20,43 @@ _UNKNOWN = "0.45"
 Families = Mapping[str, str | None]
 
 
-def draw_unrooted(
-    tree: Tree, families: Families, path: Path, title: str, caption: str = ""
+def draw_tree(
+    tree: Tree,
+    rooted: bool,
+    families: Families,
+    path: Path,
+    title: str,
+    caption: str = "",
 ) -> list[Path]:
-    """Draw an unrooted tree, as PNG and SVG; returns the files written."""
+    """Draw *tree*, without a root or rooted at its midpoint, as PNG and SVG.
+
+    A tree that would look like a star is drawn with shorter leaf edges. What is special
+    is said in lines before *caption*.
+
+    Returns:
+        The files written.
+    """
     from matplotlib.figure import Figure
 
-    tree, caption = _shortened(tree, caption)
-    side = 5 + 0.08 * len(tree.leaves)
-    figure = Figure(figsize=(side + 1.6, side), layout="constrained")
-    axes = figure.subplots()
-    drawing = equal_angle(at_inner_node(tree))
-    _draw(axes, tree, drawing, families)
-    axes.set_aspect("equal", adjustable="box")
-    axes.margins(0.12)
-    _finish(axes, drawing, title, caption)
-    return save_figure(figure, path)
-
-
-def draw_rooted(
-    tree: Tree, families: Families, path: Path, title: str, caption: str = ""
-) -> list[Path]:
-    """Draw a tree rooted at its midpoint, as PNG and SVG; returns the files written."""
-    from matplotlib.figure import Figure
-
-    tree, caption = _shortened(tree, caption)
-    height = 1.8 + 0.26 * len(tree.leaves)
-    figure = Figure(figsize=(6.6, height), layout="constrained")
-    axes = figure.subplots()
-    drawing = phylogram(at_midpoint(tree))
-    _draw(axes, tree, drawing, families)
-    axes.margins(x=0.12, y=0.5 / len(tree.leaves))
-    _finish(axes, drawing, title, caption)
-    return save_figure(figure, path)
-
-
-def _shortened(tree: Tree, caption: str) -> tuple[Tree, str]:
-    """The tree as it is drawn, and a caption that says what has been left out."""
-    drawn, cut = tree.with_shorter_leaves()
+    tree, cut = tree.with_shorter_leaves()
+    if rooted:
+        caption = f"root in the middle of the longest path\n{caption}".rstrip()
     if cut:
         caption = f"every leaf edge is drawn shorter by {cut:.3g}\n{caption}".rstrip()
-    return drawn, caption
+    count = len(tree.leaves)
+    side = 5 + 0.08 * count
+    size = (6.6, 1.8 + 0.26 * count) if rooted else (side + 1.6, side)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    drawing = (
+        phylogram(at_midpoint(tree)) if rooted else equal_angle(at_inner_node(tree))
+    )
+    _draw(axes, tree, drawing, families)
+    if not rooted:
+        axes.set_aspect("equal", adjustable="box")
+    axes.margins(0.12, 0.5 / count if rooted else 0.12)
+    _finish(axes, drawing, title, caption)
+    return save_figure(figure, path)
 
 
 def _draw(axes: "Axes", tree: Tree, drawing: Drawing, families: Families) -> None:

@@ -13,7 +13,7 @@ from lass_plugin.analysis.trees.distances import LeafDistances
 from lass_plugin.analysis.trees.families import amount_of_work, compare_with_families
 from lass_plugin.analysis.trees.fit import delta_score, fit_of
 from lass_plugin.analysis.trees.least_squares import power_weights
-from lass_plugin.analysis.trees.pictures import draw_fit, draw_rooted, draw_unrooted
+from lass_plugin.analysis.trees.pictures import draw_fit, draw_tree
 from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
 from lass_plugin.analysis.trees.topology import Tree
 from lass_plugin.data.progress import Progress
@@ -206,12 +206,9 @@ def draw_trees(data: str | os.PathLike) -> list[Path]:
     written = []
     for name, tree in trees.items():
         title = f"{_TITLES.get(name, name)}, {record['described']}"
-        for kind, draw in (("unrooted", draw_unrooted), ("rooted", draw_rooted)):
-            note = (
-                "root in the middle of the longest path\n" if kind == "rooted" else ""
-            )
+        for rooted, kind in ((False, "unrooted"), (True, "rooted")):
             path = data.with_name(f"tree.{name}.{kind}.png")
-            written += draw(tree, families, path, title, note + captions[name])
+            written += draw_tree(tree, rooted, families, path, title, captions[name])
     return written + draw_fit(
         distances,
         {_TITLES.get(name, name): tree.distances() for name, tree in trees.items()},
