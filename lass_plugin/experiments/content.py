@@ -5,7 +5,7 @@ which has not been touched is read once; :class:`.stage.Stage` keeps what is rem
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,12 @@ MARK = "sha256:"
 """Beginning of every digest."""
 
 BLOCK = 1 << 20
+
+OUTPUTS = ("--out", "--save-dir", "--masks-out", "--user-dir")
+"""Options whose value is a place to write to, or this package."""
+
+NO_MATTER = ("--jobs", "--threads", "--devices", "--num-workers", "--log-interval")
+"""Options whose value does not matter to the result."""
 
 _remembered: dict[tuple[str, str, int, int], str] = {}
 """(kind, path, size, time of change in ns) -> digest."""
@@ -89,9 +95,51 @@ def of_data(
     }
 
 
-def of_value(value: Any) -> str:
-    """The digest of plain values and tensors, nested in mappings and sequences."""
-    return _hash(_pieces(value))
+def of_words(
+    words: Sequence[str], folder: Path, read: Callable[[Path], str] = of_file
+) -> dict[str, Any]:
+    """The ``words`` of a command, and what its ``inputs`` hold.
+
+    Inputs are the files and folders that words name, but for what the command writes
+    and what holds its own folder.
+
+    Args:
+        folder: where the command writes.
+        read: gives the digest of a file.
+    """
+    kept: list[str] = []
+    inputs: dict[str, Any] = {}
+    before = ""
+    for word in words:
+        option, before = before, word if word.startswith("--") else ""
+        if {option, word} & {*OUTPUTS, *NO_MATTER}:
+            continue
+        name, _, value = word.rpartition("=")
+        places = [Path(part) for part in value.split(",")]
+        if not before and all(_is_input(place, folder) for place in places):
+            inputs[f"{len(inputs) + 1} {option} {name}".strip()] = {
+                f"{place.name}/{below}".removesuffix("/"): digest
+                for place in places
+                for below, digest in _in(place, read).items()
+            }
+            word = f"{name}="
+        kept.append(word)
+    return {"words": kept, "inputs": inputs}
+
+
+def _is_input(place: Path, folder: Path) -> bool:
+    """Whether it is there to be read, neither a program nor where results go."""
+    try:
+        if not place.exists() or place.suffix == ".sh" or place == Path("."):
+            return False
+    except OSError:  # too long for a name
+        return False
+    place, folder = place.resolve(), folder.resolve()
+    return not (place.is_relative_to(folder) or folder.is_relative_to(place))
+
+
+def _in(place: Path, read: Callable[[Path], str]) -> dict[str, str]:
+    return of_folder(place) if place.is_dir() else {"": read(place)}
 
 
 def is_digest(value: Any) -> bool:

@@ -10,37 +10,26 @@ from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.checks import check_data
 from lass_plugin.experiments.launching.commands import logging_of
-from lass_plugin.experiments.launching.devices import Slot, cores, visible_devices
+from lass_plugin.experiments.launching.devices import single_device
 from lass_plugin.experiments.launching.flags import TASK, FlagBuilder, Purpose
-from lass_plugin.experiments.launching.side_by_side import Training, train
+from lass_plugin.experiments.launching.trainings import make_job, train
 from lass_plugin.experiments.low_rank_fit_settings import FitSettings
 
-LSLO = Purpose(
+LSLO = Purpose.of(
     "translation_lslo",
     (*TASK, "sampling_method", "sampling_temperature"),
-    {
-        "task": "it is always translation_lslo",
-        "user_dir": "it is always this package",
-        "data": "give the data folder first",
-        "lang_pairs": "use --pairs",
-        "save_dir": "use --out",
-        "base": "use --base before --",
-        "finetune_from_model": "use --base",
-        "restore_file": "use --base; a training goes on by itself where it was",
-        "max_epoch": "use --epochs",
-        "max_update": "use --epochs",
-        "lslo_plan": "it is what this command makes",
-        "lslo_ranks": "use --rank for the steps before, --budget-rank or --budget",
-        "lslo_matrices": "use --matrices",
-        "lslo_placement": "use --placement",
-        "lslo_pruning": "it belongs to the estimation",
-        "lslo_pruning_ratio": "use --ratio",
-        "lslo_pruning_start": "use --start",
-        "lslo_pruning_length": "use --length",
-        "cpu": "use --cpu before --",
-        "no_save": "each step goes on from the last checkpoint",
-        "no_last_checkpoints": "each step goes on from the last checkpoint",
-    },
+    kept="each step goes on from the last checkpoint",
+    base="use --base before --",
+    max_epoch="use --epochs",
+    max_update="use --epochs",
+    lslo_plan="it is what this command makes",
+    lslo_ranks="use --rank for the steps before, --budget-rank or --budget",
+    lslo_matrices="use --matrices",
+    lslo_placement="use --placement",
+    lslo_pruning="it belongs to the estimation",
+    lslo_pruning_ratio="use --ratio",
+    lslo_pruning_start="use --start",
+    lslo_pruning_length="use --length",
 )
 """What ``lass lslo fit`` sets itself, and what to do instead."""
 
@@ -57,14 +46,14 @@ class Trainings:
     def __init__(self, settings: FitSettings):
         _check_data(settings)
         self._settings = settings
-        devices = [] if settings.cpu else visible_devices()
-        self._slot = Slot(",".join(devices) or None, cores())
+        self._device = single_device(settings.cpu, every=True)
         base = Base.read(settings.base)
-        builder = FlagBuilder(base, settings.flags, None, not devices, LSLO)
+        on_cpu = self._device.gpu is None
+        self._builder = FlagBuilder(base, settings.flags, None, on_cpu, LSLO)
         self._flags = ["--disable-validation", "--no-epoch-checkpoints"]
-        if len(devices) > 1:
+        if "," in (self._device.gpu or ""):
             self._flags += ["--ddp-backend", "legacy_ddp"]
-        self._flags += builder.flags()
+        self._flags += self._builder.flags()
 
     def run(self, name: str, what: str, *flags: str) -> Path:
         """Train with *flags* in the folder *name*, unless that is done.
@@ -76,18 +65,20 @@ class Trainings:
             The last checkpoint.
         """
         settings = self._settings
-        pairs = ",".join(map(str, settings.pairs))
-        own = ["--task", LSLO.task, "--lang-pairs", pairs]
-        own += ["--base", str(settings.base.resolve()), *logging_of(LOG_UPDATES)]
-        training = Training(
-            name,
+        own = ["--task", LSLO.task, "--base", str(settings.base.resolve())]
+        job = make_job(
             settings.out / name,
-            0,
-            (*own, *flags, *self._flags),
-            settings.epochs,
+            settings.data,
+            settings.pairs,
+            self._device,
+            [*own, *flags],
+            [*logging_of(LOG_UPDATES), *self._flags],
+            epochs=settings.epochs,
+            split=self._builder.chosen("train_subset", "train"),
+            flags=self._builder.identity(),
         )
-        train(what, [training], settings.data, [self._slot])
-        return training.checkpoint
+        train(what, [job], [self._device])
+        return job.checkpoint
 
 
 def _check_data(settings: FitSettings) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
@@ -22,12 +22,6 @@ from lass_plugin.experiments.signals import signals_as_exceptions
 from lass_plugin.experiments.stage import RECORD, Stage, State
 
 ADVICE = "run it with the same options, or remove that folder to do it again"
-
-OUTPUTS = ("--out", "--save-dir", "--masks-out", "--user-dir")
-"""Options whose value is a place to write to, or this package."""
-
-NO_MATTER = ("--jobs", "--threads", "--devices", "--num-workers", "--log-interval")
-"""Options whose value does not matter to the result."""
 
 FINISHED = "done"
 """Left in the folder of a finished command by earlier versions."""
@@ -52,7 +46,10 @@ def main(words: Sequence[str] | None = None) -> None:
     stage = Stage(
         given.folder,
         given.name or f"stage {given.folder.name}",
-        identity_of(command, given.folder),
+        {
+            "command": Path(command[0]).name,
+            **content.of_words(command[1:], given.folder),
+        },
         ADVICE,
         name=f"{given.name}.{RECORD}" if given.name else RECORD,
     )
@@ -69,43 +66,6 @@ def main(words: Sequence[str] | None = None) -> None:
             if not path.is_file():
                 raise LassError(f"the {stage.what} has not made {path}")
         stage.finish(given.result)
-
-
-def identity_of(command: Sequence[str], folder: Path) -> dict[str, Any]:
-    """The words of *command*, and what the files and folders hold that it reads."""
-    words = [Path(command[0]).name]
-    inputs: dict[str, Any] = {}
-    option = ""
-    for word in command[1:]:
-        before, option = option, word if word.startswith("--") else ""
-        if before in (*OUTPUTS, *NO_MATTER) or word in (*OUTPUTS, *NO_MATTER):
-            continue
-        places = [Path(part) for part in word.rpartition("=")[2].split(",")]
-        if not option and all(_is_input(place, folder) for place in places):
-            name = word.rpartition("=")[0]
-            inputs[f"{len(inputs) + 1} {before} {name}".strip()] = {
-                f"{place.name}/{below}".removesuffix("/"): digest
-                for place in places
-                for below, digest in _contents(place).items()
-            }
-            word = f"{name}="
-        words.append(word)
-    return {"command": words, "inputs": inputs}
-
-
-def _is_input(place: Path, folder: Path) -> bool:
-    """Whether it is there to be read, neither a program nor where results go."""
-    try:
-        if not place.exists() or place.suffix == ".sh" or place == Path("."):
-            return False
-    except OSError:  # too long for a name
-        return False
-    place, folder = place.resolve(), folder.resolve()
-    return not (place.is_relative_to(folder) or folder.is_relative_to(place))
-
-
-def _contents(place: Path) -> dict[str, str]:
-    return content.of_folder(place) if place.is_dir() else {"": content.of_file(place)}
 
 
 def _run(command: Sequence[str], log: Path | None) -> int:

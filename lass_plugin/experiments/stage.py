@@ -32,12 +32,15 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
-from lass_plugin.files import write_json
 from lass_plugin.locks import FolderLock
+from lass_plugin.records.json_record import RecordFormat
 
-FORMAT = "lass_plugin stage"
-VERSION = 1
 RECORD = "stage.json"
+STAGE = RecordFormat(
+    "lass_plugin stage",
+    "the record of what its folder was made with",
+    advice="choose another folder, or remove it if its folder is of this very call",
+)
 
 SAME_OPTIONS = "go on with the same options or choose another --out"
 OR_FRESH = f"{SAME_OPTIONS}, or add --fresh to do it again there"
@@ -159,17 +162,20 @@ class Stage:
             if self.path.is_file():
                 self._read = False  # another process may have been at work since
             state = State.NEW if fresh else self.state()
-            self.begin(state)
+            if state is State.DONE:
+                self.keep()
+            else:
+                self.begin()
             yield state
 
-    def begin(self, state: State = State.NEW) -> None:
-        """Write down what the folder is made with; of a finished stage, if need be."""
-        if state is State.DONE:
-            assert self._record is not None
-            if not self.path.is_file():
-                self._write(self._record)
-        else:
-            self._write(self._new_record(self.identity, None))
+    def begin(self) -> None:
+        """Write down what the folder is made with from now on."""
+        self._write(self._new_record(self.identity, None))
+
+    def keep(self) -> None:
+        """Write down a finished stage of an earlier version that was adopted."""
+        if self._record is not None and not self.path.is_file():
+            self._write(self._record)
 
     def finish(self, results: Iterable[Path]) -> None:
         """Write down that the stage is done, and what *results* hold."""
@@ -182,8 +188,6 @@ class Stage:
         if results is not None:
             made = {self._relative(path): content.of_file(path) for path in results}
         return {
-            "format": FORMAT,
-            "version": VERSION,
             "stage": self.what,
             "identity": identity,
             "results": made,
@@ -191,7 +195,7 @@ class Stage:
 
     def _write(self, record: dict[str, Any]) -> None:
         seen = content.remembered([record["identity"], record["results"]])
-        write_json(self.path, {**record, "seen": seen}, rows=True)
+        STAGE.write(self.path, {**record, "seen": seen}, rows=True)
         self._record, self._read = record, True
 
     def _relative(self, path: Path) -> str:
@@ -221,29 +225,15 @@ def read_record(path: Path) -> dict[str, Any] | None:
     Raises:
         LassError: it is damaged or of a later version.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT or type(record["version"]) is not int:
-            raise ValueError(f"it is no {FORMAT}")
-        if record["version"] > VERSION:
-            raise LassError(
-                f"{path} was written by a later version of this package; use that, or "
-                "choose another folder"
-            )
+    if not path.is_file():
+        return None
+    with STAGE.reading(path) as record:
         for name, kind in {"identity": dict, "results": dict, "seen": list}.items():
             value = record[name]
             if not isinstance(value, kind) and (name, value) != ("results", None):
                 raise ValueError(f"{name} is {type(value).__name__}")
         content.remember(record.pop("seen"))
         return record
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise LassError(
-            f"{path}, which says what its folder was made with, is damaged "
-            f"({type(error).__name__}: {error}); choose another folder, or remove that "
-            "file if you know that the folder is of this very call"
-        ) from None
 
 
 def _differences(
@@ -270,9 +260,8 @@ def _said(place: tuple[str, ...], before: Any, now: Any) -> str:
     """One difference: ``--ramp 3, not 4`` or ``another train.de-en.de.bin (…)``."""
     kind, *rest = place
     label = "/".join(rest) or kind
-    if kind == "options":
-        label = "flags after --" if rest[0] == "flags" else f"--{rest[0]}"
-        label = " ".join([label.replace("_", "-"), *rest[1:]])
+    if kind in ("options", "flags") and rest:
+        label = f"--{label.replace('_', '-')}"
     digests = [content.is_digest(value) for value in (before, now)]
     if all(digests):
         start = len(content.MARK)
@@ -286,4 +275,6 @@ def _said(place: tuple[str, ...], before: Any, now: Any) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value)) or "nothing"
+    if isinstance(value, Mapping):
+        return " ".join(f"--{name} {each}" for name, each in value.items())
     return "nothing" if value is None or value == "" else str(value)

@@ -177,5 +177,5 @@ def test_a_sweep_trains_scores_and_draws(start, importance, tmp_path, capsys):
     save_importance(tmp_path / "other.safetensors", other)
     command[command.index(str(importance))] = str(tmp_path / "other.safetensors")
     assert main(command) == 1
-    assert "begun with other masks" in capsys.readouterr().err
+    assert "begun with another masks" in capsys.readouterr().err
     assert digest(load_masks(out / "masks" / "taylor-pair-rho0.8-k0.9")) == kept

@@ -343,9 +343,9 @@ def test_a_sweep_trains_scores_and_draws(settings, data, base, oneshot, capsys):
     # other options in the same folder are refused, a foreign folder too
     other = [w if w != "4" else "5" for w in map(str, words)]
     assert main(other) == 1
-    assert "begun with other updates" in capsys.readouterr().err
+    assert "begun with --updates 4, not 5" in capsys.readouterr().err
     shutil.copytree(joint / "dense", joint / "gradient-oneshot-0.3")
-    (joint / "gradient-oneshot-0.3" / "training.json").unlink()
+    (joint / "gradient-oneshot-0.3" / "stage.json").unlink()
     more = [w if w != "0.5" else "0.3" for w in map(str, words)]
     assert main(more) == 1
     assert "did not make" in capsys.readouterr().err

@@ -12,11 +12,12 @@ import pytest
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.console import Console, Status, describe
-from lass_plugin.experiments.launching.devices import Slot, find_slots
+from lass_plugin.experiments.launching.devices import Device, find_devices
 from lass_plugin.experiments.launching.jobs import Job, end_all
-from lass_plugin.experiments.launching.log import Progress, reason
+from lass_plugin.experiments.launching.log import TrainingProgress, reason
 from lass_plugin.experiments.launching.runner import run_jobs
 from lass_plugin.experiments.searches.settings import SearchSettings
+from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import parse_pairs
 from lass_plugin.settings import parse_words
 
@@ -50,11 +51,12 @@ class Listener:
 
 
 def job(tmp_path: Path, key: str, code: str, updates: int = 10) -> Job:
-    return Job(key, [sys.executable, "-c", code], tmp_path / key, updates)
+    stage = Stage(tmp_path / key, f"search of {key}", {})
+    return Job(key, stage, [sys.executable, "-c", code], updates)
 
 
-def slots(count: int) -> list[Slot]:
-    return [Slot(None, 1) for _ in range(count)]
+def devices(count: int) -> list[Device]:
+    return [Device(None, 1) for _ in range(count)]
 
 
 def settings(tmp_path: Path, **changes) -> SearchSettings:
@@ -80,14 +82,14 @@ def is_alive(process: int) -> bool:
 
 
 def test_progress_is_read_from_the_searchs_own_lines():
-    progress = Progress()
+    progress = TrainingProgress()
     assert progress.read(SETTLED)
     assert (progress.updates, progress.settled, progress.chance) == (40, 0.571, 0.4)
 
 
 @pytest.mark.parametrize("line", [JSON, SIMPLE])
 def test_progress_is_read_from_either_format_of_fairseq(line):
-    progress = Progress()
+    progress = TrainingProgress()
     assert progress.read(line)
     assert progress.updates == 44
     assert progress.loss == pytest.approx(5.5, abs=0.01)
@@ -95,7 +97,7 @@ def test_progress_is_read_from_either_format_of_fairseq(line):
 
 
 def test_other_lines_say_nothing():
-    assert not Progress().read("INFO | train | {'num_updates': '9'} loading")
+    assert not TrainingProgress().read("INFO | train | {'num_updates': '9'} loading")
 
 
 def test_a_sentence_for_the_user_is_given_as_it_is():
@@ -144,8 +146,10 @@ def test_a_search_whose_starter_was_killed_still_holds_its_folder(tmp_path):
     code = (
         "import os, pathlib, sys;"
         "from lass_plugin.experiments.launching.jobs import Job;"
-        f"j = Job('de-en', [sys.executable, '-c', 'import time; time.sleep(60)'],"
-        f" pathlib.Path({str(tmp_path / 'de-en')!r}), 1); j.start(os.environ);"
+        "from lass_plugin.experiments.stage import Stage;"
+        f"stage = Stage(pathlib.Path({str(tmp_path / 'de-en')!r}), 'search', {{}});"
+        "sleep = [sys.executable, '-c', 'import time; time.sleep(60)'];"
+        "Job('de-en', stage, sleep, 1).start(os.environ);"
         "os._exit(9)"
     )
     root = str(Path(__file__).resolve().parents[2])
@@ -178,7 +182,7 @@ def test_ending_a_job_ends_its_children_too(tmp_path):
 # -- the queue -------------------------------------------------------------------
 
 
-def test_every_job_runs_once_and_no_more_at_a_time_than_slots(tmp_path):
+def test_every_job_runs_once_and_no_more_at_a_time_than_devices(tmp_path):
     code = (
         f"import os, pathlib, time; here = pathlib.Path({str(tmp_path)!r});"
         "(here / f'r{os.getpid()}').touch(); n = len(list(here.glob('r*')));"
@@ -187,7 +191,9 @@ def test_every_job_runs_once_and_no_more_at_a_time_than_slots(tmp_path):
     )
     jobs = [job(tmp_path, f"a{n}-b", code) for n in range(5)]
     finished = []
-    run_jobs(jobs, slots(2), Listener(), lambda one: finished.append(one.key) or "done")
+    run_jobs(
+        jobs, devices(2), Listener(), lambda one: finished.append(one.key) or "done"
+    )
     assert sorted(finished) == [one.key for one in jobs]
     counts = [int(one.log.read_text().split()[-1]) for one in jobs]
     assert max(counts) <= 2
@@ -199,7 +205,7 @@ def test_the_last_thing_told_is_an_event_so_that_no_status_line_is_left(tmp_path
     listener.event = lambda text: told.append(text)
     listener.status = lambda status: told.append(status)
     jobs = [job(tmp_path, "de-en", "import time; time.sleep(.5)")]
-    run_jobs(jobs, slots(1), listener, lambda one: "done")
+    run_jobs(jobs, devices(1), listener, lambda one: "done")
     assert isinstance(told[1], Status) and told[-1] == "de-en: done"
 
 
@@ -209,7 +215,7 @@ def test_a_failing_job_does_not_stop_the_others(tmp_path):
         job(tmp_path, "en-de", "print('fine')"),
     ]
     listener, finished = Listener(), []
-    run_jobs(jobs, slots(1), listener, lambda one: finished.append(one.key) or "done")
+    run_jobs(jobs, devices(1), listener, lambda one: finished.append(one.key) or "done")
     assert finished == ["en-de"]
     assert jobs[0].failure == "no data of de-en; go"
     assert "de-en: failed: no data of de-en; go" in listener.events
@@ -221,7 +227,7 @@ def test_stop_on_error_ends_the_others(tmp_path):
         job(tmp_path, "en-de", "import time; time.sleep(60)"),
     ]
     began = time.monotonic()
-    run_jobs(jobs, slots(2), Listener(), lambda one: "done", stop_on_error=True)
+    run_jobs(jobs, devices(2), Listener(), lambda one: "done", stop_on_error=True)
     assert time.monotonic() - began < 20
     assert jobs[0].failure == "ValueError: broken"
     assert not jobs[1].runs
@@ -232,7 +238,7 @@ def test_a_mask_that_cannot_be_taken_is_a_failure_of_that_pair(tmp_path):
         raise LassError("it ended after 3 of 10 updates")
 
     jobs = [job(tmp_path, "de-en", "pass")]
-    run_jobs(jobs, slots(1), Listener(), finish)
+    run_jobs(jobs, devices(1), Listener(), finish)
     assert jobs[0].failure == "it ended after 3 of 10 updates"
 
 
@@ -243,11 +249,13 @@ import pathlib, sys
 from lass_plugin.experiments.launching.console import Console
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.runner import run_jobs
-from lass_plugin.experiments.launching.devices import Slot
+from lass_plugin.experiments.launching.devices import Device
+from lass_plugin.experiments.stage import Stage
 sleep = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
-jobs = [Job(k, [sys.executable, "-c", sleep], pathlib.Path({str(tmp_path)!r}) / k, 1)
+out = pathlib.Path({str(tmp_path)!r})
+jobs = [Job(k, Stage(out / k, k, {{}}), [sys.executable, "-c", sleep], 1)
         for k in ("de-en", "en-de")]
-run_jobs(jobs, [Slot(None, 1)] * 2, Console(), lambda one: "done")
+run_jobs(jobs, [Device(None, 1)] * 2, Console(), lambda one: "done")
 """
     root = str(Path(__file__).resolve().parents[2])
     starter = subprocess.Popen(
@@ -263,31 +271,31 @@ run_jobs(jobs, [Slot(None, 1)] * 2, Console(), lambda one: "done")
     assert not any(is_alive(child) for child in children)
 
 
-# -- slots and settings ----------------------------------------------------------
+# -- devices and settings ----------------------------------------------------------
 
 
 def test_one_job_a_core_and_the_cores_shared_among_the_jobs(tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("lass_plugin.experiments.launching.devices.cores", lambda: 8)
     wanted = settings(tmp_path, cpu=True)
-    assert find_slots(wanted, pairs=2) == [Slot(None, 4)] * 2
-    assert len(find_slots(wanted, pairs=20)) == 8
+    assert find_devices(wanted, 2) == [Device(None, 4)] * 2
+    assert len(find_devices(wanted, 20)) == 8
     told = settings(tmp_path, cpu=True, jobs=3, threads=5)
-    assert find_slots(told, pairs=20) == [Slot(None, 5)] * 3
+    assert find_devices(told, 20) == [Device(None, 5)] * 3
 
 
 def test_one_job_a_gpu_and_more_go_round(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     wanted = settings(tmp_path, devices=("1", "3"))
-    assert [slot.device for slot in find_slots(wanted, 8)] == ["1", "3"]
+    assert [device.gpu for device in find_devices(wanted, 8)] == ["1", "3"]
     wanted = settings(tmp_path, devices=("1", "3"), jobs=3)
-    assert [slot.device for slot in find_slots(wanted, 8)] == ["1", "3", "1"]
-    assert find_slots(wanted, 8)[0].settings()["CUDA_VISIBLE_DEVICES"] == "1"
+    assert [device.gpu for device in find_devices(wanted, 8)] == ["1", "3", "1"]
+    assert find_devices(wanted, 8)[0].settings()["CUDA_VISIBLE_DEVICES"] == "1"
 
 
 def test_a_search_does_not_join_the_processes_of_a_launcher(monkeypatch):
     monkeypatch.setenv("RANK", "1")
-    environment = Slot(None, 1).environment()
+    environment = Device(None, 1).environment()
     assert "RANK" not in environment
     assert environment["CUDA_VISIBLE_DEVICES"] == ""
 
@@ -356,8 +364,12 @@ def test_a_task_of_a_job_array_searches_one_pair():
 
 
 def test_the_status_line_says_pairs_updates_and_how_settled():
-    progress = Progress(updates=40, loss=5.4, ratio=0.58, settled=0.71, chance=0.4)
-    status = Status(4, 1, 0, (("de-en", 100, progress), ("a-b", 9, Progress())), 125.0)
+    progress = TrainingProgress(
+        updates=40, loss=5.4, ratio=0.58, settled=0.71, chance=0.4
+    )
+    status = Status(
+        4, 1, 0, (("de-en", 100, progress), ("a-b", 9, TrainingProgress())), 125.0
+    )
     assert describe(status) == (
         "1/4 pairs, 2 min 5 s left | de-en 40/100 loss 5.40 ratio 0.58 settled 0.71 "
         "(chance 0.40) | a-b starting"
@@ -383,12 +395,12 @@ def test_elsewhere_than_on_a_terminal_lines_are_plain_and_rare():
 def test_waiting_threads_spin_shortly_unless_the_user_says_how(monkeypatch):
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(name, raising=False)
-    slot = Slot(None, 2)
-    assert slot.settings()["GOMP_SPINCOUNT"] == "10000"
-    assert slot.settings()["OMP_NUM_THREADS"] == "2"
+    device = Device(None, 2)
+    assert device.settings()["GOMP_SPINCOUNT"] == "10000"
+    assert device.settings()["OMP_NUM_THREADS"] == "2"
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    assert slot.environment()["GOMP_SPINCOUNT"] == "7"
+    assert device.environment()["GOMP_SPINCOUNT"] == "7"
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     monkeypatch.delenv("GOMP_SPINCOUNT")
-    assert "GOMP_SPINCOUNT" not in slot.environment()
-    assert slot.environment()["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert "GOMP_SPINCOUNT" not in device.environment()
+    assert device.environment()["OMP_WAIT_POLICY"] == "ACTIVE"

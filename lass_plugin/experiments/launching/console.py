@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from lass_plugin.data.progress import duration
-from lass_plugin.experiments.launching.log import Progress
+from lass_plugin.experiments.launching.log import TrainingProgress
 
 REFRESH = 0.5
 INTERVAL = 30.0
@@ -21,24 +21,24 @@ class Status:
     total: int
     done: int
     failed: int
-    running: tuple[tuple[str, int, Progress], ...]
+    running: tuple[tuple[str, int, TrainingProgress], ...]
     """Key, updates planned, progress."""
     seconds_left: float | None
     unit: str = "pairs"
 
 
 class Listener(Protocol):
-    """Is told what happens; :class:`Console` is one, the quick start has its own."""
+    """Is told what happens: :class:`Console`, :class:`.trainings.OneLine`."""
 
     def event(self, text: str) -> None:
         """Something happened: one line."""
 
     def status(self, status: Status) -> None:
-        """How far the searches are, several times a second."""
+        """How far the trainings are, several times a second."""
 
 
 class Console:
-    """A line for every event, and a line that says how far the searches are.
+    """A line for every event, and a line that says how far the trainings are.
 
     On a terminal the latter is rewritten in place; elsewhere it is printed every 30
     seconds.
@@ -89,7 +89,7 @@ def describe(status: Status) -> str:
     return " | ".join([head, *(_describe_one(*one) for one in status.running)])
 
 
-def _describe_one(key: str, updates: int, progress: Progress) -> str:
+def _describe_one(key: str, updates: int, progress: TrainingProgress) -> str:
     if not progress.updates:
         return f"{key} starting"
     text = f"{key} {progress.updates}/{updates}"

@@ -1,4 +1,4 @@
-"""Slots: where a training runs, a GPU or some cores, and the environment it gets."""
+"""Devices: what a training runs on, a GPU or some cores, and its environment."""
 
 import math
 import os
@@ -28,17 +28,17 @@ class Running(Protocol):
 
 
 @dataclass(frozen=True)
-class Slot:
-    """One place for one search at a time."""
+class Device:
+    """What one training at a time runs on."""
 
-    device: str | None
-    """GPU as ``CUDA_VISIBLE_DEVICES`` names it; None for the CPU."""
+    gpu: str | None
+    """GPU, or several, as ``CUDA_VISIBLE_DEVICES`` names it; None for the CPU."""
     threads: int
 
     def settings(self) -> dict[str, str]:
-        """The variables that put a search into this slot."""
+        """The variables that put a training onto this device."""
         settings = {
-            "CUDA_VISIBLE_DEVICES": self.device or "",
+            "CUDA_VISIBLE_DEVICES": self.gpu or "",
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
             "PYTHONWARNINGS": "ignore",
@@ -51,34 +51,47 @@ class Slot:
         return settings
 
     def environment(self) -> dict[str, str]:
-        """The whole environment of a search in this slot."""
+        """The whole environment of a training on this device."""
         kept = {k: v for k, v in os.environ.items() if k not in LAUNCHER}
         return {**kept, **self.settings(), "PYTHONUNBUFFERED": "1"}
 
 
 def on_cpu(settings: Running) -> bool:
-    """Whether the searches train on the CPU."""
+    """Whether the trainings are on the CPU."""
     return settings.cpu or not (settings.devices or torch.cuda.is_available())
 
 
-def find_slots(settings: Running, pairs: int) -> list[Slot]:
-    """The slots for *pairs* searches: one a GPU, or one a core, unless told otherwise.
+def find_devices(settings: Running, trainings: int) -> list[Device]:
+    """Devices for so many *trainings*: the GPUs, or a core each, unless told otherwise.
 
     Two trainings with torch's default number of threads slow each other many times
-    over, so the threads of all slots together are never more than the cores, unless
+    over, so the threads of all together are never more than the cores, unless
     ``--threads`` or ``OMP_NUM_THREADS`` says so.
     """
-    devices: list[str | None] = [None]
+    gpus: list[str | None] = [None]
     if not on_cpu(settings):
-        devices = list(settings.devices or visible_devices())
+        gpus = list(settings.devices or visible_gpus())
     jobs = settings.jobs
     if jobs is None:
-        jobs = cores() if devices == [None] else len(devices)
-    jobs = max(1, min(jobs, pairs))
+        jobs = cores() if gpus == [None] else len(gpus)
+    jobs = max(1, min(jobs, trainings))
     given = os.environ.get("OMP_NUM_THREADS", "")
     threads = settings.threads or (int(given) if given.isdigit() else 0)
     threads = threads or max(1, cores() // jobs)
-    return [Slot(devices[number % len(devices)], threads) for number in range(jobs)]
+    return [Device(gpus[number % len(gpus)], threads) for number in range(jobs)]
+
+
+def single_device(
+    cpu: bool = False, threads: int | None = None, every: bool = False
+) -> Device:
+    """The device of a training that nothing runs beside.
+
+    Args:
+        threads: None for all cores.
+        every: take every GPU, not the first one.
+    """
+    gpus = [] if cpu or not torch.cuda.is_available() else visible_gpus()
+    return Device(",".join(gpus if every else gpus[:1]) or None, threads or cores())
 
 
 def check_devices(settings: Running) -> None:
@@ -95,7 +108,7 @@ def check_devices(settings: Running) -> None:
             )
 
 
-def visible_devices() -> list[str]:
+def visible_gpus() -> list[str]:
     """The GPUs as ``CUDA_VISIBLE_DEVICES`` names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named:

@@ -5,7 +5,7 @@ would have without it differs from the base's.
 """
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
@@ -48,32 +48,26 @@ INITIAL = ("encoder_embed_path", "decoder_embed_path", "min_params_to_wrap")
 
 REGISTRIES = ("criterion", "optimizer", "lr_scheduler")
 
-RESERVED = {
-    "task": "it is always translation_subnetwork_search",
-    "user_dir": "it is always this package",
-    "data": "give the data folder first",
-    "lang_pairs": "use --pairs",
-    "save_dir": "use --out",
-    "finetune_from_model": "use --base",
-    "restore_file": "use --base; a search goes on by itself where it was",
-    "max_update": "use --updates",
-    "pruning_criterion": "use --criterion of lass search",
-    "pruning_schedule": "use --schedule",
-    "pruning_ratio": "use --ratio",
-    "pruning_start": "use --start",
-    "pruning_ramp": "use --ramp",
-    "pruning_interval": "use --interval",
-    "mask_targets": "use --targets",
-    "move_pruned": "use --move-pruned of lass search",
-    "stop_when_settled": "use --stop-when-settled of lass search",
-    "stop_when_growth_below": "use --stop-when-growth-below of lass search",
-    "cpu": "use --cpu of lass search",
-    "no_save": "the mask is taken from the last checkpoint",
-    "no_last_checkpoints": "the mask is taken from the last checkpoint",
-}
-"""Options that ``lass search`` sets itself, and what to do instead."""
-
-SEARCH_TASK = "translation_subnetwork_search"
+NO_MATTER = (
+    "num_workers",
+    "data_buffer_size",
+    "log_format",
+    "log_interval",
+    "log_file",
+    "no_progress_bar",
+    "tensorboard_logdir",
+    "wandb_project",
+    "save_interval",
+    "save_interval_updates",
+    "keep_interval_updates",
+    "keep_last_epochs",
+    "keep_best_checkpoints",
+    "no_epoch_checkpoints",
+    "stop_time_hours",
+    "max_epoch",
+    "patience",
+)
+"""Options that do not matter to a training that has had all its updates."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +75,38 @@ class Purpose:
     """What goes on from the base: the task, and what the command sets itself."""
 
     task: str
+    reserved: Mapping[str, str]
+    """Options that the command sets itself, and what to do instead."""
     inherited: tuple[str, ...] = TASK
     """Options of the task that are the base's unless the user gives others."""
-    reserved: Mapping[str, str] = field(default_factory=dict)
-    """Options that the command sets itself, and what to do instead."""
 
+    @classmethod
+    def of(
+        cls,
+        task: str,
+        inherited: tuple[str, ...] = TASK,
+        kept: str = "",
+        **reserved: str,
+    ) -> "Purpose":
+        """A purpose that sets what every one sets, and *reserved*.
 
-SEARCH = Purpose(SEARCH_TASK, TASK, RESERVED)
+        Args:
+            kept: what its checkpoints are needed for.
+        """
+        everywhere = {
+            "task": f"it is always {task}",
+            "user_dir": "it is always this package",
+            "data": "give the data folder first",
+            "lang_pairs": "use --pairs",
+            "save_dir": "use --out",
+            "finetune_from_model": "use --base",
+            "restore_file": "use --base; a training goes on by itself where it was",
+            "max_update": "use --updates",
+            "cpu": "use --cpu before --",
+            "no_save": kept,
+            "no_last_checkpoints": kept,
+        }
+        return cls(task, {**everywhere, **reserved}, inherited)
 
 
 class FlagBuilder:
@@ -99,7 +118,7 @@ class FlagBuilder:
         updates: length of the training, for schedules that must know it; None if it
             is counted in epochs.
         on_cpu: leave the base's GPU precisions out.
-        purpose: a search, unless told otherwise.
+        purpose: what goes on from the base.
 
     Raises:
         LassError: the base's architecture is not known, or a flag is wrong.
@@ -111,7 +130,7 @@ class FlagBuilder:
         given: Sequence[str],
         updates: int | None,
         on_cpu: bool,
-        purpose: Purpose = SEARCH,
+        purpose: Purpose,
     ):
         self.base = base
         self.purpose = purpose
@@ -153,6 +172,18 @@ class FlagBuilder:
                 break
             inherited += more
         return [*self._start[3:], *inherited, *self.given]
+
+    def identity(self) -> dict[str, str]:
+        """The user's flags that matter to the result: option -> value."""
+        return {
+            name: _text(value)
+            for name, value in sorted(self._chosen.items())
+            if name not in NO_MATTER
+        }
+
+    def chosen(self, name: str, otherwise: Any) -> Any:
+        """What the user's flags say of the option *name*."""
+        return self._chosen.get(name, otherwise)
 
     def parsed(self, arguments: Sequence[str]) -> argparse.Namespace:
         """The options that fairseq-train would run with.
@@ -308,8 +339,10 @@ class FlagBuilder:
 
 
 def _same(first: Any, second: Any) -> bool:
-    if isinstance(first, Iterable) and not isinstance(first, str):
-        first = ",".join(map(str, first))
-    if isinstance(second, Iterable) and not isinstance(second, str):
-        second = ",".join(map(str, second))
-    return bool(first == second) or str(first) == str(second)
+    return bool(first == second) or _text(first) == _text(second)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ",".join(map(str, value))
+    return str(value)

@@ -1,4 +1,4 @@
-"""One job: a training in a process group of its own, with a log and a lock."""
+"""One job: a training in a process group of its own, with a log and a stage."""
 
 import contextlib
 import os
@@ -7,29 +7,41 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Callable, Mapping, Sequence
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.launching.log import Progress, reason
+from lass_plugin.experiments.launching.log import TrainingProgress, reason
+from lass_plugin.experiments.stage import Stage, State
 from lass_plugin.locks import FolderLock
 
 GRACE = 10.0
 """Seconds that a job has to end by itself."""
 
 
-@dataclass
+LAST = "checkpoint_last.pt"
+
+EPOCH = 1000
+"""Steps that an epoch counts in progress."""
+
+
+@dataclass(eq=False)
 class Job:
-    """One training: its command, its process while it runs, and how it ended."""
+    """One training: its stage and command, its process while it runs, how it ended."""
 
     key: str
+    stage: Stage
     command: Sequence[str]
-    folder: Path
     updates: int
-    what: str = "search"
-    """What it is, for messages."""
+    epochs: int = 0
+    """Where it is not 0, it decides when the training ends, and not *updates*."""
     pairs: int = 1
-    """Number of pairs that it searches."""
-    progress: Progress = field(default_factory=Progress)
+    """Number of pairs that it counts for."""
+    results: tuple[str, ...] = (LAST,)
+    """Checkpoints that are used afterwards."""
+    settled: Callable[[Checkpoint], bool] = lambda checkpoint: False
+    """Whether the training has rightly ended before *updates*."""
+    progress: TrainingProgress = field(default_factory=TrainingProgress)
     failure: str | None = None
     """Why it failed; None while it has not."""
     seconds: float = 0.0
@@ -42,19 +54,94 @@ class Job:
     _said: str = ""
 
     def __post_init__(self) -> None:
-        self._lock = FolderLock(self.folder, f"{self.what} of {self.key}")
+        self._lock = FolderLock(self.folder, self.stage.what)
+
+    @property
+    def folder(self) -> Path:
+        return self.stage.folder
 
     @property
     def log(self) -> Path:
         return self.folder / "train.log"
 
-    def start(self, environment: Mapping[str, str]) -> None:
-        """Start the process; its output is appended to the log.
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint that the training goes on from."""
+        return self.folder / LAST
+
+    # -- whether it is done ------------------------------------------------------------
+
+    def is_done(self) -> bool:
+        """Whether all of it has been trained before.
 
         Raises:
-            LassError: another process runs this search, or the folder is not writable.
+            LassError: the folder holds another training.
+        """
+        if not self.checkpoint.is_file():
+            return False
+        state = self.stage.state()
+        return state is State.DONE or (state is State.CONTINUE and self.has_ended())
+
+    def has_ended(self) -> bool:
+        """Whether its checkpoints are those of the end of the training.
+
+        Raises:
+            LassError: they have been trained for longer.
+        """
+        if not all((self.folder / name).is_file() for name in self.results):
+            return False
+        checkpoint = Checkpoint.read(self.checkpoint)
+        if self.epochs:
+            return int(checkpoint.iterator_state.get("epoch", 0)) > self.epochs
+        if checkpoint.updates > self.updates:
+            raise LassError(
+                f"the {self.stage.what} in {self.folder} has had {checkpoint.updates} "
+                f"updates, more than --updates {self.updates}; {self.stage.advice}"
+            )
+        return checkpoint.updates == self.updates or self.settled(checkpoint)
+
+    def finish(self) -> None:
+        """Write down that it is done.
+
+        Raises:
+            LassError: something has ended it before its time.
+        """
+        if self.stage.state() is State.DONE:
+            self.stage.keep()
+            return
+        if not self.has_ended():
+            done, planned = self.progress.updates, f"{self.updates} updates"
+            if self.checkpoint.is_file():
+                done = Checkpoint.read(self.checkpoint).updates
+            if self.epochs:
+                planned = f"updates before epoch {self.epochs} was over"
+            raise LassError(
+                f"it ended after {done} of {planned}; an option such as "
+                "--stop-time-hours, --max-epoch or --patience has stopped it"
+            )
+        self.stage.finish([self.folder / name for name in self.results])
+
+    # -- its process -------------------------------------------------------------------
+
+    def start(self, environment: Mapping[str, str]) -> bool:
+        """Start the process; its output is appended to the log.
+
+        Returns:
+            False if another process has finished the training in the meantime.
+
+        Raises:
+            LassError: another process runs this training or has begun another one, or
+                the folder is not writable.
         """
         self._lock.take()
+        try:
+            if self.is_done():
+                self._lock.release()
+                return False
+            self.stage.begin()
+        except LassError:
+            self._lock.release()
+            raise
         self._began = time.monotonic()
         try:
             with open(self.log, "ab") as log:
@@ -71,10 +158,11 @@ class Job:
         except OSError as error:
             self._lock.release()
             raise LassError(
-                f"the {self.what} of {self.key} cannot be started in {self.folder}: "
+                f"the {self.stage.what} cannot be started in {self.folder}: "
                 f"{error.strerror or error}"
             ) from error
         self._lock.name(self._process.pid)
+        return True
 
     def poll(self) -> bool:
         """Read what the job has written; True once it has ended."""
@@ -104,6 +192,19 @@ class Job:
     @property
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def length(self) -> int:
+        """What :attr:`done` counts to."""
+        return self.epochs * EPOCH or self.updates
+
+    @property
+    def done(self) -> int:
+        """How much of it has been done."""
+        done = self.progress.updates
+        if self.epochs:
+            done = int(self.progress.epochs * EPOCH)
+        return min(done, self.length)
 
     def _signal(self, number: int) -> None:
         if self._process is not None:

@@ -12,7 +12,7 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)\b.*")
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """How far one training is."""
 
     updates: int = 0

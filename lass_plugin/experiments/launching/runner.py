@@ -1,4 +1,4 @@
-"""The queue: jobs run in slots until all have ended."""
+"""The queue: jobs run on devices until all have ended."""
 
 import time
 from collections import deque
@@ -6,7 +6,7 @@ from typing import Callable, Sequence
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.console import Listener, Status
-from lass_plugin.experiments.launching.devices import Slot
+from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.launching.jobs import Job, end_all
 from lass_plugin.experiments.signals import signals_as_exceptions
 
@@ -16,14 +16,14 @@ TICK = 0.2
 
 def run_jobs(
     jobs: Sequence[Job],
-    slots: Sequence[Slot],
+    devices: Sequence[Device],
     listener: Listener,
     finish: Callable[[Job], str],
     total: int | None = None,
     stop_on_error: bool = False,
     unit: str = "pairs",
 ) -> None:
-    """Run *jobs*, as many at a time as there are *slots*.
+    """Run *jobs*, as many at a time as there are *devices*.
 
     A job that fails (``job.failure`` says why) does not stop the others, unless
     *stop_on_error*. Whatever ends this function early (Ctrl-C, SIGTERM, SIGHUP, an
@@ -35,52 +35,46 @@ def run_jobs(
         total: number of pairs for the status, those finished before included.
         unit: what is counted in the status.
     """
-    total = _pairs(jobs) if total is None else total
-    waiting, free = deque(jobs), list(slots)
-    running: dict[str, tuple[Job, Slot]] = {}
+    total = count_pairs(jobs) if total is None else total
+    waiting, free = deque(jobs), list(devices)
+    running: dict[str, tuple[Job, Device]] = {}
     clock = _Clock(jobs)
-    number = total - _pairs(jobs)
+    number = total - count_pairs(jobs)
     with signals_as_exceptions():
         try:
             while waiting or running:
                 while waiting and free:
-                    job, slot = waiting.popleft(), free.pop(0)
+                    job, device = waiting.popleft(), free.pop(0)
                     number += job.pairs
-                    try:
-                        job.start(slot.environment())
-                    except LassError as error:
-                        job.failure = error.message
-                        free.insert(0, slot)
-                        listener.event(f"{job.key}: failed: {job.failure}")
+                    if not _start(job, device, finish, listener):
+                        free.insert(0, device)
                         continue
-                    running[job.key] = (job, slot)
-                    place = f" on GPU {slot.device}" if slot.device else ""
+                    running[job.key] = (job, device)
+                    place = f" on GPU {device.gpu}" if device.gpu else ""
                     listener.event(
                         f"{job.key}: started{place} ({number} of {total}), "
                         f"log {job.log}"
                     )
                 time.sleep(TICK)
-                for key, (job, slot) in list(running.items()):
-                    if not job.poll():
-                        continue
-                    del running[key]
-                    free.append(slot)
-                    _finish(job, finish, listener)
-                failed = _pairs([job for job in jobs if job.failure is not None])
-                if (failed and stop_on_error) or not (waiting or running):
-                    break
+                for key, (job, device) in list(running.items()):
+                    if job.poll():
+                        del running[key]
+                        free.append(device)
+                        _finish(job, finish, listener)
                 busy = [*waiting, *(job for job, _ in running.values())]
-                done = total - _pairs(busy) - failed
+                failed = count_pairs([job for job in jobs if job.failure is not None])
+                if (failed and stop_on_error) or not busy:
+                    break
                 listener.status(
                     Status(
                         total=total,
-                        done=done,
+                        done=total - count_pairs(busy) - failed,
                         failed=failed,
                         running=tuple(
                             (job.key, job.updates, job.progress)
                             for job, _ in running.values()
                         ),
-                        seconds_left=clock.left(),
+                        seconds_left=clock.left(busy),
                         unit=unit,
                     )
                 )
@@ -90,13 +84,26 @@ def run_jobs(
                 end_all([job for job, _ in running.values()])
 
 
-def _pairs(jobs: Sequence[Job]) -> int:
+def count_pairs(jobs: Sequence[Job]) -> int:
+    """The pairs that *jobs* count for."""
     return sum(job.pairs for job in jobs)
+
+
+def _start(
+    job: Job, device: Device, finish: Callable[[Job], str], listener: Listener
+) -> bool:
+    """Whether *job* runs now; else it has failed, or was done by somebody else."""
+    try:
+        if job.start(device.environment()):
+            return True
+    except LassError as error:
+        job.failure = error.message
+    _finish(job, finish, listener)
+    return False
 
 
 def _finish(job: Job, finish: Callable[[Job], str], listener: Listener) -> None:
     if job.failure is None:
-        job.updates = job.progress.updates  # it may have ended early
         try:
             listener.event(f"{job.key}: {finish(job)}")
             return
@@ -106,28 +113,25 @@ def _finish(job: Job, finish: Callable[[Job], str], listener: Listener) -> None:
 
 
 class _Clock:
-    """Estimates the time left from the updates done since the first was seen."""
+    """Estimates the time left from what was done since the first progress was seen."""
 
     def __init__(self, jobs: Sequence[Job]):
         self._jobs = jobs
         self._first: dict[str, int] = {}
         self._began: float | None = None
 
-    def left(self) -> float | None:
+    def left(self, busy: Sequence[Job]) -> float | None:
+        """Seconds that the *busy* jobs still need; None while nothing is known."""
         for job in self._jobs:
-            if job.progress.updates and job.key not in self._first:
-                self._first[job.key] = job.progress.updates
+            if job.done and job.key not in self._first:
+                self._first[job.key] = job.done
                 self._began = self._began or time.monotonic()
         done = sum(
-            job.progress.updates - self._first[job.key]
+            job.done - self._first[job.key]
             for job in self._jobs
             if job.key in self._first
         )
         if self._began is None or not done:
             return None
-        to_do = sum(
-            job.updates - job.progress.updates
-            for job in self._jobs
-            if job.failure is None
-        )
+        to_do = sum(job.length - job.done for job in busy)
         return to_do * (time.monotonic() - self._began) / done

@@ -14,7 +14,7 @@ from lass_plugin.experiments.new_pairs.models import check, extend_models
 from lass_plugin.experiments.new_pairs.report import write_report
 from lass_plugin.experiments.new_pairs.scores import score
 from lass_plugin.experiments.new_pairs.settings import STAGES, ExtendSettings
-from lass_plugin.experiments.new_pairs.training import inherited_flags, train_ways
+from lass_plugin.experiments.new_pairs.training import flags_of, train_ways
 from lass_plugin.experiments.searches.searches import run_searches
 from lass_plugin.files import write_json
 
@@ -36,7 +36,7 @@ def extend(settings: ExtendSettings) -> list[Path]:
     last = STAGES.index(settings.until)
     _say(1, "room for the new pairs: data, dictionary, checkpoints")
     plan = check(settings)
-    inherited_flags(settings, settings.checkpoint)  # wrong ones are told now
+    flags_of(settings, settings.checkpoint)  # wrong ones are told now
     _take_over(settings)
     extend_models(settings, plan)
     if last < 1:

@@ -7,67 +7,65 @@ from lass_plugin.checkpoints.checkpoint import read_checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.commands import NEVER, logging_of
-from lass_plugin.experiments.launching.devices import (
-    Slot,
-    cores,
-    on_cpu,
-    visible_devices,
-)
-from lass_plugin.experiments.launching.flags import SEARCH, FlagBuilder, Purpose
-from lass_plugin.experiments.launching.side_by_side import Training, train
+from lass_plugin.experiments.launching.devices import single_device
+from lass_plugin.experiments.launching.flags import FlagBuilder, Purpose
+from lass_plugin.experiments.launching.jobs import Job
+from lass_plugin.experiments.launching.trainings import make_job, train, unfinished
 from lass_plugin.experiments.new_pairs.settings import DENSE, WAYS, ExtendSettings
 from lass_plugin.files import check_space
 
-TASK = "translation_subnetwork"
-
-RESERVED = {
-    **SEARCH.reserved,
-    "masks": "they come from the search",
-    "extend": "it is the extended checkpoint",
-    "hold": "use --ways",
-    "save_interval_updates": "use --points",
-    "keep_interval_updates": "all checkpoints are scored",
-    "save_interval": "use --points",
-    "no_epoch_checkpoints": "use --points",
-}
-
-PURPOSE = Purpose(TASK, reserved=RESERVED)
+PURPOSE = Purpose.of(
+    "translation_subnetwork",
+    kept="every way is scored by its checkpoints",
+    masks="they come from the search",
+    extend="it is the extended checkpoint",
+    hold="use --ways",
+    save_interval_updates="use --points",
+    keep_interval_updates="all checkpoints are scored",
+    save_interval="use --points",
+    no_epoch_checkpoints="use --points",
+)
 
 
-def training_of(settings: ExtendSettings, way: str) -> Training:
+def training_of(settings: ExtendSettings, way: str) -> Job:
     """The run of fairseq-train for one way.
 
     Raises:
         LassError: a flag is wrong, or is set by ``lass extend``.
     """
     start = settings.start_of(way)
-    flags = ["--task", TASK, "--lang-pairs", ",".join(map(str, settings.pairs))]
-    flags += ["--finetune-from-model", str(start.resolve())]
-    flags += ["--extend", str(start.resolve())]
+    builder = flags_of(settings, start)
+    words = ["--task", PURPOSE.task]
+    words += ["--finetune-from-model", str(start.resolve())]
+    words += ["--extend", str(start.resolve())]
     if way != DENSE:
-        flags += ["--masks", str(settings.masks.resolve())]
+        words += ["--masks", str(settings.masks.resolve())]
     if WAYS[way]:
-        flags += ["--hold", ",".join(WAYS[way])]
-    flags += ["--save-interval-updates", str(settings.interval)]
-    flags += ["--save-interval", NEVER, "--no-epoch-checkpoints"]
-    flags += ["--disable-validation", *logging_of(settings.updates)]
-    folder = settings.out / "checkpoints" / way
-    return Training(
-        way, folder, settings.updates, (*flags, *inherited_flags(settings, start))
+        words += ["--hold", ",".join(WAYS[way])]
+    words += ["--save-interval-updates", str(settings.interval)]
+    words += ["--save-interval", NEVER, "--no-epoch-checkpoints"]
+    words += ["--disable-validation", *logging_of(settings.updates)]
+    return make_job(
+        settings.out / "checkpoints" / way,
+        settings.data_out,
+        settings.pairs,
+        single_device(settings.cpu, settings.threads),
+        words,
+        builder.flags(),
+        settings.updates,
+        flags=builder.identity(),
     )
 
 
-def inherited_flags(settings: ExtendSettings, checkpoint: Path) -> list[str]:
+def flags_of(settings: ExtendSettings, checkpoint: Path) -> FlagBuilder:
     """The options of *checkpoint*, and those that the user gives.
 
     Raises:
         LassError: a flag is wrong, or is set by ``lass extend``.
     """
-    on_the_cpu = on_cpu(settings.search())
+    on_cpu = single_device(settings.cpu).gpu is None
     base = Base.read(checkpoint)
-    return FlagBuilder(
-        base, settings.flags, settings.updates, on_the_cpu, PURPOSE
-    ).flags()
+    return FlagBuilder(base, settings.flags, settings.updates, on_cpu, PURPOSE)
 
 
 def train_ways(settings: ExtendSettings) -> dict[str, dict[int, Path]]:
@@ -76,29 +74,26 @@ def train_ways(settings: ExtendSettings) -> dict[str, dict[int, Path]]:
     Raises:
         LassError: a training failed; says why and where its log is.
     """
-    trainings = [training_of(settings, way) for way in settings.all_ways]
-    _check_space(settings, [each for each in trainings if not each.is_done])
-    device = None
-    if not on_cpu(settings.search()):
-        device = visible_devices()[0]
-    slot = Slot(device, settings.threads or cores())
+    jobs = [training_of(settings, way) for way in settings.all_ways]
+    _check_space(settings, len(unfinished(jobs)))
+    device = single_device(settings.cpu, settings.threads)
     found = {}
-    for training in trainings:
-        train(f"training ({training.name})", [training], settings.data_out, [slot])
-        found[training.name] = steps(training)
-        for path in found[training.name].values():
-            if path != training.checkpoint:
+    for job in jobs:
+        train(f"training ({job.key})", [job], [device])
+        found[job.key] = steps(job)
+        for path in found[job.key].values():
+            if path != job.checkpoint:
                 _forget_optimizer(path)
     return found
 
 
-def steps(training: Training) -> dict[int, Path]:
+def steps(job: Job) -> dict[int, Path]:
     """Updates done -> checkpoint, in order; the last is the end of the training."""
     found = {}
-    for path in training.folder.glob("checkpoint_*_*.pt"):
+    for path in job.folder.glob("checkpoint_*_*.pt"):
         if matched := re.fullmatch(r"checkpoint_\d+_(\d+)\.pt", path.name):
             found[int(matched[1])] = path
-    found.setdefault(training.updates, training.checkpoint)
+    found.setdefault(job.updates, job.checkpoint)
     return dict(sorted(found.items()))
 
 
@@ -109,11 +104,11 @@ def _forget_optimizer(path: Path) -> None:
         save_tensors(path, {**checkpoint, "last_optimizer_state": None})
 
 
-def _check_space(settings: ExtendSettings, waiting: list[Training]) -> None:
+def _check_space(settings: ExtendSettings, waiting: int) -> None:
     """Refuse to start on too full a disk: a running way keeps optimizer states too."""
     if not waiting:
         return
-    weights = Base.read(settings.start_of(settings.ways[0])).bytes()
+    weights = Base.read(settings.start_of(settings.ways[0])).weight_bytes
     points = settings.updates // settings.interval
-    needed = weights * (2 * points + len(waiting) * (points + 3))
+    needed = weights * (2 * points + waiting * (points + 3))
     check_space(needed, settings.out, "the trainings need", "or lower --points")

@@ -1,11 +1,9 @@
 """The phases of the quick start, each of which is skipped where it has been done."""
 
 import json
-import os
 import shutil
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,8 +12,9 @@ from lass_plugin.data.preparation import prepare
 from lass_plugin.data.preparation_settings import PreparationSettings
 from lass_plugin.data.progress import duration
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.launching.devices import Slot, cores
-from lass_plugin.experiments.launching.side_by_side import Training, train
+from lass_plugin.experiments.launching.devices import cores, single_device
+from lass_plugin.experiments.launching.jobs import Job
+from lass_plugin.experiments.launching.trainings import make_job, train
 from lass_plugin.experiments.quickstart import corpus
 from lass_plugin.experiments.quickstart.closing import example_sentences, what_next
 from lass_plugin.experiments.quickstart.recipe import QuickstartSettings, Recipe
@@ -42,7 +41,6 @@ def quickstart(settings: QuickstartSettings) -> Path:
     if text:
         chosen = corpus.find_pairs(text, settings.pairs)
     _take_over(out, settings.fresh, text, chosen, recipe)
-    keys = ",".join(map(str, chosen))
 
     _say(1, "text and subwords")
     source = text or out / "text"
@@ -59,31 +57,29 @@ def quickstart(settings: QuickstartSettings) -> Path:
         )
     )
 
-    checkpoints = out / "checkpoints"
-    flags = tuple([*recipe.base_flags(), "--lang-pairs", keys])
-    base = Training("base", checkpoints / "base", recipe.base_updates, flags)
+    device = single_device()
+
+    def training(name: str, updates: int, *flags: str) -> Job:
+        """The training of that name, of all pairs."""
+        folder = out / "checkpoints" / name
+        return make_job(folder, data, chosen, device, flags, updates=updates)
+
     _say(2, f"base model: one network for {len(chosen)} directions")
-    train("base training", [base], data, [_slot(1)])
+    base = training("base", recipe.base_updates, *recipe.base_flags())
+    train("base training", [base], [device])
 
     _say(3, "the sub-network of every pair")
     masks = _search(out, data, base.checkpoint, chosen, recipe)
 
     _say(4, "joint training, and the same training without masks beside it")
     start = ("--finetune-from-model", str(base.checkpoint.resolve()))
-    flags = (*recipe.joint_flags(), "--lang-pairs", keys, *start)
-    dense = Training("dense", checkpoints / "dense", recipe.joint_updates, flags)
-    joint = replace(
-        dense,
-        name="joint",
-        folder=checkpoints / "joint",
-        flags=(*flags, "--masks", str(masks.resolve())),
-    )
-    together = [dense, joint]
-    if cores() > 1:
-        train("joint and dense training", together, data, [_slot(2), _slot(2)])
-    else:
-        for training in together:
-            train(f"{training.name} training", [training], data, [_slot(1)])
+    flags = (*recipe.joint_flags(), *start)
+    dense = training("dense", recipe.joint_updates, *flags)
+    with_masks = (*flags, "--masks", str(masks.resolve()))
+    joint = training("joint", recipe.joint_updates, *with_masks)
+    half = single_device(threads=max(1, cores() // 2))
+    beside = [half, half] if cores() > 1 else [device]
+    train("joint and dense training", [dense, joint], beside)
 
     _say(5, "translations and scores")
     report = _report(out, data, base, dense, joint, chosen, recipe, masks)
@@ -117,9 +113,9 @@ def _search(
 def _report(
     out: Path,
     data: Path,
-    base: Training,
-    dense: Training,
-    joint: Training,
+    base: Job,
+    dense: Job,
+    joint: Job,
     pairs: list[Pair],
     recipe: Recipe,
     masks: Path,
@@ -190,14 +186,6 @@ def _take_over(
     write_json(path, record)
     needed = 1e6 * MEGABYTES_NEEDED
     check_space(needed, out, "the results need", "or choose another --out")
-
-
-def _slot(beside: int) -> Slot:
-    """A place for one of *beside* trainings that run at the same time."""
-    device = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
-    first = device.split(",")[0]
-    on_gpu = torch.cuda.is_available()
-    return Slot(first if on_gpu else None, max(1, cores() // beside))
 
 
 def _say(number: int, what: str) -> None:

@@ -12,12 +12,27 @@ from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.checks import check_data, check_model
 from lass_plugin.experiments.launching.commands import logging_of, saving, train_command
-from lass_plugin.experiments.launching.flags import SEARCH_TASK, FlagBuilder
+from lass_plugin.experiments.launching.flags import FlagBuilder, Purpose
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.files import check_space
 from lass_plugin.languages import Pair
 from lass_plugin.masks import parse_targets
 from lass_plugin.scores import SCORES
+
+SEARCH = Purpose.of(
+    "translation_subnetwork_search",
+    kept="the mask is taken from the last checkpoint",
+    pruning_criterion="use --criterion of lass search",
+    pruning_schedule="use --schedule",
+    pruning_ratio="use --ratio",
+    pruning_start="use --start",
+    pruning_ramp="use --ramp",
+    pruning_interval="use --interval",
+    mask_targets="use --targets",
+    move_pruned="use --move-pruned of lass search",
+    stop_when_settled="use --stop-when-settled of lass search",
+    stop_when_growth_below="use --stop-when-growth-below of lass search",
+)
 
 
 class SearchCommands:
@@ -35,8 +50,10 @@ class SearchCommands:
         self.settings = settings
         self.base = base
         self.on_cpu = on_cpu
-        self._builder = FlagBuilder(base, settings.flags, settings.updates, on_cpu)
-        self._flags = self._builder.flags()
+        self.builder = FlagBuilder(
+            base, settings.flags, settings.updates, on_cpu, SEARCH
+        )
+        self._flags = self.builder.flags()
 
     def arguments(self, *pairs: Pair) -> list[str]:
         """All that follows ``fairseq-train --user-dir …``, the data folder first.
@@ -49,13 +66,8 @@ class SearchCommands:
         plan = settings.plan_of(pair)
         updates = settings.updates
         data = os.pathsep.join(str(folder.resolve()) for folder in settings.folders)
-        arguments = [
-            data,
-            "--task",
-            SEARCH_TASK,
-            "--lang-pairs",
-            ",".join(map(str, pairs)),
-        ]
+        arguments = [data, "--task", SEARCH.task]
+        arguments += ["--lang-pairs", ",".join(map(str, pairs))]
         arguments += ["--finetune-from-model", str(settings.base.resolve())]
         arguments += ["--save-dir", str(settings.folder_of(pair).resolve())]
         arguments += ["--max-update", str(updates)]
@@ -98,7 +110,7 @@ class SearchCommands:
             if not folder.is_dir():
                 raise LassError(f"the data folder {folder} does not exist")
         first = pairs if self.settings.together else pairs[:1]
-        options = self._builder.parsed(self.arguments(*first))
+        options = self.builder.parsed(self.arguments(*first))
         for pair in pairs:
             for folder in self.settings.folders:
                 check_data(folder, options.train_subset, pair)
@@ -112,7 +124,7 @@ class SearchCommands:
         its pairs two half scores); a running one has up to three (last, best, the last
         interval).
         """
-        weights = self.base.bytes()
+        weights = self.base.weight_bytes
         sites = self.base.sites(self.settings.targets).values()
         scores = sum(4 * site.numel() for site in sites)
         together = pairs if self.settings.together else 1

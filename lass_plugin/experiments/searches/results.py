@@ -4,24 +4,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
-from lass_plugin.checkpoints.checkpoint import (
-    read_checkpoint,
-    search_states,
-    searched_mask,
-)
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.progress import duration
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.launching.jobs import LAST
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import Pair
 from lass_plugin.masks import load_mask, save_mask
 from lass_plugin.masks.file import SUFFIX, describe
 from lass_plugin.masks.fingerprint import Fingerprint, same_weights
 from lass_plugin.methods.search.plan import SearchPlan
+from lass_plugin.methods.search.searched_masks import search_states, searched_mask
 from lass_plugin.records.text_tables import in_columns
 from lass_plugin.settings import flag_of
-
-CHECKPOINT = "checkpoint_last.pt"
-"""Of a finished search only the last checkpoint is of use."""
 
 
 @dataclass(frozen=True)
@@ -41,90 +36,53 @@ class SearchResult:
     """What is to be said of a schedule that was not gone through to its end."""
 
 
-@dataclass(frozen=True)
-class Found:
-    """A search as its last checkpoint holds it."""
-
-    path: Path
-    checkpoint: Mapping[str, Any]
-    states: Mapping[str, Mapping[str, Any]]
-    """Pair -> state of its search; several pairs if they were searched together."""
-
-    @property
-    def updates(self) -> int:
-        """Updates of the training."""
-        return sum(int(state["updates"]) for state in self.states.values())
-
-
-def find(settings: SearchSettings, pair: Pair) -> Found | None:
+def find(settings: SearchSettings, pair: Pair) -> Checkpoint | None:
     """The training that searches *pair* so far, or None.
 
     Raises:
         LassError: the folder holds something else than a search.
     """
     other = replace(settings, together=not settings.together).folder_of(pair)
-    if (other / CHECKPOINT).exists():
+    if (other / LAST).exists():
         how = "a training of its own" if settings.together else "one of several pairs"
         raise LassError(
             f"{other} holds the search of {pair} in {how}; choose another --out, or "
             f"{'leave --together out' if settings.together else 'give --together'}"
         )
-    path = settings.folder_of(pair) / CHECKPOINT
-    if not path.exists():
-        return None
-    checkpoint = read_checkpoint(path)
-    return Found(path, checkpoint, search_states(checkpoint, path))
+    path = settings.folder_of(pair) / LAST
+    return Checkpoint.read(path) if path.exists() else None
 
 
-def check_same(
-    settings: SearchSettings, pair: Pair, found: Found, base: Fingerprint
-) -> None:
-    """Refuse to go on with, or take a mask from, a search with another plan or base.
+def identity_in(checkpoint: Checkpoint, base: Fingerprint) -> dict[str, Any]:
+    """What a search says itself of its identity, see :func:`.searches.identity_of`.
 
-    Raises:
-        LassError: names the option that differs.
+    Args:
+        base: of the base that is wanted.
     """
-    where = f"the search in {found.path.parent}"
-    wanted = list(map(str, settings.pairs)) if settings.together else [str(pair)]
-    if list(found.states) != wanted:
-        raise LassError(
-            f"{where} is of {', '.join(found.states)}; choose another --out"
-            + (" or give the same --pairs" if settings.together else "")
-        )
-    state = found.states[str(pair)]
-    saved = SearchPlan.from_dict(state["plan"]).to_dict()
-    for name, value in settings.plan_of(pair).to_dict().items():
-        if saved[name] == value:
-            continue
-        hint = " ('lass extract' takes a mask at any ratio)" if name == "ratio" else ""
-        raise LassError(
-            f"{where} was begun with {flag_of(settings, name)} "
-            f"{_shown(saved[name])}, not {_shown(value)}; go on with the same options "
-            f"or choose another --out{hint}"
-        )
-    if found.updates > settings.updates:
-        raise LassError(
-            f"{where} has had {found.updates} updates, more than --updates "
-            f"{settings.updates}; go on with the same options or choose another --out"
-        )
+    states = search_states(checkpoint)
+    state = next(iter(states.values()))
+    options = options_of(SearchPlan.from_dict(state["plan"]))
+    options |= {"pairs": list(states), "updates": checkpoint.updates}
+    known: dict[str, Any] = {"options": options}
     if not same_weights(state["base"], base):
-        raise LassError(
-            f"{where} was begun from another base than {settings.base}; give that base "
-            "or choose another --out"
-        )
+        known["base"] = "another"
+    return known
 
 
-def is_finished(settings: SearchSettings, found: Found | None) -> bool:
-    """Whether the search has had all its updates, or has settled before."""
-    if found is None:
-        return False
-    return found.updates == settings.updates or all(
-        state.get("stopped") for state in found.states.values()
-    )
+def options_of(plan: SearchPlan) -> dict[str, Any]:
+    """The options of ``lass search`` that make *plan*, and their values."""
+    values = plan.to_dict()
+    del values["key"]
+    return {flag_of(SearchSettings, n).lstrip("-"): v for n, v in values.items()}
+
+
+def has_settled(checkpoint: Checkpoint) -> bool:
+    """Whether a search has ended by itself before it had all its updates."""
+    return all(state.get("stopped") for state in search_states(checkpoint).values())
 
 
 def write_mask(
-    settings: SearchSettings, pair: Pair, found: Found, before: float = 0.0
+    settings: SearchSettings, pair: Pair, checkpoint: Checkpoint, before: float = 0.0
 ) -> SearchResult:
     """Write the mask of a finished search, unless the same is there already.
 
@@ -132,10 +90,9 @@ def write_mask(
         before: seconds that the base was trained, which fairseq goes on counting from.
     """
     path = settings.masks_folder / f"{pair}{SUFFIX}"
-    state = found.states[str(pair)]
+    state = search_states(checkpoint)[str(pair)]
     plan = SearchPlan.from_dict(state["plan"])
-    mask = searched_mask(found.checkpoint, found.path, key=str(pair))
-    seconds = found.checkpoint["extra_state"].get("previous_training_time") or 0.0
+    mask = searched_mask(checkpoint, key=str(pair))
     if not _holds(path, mask):
         save_mask(path, mask)
     return SearchResult(
@@ -143,9 +100,9 @@ def write_mask(
         updates=int(state["updates"]),
         ratio=plan.ratio,
         settled=dict(state["settled"]),
-        seconds=max(0.0, float(seconds) - before),
+        seconds=max(0.0, checkpoint.seconds - before),
         mask=path,
-        checkpoint=found.path,
+        checkpoint=checkpoint.path,
         unfinished=plan.unfinished(int(state["updates"])),
     )
 
@@ -177,10 +134,6 @@ def _holds(path: Path, mask: Any) -> bool:
     )
 
 
-def _shown(value: Any) -> str:
-    return ",".join(value) if isinstance(value, list) else str(value)
-
-
 def checkpoint_files(places: Iterable[Path]) -> list[Path]:
     """The files of *places*; a folder stands for the searches in it."""
     files = []
@@ -188,12 +141,12 @@ def checkpoint_files(places: Iterable[Path]) -> list[Path]:
         if not place.is_dir():
             files.append(place)
             continue
-        own = place / "checkpoint_last.pt"
-        found = [own] if own.is_file() else sorted(place.glob("*/checkpoint_last.pt"))
+        found = [place / LAST] if (place / LAST).is_file() else []
+        found = found or sorted(place.glob(f"*/{LAST}"))
         if not found:
             raise LassError(
-                f"{place} holds no checkpoint_last.pt, nor do the folders in it; give "
-                "the folder that 'lass search' wrote"
+                f"{place} holds no {LAST}, nor do the folders in it; give the folder "
+                "that 'lass search' wrote"
             )
         files.extend(found)
     return files

@@ -1,18 +1,28 @@
 """All searches from one call: check, run, take the masks."""
 
-from typing import Sequence
+from typing import Any, Sequence
 
-from lass_plugin.errors import LassError
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.commands import remove_superseded
 from lass_plugin.experiments.launching.console import Console, Listener
-from lass_plugin.experiments.launching.devices import check_devices, find_slots, on_cpu
+from lass_plugin.experiments.launching.devices import (
+    Device,
+    check_devices,
+    find_devices,
+    on_cpu,
+)
 from lass_plugin.experiments.launching.jobs import Job
-from lass_plugin.experiments.launching.runner import run_jobs
+from lass_plugin.experiments.launching.trainings import run_trainings, unfinished
 from lass_plugin.experiments.searches import results
 from lass_plugin.experiments.searches.commands import SearchCommands, printed
 from lass_plugin.experiments.searches.results import SearchResult
-from lass_plugin.experiments.searches.settings import TOGETHER, SearchSettings
+from lass_plugin.experiments.searches.settings import (
+    TOGETHER,
+    SearchSettings,
+)
+from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint, fingerprint
 
@@ -38,54 +48,55 @@ def run_searches(
     settings.check()
     check_devices(settings)
     base = Base.read(settings.base)
-    done, waiting = _look(settings, base)
+    commands = SearchCommands(settings, base, on_cpu(settings))
+    origin = fingerprint(base.sites(settings.targets))
+    jobs = {
+        _job(settings, commands, group, origin): group for group in _groups(settings)
+    }
+    waiting = unfinished(jobs)
+    searched = [pair for job in waiting for pair in jobs[job]]
+    done: dict[Pair, SearchResult] = {}
     if waiting:
-        slots = find_slots(settings, 1 if settings.together else len(waiting))
-        commands = SearchCommands(settings, base, on_cpu(settings))
-        commands.check(waiting)
-        commands.check_space(len(waiting), len(slots))
-    for pair, result in done.items():
-        listener.event(f"{pair}: finished before, mask {result.mask}")
+        devices = find_devices(settings, len(waiting))
+        commands.check(searched)
+        commands.check_space(len(searched), len(devices))
+
+    def take(job: Job) -> list[SearchResult]:
+        checkpoint = Checkpoint.read(job.checkpoint)
+        for pair in jobs[job]:
+            done[pair] = results.write_mask(settings, pair, checkpoint, base.seconds)
+        return [done[pair] for pair in jobs[job]]
+
+    for job in jobs:
+        if job not in waiting:
+            job.finish()
+            for result in take(job):
+                listener.event(f"{result.key}: finished before, mask {result.mask}")
     if not waiting:
         return [done[pair] for pair in settings.pairs]
-    listener.event(_heading(settings, waiting, slots))
-    groups = [tuple(waiting)] if settings.together else [(pair,) for pair in waiting]
-    jobs = [
-        Job(
-            key=TOGETHER if settings.together else str(group[0]),
-            command=commands.command(*group),
-            folder=settings.folder_of(group[0]),
-            updates=settings.updates,
-            pairs=len(group),
-        )
-        for group in groups
-    ]
-    pairs = {job.key: group for job, group in zip(jobs, groups, strict=True)}
-    origin = fingerprint(base.sites(settings.targets))
+    listener.event(_heading(settings, searched, devices))
 
     def finish(job: Job) -> str:
-        taken = [_take(settings, pair, base, origin) for pair in pairs[job.key]]
-        for pair, result in zip(pairs[job.key], taken, strict=True):
-            done[pair] = result
+        taken = take(job)
+        for result in taken:
             if result.unfinished:
                 listener.event(f"warning: {result.unfinished}")
-        if len(taken) == 1:
-            masks = f"mask {taken[0].mask}"
-        else:
+        remove_superseded(job.folder, settings.flags)
+        masks = f"mask {taken[0].mask}"
+        if len(taken) > 1:
             masks = f"masks of {len(taken)} pairs in {settings.masks_folder}"
         return f"done in {results.duration(job.seconds)}, {masks}"
 
-    run_jobs(
-        jobs,
-        slots,
+    run_trainings(
+        waiting,
+        devices,
         listener,
+        "searches",
         finish,
         total=len(settings.pairs),
         stop_on_error=settings.stop_on_error,
+        unit="pairs",
     )
-    failed = [job for job in jobs if job.failure is not None]
-    if failed:
-        raise LassError(_failures(failed, len(settings.pairs), len(done)))
     return [done[pair] for pair in settings.pairs]
 
 
@@ -98,76 +109,83 @@ def search_commands(settings: SearchSettings) -> list[str]:
     base = Base.read(settings.base)
     commands = SearchCommands(settings, base, on_cpu(settings))
     commands.check(settings.pairs)
-    slot = find_slots(settings, 1)[0]
-    environment = slot.settings()
+    environment = find_devices(settings, 1)[0].settings()
     if not commands.on_cpu:
         del environment["CUDA_VISIBLE_DEVICES"]  # the scheduler's to say
-    groups = [settings.pairs] if settings.together else [(p,) for p in settings.pairs]
-    return [printed(commands.command(*group), environment) for group in groups]
+    return [
+        printed(commands.command(*group), environment) for group in _groups(settings)
+    ]
 
 
-def _look(
-    settings: SearchSettings, base: Base
-) -> tuple[dict[Pair, SearchResult], list[Pair]]:
-    """What is finished, and the pairs that are to be started or to go on.
+def _groups(settings: SearchSettings) -> list[tuple[Pair, ...]]:
+    """The pairs of each training."""
+    return [settings.pairs] if settings.together else [(p,) for p in settings.pairs]
 
-    All are checked before a mask of any is written.
+
+def _job(
+    settings: SearchSettings,
+    commands: SearchCommands,
+    group: Sequence[Pair],
+    origin: Fingerprint,
+) -> Job:
+    """The training that searches the pairs of *group*.
+
+    Args:
+        origin: of the base, for searches of earlier versions.
+
+    Raises:
+        LassError: its folder holds something else.
     """
-    origin = fingerprint(base.sites(settings.targets))
-    finished, waiting = {}, []
-    for pair in settings.pairs:
-        found = results.find(settings, pair)
-        if found is not None:
-            results.check_same(settings, pair, found, origin)
-        if found is not None and results.is_finished(settings, found):
-            finished[pair] = found
-        else:
-            waiting.append(pair)
-    done = {
-        pair: results.write_mask(settings, pair, found, base.seconds)
-        for pair, found in finished.items()
+    found = [results.find(settings, pair) for pair in group][0]
+    had = found.updates if found else 0
+    stage = Stage(
+        settings.folder_of(group[0]),
+        f"search of {', '.join(map(str, group))}",
+        identity_of(settings, commands, group),
+        continues={"options.updates": lambda before, now: had <= now},
+        hints={"options.ratio": "'lass extract' takes a mask at any ratio"},
+    )
+    if found is not None:
+        stage.adopt(results.identity_in(found, origin))
+    return Job(
+        TOGETHER if settings.together else str(group[0]),
+        stage,
+        commands.command(*group),
+        settings.updates,
+        pairs=len(group),
+        settled=results.has_settled,
+    )
+
+
+def identity_of(
+    settings: SearchSettings, commands: SearchCommands, group: Sequence[Pair]
+) -> dict[str, Any]:
+    """What makes the search of *group* this one and no other."""
+    options = results.options_of(settings.plan_of(group[0]))
+    options |= {"pairs": list(map(str, group)), "updates": settings.updates}
+    split = commands.builder.chosen("train_subset", "train")
+    return {
+        "command": "lass search",
+        "options": options,
+        "flags": commands.builder.identity(),
+        "inputs": content.of_data(settings.folders, group, [split]),
+        "base": content.of_weights(settings.base),
     }
-    return done, waiting
 
 
-def _take(
-    settings: SearchSettings, pair: Pair, base: Base, origin: Fingerprint
-) -> SearchResult:
-    """The mask of a search whose process has just ended."""
-    found = results.find(settings, pair)
-    if found is None or not results.is_finished(settings, found):
-        updates = 0 if found is None else found.updates
-        raise LassError(
-            f"it ended after {updates} of {settings.updates} updates; an option such "
-            "as --stop-time-hours, --max-epoch or --patience has stopped it"
-        )
-    results.check_same(settings, pair, found, origin)
-    result = results.write_mask(settings, pair, found, base.seconds)
-    remove_superseded(settings.folder_of(pair), settings.flags)
-    return result
-
-
-def _heading(settings: SearchSettings, waiting: Sequence[Pair], slots: list) -> str:
+def _heading(
+    settings: SearchSettings, waiting: Sequence[Pair], devices: Sequence[Device]
+) -> str:
     plan = settings.plan_of(waiting[0])
     schedule = plan.schedule
     if schedule == "gradual":
         schedule += f" (T1 {plan.start}, T2 {plan.ramp})"
-    devices = sorted({slot.device for slot in slots if slot.device})
-    place = f"GPU {', '.join(devices)}" if devices else "CPU"
-    how = f"{len(slots)} at a time, {slots[0].threads} threads each"
+    gpus = sorted({device.gpu for device in devices if device.gpu})
+    place = f"GPU {', '.join(gpus)}" if gpus else "CPU"
+    how = f"{len(devices)} at a time, {devices[0].threads} threads each"
     if settings.together:
-        how = f"in one training, {slots[0].threads} threads"
+        how = f"in one training, {devices[0].threads} threads"
     return (
         f"{len(waiting)} of {len(settings.pairs)} pairs to search: {plan.criterion}, "
         f"{schedule}, ratio {plan.ratio:g}, {settings.updates} updates; {how}, {place}"
     )
-
-
-def _failures(failed: Sequence[Job], total: int, done: int) -> str:
-    lines = [
-        f"{sum(job.pairs for job in failed)} of {total} searches failed, {done} are "
-        "done; mend what is "
-        "wrong and run the same command again, which goes on from here"
-    ]
-    lines += [f"  {job.key}: {job.failure} (log: {job.log})" for job in failed]
-    return "\n".join(lines)

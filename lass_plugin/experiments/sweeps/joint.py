@@ -7,9 +7,8 @@ from typing import Any, Mapping, Sequence
 
 import torch
 
-from lass_plugin import files
-from lass_plugin.checkpoints.checkpoint import read_checkpoint
 from lass_plugin.errors import LassError
+from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.checks import check_data, check_model
 from lass_plugin.experiments.launching.commands import (
@@ -19,10 +18,15 @@ from lass_plugin.experiments.launching.commands import (
     train_command,
 )
 from lass_plugin.experiments.launching.console import Console, Listener
-from lass_plugin.experiments.launching.devices import check_devices, find_slots, on_cpu
+from lass_plugin.experiments.launching.devices import (
+    check_devices,
+    find_devices,
+    on_cpu,
+)
 from lass_plugin.experiments.launching.flags import TASK, FlagBuilder, Purpose
-from lass_plugin.experiments.launching.jobs import Job
-from lass_plugin.experiments.launching.runner import run_jobs
+from lass_plugin.experiments.launching.jobs import LAST, Job
+from lass_plugin.experiments.launching.trainings import run_trainings, unfinished
+from lass_plugin.experiments.stage import Stage
 from lass_plugin.experiments.sweeps.settings import ComparisonSettings
 from lass_plugin.experiments.sweeps.variants import DENSE, V, Variant
 from lass_plugin.files import check_space
@@ -31,29 +35,18 @@ from lass_plugin.masks import DEFAULT_TARGETS, MaskSet, fingerprint
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.masks.state import digest
 
-JOINT = Purpose(
+JOINT = Purpose.of(
     "translation_subnetwork",
     (*TASK, "sampling_method", "sampling_temperature"),
-    {
-        "task": "it is always translation_subnetwork",
-        "user_dir": "it is always this package",
-        "data": "give the data folder first",
-        "lang_pairs": "use --pairs",
-        "save_dir": "use --out",
-        "finetune_from_model": "use --base",
-        "restore_file": "use --base; a training goes on by itself where it was",
-        "max_update": "use --updates",
-        "masks": "each variant has its own",
-        "mixed_batches": "a batch must belong to one sub-network",
-        "cpu": "use --cpu before --",
-        "no_save": "every variant is evaluated by its checkpoint",
-        "no_last_checkpoints": "every variant is evaluated by its checkpoint",
-        "disable_validation": "use --checkpoint last, which does not validate",
-        "best_checkpoint_metric": "it is always pair_loss",
-    },
+    kept="every variant is evaluated by its checkpoint",
+    masks="each variant has its own",
+    mixed_batches="a batch must belong to one sub-network",
+    disable_validation="use --checkpoint last, which does not validate",
+    best_checkpoint_metric="it is always pair_loss",
 )
 
 RECORD = "training.json"
+"""Of earlier versions."""
 
 
 class JointTrainings:
@@ -127,12 +120,23 @@ class JointTrainings:
 
     def check_space(self, trainings: int, jobs: int) -> None:
         """Refuse to start on too full a disk: three checkpoints for each that runs."""
-        one = 3 * self.base.bytes() * (1 + (self.settings.checkpoint == "best"))
+        one = 3 * self.base.weight_bytes * (1 + (self.settings.checkpoint == "best"))
         needed = one * (trainings + 2 * min(jobs, trainings))
         advice = "choose another --out, or compare fewer variants"
         check_space(needed, self.settings.out, "the joint trainings need", advice)
 
     # -- running -----------------------------------------------------------------
+
+    def jobs(self, masks: Mapping[V, MaskSet | None]) -> dict[V, Job]:
+        """The training of every variant, whether it is done or not.
+
+        Args:
+            masks: variant -> its masks, None for the dense baseline.
+
+        Raises:
+            LassError: something else is in the folder of one.
+        """
+        return {variant: self._job(variant, masks[variant]) for variant in masks}
 
     def unfinished(self, masks: Mapping[V, MaskSet | None]) -> list[V]:
         """The variants that are still to be trained.
@@ -143,7 +147,7 @@ class JointTrainings:
         Raises:
             LassError: another training is in the folder of one.
         """
-        return [v for v in masks if not self._is_done(v, self._record(masks[v]))]
+        return [v for v, job in self.jobs(masks).items() if not job.is_done()]
 
     def run(
         self, masks: Mapping[V, MaskSet | None], listener: Listener | None = None
@@ -158,98 +162,83 @@ class JointTrainings:
                 trainings failed (the others have been finished).
         """
         listener = Console() if listener is None else listener
-        waiting = self.unfinished(masks)
-        done = len(masks) - len(waiting)
-        if done:
-            listener.event(f"{done} of {len(masks)} joint trainings finished before")
+        jobs = list(self.jobs(masks).values())
+        waiting = unfinished(jobs)
+        for job in jobs:
+            if job not in waiting:
+                job.finish()
+        if len(waiting) < len(jobs):
+            done = f"{len(jobs) - len(waiting)} of {len(jobs)}"
+            listener.event(f"{done} joint trainings finished before")
         if not waiting:
             return
-        slots = find_slots(self.settings, len(waiting))
-        self.check_space(len(waiting), len(slots))
-        jobs = []
-        for variant in waiting:
-            folder = self.settings.training_of(variant.name)
-            files.write_json(folder / RECORD, self._record(masks[variant]))
-            command = train_command(*self.arguments(variant.name))
-            job = Job(variant.name, command, folder, self.updates, "joint training")
-            jobs.append(job)
-        by_name = {variant.name: variant for variant in waiting}
+        devices = find_devices(self.settings, len(waiting))
+        self.check_space(len(waiting), len(devices))
 
-        def finish(job: Job) -> str:
-            updates = _updates(job.folder / "checkpoint_last.pt")
-            if updates < self.updates:
-                raise LassError(
-                    f"it ended after {updates} of {self.updates} updates; an "
-                    "option such as --stop-time-hours or --max-epoch has stopped it"
-                )
-            self._tidy(by_name[job.key])
+        def tidy(job: Job) -> str:
+            best = self.settings.checkpoint == "best"
+            remove_superseded(job.folder, self.settings.flags, best)
             return "done"
 
-        run_jobs(
-            jobs,
-            slots,
+        run_trainings(
+            waiting,
+            devices,
             listener,
-            finish,
-            total=len(masks),
+            "joint trainings",
+            tidy,
+            total=len(jobs),
             stop_on_error=self.settings.stop_on_error,
-            unit="joint trainings",
         )
-        failed = [job for job in jobs if job.failure is not None]
-        if failed:
-            lines = [f"  {job.key}: {job.failure} (log: {job.log})" for job in failed]
-            head = (
-                f"{len(failed)} of {len(masks)} joint trainings failed; mend what is "
-                "wrong and run the same command again, which goes on from here"
-            )
-            raise LassError("\n".join([head, *lines]))
 
-    def _record(self, masks: MaskSet | None) -> dict[str, Any]:
+    def _job(self, variant: Variant, masks: MaskSet | None) -> Job:
+        """The training of *variant*, whatever is there of it."""
+        stage = Stage(
+            self.settings.training_of(variant.name),
+            f"joint training of {variant.name}",
+            self._identity(masks),
+        )
+        results = (LAST, self.checkpoint(variant).name)
+        command = train_command(*self.arguments(variant.name))
+        job = Job(variant.name, stage, command, self.updates, results=results)
+        if stage.record is None and job.checkpoint.exists():
+            stage.adopt(self._identity_in(stage.folder / RECORD))
+        return job
+
+    def _identity(self, masks: MaskSet | None) -> dict[str, Any]:
         """What makes a training this one and no other."""
+        settings = self.settings
+        splits = [self._builder.chosen("train_subset", "train")]
+        if settings.checkpoint == "best":
+            splits += self._builder.chosen("valid_subset", "valid").split(",")
         return {
-            "base": self._base_name,
-            "pairs": ",".join(self.pairs),
-            "updates": self.updates,
-            "checkpoint": self.settings.checkpoint,
-            "masks": None if masks is None else digest(masks),
-            "flags": list(self.settings.flags),
+            "options": {
+                "pairs": self.pairs,
+                "updates": self.updates,
+                "checkpoint": settings.checkpoint,
+            },
+            "flags": self._builder.identity(),
+            "inputs": content.of_data(settings.folders, self.pairs, splits),
+            "base": content.of_weights(settings.base),
+            "masks": None if masks is None else content.MARK + digest(masks),
         }
 
-    def _is_done(self, variant: Variant, record: Mapping[str, Any]) -> bool:
-        """Whether it is finished.
-
-        Raises:
-            LassError: the folder holds a training with other options.
-        """
-        folder = self.settings.training_of(variant.name)
-        path, last = folder / RECORD, folder / "checkpoint_last.pt"
-        if not last.exists():
-            return False
+    def _identity_in(self, path: Path) -> dict[str, Any]:
+        """What the record of an earlier version says of a training."""
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            masks, flags = before["masks"], before["flags"]
+            options = {name: before[name] for name in ("updates", "checkpoint")}
+            known = {
+                "options": {**options, "pairs": before["pairs"].split(",")},
+                "masks": None if masks is None else content.MARK + masks,
+            }
+            if flags != list(self.settings.flags):
+                known["flags"] = " ".join(flags)
+            if before["base"] != self._base_name:
+                known["base"] = "another"
+            return known
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise LassError(
-                f"{folder} holds a checkpoint that this sweep did not make; choose "
-                "another --out, or move it away"
+                f"{path.parent} holds a checkpoint that this sweep did not make; "
+                "choose another --out, or move it away"
             ) from None
-        for name, value in record.items():
-            if not isinstance(before, dict) or before.get(name) != value:
-                option = "flags after --" if name == "flags" else name
-                raise LassError(
-                    f"the joint training in {folder} was begun with other {option}; "
-                    "go on with the same options or choose another --out"
-                )
-        return _updates(last) >= self.updates and self.checkpoint(variant).is_file()
-
-    def _tidy(self, variant: Variant) -> None:
-        """Remove what the checkpoint that is evaluated supersedes."""
-        settings = self.settings
-        best = settings.checkpoint == "best"
-        remove_superseded(settings.training_of(variant.name), settings.flags, best)
-
-
-def _updates(path: Path) -> int:
-    """Updates that the training of a checkpoint has had."""
-    if not path.exists():
-        return 0
-    history = read_checkpoint(path).get("optimizer_history") or [{}]
-    return int(history[-1].get("num_updates", 0))

@@ -1,0 +1,184 @@
+"""Trainings of one command: what is done is kept, the others run to their end."""
+
+import sys
+from pathlib import Path
+from typing import Any, Callable, Iterable, Sequence
+
+from lass_plugin.data.progress import Progress
+from lass_plugin.errors import LassError
+from lass_plugin.experiments import content
+from lass_plugin.experiments.launching.commands import train_command
+from lass_plugin.experiments.launching.console import Listener, Status
+from lass_plugin.experiments.launching.devices import Device
+from lass_plugin.experiments.launching.jobs import Job
+from lass_plugin.experiments.launching.runner import count_pairs, run_jobs
+from lass_plugin.experiments.stage import Stage
+from lass_plugin.languages import Pair
+from lass_plugin.records.json_record import read_json
+
+DONE = "done.json"
+"""Left beside a finished training by earlier versions: its length."""
+
+
+def make_job(
+    folder: Path,
+    data: Path,
+    pairs: Sequence[Pair],
+    device: Device,
+    words: Sequence[str],
+    inherited: Sequence[str] = (),
+    updates: int = 0,
+    epochs: int = 0,
+    split: str = "train",
+    **identity: Any,
+) -> Job:
+    """A training in *folder*, which is its name.
+
+    Args:
+        data: the data folder.
+        pairs: that it trains.
+        words: flags of fairseq-train that make it this one and no other; files that
+            they name count by what they hold.
+        inherited: further flags, which follow from what is in the identity.
+        updates: its length, unless it is counted in *epochs*.
+        split: of the data, which it trains on.
+        identity: further parts of its identity.
+    """
+    length = {"epochs": epochs} if epochs else {"updates": updates}
+    flags = ["--max-epoch" if epochs else "--max-update", str(epochs or updates)]
+    flags += ["--lang-pairs", ",".join(map(str, pairs))]
+    flags += ["--save-dir", str(folder.resolve())] + ["--cpu"] * (device.gpu is None)
+    made_with = content.of_words(words, folder, _of_checkpoint)
+    made_with["inputs"]["data"] = content.of_data([data], pairs, [split])
+    stage = Stage(
+        folder,
+        f"training {folder.name}",
+        {
+            "options": {**length, "pairs": list(map(str, pairs))},
+            **made_with,
+            **identity,
+        },
+    )
+    job = Job(
+        folder.name,
+        stage,
+        train_command(str(data.resolve()), *flags, *words, *inherited),
+        updates,
+        epochs,
+    )
+    if job.checkpoint.is_file():
+        if (folder / DONE).is_file():
+            known = read_json(folder / DONE, "the record of a finished training")
+            stage.adopt({"options": known}, [job.checkpoint])
+        stage.adopt({})
+    return job
+
+
+def _of_checkpoint(path: Path) -> str:
+    return (content.of_weights if path.suffix == ".pt" else content.of_file)(path)
+
+
+def unfinished(jobs: Iterable[Job]) -> list[Job]:
+    """Those of *jobs* that are not done.
+
+    Raises:
+        LassError: a folder holds another training.
+    """
+    return [job for job in jobs if not job.is_done()]
+
+
+def run_trainings(
+    jobs: Sequence[Job],
+    devices: Sequence[Device],
+    listener: Listener,
+    what: str,
+    take: Callable[[Job], str] = lambda job: "done",
+    total: int | None = None,
+    stop_on_error: bool = False,
+    unit: str | None = None,
+) -> None:
+    """Run *jobs*, which are not done yet, and note each that reaches its end.
+
+    Args:
+        what: they are, for messages: ``searches``.
+        take: makes of a finished training what is wanted of it; returns what to say.
+        total: number of all pairs, those done before included.
+        unit: what is counted in the status; None for *what*.
+
+    Raises:
+        LassError: some failed (the others have been finished); names each.
+    """
+
+    total = count_pairs(jobs) if total is None else total
+    done = total - count_pairs(jobs)
+
+    def finish(job: Job) -> str:
+        nonlocal done
+        job.finish()
+        said = take(job)
+        done += job.pairs
+        return said
+
+    run_jobs(jobs, devices, listener, finish, total, stop_on_error, unit or what)
+    failed = [job for job in jobs if job.failure is not None]
+    if failed:
+        lines = [
+            f"{count_pairs(failed)} of {total} {what} failed, {done} are done; mend "
+            "what is wrong and run the same command again, which goes on from here"
+        ]
+        lines += [f"  {job.key}: {job.failure} (log: {job.log})" for job in failed]
+        raise LassError("\n".join(lines))
+
+
+def train(label: str, jobs: Sequence[Job], devices: Sequence[Device]) -> None:
+    """Run what is not done of *jobs*, with one line that says how far they are.
+
+    Raises:
+        LassError: one of them failed, and the others were ended; says why and where
+            its log is.
+    """
+    waiting = unfinished(jobs)
+    for job in jobs:
+        if job not in waiting:
+            job.finish()
+    if not waiting:
+        print(f"{label}: done before", file=sys.stderr)
+        return
+    line = OneLine(label, waiting)
+
+    def finish(job: Job) -> str:
+        job.finish()
+        return "done"
+
+    run_jobs(waiting, devices, line, finish, stop_on_error=True)
+    for job in waiting:
+        if job.failure is not None:
+            raise LassError(f"{label} failed: {job.failure} (log: {job.log})")
+    line.finish()
+
+
+class OneLine:
+    """A line that says how far some trainings are that run side by side."""
+
+    def __init__(self, label: str, jobs: Sequence[Job]):
+        self._jobs = jobs
+        self._line = Progress(label, sum(job.length for job in jobs))
+
+    def event(self, text: str) -> None:
+        """Nothing is said of single events."""
+
+    def status(self, status: Status) -> None:
+        losses = [job.progress.loss for job in self._jobs if job.progress.loss]
+        loss = f", loss {', '.join(f'{x:.2f}' for x in losses)}" if losses else ""
+        places = " and ".join(map(_place, self._jobs))
+        done = sum(job.done for job in self._jobs)
+        self._line.advance(done - self._line.done, f"{places}{loss}")
+
+    def finish(self) -> None:
+        self._line.finish()
+
+
+def _place(job: Job) -> str:
+    if job.epochs:
+        return f"epoch {job.progress.epochs:.1f} of {job.epochs}"
+    return f"update {job.progress.updates} of {job.updates}"
