@@ -14,7 +14,7 @@ from lass_plugin.methods.lowrank.planning.placement import Placement
 from lass_plugin.methods.lowrank.planning.plan import Plan, uniform
 from lass_plugin.methods.lowrank.pruning import Pruner
 from lass_plugin.methods.lowrank.saved_weights import is_trained
-from lass_plugin.training.optimizer_places import Slot
+from lass_plugin.training.stretches import Stretch
 
 RANKS = {"de": 2, "en": 3, "nl": 1}
 WIDTH, HIDDEN = 6, 10
@@ -48,9 +48,9 @@ def equipped(placement: Placement = PLACEMENT, ranks=RANKS) -> tuple[nn.Module, 
     return model, plan
 
 
-def slots(model: nn.Module) -> dict[str, Slot]:
+def stretches(model: nn.Module) -> dict[str, Stretch]:
     return {
-        name: Slot(parameter, 0, parameter.numel())
+        name: Stretch(parameter, 0, parameter.numel())
         for name, parameter in model.named_parameters()
     }
 

@@ -87,13 +87,13 @@ class Run:
 
     def moments(self) -> dict[str, dict[str, torch.Tensor]]:
         """Site -> name -> the optimizer's state of it, flat."""
-        from lass_plugin.training.optimizer_places import find_slots, torch_optimizer
+        from lass_plugin.training.stretches import find_stretches, torch_optimizer
 
-        slots = find_slots(self.optimizer, self.sites)
+        stretches = find_stretches(self.optimizer, self.sites)
         inner = torch_optimizer(self.optimizer)
         return {
-            site: {name: state.clone() for name, state in slot.state(inner).items()}
-            for site, slot in slots.items()
+            site: {name: state.clone() for name, state in stretch.state(inner).items()}
+            for site, stretch in stretches.items()
         }
 
 

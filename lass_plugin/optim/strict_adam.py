@@ -98,7 +98,7 @@ class StrictAdam(torch.optim.Optimizer):
         """While open, a step moves only the weights that *regions* let move."""
         held: dict[int, list[Region]] = {}
         for region in regions:
-            held.setdefault(id(region.slot.owner), []).append(region)
+            held.setdefault(id(region.stretch.owner), []).append(region)
         self._regions = held
         try:
             yield
@@ -135,11 +135,11 @@ class StrictAdam(torch.optim.Optimizer):
                 )
                 end = 0
                 regions = self._regions.get(id(parameter), [])
-                for region in sorted(regions, key=lambda region: region.slot.offset):
-                    start = region.slot.offset
+                for region in sorted(regions, key=lambda region: region.stretch.offset):
+                    start = region.stretch.offset
                     if start > end:
                         free.append((*(t[end:start] for t in tensors), state["step"]))
-                    end = start + region.slot.units
+                    end = start + region.stretch.units
                     if region.bits is not None:  # else nothing of it may move
                         inside = [tensor[start:end] for tensor in tensors]
                         self._held_step(inside, state["step"], region.bits, options)

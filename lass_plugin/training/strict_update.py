@@ -22,8 +22,8 @@ from torch import Tensor
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import unpack
-from lass_plugin.training.optimizer_places import Slot, innermost, torch_optimizer
 from lass_plugin.training.spreading import integer_type
+from lass_plugin.training.stretches import Stretch, innermost, torch_optimizer
 
 ELEMENTWISE = (FairseqAdam, SGD, FairseqNAG, Adagrad, FairseqAdamax, Adadelta)
 """Stock optimizers whose update of a weight depends on that weight's own gradient and
@@ -34,7 +34,7 @@ state alone, so that holding the others back changes nothing for it."""
 class Region:
     """A matrix inside an optimizer's tensor, and the weights of it that may move."""
 
-    slot: Slot
+    stretch: Stretch
     bits: Tensor | None
     """``(ceil(units / 8),)`` packed mask, 1 = may move; None if nothing may."""
 
@@ -95,43 +95,43 @@ def supports_regions(optimizer: FairseqOptimizer) -> bool:
 def _movable(region: Region) -> Tensor:
     """``(units,)`` boolean."""
     if region.bits is None:
-        device = region.slot.owner.device
-        return torch.zeros(region.slot.units, dtype=torch.bool, device=device)
-    return unpack(region.bits, (region.slot.units,))
+        device = region.stretch.owner.device
+        return torch.zeros(region.stretch.units, dtype=torch.bool, device=device)
+    return unpack(region.bits, (region.stretch.units,))
 
 
 @contextlib.contextmanager
 def strict(
     optimizer: FairseqOptimizer,
-    slots: Mapping[str, Slot],
+    stretches: Mapping[str, Stretch],
     movable: Mapping[str, Tensor | None],
 ) -> Iterator[None]:
-    """While this is open, ``optimizer.step()`` moves only *movable* weights of *slots*.
+    """While this is open, ``optimizer.step()`` moves only *movable* weights.
 
     Args:
-        slots: site name -> slot.
-        movable: site name -> packed mask, on the device of the slot, or None for a site
+        stretches: site name -> stretch.
+        movable: site name -> packed mask on its device, or None for a site
             of which nothing may move.
     """
     inner = torch_optimizer(optimizer)
-    regions = [Region(slots[name], bits) for name, bits in movable.items()]
+    regions = [Region(stretches[name], bits) for name, bits in movable.items()]
     if supports_regions(optimizer):
         with inner.hold(regions):  # type: ignore[attr-defined]
             yield
         return
     before = [
         (
-            region.slot.value.clone(),
-            {k: v.clone() for k, v in region.slot.state(inner).items()},
+            region.stretch.value.clone(),
+            {k: v.clone() for k, v in region.stretch.state(inner).items()},
         )
         for region in regions
     ]
     yield
     for region, (value, states) in zip(regions, before, strict=True):
-        slot = region.slot
+        stretch = region.stretch
         may_move = _movable(region)
-        restore_outside(slot.value, value, may_move)
-        for name, state in slot.state(inner).items():
+        restore_outside(stretch.value, value, may_move)
+        for name, state in stretch.state(inner).items():
             # state that this very step has created was nothing before: zero
             old = states.get(name)
             restore_outside(

@@ -19,7 +19,7 @@ from lass_plugin.masks.packing import unpack
 from lass_plugin.methods.subnetworks.extension import Extension, choosing_from
 from lass_plugin.methods.subnetworks.joint import masked_weights
 from lass_plugin.training.masked_weights import bake
-from lass_plugin.training.optimizer_places import find_slots, torch_optimizer
+from lass_plugin.training.stretches import find_stretches, torch_optimizer
 
 NEW = ("en-uk", "uk-en")
 
@@ -96,7 +96,7 @@ def test_older_pairs_keep_their_outputs_bit_for_bit(
         assert torch.isfinite(outputs_before[key][..., : extension.symbols[key]]).all()
     old = extension.masks.union(PAIRS)
     new = run.task.method.masks.union(NEW)
-    slots = find_slots(run.optimizer, dict(run.model.named_parameters()))
+    stretches = find_stretches(run.optimizer, dict(run.model.named_parameters()))
     inner = torch_optimizer(run.optimizer)
     symbols = extension.first_new_symbol
     assert symbols == len(run.task.source_dictionary) - 25  # 24 words, one token
@@ -109,7 +109,7 @@ def test_older_pairs_keep_their_outputs_bit_for_bit(
         assert same_bits(after[name][~movable], before[name][~movable]), name
         if movable.any():
             assert (after[name] != before[name])[movable].float().mean() > 0.3, name
-        for moment in slots[name].state(inner).values():
+        for moment in stretches[name].state(inner).values():
             held = moment[~movable.flatten()]
             assert same_bits(held, torch.zeros_like(held)), name
 

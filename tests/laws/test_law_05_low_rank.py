@@ -9,7 +9,7 @@ from runs import same_bits
 
 from lass_plugin.masks.packing import unpack
 from lass_plugin.methods.lowrank.attaching import low_rank_modules
-from lass_plugin.training.optimizer_places import torch_optimizer
+from lass_plugin.training.stretches import torch_optimizer
 
 PRUNED = ("--lslo-pruning", "matrix", "--lslo-pruning-ratio", "de=0.5,en=0.5,nl=0")
 PRUNED += ("--lslo-pruning-start", 0, "--lslo-pruning-length", 1)
@@ -32,11 +32,11 @@ def everything(run) -> dict[str, dict[str, torch.Tensor]]:
     inner = torch_optimizer(run.optimizer)
     found = {}
     for name, parameter in training.parameters.items():
-        slot = training.slots[name]
+        stretch = training.stretches[name]
         found[name] = {
             "model": parameter.detach().reshape(-1).clone(),
-            "optimizer": slot.value.clone(),
-            **{kind: value.clone() for kind, value in slot.state(inner).items()},
+            "optimizer": stretch.value.clone(),
+            **{kind: value.clone() for kind, value in stretch.state(inner).items()},
         }
     return found
 

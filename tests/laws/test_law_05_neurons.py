@@ -11,7 +11,7 @@ from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
 from lass_plugin.masks.neurons import neuron_mask, weight_masks
 from lass_plugin.masks.packing import unpack
 from lass_plugin.neurons.recording import find_neurons
-from lass_plugin.training.optimizer_places import find_slots, torch_optimizer
+from lass_plugin.training.stretches import find_stretches, torch_optimizer
 
 
 @pytest.fixture
@@ -38,15 +38,15 @@ def neurons(start, tmp_path):
 
 def snapshot(run, names) -> dict[str, dict[str, torch.Tensor]]:
     parameters = {n: p for n, p in run.model.named_parameters() if n in names}
-    slots = find_slots(run.optimizer, parameters)
+    stretches = find_stretches(run.optimizer, parameters)
     inner = torch_optimizer(run.optimizer)
     return {
         name: {
             "model": parameters[name].detach().view(-1).clone(),
-            "optimizer": slot.value.clone(),
-            **{key: state.clone() for key, state in slot.state(inner).items()},
+            "optimizer": stretch.value.clone(),
+            **{key: state.clone() for key, state in stretch.state(inner).items()},
         }
-        for name, slot in slots.items()
+        for name, stretch in stretches.items()
     }
 
 

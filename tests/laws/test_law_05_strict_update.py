@@ -12,7 +12,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.masks import load_masks
 from lass_plugin.masks.packing import pack, unpack
 from lass_plugin.optim import StrictAdam
-from lass_plugin.training.optimizer_places import Slot, innermost
+from lass_plugin.training.stretches import Stretch, innermost
 from lass_plugin.training.strict_update import (
     Region,
     check_optimizer,
@@ -33,10 +33,10 @@ OPTIMIZERS = {
 
 def values(run) -> dict[str, torch.Tensor]:
     """Site -> the weights that the optimizer steps on (float32 copies in FP16)."""
-    from lass_plugin.training.optimizer_places import find_slots
+    from lass_plugin.training.stretches import find_stretches
 
-    slots = find_slots(run.optimizer, run.sites)
-    return {name: slot.value.clone() for name, slot in slots.items()}
+    stretches = find_stretches(run.optimizer, run.sites)
+    return {name: stretch.value.clone() for name, stretch in stretches.items()}
 
 
 def snapshot(run) -> dict[str, dict[str, torch.Tensor]]:
@@ -289,7 +289,7 @@ def test_movable_weights_are_those_of_the_run_without_masks(units, flat):
     optimizers = [StrictAdam([free], **options), StrictAdam([held], **options)]
     mask = torch.rand(units, generator=torch.Generator().manual_seed(1)) < 0.5
     mask[0], mask[-1] = True, False
-    region = Region(Slot(held, offset, units), pack(mask))
+    region = Region(Stretch(held, offset, units), pack(mask))
     everywhere = torch.ones(size, dtype=torch.bool)
     everywhere[offset : offset + units] = mask
     for number, gradient in enumerate(gradients((size,), 4)):

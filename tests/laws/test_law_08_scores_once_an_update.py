@@ -9,7 +9,7 @@ from runs import assert_same, train_by_two
 
 from lass_plugin.methods.search.one_search import SubnetworkSearch
 from lass_plugin.scores import accumulate_movement
-from lass_plugin.training.optimizer_places import gradient_factor
+from lass_plugin.training.stretches import gradient_factor
 
 KEY = "de-en"
 SEARCH = (

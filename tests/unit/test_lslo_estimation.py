@@ -18,7 +18,7 @@ from low_rank_models import (
     WIDTH,
     equipped,
     save,
-    slots,
+    stretches,
 )
 from scipy.stats import pearsonr
 
@@ -65,7 +65,7 @@ def pruned_checkpoint(
     ratios = dict.fromkeys(ranks, ratio) if isinstance(ratio, float) else ratio
     more = {"start": 0, "length": 1, **more}
     pruner = Pruner(model, PruningPlan(group, ratios, **more))
-    pruner.prune(epoch, slots(model))
+    pruner.prune(epoch, stretches(model))
     return save(tmp_path / "checkpoint.pt", model, plan, pruner, epoch), model
 
 
@@ -179,7 +179,7 @@ def test_the_ratio_is_that_of_the_epoch_of_the_checkpoint(tmp_path):
     assert {each.ratio for each in found.demands} == {0.8 * 7 / 8}
     model, plan = equipped()
     pruner = Pruner(model, PruningPlan(LAYER, dict.fromkeys(RANKS, 0.8), 2, 4))
-    pruner.prune(6, slots(model))
+    pruner.prune(6, stretches(model))
     # at the end of an epoch fairseq writes down the next one, not yet begun
     path = save(tmp_path / "end.pt", model, plan, pruner, epoch=7, iterations=0)
     assert {each.ratio for each in estimated(path).demands} == {0.8}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from low_rank_models import HIDDEN, RANKS, WIDTH, equipped, slots
+from low_rank_models import HIDDEN, RANKS, WIDTH, equipped, stretches
 from torch import nn
 from torch.nn.utils import prune
 
@@ -22,7 +22,7 @@ from lass_plugin.methods.lowrank.pruning import (
     Pruner,
     PruningPlan,
 )
-from lass_plugin.training.optimizer_places import Slot
+from lass_plugin.training.stretches import Stretch
 
 
 def pruner(model: nn.Module, group: str, ratio: float | dict = 0.7, **more) -> Pruner:
@@ -33,7 +33,7 @@ def pruner(model: nn.Module, group: str, ratio: float | dict = 0.7, **more) -> P
 def once(group: str, ratio: float | dict, model: nn.Module) -> Pruner:
     """Pruned in one step: E = 0, k = 1."""
     found = pruner(model, group, ratio, start=0, length=1)
-    found.prune(1, slots(model))
+    found.prune(1, stretches(model))
     return found
 
 
@@ -117,7 +117,7 @@ def test_the_ratio_of_every_epoch_is_that_of_equation_4(target):
 
 def test_every_epoch_prunes_exactly_to_its_ratio_and_what_is_pruned_stays():
     model, _ = equipped()
-    found, places = pruner(model, LAYER), slots(model)
+    found, places = pruner(model, LAYER), stretches(model)
     before = {site.name: kept(site) for site in found.sites}
     for epoch in range(1, 13):
         for site in found.sites:  # training moves what stays, some of it close to 0
@@ -144,7 +144,7 @@ def test_pruning_twice_in_an_epoch_changes_nothing():
     model, _ = equipped()
     found = once(LANGUAGE, 0.6, model)
     before = [site.kept.clone() for site in found.sites]
-    found.prune(1, slots(model))
+    found.prune(1, stretches(model))
     assert all(
         torch.equal(site.kept, old)
         for site, old in zip(found.sites, before, strict=True)
@@ -169,7 +169,7 @@ def test_exact_counts_and_the_lowest_index_of_ties(ratio, group, seed):
             parameter.data.copy_(values)
     found = pruner(model, group, ratio, start=0, length=1)
     magnitudes = {s.name: s.parameter.detach().abs().reshape(-1) for s in found.sites}
-    found.prune(1, slots(model))
+    found.prune(1, stretches(model))
     for sites in found.groups().values():
         scores = [score for site in sites for score in magnitudes[site.name].tolist()]
         order = sorted(range(len(scores)), key=lambda place: (scores[place], place))
@@ -253,8 +253,8 @@ def test_a_module_pruned_altogether_is_told_and_leaves_the_base(caplog):
     assert not torch.equal(linear(x), base)
     found = pruner(model, LAYER, 0.5, start=0, length=1)
     with caplog.at_level(logging.WARNING):
-        found.prune(1, slots(model))
-        found.prune(2, slots(model))
+        found.prune(1, stretches(model))
+        found.prune(2, stretches(model))
     told = [record.getMessage() for record in caplog.records]
     assert told == [
         "encoder.layers.0.fc1.lslo_source.B.nl is pruned altogether: beside "
@@ -268,7 +268,7 @@ def test_the_copy_that_an_optimizer_steps_on_is_pruned_too():
     model, _ = equipped()
     found = pruner(model, MATRIX, 0.5, start=0, length=1)
     copies = {
-        site.name: Slot(site.parameter.detach().double().reshape(-1), 0, site.units)
+        site.name: Stretch(site.parameter.detach().double().reshape(-1), 0, site.units)
         for site in found.sites
     }
     found.prune(1, copies)

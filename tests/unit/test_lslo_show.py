@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from low_rank_models import LEARNING, RANKS, equipped, save, slots
+from low_rank_models import LEARNING, RANKS, equipped, save, stretches
 
 from lass_plugin.cli.main import main
 from lass_plugin.methods.lowrank.pruning import MATRIX, Pruner, PruningPlan
@@ -21,7 +21,7 @@ def test_languages_ranks_parameters_and_what_is_pruned(tmp_path, capsys):
     model, plan = equipped()
     ratios = {"de": 0.5, "en": 0.0, "nl": 0.5}
     pruner = Pruner(model, PruningPlan(MATRIX, ratios, 0, 1))
-    pruner.prune(1, slots(model))
+    pruner.prune(1, stretches(model))
     path = save(tmp_path / "x.pt", model, replace(plan, alpha=4.0), pruner)
     lines = shown(capsys, path).splitlines()
     assert lines[0].startswith("base: base.pt (") and len(lines[0]) == 24

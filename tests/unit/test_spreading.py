@@ -6,8 +6,8 @@ import torch
 from lass_plugin.masks.packing import pack
 from lass_plugin.optim import strict_adam
 from lass_plugin.optim.strict_adam import StrictAdam
-from lass_plugin.training.optimizer_places import Slot
 from lass_plugin.training.spreading import factors, held_pattern
+from lass_plugin.training.stretches import Stretch
 from lass_plugin.training.strict_update import Region, restore_held, restore_outside
 
 TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -72,7 +72,7 @@ def test_a_held_step_in_pieces_is_the_free_step_inside_the_mask(monkeypatch, uni
         for parameter in (free, held):
             parameter.grad = gradient.clone()
         optimizers[0].step()
-        region = Region(Slot(held, 0, units), pack(mask))
+        region = Region(Stretch(held, 0, units), pack(mask))
         with optimizers[1].hold([region]):
             optimizers[1].step()
         after = [held.data, *(states[1][n] for n in states[1] if n != "step")]

@@ -19,8 +19,8 @@ from lass_plugin.methods.lowrank.attaching import KEPT, low_rank_modules
 from lass_plugin.methods.lowrank.modules import LowRank, entry_name, written
 from lass_plugin.schedules import check_ratio, cubic
 from lass_plugin.selection import select
-from lass_plugin.training.optimizer_places import Slot
 from lass_plugin.training.spreading import factors
+from lass_plugin.training.stretches import Stretch
 
 logger = logging.getLogger(__name__)
 
@@ -164,11 +164,11 @@ class Pruner:
         return found
 
     @torch.no_grad()
-    def prune(self, epoch: int, slots: Mapping[str, Slot]) -> None:
+    def prune(self, epoch: int, stretches: Mapping[str, Stretch]) -> None:
         """Prune to the ratio of *epoch*. Again in the same epoch: nothing changes.
 
         Args:
-            slots: name of each parameter -> where the optimizer keeps it.
+            stretches: name of each parameter -> where the optimizer keeps it.
 
         Raises:
             LassError: a weight is NaN.
@@ -177,7 +177,7 @@ class Pruner:
             ratio = self.plan.ratio(sites[0].language, epoch)
             if ratio == 0.0:
                 continue
-            scores = torch.cat([_scores(site, slots[site.name]) for site in sites])
+            scores = torch.cat([_scores(site, stretches[site.name]) for site in sites])
             try:
                 keep = select(scores, ratio)
             except ValueError as error:
@@ -194,7 +194,7 @@ class Pruner:
                         f"{site.language} has the base alone from now on"
                     )
                 site.keep(mask)
-                slots[site.name].value.mul_(mask)
+                stretches[site.name].value.mul_(mask)
                 site.parameter.data.mul_(mask.view(site.parameter.shape))
 
     def movable(self, names: set[str]) -> dict[str, Tensor]:
@@ -202,10 +202,10 @@ class Pruner:
         return {site.name: site.kept for site in self.sites if site.name in names}
 
 
-def _scores(site: Site, slot: Slot) -> Tensor:
+def _scores(site: Site, stretch: Stretch) -> Tensor:
     """``(units,)`` magnitudes; below all where it is pruned, so that it stays so."""
     kept = unpack(site.kept, (site.units,))
-    return slot.value.abs().float().masked_fill_(~kept, -1.0)
+    return stretch.value.abs().float().masked_fill_(~kept, -1.0)
 
 
 def _masking(site: Site) -> Any:

@@ -13,8 +13,8 @@ from lass_plugin.methods.lowrank.attaching import low_rank_modules
 from lass_plugin.methods.lowrank.modules import Chosen, Routing, entry_name
 from lass_plugin.methods.lowrank.planning.plan import Plan
 from lass_plugin.methods.lowrank.pruning import Pruner
-from lass_plugin.training.optimizer_places import find_slots
 from lass_plugin.training.participants import Participants
+from lass_plugin.training.stretches import find_stretches
 from lass_plugin.training.strict_update import check_optimizer, strict
 
 
@@ -59,7 +59,7 @@ class LowRankTraining:
             for own in self._modules.values()
             for name, parameter in own.items()
         }
-        self.slots = find_slots(optimizer, self.parameters)
+        self.stretches = find_stretches(optimizer, self.parameters)
         self._participants = Participants(list(self._pairs), self.parameters)
         self._pruned_for: int | None = None
 
@@ -70,7 +70,7 @@ class LowRankTraining:
     def begin_epoch(self, epoch: int) -> None:
         """Prune to the ratio of *epoch*, once."""
         if self._pruner is not None and self._pruned_for != epoch:
-            self._pruner.prune(epoch, self.slots)
+            self._pruner.prune(epoch, self.stretches)
             self._pruned_for = epoch
 
     @contextlib.contextmanager
@@ -104,13 +104,13 @@ class LowRankTraining:
         for name, parameter in self.parameters.items():
             if name in taking:
                 continue
-            if self.slots[name].owner is parameter:
+            if self.stretches[name].owner is parameter:
                 parameter.grad = None  # the optimizer passes it by
             else:  # a stretch of a tensor that the optimizer steps on as a whole
                 movable[name] = None
         if self._pruner is not None:
             movable.update(self._pruner.movable(taking))
-        with strict(self._optimizer, self.slots, movable):
+        with strict(self._optimizer, self.stretches, movable):
             yield
         self._participants.clear()
 

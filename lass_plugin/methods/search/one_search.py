@@ -19,10 +19,10 @@ from lass_plugin.masks import Fingerprint, find_sites, fingerprint, packing
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.selection import select
 from lass_plugin.training.masked_weights import MaskedWeights
-from lass_plugin.training.optimizer_places import (
-    Slot,
+from lass_plugin.training.stretches import (
+    Stretch,
     drops_update,
-    find_slots,
+    find_stretches,
     gradient_factor,
 )
 from lass_plugin.training.strict_update import check_optimizer, strict
@@ -57,7 +57,7 @@ class SubnetworkSearch:
         self._snapshots: dict[int, dict[str, Tensor]] = {}
         """Updates -> packed mask at the final ratio then, for how it settles."""
         self._sites: dict[str, nn.Parameter] = {}
-        self._slots: dict[str, Slot] = {}
+        self._stretches: dict[str, Stretch] = {}
         self._weights: MaskedWeights | None = None
         self._optimizer: FairseqOptimizer | None = None
 
@@ -80,12 +80,12 @@ class SubnetworkSearch:
         check_optimizer(optimizer)
         self._optimizer = optimizer
         if beside is not None:
-            self._sites, self._slots = beside._sites, beside._slots
+            self._sites, self._stretches = beside._sites, beside._stretches
             self._weights = beside._weights
             self.base = self.base or beside.base
         else:
             self._sites = find_sites(unwrap(model), self.plan.targets)
-            self._slots = find_slots(optimizer, self._sites)
+            self._stretches = find_stretches(optimizer, self._sites)
         if self._weights is None or self._weights.sites != self._sites:
             self._weights = MaskedWeights(self._sites)
         if not self.base:
@@ -137,7 +137,7 @@ class SubnetworkSearch:
             self._accumulate(optimizer)
         if self._bits and self._weights is not None and not self.plan.move_pruned:
             # Eq. 6: ∂L/∂W has the mask as a factor; a strict update discards the rest
-            with strict(optimizer, self._slots, self._weights.bits(self.plan.key)):
+            with strict(optimizer, self._stretches, self._weights.bits(self.plan.key)):
                 optimizer.step()
         else:
             optimizer.step()
@@ -148,10 +148,10 @@ class SubnetworkSearch:
         factor, accumulate = gradient_factor(optimizer), self.plan.score.accumulate
         assert accumulate is not None
         half = self._halves[self.updates % 2]
-        for name, slot in self._slots.items():
-            if slot.gradient is not None:
-                score = half[name].view(-1).to(slot.value.device)
-                accumulate(score, slot.value, slot.gradient, factor)
+        for name, stretch in self._stretches.items():
+            if stretch.gradient is not None:
+                score = half[name].view(-1).to(stretch.value.device)
+                accumulate(score, stretch.value, stretch.gradient, factor)
                 if score.device != half[name].device:
                     half[name].view(-1).copy_(score)
 

@@ -13,8 +13,8 @@ from lass_plugin.masks.mask import MaskSet
 from lass_plugin.masks.neurons import weight_masks
 from lass_plugin.methods.subnetworks.holding import Holding
 from lass_plugin.training.masked_weights import MaskedWeights
-from lass_plugin.training.optimizer_places import find_slots
 from lass_plugin.training.participants import Participants
+from lass_plugin.training.stretches import find_stretches
 from lass_plugin.training.strict_update import check_optimizer, strict
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class JointTraining:
         shared = holding.shared_parameters(unwrap(model), sites)
         self._shared = {name: each.bits for name, each in shared.items()}
         parameters = {name: each.parameter for name, each in shared.items()}
-        self._slots = find_slots(optimizer, {**sites, **parameters})
+        self._stretches = find_stretches(optimizer, {**sites, **parameters})
         self._optimizer = optimizer
         self._participants = Participants(self._keys, sites)
 
@@ -72,7 +72,7 @@ class JointTraining:
         movable = {**self.weights.movable(keys or self._keys), **self._shared}
         if not keys:
             movable = {name: torch.zeros_like(bits) for name, bits in movable.items()}
-        with strict(self._optimizer, self._slots, movable):
+        with strict(self._optimizer, self._stretches, movable):
             yield
         self._participants.clear()
 

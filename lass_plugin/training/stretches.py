@@ -1,8 +1,8 @@
-"""Slots: where fairseq's optimizers keep the value, gradient and state of a parameter.
+"""Stretches: where an optimizer keeps value, gradient and state of a parameter.
 
 ``FP16Optimizer`` steps on one flat float32 copy of all parameters (or on one copy for
 each), the others on the parameters themselves. Whatever reads or restores the state of
-a matrix goes through its slot and so works in every precision.
+a matrix goes through its stretch and so works in every precision.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Slot:
+class Stretch:
     """A stretch of a tensor that a torch optimizer steps on."""
 
     owner: Tensor
@@ -48,22 +48,22 @@ class Slot:
         }
 
 
-def find_slots(
+def find_stretches(
     optimizer: FairseqOptimizer, sites: Mapping[str, nn.Parameter]
-) -> dict[str, Slot]:
-    """The slot of each site in *optimizer*."""
+) -> dict[str, Stretch]:
+    """The stretch of each site in *optimizer*."""
     places = _owners(optimizer)
     return {
-        name: places.get(id(parameter), Slot(parameter, 0, parameter.numel()))
+        name: places.get(id(parameter), Stretch(parameter, 0, parameter.numel()))
         for name, parameter in sites.items()
     }
 
 
-def _owners(optimizer: FairseqOptimizer) -> dict[int, Slot]:
-    """id of a model parameter -> slot, where that is not the parameter itself."""
+def _owners(optimizer: FairseqOptimizer) -> dict[int, Stretch]:
+    """id of a model parameter -> stretch, where that is not the parameter itself."""
     if not isinstance(optimizer, FP16Optimizer):
         return {}
-    places: dict[int, Slot] = {}
+    places: dict[int, Stretch] = {}
     if optimizer.has_flat_params:
         offsets = dict.fromkeys(optimizer.fp32_params, 0)
         only_device = next(iter(offsets)) if len(offsets) == 1 else None
@@ -71,12 +71,12 @@ def _owners(optimizer: FairseqOptimizer) -> dict[int, Slot]:
             device = parameter.device.index if only_device is None else only_device
             units = parameter.numel()
             owner = optimizer.fp32_params[device]
-            places[id(parameter)] = Slot(owner, offsets[device], units)
+            places[id(parameter)] = Stretch(owner, offsets[device], units)
             offsets[device] += units
     else:
         copies = optimizer.fp32_params
         for parameter, copy in zip(optimizer.fp16_params, copies, strict=True):
-            places[id(parameter)] = Slot(copy, 0, copy.numel())
+            places[id(parameter)] = Stretch(copy, 0, copy.numel())
     return places
 
 
