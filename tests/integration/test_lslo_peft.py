@@ -99,7 +99,7 @@ def test_the_checkpoint_translates_evaluates_and_exports(
     task, other = (translation_task(data, "-s de -t en") for _ in range(2))
     models = load_model(low_rank, task), load_model(back, other)
     for each, model in ((task, models[0]), (other, models[1])):
-        each.subnetworks(model).bake("de-en")
+        each.method_of(model).bake("de-en")
     assert torch.equal(
         logits(models[0], task, "test"), logits(models[1], other, "test")
     )
@@ -265,7 +265,7 @@ def outputs(checkpoint, data, key="de-en"):
     """What our model computes from made-up sentences."""
     task = translation_task(data, "--lang-pairs de-en,en-de")
     model = load_model(checkpoint, task)
-    with torch.no_grad(), task.subnetworks(model).using(key):
+    with torch.no_grad(), task.method_of(model).using(key):
         return model(WORDS, torch.full((3,), WORDS.shape[1]), BEGUN)[0]
 
 

@@ -166,9 +166,9 @@ def test_the_checkpoint_carries_all_pairs(grown):
     state = run.task.state_dict()
     assert set(state["masks"]["masks"]) == {*PAIRS, *NEW}
     assert state["symbols"] == dict(Extension.read(grown / "extended.pt").symbols)
-    saved = run.task._run_state().state_dict()
-    run.task._run_state().load_state_dict(saved)
-    other = begin(grown, "--hold", "others,shared").task._run_state()
+    saved = run.task.method.state_dict()
+    run.task.method.load_state_dict(saved)
+    other = begin(grown, "--hold", "others,shared").task.method
     with pytest.raises(LassError, match="with --hold 'others'"):
         other.load_state_dict(saved)
 

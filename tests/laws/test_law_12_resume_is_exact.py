@@ -195,7 +195,7 @@ def other_masks(base, tmp_path_factory) -> Path:
 def joint_state(data, folder) -> object:
     task = training_task(data, "--masks", folder)
     task.load_dataset("train")
-    return task._run_state()
+    return task.method
 
 
 def test_other_masks_are_refused(data, masks, other_masks):

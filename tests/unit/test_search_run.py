@@ -114,7 +114,7 @@ def test_one_pair_is_searched_as_before(data, flags):
     for number in range(5):
         other.update(other.batch(A, number))
     assert_same(run.weights(), other.weights())
-    states = [run.task._run_state().state_dict(), alone.state_dict()]
+    states = [run.task.method.state_dict(), alone.state_dict()]
     assert states[0].keys() == states[1].keys()
     assert states[0]["version"] == 1 and states[0]["updates"] == 5
     for half in (0, 1):
@@ -175,7 +175,7 @@ def searched(data) -> Run:
 
 
 def test_the_state_gives_every_pairs_mask_at_any_ratio(searched):
-    state = searched.task._run_state().state_dict()
+    state = searched.task.method.state_dict()
     for ratio in (0.6, 0.2, 0.9):
         for single, key in zip(states_of(state), (A, B), strict=True):
             mask = scores_from_checkpoint(single, {}).mask(ratio)
@@ -196,7 +196,7 @@ def test_weights_that_pairs_share_give_no_mask_by_magnitude():
 
 
 def test_a_state_is_taken_up_whole(searched):
-    state = searched.task._run_state().state_dict()
+    state = searched.task.method.state_dict()
     plans = [search.plan for search in searched.task.method.searches.searches.values()]
     again = SearchRun(plans)
     again.load_state_dict(state)
@@ -216,7 +216,7 @@ def test_a_state_is_taken_up_whole(searched):
     ],
 )
 def test_the_state_of_other_pairs_is_refused(searched, keys, message):
-    state = searched.task._run_state().state_dict()
+    state = searched.task.method.state_dict()
     plan = searched.task.method.searches.searches[A].plan
     run = SearchRun([SearchPlan(**{**plan.__dict__, "key": key}) for key in keys])
     with pytest.raises(LassError, match=message):
@@ -224,7 +224,7 @@ def test_the_state_of_other_pairs_is_refused(searched, keys, message):
 
 
 def test_the_state_of_one_pair_or_of_another_version_is_refused(searched):
-    state = searched.task._run_state().state_dict()
+    state = searched.task.method.state_dict()
     with pytest.raises(LassError, match="is of de-en, not of de-en, en-nl"):
         searched.task.method.searches.load_state_dict(state["searches"][A])
     with pytest.raises(LassError, match="format version 3"):
@@ -246,7 +246,7 @@ def test_all_pairs_go_on_until_all_have_settled(data):
     if reasons[6]:  # both halves agree by more than nothing
         assert "de-en: agreement" in reasons[6] and "en-nl: agreement" in reasons[6]
         assert searches.updates == 7  # the last update came too late
-        states = run.task._run_state().state_dict()["searches"]
+        states = run.task.method.state_dict()["searches"]
         assert all(state["stopped"] for state in states.values())
 
 
