@@ -5,7 +5,8 @@ number each (scores), a share of them is selected (selection, schedules), a mode
 trained and translates as if the rest were not there (methods), and masks and models are
 compared (analysis, evaluation). The rooms, in the order in which data flows:
 
-    errors, files, tensor_files, settings, registry, languages, language_families,
+    errors, files, tensor_files, locks, settings, registry, languages,
+    language_families,
     resource_types      what everything else stands on
     anatomy             parts of a model: mask targets, matrices, neurons, components
     scores, selection,
@@ -21,7 +22,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
       search              scores while a pair is trained (He 2023, §3.2; Lin 2021, §3.2)
       subnetworks         joint training under masks (He 2023, §3.3; Xie 2021)
       lowrank             modules beside a frozen base (Cao 2024)
-    models, tasks       what fairseq registers
+    tasks               what fairseq-train knows by name; models: architectures
     evaluation, tables  translations, scores, zero-shot; the papers' tables
     analysis            similarity of masks, trees, how settled a search is
     neurons             importance and allocation of neurons (Xie 2021)

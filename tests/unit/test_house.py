@@ -12,18 +12,17 @@ PACKAGE = ROOT / "lass_plugin"
 FLOORS = """
 errors
 files
-tensor_files registry settings languages
+tensor_files registry settings languages locks
 language_families resource_types schedules
 anatomy selection
 scores records
-corpora data
+corpora data models
 checkpoints
 fairseq_fixes
 masks
 training
 optim options
 methods
-models
 tasks
 evaluation
 tables analysis neurons
