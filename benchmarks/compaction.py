@@ -96,17 +96,18 @@ def _half_of_the_hidden_units(model: torch.nn.Module, folder: Path, seed: int) -
 
 def _compacted(whole: Path, target: Path) -> Path:
     """What ``lass compact`` makes of *whole*; prints what it cut."""
-    from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.checkpoints.torch_files import save_tensors
     from lass_plugin.cli.compact import print_cut
+    from lass_plugin.masks.places import carried_masks
     from lass_plugin.methods.subnetworks.compaction import compacted_group
 
-    checkpoint = read_checkpoint(whole)
-    masks = carried_masks(checkpoint, whole)
+    checkpoint = Checkpoint.read(whole)
+    masks = carried_masks(checkpoint)
     assert masks is not None
-    result, cut, difference = compacted_group(checkpoint, masks, whole)
+    result, cut, difference = compacted_group(checkpoint, masks)
     save_tensors(target, result)
-    print_cut(checkpoint, result, cut, difference)
+    print_cut(checkpoint.content, result, cut, difference)
     return target
 
 

@@ -13,6 +13,7 @@ from typing import Any, Iterable, Mapping, TypeVar
 
 from torch import Tensor
 
+from lass_plugin.anatomy.places import is_buffer
 from lass_plugin.anatomy.targets import TARGETS, select_sites
 from lass_plugin.anatomy.vocabulary import shared_names
 from lass_plugin.checkpoints.torch_files import load_tensors
@@ -140,11 +141,10 @@ class Checkpoint:
 
         Of tensors that the model shares only the first name is there.
         """
-        buffers = ("version", "_float_tensor")
         return {
             name: tensor
             for name, tensor in self.weights.items()
-            if name not in self.shared and name.rpartition(".")[2] not in buffers
+            if name not in self.shared and not is_buffer(name)
         }
 
     def sites(self, targets: Iterable[str]) -> dict[str, Tensor]:
@@ -207,74 +207,3 @@ def changed_options(section: Any, changes: Mapping[str, Any]) -> Any:
     if isinstance(section, Namespace):
         return Namespace(**{**vars(section), **changes})
     return {**section, **changes}
-
-
-# -- for callers that have not been handed a Checkpoint yet ----------------------------
-
-
-def read_checkpoint(path: str | os.PathLike) -> Any:
-    return Checkpoint.read(path).content
-
-
-def _of(checkpoint: Mapping[str, Any], path: str | os.PathLike = "") -> Checkpoint:
-    return Checkpoint(Path(path), checkpoint)
-
-
-def weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    return _of(checkpoint).weights
-
-
-def model_options(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    return _of(checkpoint).model_options
-
-
-def task_options(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    return _of(checkpoint).task_options
-
-
-def iterator_state(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _of(checkpoint).iterator_state
-
-
-def same_tensors(checkpoint: Mapping[str, Any]) -> dict[str, str]:
-    return _of(checkpoint).shared
-
-
-def sites_of_checkpoint(
-    checkpoint: Mapping[str, Any], path: str | os.PathLike, targets: Iterable[str]
-) -> dict[str, Tensor]:
-    return _of(checkpoint, path).sites(targets)
-
-
-def carried_masks(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> Any:
-    from lass_plugin.masks.places import carried_masks
-
-    return carried_masks(_of(checkpoint, path))
-
-
-def masks_at(places: Any) -> Any:
-    from lass_plugin.masks.places import masks_at
-
-    return masks_at(places)
-
-
-def search_states(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> Any:
-    from lass_plugin.methods.search.searched_masks import search_states
-
-    return search_states(_of(checkpoint, path))
-
-
-def searched_scores(
-    checkpoint: Mapping[str, Any], path: str | os.PathLike, *more: Any, **named: Any
-) -> Any:
-    from lass_plugin.methods.search.searched_masks import searched_scores
-
-    return searched_scores(_of(checkpoint, path), *more, **named)
-
-
-def searched_mask(
-    checkpoint: Mapping[str, Any], path: str | os.PathLike, *more: Any, **named: Any
-) -> Any:
-    from lass_plugin.methods.search.searched_masks import searched_mask
-
-    return searched_mask(_of(checkpoint, path), *more, **named)

@@ -28,9 +28,8 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 import lass_plugin.models.transformer_architectures  # noqa: F401  registers ours
-from lass_plugin.checkpoints.checkpoint import model_options, same_tensors, weights
-from lass_plugin.checkpoints.torch_files import save_tensors
-from lass_plugin.data.language_tokens import LanguageTokens, trained_tokens
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 
@@ -38,27 +37,23 @@ STOCK_TASK = "translation_multi_simple_epoch"
 
 
 def plain_checkpoint(
-    checkpoint: Mapping[str, Any],
-    pair: Pair,
-    tensors: Mapping[str, Tensor],
-    path: str | os.PathLike,
+    checkpoint: Checkpoint, pair: Pair, tensors: Mapping[str, Tensor]
 ) -> dict[str, Any]:
     """A checkpoint of stock fairseq that translates *pair* with the weights *tensors*.
 
     Args:
         checkpoint: whose model and language tokens it has.
-        path: of that checkpoint, for messages.
 
     Raises:
         LassError: the model is no fairseq transformer, or lacks a language's token.
     """
-    tokens = language_tokens(checkpoint, path)
+    tokens = stated_tokens(checkpoint)
     tokens.check_pairs([pair])
     return without_optimizer(
-        transformer_options(checkpoint, path),
+        transformer_options(checkpoint),
         _task_options(checkpoint, tokens, pair),
         tensors,
-        updates_of(checkpoint),
+        checkpoint.updates,
     )
 
 
@@ -99,46 +94,31 @@ def without_optimizer(
     }
 
 
-def updates_of(checkpoint: Mapping[str, Any]) -> int:
-    """How many updates a checkpoint was trained for."""
-    history = checkpoint.get("optimizer_history") or [{}]
-    return int(history[-1].get("num_updates", 0))
-
-
-def save_exported(target: str | os.PathLike, checkpoint: Mapping[str, Any]) -> None:
-    """Write a checkpoint of :func:`plain_checkpoint` to *target* atomically."""
-    save_tensors(target, dict(checkpoint))
-
-
-def data_folder(checkpoint: Mapping[str, Any]) -> str:
-    """The folder that a checkpoint was trained on; ``DATA`` where it is not known."""
-    task = task_section(checkpoint)
-    return str(task.get("data") or "DATA").split(":")[0]
-
-
 def stock_command(
-    checkpoint: Mapping[str, Any], target: str | os.PathLike, data: str
+    checkpoint: Checkpoint, exported: Mapping[str, Any], target: str | os.PathLike
 ) -> str:
-    """The command that translates the test set of *data* with an exported checkpoint.
+    """The command that translates a test set with an exported checkpoint.
 
     Args:
-        checkpoint: what :func:`plain_checkpoint` made.
+        checkpoint: that it was made of; the set is of the data it was trained on.
+        exported: what :func:`plain_checkpoint` made.
         target: the file it was written to.
     """
-    task = checkpoint["cfg"]["task"]
+    task = exported["cfg"]["task"]
     source, language = task["source_lang"], task["target_lang"]
-    words = ["fairseq-generate", data, "--path", str(target)]
+    trained_on = str((checkpoint.task_options or {}).get("data") or "DATA")
+    words = ["fairseq-generate", trained_on.split(":")[0], "--path", str(target)]
     words += ["--task", STOCK_TASK, "--langs", ",".join(task["langs"])]
     words += ["--lang-pairs", f"{source}-{language}", "-s", source, "-t", language]
     if task["encoder_langtok"]:
         words += ["--encoder-langtok", task["encoder_langtok"]]
     if task["decoder_langtok"]:
         words.append("--decoder-langtok")
+    defaults = _stock_defaults()
     for option in _OPTIONS_IN_COMMAND:
-        value = task[option.strip("-").replace("-", "_")]
-        if value == _stock_defaults()[option.strip("-").replace("-", "_")]:
-            continue
-        words += [option] if value is True else [option, str(value)]
+        name = option.strip("-").replace("-", "_")
+        if task[name] != defaults[name]:
+            words += [option] if task[name] is True else [option, str(task[name])]
     # otherwise stock fairseq drops the sentences that do not fill a batch of 8
     words += ["--required-batch-size-multiple", "1"]
     return shlex.join(words)
@@ -157,7 +137,7 @@ _OPTIONS_IN_COMMAND = (
 
 
 def changed_weights(
-    checkpoint: Mapping[str, Any],
+    checkpoint: Checkpoint,
     change: Callable[[str, str, Tensor], Tensor],
     half: bool = False,
 ) -> dict[str, Tensor]:
@@ -168,10 +148,9 @@ def changed_weights(
             tensor, what is to stand in its place.
         half: store the weights in half precision.
     """
-    shared = same_tensors(checkpoint)
     result: dict[str, Tensor] = {}
-    for name, weight in weights(checkpoint).items():
-        first = shared.get(name, name)
+    for name, weight in checkpoint.weights.items():
+        first = checkpoint.shared.get(name, name)
         if first in result:
             result[name] = result[first]
             continue
@@ -183,11 +162,9 @@ def changed_weights(
     return result
 
 
-def transformer_options(
-    checkpoint: Mapping[str, Any], path: str | os.PathLike
-) -> dict[str, Any]:
+def transformer_options(checkpoint: Checkpoint) -> dict[str, Any]:
     """Every option of fairseq's transformer, and nothing else."""
-    given = model_options(checkpoint)
+    given, path = checkpoint.model_options, checkpoint.path
     architecture = given.get("arch") or given.get("_name")
     if ARCH_MODEL_REGISTRY.get(architecture) is not TransformerModel:
         raise LassError(
@@ -235,18 +212,20 @@ def _defaults(config: type) -> dict[str, Any]:
     }
 
 
-def language_tokens(
-    checkpoint: Mapping[str, Any], path: str | os.PathLike
-) -> LanguageTokens:
-    """The language tokens that the checkpoint was trained with."""
+def stated_tokens(checkpoint: Checkpoint) -> LanguageTokens:
+    """The language tokens that the checkpoint was trained with.
+
+    Raises:
+        LassError: it does not say.
+    """
     try:
-        tokens = trained_tokens(checkpoint)
+        tokens = checkpoint.language_tokens
     except (KeyError, TypeError):
         tokens = None
     if tokens is None or not tokens.languages:
         raise LassError(
-            f"{path} does not say which language tokens it was trained with; give "
-            "a checkpoint of --task translation_subnetwork"
+            f"{checkpoint.path} does not say which language tokens it was trained "
+            "with; give a checkpoint of --task translation_subnetwork"
         )
     return tokens
 
@@ -262,18 +241,12 @@ def _stock_defaults() -> dict[str, Any]:
     }
 
 
-def task_section(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    section = checkpoint.get("cfg")
-    given = section.get("task") if isinstance(section, Mapping) else None
-    return given if isinstance(given, Mapping) else {}
-
-
 def _task_options(
-    checkpoint: Mapping[str, Any], tokens: LanguageTokens, pair: Pair
+    checkpoint: Checkpoint, tokens: LanguageTokens, pair: Pair
 ) -> dict[str, Any]:
     """Every option of the stock task, such that it translates *pair*."""
     options = _stock_defaults()
-    given = task_section(checkpoint)
+    given = checkpoint.task_options or {}
     for name in ("source_dict", "target_dict"):
         options[name] = given.get(name)
     for name in ("max_source_positions", "max_target_positions", "truncate_source"):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping
 
 if TYPE_CHECKING:
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.masks import MaskSet
     from lass_plugin.methods.subnetworks.compaction import Cut
 
@@ -60,7 +61,7 @@ def add_multiple(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compact, and print what was cut."""
-    from lass_plugin.checkpoints.checkpoint import read_checkpoint
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.checkpoints.torch_files import save_tensors
     from lass_plugin.languages import parse_pairs
     from lass_plugin.methods.subnetworks.compaction import compacted_group
@@ -68,13 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
     path = arguments.checkpoint
     check_checkpoint_name(arguments.out)
     multiple = multiple_of(arguments)
-    checkpoint = read_checkpoint(path)
-    masks = masks_for(checkpoint, path, arguments.masks)
+    checkpoint = Checkpoint.read(path)
+    masks = masks_for(checkpoint, arguments.masks)
     if arguments.pairs:
         masks = masks.only(map(str, parse_pairs(arguments.pairs)))
-    result, cut, difference = compacted_group(checkpoint, masks, path, multiple)
+    result, cut, difference = compacted_group(checkpoint, masks, multiple)
     save_tensors(arguments.out, result)
-    print_cut(checkpoint, result, cut, difference)
+    print_cut(checkpoint.content, result, cut, difference)
     print(f"{', '.join(masks)} -> {arguments.out}")
     return 0
 
@@ -91,22 +92,20 @@ def check_checkpoint_name(out: Path) -> None:
         raise LassError(f"--out {out} must be a file that ends in .pt")
 
 
-def masks_for(
-    checkpoint: Mapping[str, Any], path: Path, given: Path | None
-) -> "MaskSet":
+def masks_for(checkpoint: "Checkpoint", given: Path | None) -> "MaskSet":
     """The masks at *given*, or those that *checkpoint* carries.
 
     Raises:
         LassError: there are none.
     """
-    from lass_plugin.checkpoints.checkpoint import carried_masks, masks_at
     from lass_plugin.errors import LassError
+    from lass_plugin.masks.places import carried_masks, masks_at
 
-    masks = carried_masks(checkpoint, path) if given is None else masks_at([given])
+    masks = carried_masks(checkpoint) if given is None else masks_at([given])
     if not masks:
         raise LassError(
-            f"{path} carries no masks; give a jointly trained checkpoint, or the mask "
-            "with --masks"
+            f"{checkpoint.path} carries no masks; give a jointly trained checkpoint, "
+            "or the mask with --masks"
         )
     return masks
 

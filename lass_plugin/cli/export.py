@@ -69,10 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Export, and print the command that translates with the result."""
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.checkpoints.stock import (
-        data_folder,
-        save_exported,
         stock_command,
     )
+    from lass_plugin.checkpoints.torch_files import save_tensors
     from lass_plugin.errors import LassError
     from lass_plugin.languages import Pair
     from lass_plugin.methods.method import ExportOptions
@@ -95,12 +94,12 @@ def run(arguments: argparse.Namespace) -> int:
     if options.compact:
         whole = result
         multiple = multiple_of(arguments)
-        result, cut, difference = compacted_pair(whole, path, multiple)
+        result, cut, difference = compacted_pair(Checkpoint(path, whole), multiple)
         print_cut(whole, result, cut, difference)
     elif options.multiple is not None:
         raise LassError("--multiple has no effect without --compact; leave it out")
-    save_exported(arguments.out, result)
+    save_tensors(arguments.out, result)
     print(f"{pair}: {what} -> {arguments.out}")
-    command = stock_command(result, arguments.out, data_folder(checkpoint.content))
+    command = stock_command(checkpoint, result, arguments.out)
     print(f"translate with stock fairseq:\n{command}")
     return 0

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping
 
 if TYPE_CHECKING:
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.masks import Mask, MaskSet
 
 HELP = "take masks out of checkpoints, at any ratio"
@@ -60,11 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Extract, and print a line for each mask."""
-    from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.errors import LassError
     from lass_plugin.experiments.searches.results import checkpoint_files
     from lass_plugin.languages import parse_pairs
     from lass_plugin.masks import MaskSet, save_mask
+    from lass_plugin.masks.places import carried_masks
     from lass_plugin.schedules import check_ratio
 
     if arguments.ratio is not None:
@@ -76,8 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     origins: dict[str, Path] = {}
     remarks: dict[str, str] = {}
     for path in checkpoint_files(arguments.checkpoints):
-        checkpoint = read_checkpoint(path)
-        carried = carried_masks(checkpoint, path)
+        checkpoint = Checkpoint.read(path)
+        carried = carried_masks(checkpoint)
         if carried is not None:
             options = {"ratio": arguments.ratio, "criterion": arguments.criterion}
             found = _from_joint(carried, path, options)
@@ -123,19 +125,19 @@ def _from_joint(
 
 
 def _from_search(
-    checkpoint: Mapping[str, Any],
+    checkpoint: "Checkpoint",
     path: Path,
     arguments: argparse.Namespace,
     wanted: list[str] | None,
 ) -> "list[tuple[Mask, str]]":
-    from lass_plugin.checkpoints.checkpoint import search_states, searched_mask
+    from lass_plugin.methods.search.searched_masks import search_states, searched_mask
 
     found = []
-    for key, state in search_states(checkpoint, path).items():
+    for key, state in search_states(checkpoint).items():
         if wanted is not None and key not in wanted:
             continue  # before the work
         options = (arguments.ratio, arguments.criterion)
-        mask = searched_mask(checkpoint, path, *options, key=key)
+        mask = searched_mask(checkpoint, *options, key=key)
         for warning in (unfinished(state), recut(state, arguments.ratio)):
             if warning:
                 print(f"warning: {path}: {warning}", file=sys.stderr)

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table, or JSON."""
-    from lass_plugin.checkpoints.checkpoint import masks_at
+    from lass_plugin.masks.places import masks_at
     from lass_plugin.records.text_tables import print_table
 
     records = [

@@ -38,13 +38,12 @@ SETTINGS = ToPeftSettings
 
 def run(settings: ToPeftSettings) -> int:
     """Write the folder, and say what is in it."""
-    from lass_plugin.checkpoints.checkpoint import read_checkpoint
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.methods.lowrank.exchange.peft import to_peft
 
     modules = to_peft(
-        read_checkpoint(settings.checkpoint),
+        Checkpoint.read(settings.checkpoint),
         settings.pair,
-        settings.checkpoint,
         settings.out,
         settings.base_name,
     )

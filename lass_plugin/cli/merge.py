@@ -48,12 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Merge, and print what each result was merged from."""
-    from lass_plugin.checkpoints.checkpoint import masks_at
     from lass_plugin.errors import LassError
     from lass_plugin.languages import Pair, parse_pairs
     from lass_plugin.masks import MaskSet, load_mask, save_mask
     from lass_plugin.masks.file import SUFFIX
     from lass_plugin.masks.merge import merge, merge_through
+    from lass_plugin.masks.places import masks_at
 
     one = ("encoder", "decoder", "pair")
     many = ("source", "pairs", "through")

@@ -53,11 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the masks and print where they are."""
-    from lass_plugin.checkpoints.checkpoint import (
-        masks_at,
-        read_checkpoint,
-        sites_of_checkpoint,
-    )
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.errors import LassError
     from lass_plugin.languages import parse_pairs
     from lass_plugin.masks import (
@@ -66,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         parse_targets,
         save_masks,
     )
+    from lass_plugin.masks.places import masks_at
     from lass_plugin.masks.random import random_masks
     from lass_plugin.schedules import check_ratio
 
@@ -88,8 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         targets = (
             parse_targets(arguments.targets) if arguments.targets else DEFAULT_TARGETS
         )
-        checkpoint = read_checkpoint(arguments.checkpoint)
-        sites = sites_of_checkpoint(checkpoint, arguments.checkpoint, targets)
+        sites = Checkpoint.read(arguments.checkpoint).sites(targets)
         shapes = {name: tuple(weight.shape) for name, weight in sites.items()}
         base = fingerprint(sites)
     masks = random_masks(pairs, shapes, arguments.ratio, arguments.seed, base)

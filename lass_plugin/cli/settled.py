@@ -53,8 +53,9 @@ SETTINGS = SettledSettings
 def run(settings: SettledSettings) -> int:
     """Print a line for each search; write the files."""
     from lass_plugin.analysis.settled import Settling, write_settling
-    from lass_plugin.checkpoints.checkpoint import read_checkpoint, search_states
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.experiments.searches.results import checkpoint_files
+    from lass_plugin.methods.search.searched_masks import search_states
     from lass_plugin.methods.search.settling import StoppingRule
 
     rule = None
@@ -63,7 +64,7 @@ def run(settings: SettledSettings) -> int:
     searches = [
         Settling.of(state, path)
         for path in checkpoint_files(list(settings.places))
-        for state in search_states(read_checkpoint(path), path).values()
+        for state in search_states(Checkpoint.read(path)).values()
     ]
     _print(searches, rule)
     if settings.out:

@@ -146,12 +146,6 @@ def tokens_of_options(options: Mapping[str, Any]) -> LanguageTokens | None:
     )
 
 
-def trained_tokens(checkpoint: Mapping[str, Any]) -> LanguageTokens | None:
-    from lass_plugin.checkpoints.checkpoint import Checkpoint
-
-    return Checkpoint(Path(), checkpoint).language_tokens
-
-
 def _languages_of_options(options: Mapping[str, Any]) -> tuple[str, ...]:
     langs, lang_dict = options.get("langs"), options.get("lang_dict")
     if langs:

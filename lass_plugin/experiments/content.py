@@ -44,11 +44,11 @@ def of_weights(path: Path) -> str:
     Raises:
         LassError: it is no checkpoint.
     """
-    from lass_plugin.checkpoints.checkpoint import read_checkpoint
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
 
     def read() -> str:
-        checkpoint = read_checkpoint(path)
-        parts = {name: checkpoint.get(name) for name in ("model", "task_state")}
+        content = Checkpoint.read(path).content
+        parts = {name: content.get(name) for name in ("model", "task_state")}
         return _hash(_pieces(parts))
 
     return _known(path, "weights", read)

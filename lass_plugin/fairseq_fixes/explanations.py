@@ -9,7 +9,7 @@ from typing import Any
 
 from fairseq import checkpoint_utils
 
-from lass_plugin.checkpoints.checkpoint import read_checkpoint
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes.replacing import replace_once
 
@@ -20,7 +20,7 @@ def _unreadable_checkpoint(stock: Callable) -> Callable:
             return stock(path, *arguments, **more)
         except Exception:
             if "://" not in str(path):
-                read_checkpoint(path)  # says what is wrong with the file, if that is it
+                Checkpoint.read(path)  # says what is wrong with the file, if that is it
             raise
 
     return load

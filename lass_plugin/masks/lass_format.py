@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lass_plugin.anatomy.targets import DEFAULT_TARGETS, TARGETS, select_sites
-from lass_plugin.checkpoints.checkpoint import read_checkpoint, same_tensors, weights
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import load_tensors
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
@@ -76,15 +76,15 @@ def import_masks(
     Raises:
         LassError: names the file and the matrix at fault.
     """
-    checkpoint = None if base is None else read_checkpoint(base)
+    checkpoint = None if base is None else Checkpoint.read(base)
     files = {key: read_lass_file(path) for key, path in sources.items()}
     if checkpoint is not None:
-        shared = same_tensors(checkpoint)
+        shared = checkpoint.shared
         files = {key: _unite(files[key], shared, sources[key]) for key in files}
     chosen = _choose(files, sources, targets)
     sites: dict[str, Tensor] = {}
     if checkpoint is not None:
-        known = weights(checkpoint)
+        known = checkpoint.weights
         sites = {name: known[name] for name in chosen if name in known}
     masks = []
     for key, tensors in files.items():

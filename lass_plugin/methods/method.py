@@ -306,9 +306,8 @@ class Method:
         def change(name: str, first: str, weight: Tensor) -> Tensor:
             return self.baked(first, weight, str(pair))
 
-        tensors = changed_weights(checkpoint.content, change, options.half)
-        path, content = checkpoint.path, checkpoint.content
-        return plain_checkpoint(content, pair, tensors, path), self.words
+        tensors = changed_weights(checkpoint, change, options.half)
+        return plain_checkpoint(checkpoint, pair, tensors), self.words
 
     def refuse_options_of_masks(
         self, options: ExportOptions, checkpoint: Checkpoint

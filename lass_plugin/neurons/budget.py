@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lass_plugin.anatomy.neurons import owned_parameters
 from lass_plugin.anatomy.places import find_place
-from lass_plugin.checkpoints.checkpoint import read_checkpoint, weights
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.neurons.importance import Counts, Importance, check_model
 
@@ -168,5 +168,5 @@ def costs_of(importance: Importance, checkpoint: str | os.PathLike) -> Costs:
     Raises:
         LassError: the importance is of another model.
     """
-    tensors = weights(read_checkpoint(checkpoint))
+    tensors = Checkpoint.read(checkpoint).weights
     return Costs(importance.neurons, check_model(importance, tensors, str(checkpoint)))

@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from in_process import load_model, logits, translation_task
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.cli.main import main
 from lass_plugin.languages import Pair
@@ -34,8 +36,12 @@ def adapter(low_rank, tmp_path_factory):
     return out
 
 
+def made(content: dict) -> Checkpoint:
+    return Checkpoint(Path("it"), content)
+
+
 def modules_of(checkpoint, pair=DE_EN):
-    return {m.matrix.name: m for m in low_rank_of(checkpoint, "it", pair).modules}
+    return {m.matrix.name: m for m in low_rank_of(made(checkpoint), pair).modules}
 
 
 def test_the_folder_is_as_peft_writes_it(adapter, low_rank):
@@ -82,7 +88,7 @@ def test_there_and_back_is_the_same_bit_for_bit(
 def test_the_scale_survives(low_rank, base, tmp_path, alpha):
     state = load(low_rank)
     state["task_state"]["lslo"]["plan"]["alpha"] = alpha
-    to_peft(state, DE_EN, "it", tmp_path)
+    to_peft(made(state), DE_EN, tmp_path)
     back = from_peft(tmp_path, DE_EN, base)
     first, again = modules_of(state), modules_of(back)
     for name, module in first.items():
@@ -212,11 +218,11 @@ def test_modules_of_weight_learning_are_refused(low_rank, tmp_path):
     plan = state["task_state"]["lslo"]["plan"]
     plan["placement"] = {side: ["both", "both"] for side in ("encoder", "decoder")}
     with pytest.raises(LassError, match="is of weight learning"):
-        to_peft(state, DE_EN, "it", tmp_path)
+        to_peft(made(state), DE_EN, tmp_path)
     plan["placement"] = {"encoder": ["source"] * 2, "decoder": ["source"] * 2}
     plan["ranks"]["de"] = 0
     with pytest.raises(LassError, match="no low-rank module for de-en"):
-        to_peft(state, DE_EN, "it", tmp_path)
+        to_peft(made(state), DE_EN, tmp_path)
 
 
 # -- the libraries themselves, where they are installed --------------------------------

@@ -10,11 +10,12 @@ from conftest import PAIRS
 from runs import Run
 from translations import hypotheses, with_the_plugin
 
-from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint, weights
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.new_pairs.models import OldModel
 from lass_plugin.masks import load_masks
 from lass_plugin.masks.neurons import weight_masks
+from lass_plugin.masks.places import carried_masks
 from lass_plugin.neurons.importance import load_importance
 from lass_plugin.neurons.measuring import MeasuringPlan, _check_identity
 
@@ -137,12 +138,12 @@ def joint(train, masks):
 
 
 def test_masks_are_trained_with(base, masks, joint):
-    state = read_checkpoint(joint)
-    carried = carried_masks(state, joint)
+    state = Checkpoint.read(joint)
+    carried = carried_masks(state)
     given = load_masks(masks)
     assert carried is not None and carried.shapes == given.shapes
     # what no pair keeps stands as it was, decay and moments notwithstanding
-    before, after = weights(read_checkpoint(base)), weights(state)
+    before, after = Checkpoint.read(base).weights, state.weights
     expanded = weight_masks(given, after)
     union = expanded.union(expanded)
     from lass_plugin.masks.packing import unpack
@@ -177,7 +178,7 @@ def test_resume_is_exact(base, masks, train, forked):
     half = train("neurons-half", *flags, "--max-update", 4)
     more = ("--finetune-from-model", base, "--no-epoch-checkpoints")
     forked.train(half.parent, *flags, *more, "--max-update", 8)
-    one, other = (weights(read_checkpoint(path)) for path in (whole, half))
+    one, other = (Checkpoint.read(path).weights for path in (whole, half))
     assert all(bool((one[name] == other[name]).all()) for name in one)
 
 
@@ -255,7 +256,7 @@ def test_a_model_with_neuron_masks_is_not_extended(joint, data):
 def test_one_pair_is_exported_for_stock_fairseq(forked, data, joint, masks, tmp_path):
     """W ⊙ M of the pair: the rows of the neurons that it does not keep are zero."""
     forked.run("lass", "export", joint, "--pair", "de-en", "--out", tmp_path / "x.pt")
-    written = weights(read_checkpoint(tmp_path / "x.pt"))
+    written = Checkpoint.read(tmp_path / "x.pt").weights
     mask = load_masks(masks)["de-en"]
     for site in mask.shapes:
         removed = ~mask.unpack(site)

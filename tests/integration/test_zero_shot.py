@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import TASK_FLAGS
 
-from lass_plugin.checkpoints.checkpoint import carried_masks, masks_at, read_checkpoint
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import identifier, zero_shot
@@ -19,6 +19,7 @@ from lass_plugin.evaluation.zero_shot_tables import ablation_tables, render, tab
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet, load_mask
 from lass_plugin.masks.merge import merge
+from lass_plugin.masks.places import carried_masks, masks_at
 
 PLAIN = Decoding(beam=2, max_len_b=12, cpu=True)
 FLAGS = ("--cpu", "--beam", "2", "--max-len-b", "12")
@@ -109,7 +110,7 @@ def test_one_model_is_built_for_all_masks_of_a_checkpoint(
 
 def test_the_masks_written_are_those_of_lass_merge(outcome, joint):
     _, out = outcome
-    carried = carried_masks(read_checkpoint(joint), joint)
+    carried = carried_masks(Checkpoint.read(joint))
     for key in ("de-nl", "nl-de"):
         written = load_mask(out / "masks" / f"{key}.safetensors")
         source, target = key.split("-")
@@ -150,7 +151,7 @@ def test_evaluate_refuses_a_pair_without_a_mask_by_name(more_data, joint):
 
 def test_the_ablation_replaces_one_side_at_a_time(outcome, joint):
     result, _ = outcome
-    masks = carried_masks(read_checkpoint(joint), joint)
+    masks = carried_masks(Checkpoint.read(joint))
     pairs = [Pair.parse("de-nl"), Pair.parse("nl-de")]
     found = zero_shot.replacements(masks, pairs, "en")
     assert list(found) == [
@@ -259,7 +260,7 @@ def test_mistakes_end_with_one_sentence_and_status_1(
 
 
 def test_a_base_in_between_must_be_chosen_where_there_are_two(joint):
-    masks = carried_masks(read_checkpoint(joint), joint)
+    masks = carried_masks(Checkpoint.read(joint))
     as_german = [Pair.parse("nl-de"), Pair.parse("de-fr")]
     more = MaskSet(
         [

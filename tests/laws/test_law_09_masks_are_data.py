@@ -23,7 +23,7 @@ from fairseq import checkpoint_utils
 from safetensors.torch import load as read_safetensors
 from safetensors.torch import save as write_safetensors
 
-from lass_plugin.checkpoints.checkpoint import read_checkpoint
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.masks import (
@@ -396,7 +396,7 @@ def test_a_hostile_file_given_as_masks_does_nothing(hostile, kind, tmp_path):
 @pytest.mark.parametrize("kind", ["torch", "old", "pickle"])
 def test_a_hostile_file_given_as_checkpoint_does_nothing(hostile, kind, tmp_path):
     prepare_fairseq()
-    for read in (checkpoint_utils.load_checkpoint_to_cpu, read_checkpoint):
+    for read in (checkpoint_utils.load_checkpoint_to_cpu, Checkpoint.read):
         with pytest.raises(LassError, match=str(hostile[kind])):
             read(str(hostile[kind]))
     assert not (tmp_path / "canary").exists()

@@ -1,6 +1,7 @@
 """Compaction: what is cut, how layers are filled up, and that outputs stay."""
 
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
@@ -32,6 +33,10 @@ from lass_plugin.neurons.recording import find_neurons
 
 MADE = Provenance("taylor", None, note="seed 1")
 LAYERS = tuple(f"{s}.layers.{n}" for s in ("encoder", "decoder") for n in range(2))
+
+
+def made(content: dict) -> Checkpoint:
+    return Checkpoint(Path("joint.pt"), content)
 
 
 def units(text: str) -> torch.Tensor:
@@ -152,8 +157,8 @@ def test_rows_and_columns_that_stay_keep_their_order():
 
 @pytest.mark.parametrize("share", [0.2, 0.5])
 def test_a_compacted_pair_computes_the_same(checkpoint, model, share):
-    whole = exported(checkpoint, draw(model, "de-en", share), "joint.pt")
-    small, cut, difference = compacted_pair(whole, "joint.pt")
+    whole = exported(made(checkpoint), draw(model, "de-en", share))
+    small, cut, difference = compacted_pair(made(whole))
     assert all(width < 64 for width in cut.after.values())
     assert difference < 1e-12
     outputs = [
@@ -188,13 +193,13 @@ def test_the_matrices_are_smaller_and_the_rest_is_as_it_was(checkpoint, model):
     hidden = {
         layer: list(range(2 * number, 40, 2)) for number, layer in enumerate(LAYERS)
     }
-    whole = exported(checkpoint, with_hidden("de-en", hidden), "joint.pt")
-    small, cut, _ = compacted_pair(whole, "joint.pt", multiple=1)
+    whole = exported(made(checkpoint), with_hidden("de-en", hidden))
+    small, cut, _ = compacted_pair(made(whole), multiple=1)
     widths = {"encoder": 20, "decoder": 18}
     assert cut.after == widths
     removed = 2 * (2 * 32 + 1) * (64 - 20 + 64 - 18)
     counts = [
-        sum(each.numel() for each in Checkpoint("it.pt", state).parameters.values())
+        sum(each.numel() for each in made(state).parameters.values())
         for state in (whole, small)
     ]
     assert counts[0] - counts[1] == removed
@@ -232,8 +237,8 @@ def negative(checkpoint) -> dict:
 
 
 def test_masks_of_weights_cut_units_that_they_leave_useless(negative):
-    whole = exported(negative, of_weights(negative, "de-en"), "joint.pt")
-    _, cut, difference = compacted_pair(whole, "joint.pt", multiple=1)
+    whole = exported(made(negative), of_weights(negative, "de-en"))
+    _, cut, difference = compacted_pair(made(whole), multiple=1)
     assert cut.after == {"encoder": 62, "decoder": 62}
     assert all(not {3, 5} & set(kept.tolist()) for kept in cut.kept.values())
     assert difference < 1e-12
@@ -241,7 +246,7 @@ def test_masks_of_weights_cut_units_that_they_leave_useless(negative):
 
 def test_masks_of_weights_are_cut_as_the_matrices_are(negative):
     masks = MaskSet(of_weights(negative, key) for key in PAIRS[:2])
-    small, cut, difference = compacted_group(negative, masks, "joint.pt", 1)
+    small, cut, difference = compacted_group(made(negative), masks, 1)
     assert cut.after == {"encoder": 62, "decoder": 62} and difference < 1e-12
     places = [number for number in range(64) if number not in (3, 5)]
     for key, mask in from_state(small["task_state"]["masks"]).items():
@@ -256,7 +261,7 @@ def test_a_group_keeps_what_one_of_its_pairs_uses(checkpoint, model):
     masks = MaskSet(
         draw(model, key, 0.3, seed=number) for number, key in enumerate(PAIRS[:3])
     )
-    small, cut, difference = compacted_group(checkpoint, masks, "joint.pt", 1)
+    small, cut, difference = compacted_group(made(checkpoint), masks, 1)
     assert difference < 1e-12
     left = from_state(small["task_state"]["masks"])
     assert list(left) == list(masks)
@@ -275,7 +280,7 @@ def test_a_group_keeps_what_one_of_its_pairs_uses(checkpoint, model):
         assert mask.provenance.note == "seed 1; compacted"
         assert mask.base.keys() == mask.shapes.keys()
         outputs = [
-            random_outputs(options, baked(state, each, ""), "")
+            random_outputs(options, baked(made(state), each), "")
             for options, state, each in (
                 (vars(checkpoint["cfg"]["model"]), checkpoint, masks[key]),
                 (vars(small["cfg"]["model"]), small, mask),
@@ -290,7 +295,7 @@ def test_a_group_keeps_what_one_of_its_pairs_uses(checkpoint, model):
 
 
 def test_a_wrong_cut_is_noticed(checkpoint, model, monkeypatch):
-    whole = exported(checkpoint, draw(model, "de-en", 0.5), "joint.pt")
+    whole = exported(made(checkpoint), draw(model, "de-en", 0.5))
 
     def without_one(*given):
         found = contributing(*given)
@@ -300,7 +305,7 @@ def test_a_wrong_cut_is_noticed(checkpoint, model, monkeypatch):
 
     monkeypatch.setattr(compaction, "contributing", without_one)
     with pytest.raises(LassError, match="compacted model of de-en differ by .*nothing"):
-        compacted_pair(whole, "joint.pt")
+        compacted_pair(made(whole))
 
 
 def test_outputs_are_compared_to_their_size():
@@ -335,4 +340,4 @@ def test_a_checkpoint_of_a_search_is_refused(checkpoint, model):
     masks = MaskSet([draw(model, "de-en", 0.5)])
     checkpoint["cfg"]["task"]["_name"] = "translation_subnetwork_search"
     with pytest.raises(LassError, match="joint.pt was trained with --task .*_search;"):
-        compacted_group(checkpoint, masks, "joint.pt")
+        compacted_group(made(checkpoint), masks)

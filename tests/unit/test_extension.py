@@ -10,6 +10,7 @@ from fairseq.data.multilingual.multilingual_utils import augment_dictionary
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data import subwords
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.data.parallel_text import sha256
@@ -139,6 +140,10 @@ def mask(key="de-en", **kept) -> Mask:
     return Mask.from_tensors(key, masks, Provenance("random", 0.5), {})
 
 
+def made(content: dict) -> Checkpoint:
+    return Checkpoint(Path("x.pt"), content)
+
+
 def checkpoint(old: Vocabulary, shared: bool = True, masks=None) -> dict:
     embedding = torch.arange(2.0 * len(old)).view(-1, 2)
     model = {EMBEDDING: embedding, DECODER: embedding, OUTPUT: embedding}
@@ -167,7 +172,7 @@ def test_rows_are_appended_and_begun_as_stated(shared):
     old = vocabulary()
     new = extend_vocabulary(old, parse_pairs("en-uk"), dict.fromkeys("xyz", 1))
     before = checkpoint(old, shared)
-    after = extended(before, "x.pt", old, new, parse_pairs("de-en"))
+    after = extended(made(before), old, new, parse_pairs("de-en"))
     size = len(old)
     for name in (EMBEDDING, DECODER, OUTPUT):
         matrix = after["model"][name]
@@ -185,9 +190,9 @@ def test_rows_are_appended_and_begun_as_stated(shared):
     task = after["cfg"]["task"]
     assert task["langs"] == "de,en,uk" and task["masks"] is task["lang_dict"] is None
     assert before["cfg"]["task"]["masks"] == "x"  # theirs is as it was
-    twice = extended(before, "x.pt", old, new, parse_pairs("de-en"))
+    twice = extended(made(before), old, new, parse_pairs("de-en"))
     assert torch.equal(twice["model"][OUTPUT], after["model"][OUTPUT])
-    other = extended(before, "x.pt", old, new, parse_pairs("de-en"), seed=2)
+    other = extended(made(before), old, new, parse_pairs("de-en"), seed=2)
     assert not torch.equal(other["model"][OUTPUT], after["model"][OUTPUT])
 
 
@@ -195,8 +200,8 @@ def test_a_second_extension_keeps_what_the_first_pairs_know():
     old = vocabulary()
     middle = extend_vocabulary(old, parse_pairs("en-uk"), {"x": 1})
     new = extend_vocabulary(middle, parse_pairs("en-fr"), {"y": 1})
-    first = extended(checkpoint(old), "x.pt", old, middle, parse_pairs("de-en"))
-    second = extended(first, "y.pt", middle, new, parse_pairs("de-en,en-uk"))
+    first = extended(made(checkpoint(old)), old, middle, parse_pairs("de-en"))
+    second = extended(made(first), middle, new, parse_pairs("de-en,en-uk"))
     symbols = {"de-en": len(old), "en-uk": len(middle)}
     assert second["task_state"]["symbols"] == symbols
     assert Extension(symbols).first_new_symbol == len(middle)
@@ -207,9 +212,7 @@ def test_masks_of_embeddings_leave_new_rows_out():
     kept = [[True, False]] * len(old)
     masks = [mask(**{EMBEDDING: kept, SITE: [[True, False], [False, True]]})]
     new = extend_vocabulary(old, parse_pairs("de-uk"), {"x": 1})
-    after = extended(
-        checkpoint(old, masks=masks), "x.pt", old, new, parse_pairs("de-en")
-    )
+    after = extended(made(checkpoint(old, masks=masks)), old, new, parse_pairs("de-en"))
     grown = from_state(after["task_state"]["masks"])["de-en"]
     assert grown.unpack(EMBEDDING).tolist() == [*kept, *[[False, False]] * 2]
     assert grown.unpack(SITE).tolist() == [[True, False], [False, True]]
@@ -219,11 +222,11 @@ def test_masks_of_embeddings_leave_new_rows_out():
 def test_another_vocabulary_is_refused():
     old, other = vocabulary(), vocabulary("a b")
     with pytest.raises(LassError, match="9 rows.*8 symbols"):
-        extended(checkpoint(old), "x.pt", other, other, [])
+        extended(made(checkpoint(old)), other, other, [])
     adaptive = checkpoint(old)
     adaptive["model"]["decoder.adaptive_softmax.head.weight"] = torch.ones(1)
     with pytest.raises(LassError, match="adaptive softmax"):
-        extended(adaptive, "x.pt", old, old, [])
+        extended(made(adaptive), old, old, [])
 
 
 @pytest.mark.parametrize("symbols", [{"de-en": 0}, {"de-en": "3"}, [3], {1: 2}])
@@ -294,19 +297,19 @@ def test_an_effect_by_hand():
     )
     before = checkpoint(old)
     after = {**before, "model": {k: v.clone() for k, v in before["model"].items()}}
-    same = effect_of("de-en", before, after, 6, masks, new)
+    same = effect_of("de-en", made(before), made(after), 6, masks, new)
     assert (same.kept, same.overlap, same.moved, same.unchanged) == (3, 2, 0, True)
     after["model"][SITE][1] = torch.tensor([2.0, 3.0])  # one inside, one outside
     for name in (EMBEDDING, DECODER, OUTPUT):
         after["model"][name][5] = -1.0  # the last symbol that the pair knows
-    five = effect_of("de-en", before, after, 5, masks, new)
+    five = effect_of("de-en", made(before), made(after), 5, masks, new)
     assert (five.moved, five.shared_moved) == (1, 0)
-    six = effect_of("de-en", before, after, 6, masks, new)
+    six = effect_of("de-en", made(before), made(after), 6, masks, new)
     assert (six.moved, six.shared_moved, six.unchanged) == (1, 2, False)
-    dense = effect_of("de-en", before, after, 6)
+    dense = effect_of("de-en", made(before), made(after), 6)
     assert (dense.kept, dense.overlap, dense.moved) == (None, None, 4)
     before["model"][SITE][0, 0], after["model"][SITE][0, 0] = 0.0, -0.0
-    assert effect_of("de-en", before, after, 5, masks, new).moved == 2
+    assert effect_of("de-en", made(before), made(after), 5, masks, new).moved == 2
 
 
 def test_the_curve_is_the_mean_of_the_pairs(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""The base model's checkpoint: its weights and the options it was trained with."""
+"""The base model's checkpoint, with the options that it was trained with."""
 
 import argparse
 from functools import cached_property

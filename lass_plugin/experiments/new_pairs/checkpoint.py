@@ -1,31 +1,26 @@
 """The checkpoint of an extended model: rows for new symbols, nothing else changed."""
 
 import argparse
-import os
 from dataclasses import replace
-from typing import Any, Mapping, Sequence
+from typing import Any, Sequence
 
 import torch
 from torch import Tensor
 
 from lass_plugin.anatomy.vocabulary import is_adaptive_softmax, vocabulary_of
-from lass_plugin.checkpoints.checkpoint import (
-    carried_masks,
-    changed_options,
-    same_tensors,
-)
+from lass_plugin.checkpoints.checkpoint import Checkpoint, changed_options
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.new_pairs.vocabulary import Vocabulary
 from lass_plugin.languages import Pair
 from lass_plugin.masks import Mask, MaskSet
 from lass_plugin.masks.packing import pack
+from lass_plugin.masks.places import carried_masks
 from lass_plugin.masks.state import to_state
 from lass_plugin.methods.subnetworks.extension import read_symbols
 
 
 def extended(
-    checkpoint: Mapping[str, Any],
-    path: str | os.PathLike,
+    checkpoint: Checkpoint,
     old: Vocabulary,
     new: Vocabulary,
     pairs: Sequence[Pair],
@@ -40,20 +35,17 @@ def extended(
 
     Args:
         checkpoint: as fairseq saved it; not changed.
-        path: of it, for messages.
         pairs: the pairs that the model has.
 
     Raises:
         LassError: the model keeps its vocabulary in another form.
     """
-    model = dict(checkpoint["model"])
-    known = len(old)
+    model, path, known = dict(checkpoint.content["model"]), checkpoint.path, len(old)
     if any(map(is_adaptive_softmax, model)):
         raise LassError(
             f"{path} has an adaptive softmax, which cannot be extended; train the base "
             "without --adaptive-softmax-cutoff"
         )
-    shared = same_tensors(checkpoint)
     generator = torch.Generator().manual_seed(seed)
     for name in vocabulary_of(model):
         if len(model[name]) != known:
@@ -62,36 +54,27 @@ def extended(
                 f"with language tokens has {known} symbols; give the data folder that "
                 "the model was trained with"
             )
-        if name in shared:
-            model[name] = model[shared[name]]
+        if name in checkpoint.shared:
+            model[name] = model[checkpoint.shared[name]]
         else:
             model[name] = _with_rows(model[name], old, new, generator)
-    task_state = dict(checkpoint.get("task_state") or {})
+    task_state = dict(checkpoint.task_state)
     before = read_symbols(task_state, str(path))
     task_state["language_tokens"] = new.tokens.to_dict()
     task_state["symbols"] = {str(p): before.get(str(p), known) for p in pairs}
-    masks = carried_masks(checkpoint, path)
+    masks = carried_masks(checkpoint)
     if masks is not None:
         grown = (_with_masked_rows(mask, len(new)) for mask in masks.values())
         task_state["masks"] = to_state(MaskSet(grown))
-    cfg = dict(checkpoint.get("cfg") or {})
+    cfg = dict(checkpoint.content.get("cfg") or {})
     if cfg:
         cfg["task"] = _task_options(cfg["task"], new, pairs)
-    history = list(checkpoint.get("optimizer_history") or [])
-    extra = checkpoint.get("extra_state") or {}
-    return {
-        "args": _task_options(checkpoint.get("args"), new, pairs),
-        "cfg": cfg or None,
-        "model": model,
-        "criterion": checkpoint.get("criterion"),
-        "optimizer_history": history,
-        "task_state": task_state,
-        "extra_state": {
-            **{k: v for k, v in extra.items() if k == "previous_training_time"},
-            "train_iterator": {"epoch": 1, "iterations_in_epoch": 0},
-        },
-        "last_optimizer_state": None,
-    }
+    return checkpoint.as_start(
+        args=_task_options(checkpoint.content.get("args"), new, pairs),
+        cfg=cfg or None,
+        model=model,
+        task_state=task_state,
+    )
 
 
 def _with_rows(

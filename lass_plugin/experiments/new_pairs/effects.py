@@ -1,14 +1,12 @@
 """What adding pairs did to an older pair: how much of it moved, counted exactly."""
 
 from dataclasses import dataclass
-from typing import Any, Mapping
 
 import torch
 from torch import Tensor
 
-from lass_plugin.anatomy.places import is_buffer
 from lass_plugin.anatomy.vocabulary import is_vocabulary
-from lass_plugin.checkpoints.checkpoint import same_tensors, weights
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.packing import count_shared, unpack
@@ -37,8 +35,8 @@ class Effect:
 
 def effect_of(
     pair: str,
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
+    before: Checkpoint,
+    after: Checkpoint,
     symbols: int,
     masks: MaskSet | None = None,
     new: MaskSet | None = None,
@@ -62,12 +60,9 @@ def effect_of(
             overlap = sum(
                 count_shared(bits, union[site]) for site, bits in mask.bits.items()
             )
-    one, other = weights(before), weights(after)
-    repeated = same_tensors(before)
+    other = after.weights
     moved = shared = 0
-    for name, value in one.items():
-        if is_buffer(name) or name in repeated:
-            continue
+    for name, value in before.parameters.items():
         if name not in other or other[name].shape != value.shape:
             raise LassError(f"the checkpoints compared differ in {name}; train again")
         differs = ~_same(value, other[name])

@@ -3,10 +3,9 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lass_plugin.anatomy.neurons import are_neurons
-from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.data.data_folder import RECORD
 from lass_plugin.errors import LassError
@@ -21,14 +20,14 @@ from lass_plugin.experiments.new_pairs.data import (
 from lass_plugin.experiments.new_pairs.settings import DENSE, ExtendSettings
 from lass_plugin.experiments.new_pairs.vocabulary import Vocabulary
 from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.masks.places import carried_masks
 
 
 @dataclass(frozen=True)
 class OldModel:
     """A checkpoint before its extension, with its pairs and its vocabulary."""
 
-    path: Path
-    checkpoint: dict[str, Any]
+    checkpoint: Checkpoint
     pairs: list[Pair]
     vocabulary: Vocabulary
 
@@ -43,8 +42,8 @@ class OldModel:
         Raises:
             LassError: it has no masks or no known pairs, or does not fit the data.
         """
-        checkpoint = read_checkpoint(path)
-        masks = carried_masks(checkpoint, path)
+        checkpoint = Checkpoint.read(path)
+        masks = carried_masks(checkpoint)
         if masked and masks is None:
             raise LassError(
                 f"{path} carries no masks, so no pair has a sub-network in it; give a "
@@ -68,7 +67,7 @@ class OldModel:
                 "only a model with one joint dictionary can be extended"
             )
         vocabulary = Vocabulary(task.source_dictionary, task.tokens)
-        return cls(path, checkpoint, pairs, vocabulary)
+        return cls(checkpoint, pairs, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -148,5 +147,5 @@ def extend_models(settings: ExtendSettings, plan: Plan) -> None:
     )
     for way, model in plan.models.items():
         # the dense model is compared on the pairs of the other
-        parts = (model.checkpoint, model.path, model.vocabulary, new, old.pairs)
+        parts = (model.checkpoint, model.vocabulary, new, old.pairs)
         save_tensors(paths[way], extended(*parts, settings.seed))

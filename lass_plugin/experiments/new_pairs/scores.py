@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lass_plugin.checkpoints.checkpoint import masks_at, read_checkpoint
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.evaluation.choice import METRICS
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
@@ -13,6 +13,7 @@ from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments.new_pairs.effects import Effect, effect_of
 from lass_plugin.experiments.new_pairs.settings import DENSE, ExtendSettings
 from lass_plugin.languages import Pair
+from lass_plugin.masks.places import masks_at
 from lass_plugin.methods.subnetworks.extension import read_symbols
 
 Checkpoints = Mapping[str, Mapping[int, Path]]
@@ -127,9 +128,9 @@ def _changes(
     report = result.report
     end = next(each for each in report.systems if each.name == _name(way, last))
     outputs = {each.name: each.hypotheses for each in result.outputs}
-    before = read_checkpoint(settings.start_of(way))
-    after = read_checkpoint(found[last])
-    symbols = read_symbols(before["task_state"], str(settings.start_of(way)))
+    before = Checkpoint.read(settings.start_of(way))
+    after = Checkpoint.read(found[last])
+    symbols = read_symbols(before.task_state, str(settings.start_of(way)))
     masks = None if way == DENSE else masks_at(settings.start_of(way))
     added = None if way == DENSE else masks_at(settings.masks)
     changes = []

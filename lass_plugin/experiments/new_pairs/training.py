@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from lass_plugin.checkpoints.checkpoint import read_checkpoint
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.commands import NEVER, logging_of
@@ -99,7 +99,7 @@ def steps(job: Job) -> dict[int, Path]:
 
 def _forget_optimizer(path: Path) -> None:
     """Rewrite a checkpoint without the optimizer's state, two thirds of it."""
-    checkpoint = read_checkpoint(path)
+    checkpoint = Checkpoint.read(path).content
     if checkpoint.get("last_optimizer_state") is not None:
         save_tensors(path, {**checkpoint, "last_optimizer_state": None})
 

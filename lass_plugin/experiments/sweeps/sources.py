@@ -4,11 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from lass_plugin.checkpoints.checkpoint import (
-    read_checkpoint,
-    search_states,
-    searched_scores,
-)
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.sweeps.variants import stamp
 from lass_plugin.experiments.sweeps.weight_variants import SearchKind, WeightVariant
@@ -22,7 +18,11 @@ from lass_plugin.masks import (
 from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.methods.search.plan import SearchPlan
-from lass_plugin.methods.search.searched_masks import SearchedScores
+from lass_plugin.methods.search.searched_masks import (
+    SearchedScores,
+    search_states,
+    searched_scores,
+)
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.scores import SCORES
 
@@ -59,8 +59,8 @@ class Source:
         return weights_alone and oneshot and not self.together
 
     def scores(self, kind: SearchKind) -> SearchedScores:
-        checkpoint, key = read_checkpoint(self.path), self.plan.key
-        return searched_scores(checkpoint, self.path, kind.criterion, key)
+        checkpoint = Checkpoint.read(self.path)
+        return searched_scores(checkpoint, kind.criterion, self.plan.key)
 
 
 class Sources:
@@ -86,7 +86,7 @@ class Sources:
         self.recut = recut
         self._of: dict[str, list[Source]] = {}
         for path in paths:
-            states = search_states(read_checkpoint(path), path)
+            states = search_states(Checkpoint.read(path))
             for state in states.values():
                 plan = SearchPlan.from_dict(state["plan"])
                 updates, base = int(state["updates"]), dict(state["base"])

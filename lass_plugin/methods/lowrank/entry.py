@@ -1,9 +1,9 @@
 """What a checkpoint says of its low-rank modules: the plan, and whose base it is."""
 
-import os
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Fingerprint
 from lass_plugin.methods.lowrank.planning.plan import Plan
@@ -55,17 +55,16 @@ class Entry:
             ) from error
 
 
-def entry_of(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> Entry:
+def entry_of(checkpoint: Checkpoint) -> Entry:
     """What *checkpoint* says of its low-rank modules.
 
     Raises:
         LassError: it has none, or the entry is damaged.
     """
-    state = checkpoint.get("task_state")
-    entry = state.get(ENTRY) if isinstance(state, Mapping) else None
+    entry = checkpoint.task_state.get(ENTRY)
     if entry is None:
         raise LassError(
-            f"{path} holds no low-rank modules; give a checkpoint of --task "
+            f"{checkpoint.path} holds no low-rank modules; give a checkpoint of --task "
             "translation_lslo"
         )
-    return Entry.from_state(entry, str(path))
+    return Entry.from_state(entry, str(checkpoint.path))

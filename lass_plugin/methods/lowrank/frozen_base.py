@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from lass_plugin.anatomy.places import SIDES, is_computed
 from lass_plugin.anatomy.vocabulary import embedding_of
-from lass_plugin.checkpoints.checkpoint import model_options, read_checkpoint, weights
-from lass_plugin.data.language_tokens import LanguageTokens, trained_tokens
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.masks.fingerprint import Fingerprint, fingerprint, same_weights
@@ -29,7 +29,7 @@ _SHAPE = (
 
 def load_base(
     model: nn.Module, path: str | os.PathLike, options: Any = None
-) -> Mapping[str, Any]:
+) -> Checkpoint:
     """Put the weights of the checkpoint at *path* into *model*.
 
     Args:
@@ -42,9 +42,8 @@ def load_base(
         LassError: unreadable, or of a model of another shape.
     """
     checkpoint = read_base(path)
-    tensors = weights(checkpoint)
-    _check_options(model_options(checkpoint), options, path)
-    given: dict[str, Any] = dict(tensors)
+    _check_options(checkpoint.model_options, options, path)
+    given: dict[str, Any] = dict(checkpoint.weights)
     fairseq_model: Any = model
     fairseq_model.upgrade_state_dict(given)
     mine = model.state_dict()
@@ -68,14 +67,14 @@ def load_base(
     return checkpoint
 
 
-def read_base(path: str | os.PathLike) -> dict[str, Any]:
+def read_base(path: str | os.PathLike) -> Checkpoint:
     """The checkpoint of a base; its tensors stay on disk until used.
 
     Raises:
         LassError: unreadable, or of low-rank modules.
     """
-    checkpoint = read_checkpoint(path)
-    if any(map(is_trained, checkpoint["model"])):
+    checkpoint = Checkpoint.read(path)
+    if any(map(is_trained, checkpoint.weights)):
         raise LassError(
             f"{path} holds low-rank modules and no base; give the base that they were "
             "trained on"
@@ -108,7 +107,7 @@ def languages_of_base(
     Raises:
         LassError: a language of *pairs* is none of them.
     """
-    trained = trained_tokens(read_checkpoint(path))
+    trained = Checkpoint.read(path).language_tokens
     languages = trained.languages if trained is not None else ()
     for code in languages_of(pairs) if languages else ():
         if code not in languages:
@@ -132,12 +131,12 @@ def check_tokens(
     Raises:
         LassError: other tokens than the base's, other numbers, or one it has not.
     """
-    checkpoint = read_checkpoint(path)
-    table = embedding_of(weights(checkpoint), SIDES[0])
+    checkpoint = Checkpoint.read(path)
+    table = embedding_of(checkpoint.weights, SIDES[0])
     rows = len(dictionary) if table is None else len(table)
     first: int = getattr(dictionary, "without_tokens", len(dictionary))
     appended = dictionary.symbols[first:]
-    trained = trained_tokens(checkpoint)
+    trained = checkpoint.language_tokens
     if trained is not None:
         for option, now, needed in (
             ("--encoder-langtok", given.encoder, trained.encoder),

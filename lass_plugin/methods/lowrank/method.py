@@ -241,9 +241,8 @@ class LowRank(Method):
         options: ExportOptions,
     ) -> tuple[dict[str, Any], str]:
         self.refuse_options_of_masks(options, checkpoint)
-        content, path = checkpoint.content, checkpoint.path
-        result = exported(content, pair, path, options.base, options.half)
-        count = len(low_rank_of(content, path, pair).modules)
+        result = exported(checkpoint, pair, options.base, options.half)
+        count = len(low_rank_of(checkpoint, pair).modules)
         return result, f"{count} low-rank modules merged"
 
     def sizes(self, checkpoint: Checkpoint, base: Path | None) -> PartSizes:

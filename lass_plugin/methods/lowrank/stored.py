@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lass_plugin.anatomy.matrices import Matrix, matrix_of
 from lass_plugin.anatomy.places import layer_name
-from lass_plugin.checkpoints.checkpoint import iterator_state, read_checkpoint, weights
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks.packing import count, packed_size
@@ -71,24 +71,21 @@ class LowRankCheckpoint:
 
 def read_low_rank(path: str | os.PathLike) -> LowRankCheckpoint:
     """Read the checkpoint at *path*; see :func:`low_rank_of`."""
-    return low_rank_of(read_checkpoint(path), path)
+    return low_rank_of(Checkpoint.read(path))
 
 
-def low_rank_of(
-    checkpoint: Mapping[str, Any], path: str | os.PathLike, pair: Pair | None = None
-) -> LowRankCheckpoint:
+def low_rank_of(checkpoint: Checkpoint, pair: Pair | None = None) -> LowRankCheckpoint:
     """What *checkpoint* holds of low-rank modules; their tensors stay on disk.
 
     Args:
-        path: of it, for messages.
         pair: to read only the modules that it is translated with.
 
     Raises:
         LassError: of another training, or damaged; the plan says nothing of a language.
     """
-    entry = entry_of(checkpoint, path)
+    entry = entry_of(checkpoint)
     entry.plan.check_pairs([pair] if pair else [])
-    tensors, iterator = weights(checkpoint), iterator_state(checkpoint)
+    tensors, iterator = checkpoint.weights, checkpoint.iterator_state
     try:
         learned = _learned(tensors, entry.plan)
         modules = tuple(_modules(tensors, entry.plan, learned, pair))
@@ -103,8 +100,8 @@ def low_rank_of(
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise LassError(
-            f"the low-rank modules in {path} are damaged ({type(error).__name__}: "
-            f"{error}); take another checkpoint"
+            f"the low-rank modules in {checkpoint.path} are damaged "
+            f"({type(error).__name__}: {error}); take another checkpoint"
         ) from error
 
 

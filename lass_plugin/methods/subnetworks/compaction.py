@@ -28,10 +28,9 @@ from torch import Tensor
 from lass_plugin.anatomy.neurons import UNITS, owned_parameters
 from lass_plugin.anatomy.places import SIDES, find_place
 from lass_plugin.anatomy.vocabulary import vocabulary_of
-from lass_plugin.checkpoints.checkpoint import changed_options, weights
+from lass_plugin.checkpoints.checkpoint import Checkpoint, changed_options
 from lass_plugin.checkpoints.stock import (
-    language_tokens,
-    task_section,
+    stated_tokens,
     transformer_options,
 )
 from lass_plugin.data.progress import Progress
@@ -147,12 +146,11 @@ def plan_cut(used: Iterable[Mapping[str, Tensor]], multiple: int = MULTIPLE) -> 
 
 
 def compacted_pair(
-    exported: Mapping[str, Any], path: str | os.PathLike, multiple: int = MULTIPLE
+    exported: Checkpoint, multiple: int = MULTIPLE
 ) -> tuple[dict[str, Any], Cut, float]:
     """A checkpoint of :func:`.export.exported` with the units that it uses only.
 
     Args:
-        path: of the checkpoint that was exported, for messages.
         multiple: see :func:`plan_cut`.
 
     Returns:
@@ -161,24 +159,22 @@ def compacted_pair(
     Raises:
         LassError: the activation function is not 0 at 0, or outputs differ.
     """
-    options, tensors = exported["cfg"]["model"], weights(exported)
+    options, tensors = exported.model_options, exported.weights
+    path, cfg = exported.path, exported.content["cfg"]
     cut = plan_cut([contributing(tensors, activation_of(options, path))], multiple)
     smaller = _cut_tensors(tensors, cut)
     smaller_options = {**options, **cut.options}
     difference = check_same(
         random_outputs(options, tensors, path),
         random_outputs(smaller_options, smaller, path),
-        exported["cfg"]["task"]["lang_pairs"],
+        cfg["task"]["lang_pairs"],
     )
-    cfg = {**exported["cfg"], "model": smaller_options}
-    return {**exported, "cfg": cfg, "model": smaller}, cut, difference
+    cfg = {**cfg, "model": smaller_options}
+    return {**exported.content, "cfg": cfg, "model": smaller}, cut, difference
 
 
 def compacted_group(
-    checkpoint: Mapping[str, Any],
-    masks: MaskSet,
-    path: str | os.PathLike,
-    multiple: int = MULTIPLE,
+    checkpoint: Checkpoint, masks: MaskSet, multiple: int = MULTIPLE
 ) -> tuple[dict[str, Any], Cut, float]:
     """*checkpoint* with the hidden units only that one of *masks* uses.
 
@@ -190,7 +186,6 @@ def compacted_group(
         checkpoint: a jointly trained checkpoint (or a base that fits the masks); not
             changed.
         masks: of the pairs that the result is for.
-        path: of the checkpoint, for messages.
         multiple: see :func:`plan_cut`.
 
     Returns:
@@ -200,31 +195,32 @@ def compacted_group(
         LassError: the model is no fairseq transformer or was not trained by a task of
             this package, the masks do not fit it, or a pair's outputs differ.
     """
-    task = task_section(checkpoint).get("_name")
+    task, path = (checkpoint.task_options or {}).get("_name"), checkpoint.path
     if task != TASK:
         raise LassError(
             f"{path} was trained with --task {task}; give a checkpoint of --task {TASK}"
         )
-    language_tokens(checkpoint, path).check_pairs(parse_pairs(list(masks)))
-    options = transformer_options(checkpoint, path)
+    stated_tokens(checkpoint).check_pairs(parse_pairs(list(masks)))
+    options = transformer_options(checkpoint)
     activation = activation_of(options, path)
     cut = plan_cut(
-        (contributing(baked(checkpoint, m, path), activation) for m in masks.values()),
+        (contributing(baked(checkpoint, m), activation) for m in masks.values()),
         multiple,
     )
-    tensors = _cut_tensors(weights(checkpoint), cut)
+    tensors = _cut_tensors(checkpoint.weights, cut)
     masks_left = _cut_masks(masks, tensors, cut)
-    result = _joint_checkpoint(checkpoint, tensors, masks_left, cut)
+    content = _joint_checkpoint(checkpoint, tensors, masks_left, cut)
+    result = Checkpoint(path, content)
     difference = 0.0
     progress = Progress("comparing", len(masks))
     for key, mask in masks.items():
-        first = random_outputs(options, baked(checkpoint, mask, path), path)
-        smaller = baked(result, masks_left[key], path)
+        first = random_outputs(options, baked(checkpoint, mask), path)
+        smaller = baked(result, masks_left[key])
         second = random_outputs({**options, **cut.options}, smaller, path)
         difference = max(difference, check_same(first, second, key))
         progress.advance(1, key)
     progress.finish()
-    return result, cut, difference
+    return content, cut, difference
 
 
 def activation_of(
@@ -354,23 +350,14 @@ def _cut_masks(masks: MaskSet, tensors: Mapping[str, Tensor], cut: Cut) -> MaskS
 
 
 def _joint_checkpoint(
-    checkpoint: Mapping[str, Any], tensors: dict[str, Tensor], masks: MaskSet, cut: Cut
+    checkpoint: Checkpoint, tensors: dict[str, Tensor], masks: MaskSet, cut: Cut
 ) -> dict[str, Any]:
-    cfg = dict(checkpoint["cfg"])
+    cfg = dict(checkpoint.content["cfg"])
     cfg["model"] = changed_options(cfg["model"], cut.options)
     changes = {"lang_pairs": ",".join(masks), "masks": None}
     cfg["task"] = changed_options(cfg["task"], changes)
-    extra = checkpoint.get("extra_state") or {}
-    return {
-        "args": None,
-        "cfg": cfg,
-        "model": {**checkpoint["model"], **tensors},
-        "criterion": checkpoint.get("criterion"),
-        "optimizer_history": list(checkpoint.get("optimizer_history") or []),
-        "task_state": {**checkpoint["task_state"], "masks": to_state(masks)},
-        "extra_state": {
-            **{k: v for k, v in extra.items() if k == "previous_training_time"},
-            "train_iterator": {"epoch": 1, "iterations_in_epoch": 0},
-        },
-        "last_optimizer_state": None,
-    }
+    return checkpoint.as_start(
+        cfg=cfg,
+        model={**checkpoint.content["model"], **tensors},
+        task_state={**checkpoint.task_state, "masks": to_state(masks)},
+    )

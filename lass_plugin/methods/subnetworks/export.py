@@ -1,11 +1,10 @@
 """Export: one pair's sub-network, W ⊙ M, as a plain checkpoint of stock fairseq."""
 
-import os
-from typing import Any, Mapping
+from typing import Any
 
 from torch import Tensor
 
-from lass_plugin.checkpoints.checkpoint import weights
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import changed_weights, plain_checkpoint
 from lass_plugin.languages import Pair
 from lass_plugin.masks.fitting import check_fit
@@ -13,37 +12,25 @@ from lass_plugin.masks.mask import Mask, MaskSet
 from lass_plugin.masks.neurons import weight_masks
 
 
-def exported(
-    checkpoint: Mapping[str, Any],
-    mask: Mask,
-    path: str | os.PathLike,
-    half: bool = False,
-) -> dict[str, Any]:
+def exported(checkpoint: Checkpoint, mask: Mask, half: bool = False) -> dict[str, Any]:
     """A checkpoint of stock fairseq that translates with the sub-network of *mask*.
 
     Args:
         checkpoint: a jointly trained checkpoint (or a base that fits the mask).
-        path: of that checkpoint, for messages.
         half: store the weights in half precision.
 
     Raises:
         LassError: the model is no fairseq transformer, or the mask does not fit it.
     """
-    tensors = baked(checkpoint, mask, path, half)
-    return plain_checkpoint(checkpoint, Pair.parse(mask.key), tensors, path)
+    tensors = baked(checkpoint, mask, half)
+    return plain_checkpoint(checkpoint, Pair.parse(mask.key), tensors)
 
 
-def baked(
-    checkpoint: Mapping[str, Any],
-    mask: Mask,
-    path: str | os.PathLike,
-    half: bool = False,
-) -> dict[str, Tensor]:
+def baked(checkpoint: Checkpoint, mask: Mask, half: bool = False) -> dict[str, Tensor]:
     """Name -> weight, W ⊙ M at every site, under every name of a shared embedding."""
-    stored = weights(checkpoint)
     masks = MaskSet([mask])
-    check_fit(masks, stored, str(path))
-    mask = weight_masks(masks, stored)[mask.key]
+    check_fit(masks, checkpoint.weights, str(checkpoint.path))
+    mask = weight_masks(masks, checkpoint.weights)[mask.key]
 
     def masked(name: str, first: str, weight: Tensor) -> Tensor:
         site = first if first in mask.shapes else name

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from lass_plugin.anatomy.places import OUTPUT_PROJECTION
 from lass_plugin.anatomy.targets import unwrap
-from lass_plugin.checkpoints.checkpoint import carried_masks, read_checkpoint
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet
+from lass_plugin.masks.places import carried_masks
 from lass_plugin.masks.state import digest
 from lass_plugin.methods.subnetworks.holding import Holding, parse_holding
 
@@ -59,13 +60,13 @@ class Extension:
         Raises:
             LassError: it is no extended checkpoint.
         """
-        checkpoint = read_checkpoint(path)
-        symbols = read_symbols(checkpoint.get("task_state") or {}, str(path))
+        checkpoint = Checkpoint.read(path)
+        symbols = read_symbols(checkpoint.task_state, str(path))
         if not symbols:
             raise LassError(
                 f"{path} is not an extended checkpoint; make it with 'lass extend'"
             )
-        masks = carried_masks(checkpoint, path)
+        masks = carried_masks(checkpoint)
         return cls(symbols, None if masks is None else masks.only(symbols))
 
     @property

@@ -14,13 +14,14 @@ import torch
 from fairseq.optim import FairseqOptimizer
 from torch import nn
 
+from lass_plugin.anatomy.neurons import are_neurons
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet, load_masks
 from lass_plugin.masks.fitting import check_fit, check_weights
-from lass_plugin.masks.neurons import are_neurons, weight_masks
+from lass_plugin.masks.neurons import weight_masks
 from lass_plugin.masks.places import masks_at
 from lass_plugin.masks.state import digest, from_state, to_state
 from lass_plugin.methods.method import ExportOptions, Method, PartSizes
@@ -221,7 +222,7 @@ class Subnetworks(Method):
         masks = masks_at([options.masks]) if options.masks else self.masks
         assert masks is not None
         mask = masks[str(pair)]
-        result = exported(checkpoint.content, mask, checkpoint.path, options.half)
+        result = exported(checkpoint, mask, options.half)
         kind = "neurons" if are_neurons(mask.shapes) else "weights"
         what = f"{mask.kept():,} of {mask.units:,} {kind} kept"
         return result, what

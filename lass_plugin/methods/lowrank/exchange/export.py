@@ -2,12 +2,11 @@
 
 import os
 from collections import defaultdict
-from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Sequence
 
 from torch import Tensor
 
-from lass_plugin.checkpoints.checkpoint import weights
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import changed_weights, plain_checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
@@ -20,9 +19,8 @@ from lass_plugin.methods.lowrank.stored import StoredModule, low_rank_of
 
 
 def exported(
-    checkpoint: Mapping[str, Any],
+    checkpoint: Checkpoint,
     pair: Pair,
-    path: str | os.PathLike,
     base: str | os.PathLike | None = None,
     half: bool = False,
 ) -> dict[str, Any]:
@@ -30,7 +28,6 @@ def exported(
 
     Args:
         checkpoint: of a training of low-rank modules.
-        path: of that checkpoint, for messages.
         base: where the base is now; None for where it was in training.
         half: store the weights in half precision.
 
@@ -38,30 +35,23 @@ def exported(
         LassError: the base is missing or another one, or the plan says nothing of a
             language.
     """
-    found = low_rank_of(checkpoint, path, pair)
+    found = low_rank_of(checkpoint, pair)
     entry = found.entry
     place = check_exists(base or entry.base, recorded=not base)
     trained_on = read_base(place)
-    check_same_weights(entry.fingerprint, weights(trained_on), place)
-    tensors = merged(trained_on, found.modules, place, half)
-    return plain_checkpoint(checkpoint, pair, tensors, path)
+    check_same_weights(entry.fingerprint, trained_on.weights, place)
+    tensors = merged(trained_on, found.modules, half)
+    return plain_checkpoint(checkpoint, pair, tensors)
 
 
 def merged(
-    base: Mapping[str, Any],
-    modules: Sequence[StoredModule],
-    path: Path,
-    half: bool = False,
+    base: Checkpoint, modules: Sequence[StoredModule], half: bool = False
 ) -> dict[str, Tensor]:
     """Name -> weight, W + scale · B A beside every one of *modules*.
 
     The sum is in float32 and stays so where the base is stored in half precision:
     rounded, the modules would be lost in part. There is one matrix at a time in
     memory beside what is returned.
-
-    Args:
-        base: a checkpoint.
-        path: of it, for messages.
 
     Raises:
         LassError: a module does not fit its matrix.
@@ -75,9 +65,9 @@ def merged(
             delta = module.delta()
             if delta.shape != weight.shape:
                 raise LassError(
-                    f"{name} of {path} is of shape {tuple(weight.shape)}, the low-rank "
-                    f"module of {module.language} beside it of {tuple(delta.shape)}; "
-                    "give the base that it was trained on"
+                    f"{name} of {base.path} is of shape {tuple(weight.shape)}, the "
+                    f"low-rank module of {module.language} beside it of "
+                    f"{tuple(delta.shape)}; give the base that it was trained on"
                 )
             weight = weight.float() + delta
         return weight

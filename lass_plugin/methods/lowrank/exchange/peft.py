@@ -15,15 +15,12 @@ from torch import Tensor
 
 from lass_plugin import files, tensor_files
 from lass_plugin.anatomy.matrices import Matrix, count_layers
-from lass_plugin.checkpoints.checkpoint import model_options, weights
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import (
-    task_section,
     transformer_options,
-    updates_of,
     without_optimizer,
 )
 from lass_plugin.checkpoints.torch_files import load_tensors
-from lass_plugin.data.language_tokens import trained_tokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.methods.lowrank.attaching import all_matrices
@@ -50,9 +47,8 @@ TASK = "translation_lslo"
 
 
 def to_peft(
-    checkpoint: Mapping[str, Any],
+    checkpoint: Checkpoint,
     pair: Pair,
-    path: str | os.PathLike,
     folder: str | os.PathLike,
     base_name: str | None = None,
 ) -> tuple[StoredModule, ...]:
@@ -60,23 +56,23 @@ def to_peft(
 
     Args:
         checkpoint: of a training of low-rank modules.
-        path: of that checkpoint, for messages.
         base_name: what ``transformers`` calls the base.
 
     Raises:
         LassError: there is no module of *pair*, or the placement is not decided.
     """
-    plan, folder = entry_of(checkpoint, path).plan, Path(folder)
+    plan, folder = entry_of(checkpoint).plan, Path(folder)
     if plan.placement.learns:
         raise LassError(
-            f"{path} is of weight learning, where a matrix has two modules and an "
-            "adapter has one; train with the placement that was found"
+            f"{checkpoint.path} is of weight learning, where a matrix has two modules "
+            "and an adapter has one; train with the placement that was found"
         )
-    modules = low_rank_of(checkpoint, path, pair).modules
+    modules = low_rank_of(checkpoint, pair).modules
     if not modules:
         raise LassError(
-            f"{path} has no low-rank module for {pair}, because {pair.source} and "
-            f"{pair.target} have rank 0; the base translates it as it is"
+            f"{checkpoint.path} has no low-rank module for {pair}, because "
+            f"{pair.source} and {pair.target} have rank 0; the base translates it as "
+            "it is"
         )
     tensors = {
         f"{_PREFIX}model.{module.matrix.name}.{ending}": tensor
@@ -109,7 +105,7 @@ def from_peft(
     folder = Path(folder)
     config = read_config(folder)
     trained_on = read_base(base)
-    stored = weights(trained_on)
+    stored = trained_on.weights
     matrices = all_matrices(stored)
     factors = _read_factors(folder, matrices)
     rule = parse_placement(placement, count_layers(stored))
@@ -146,13 +142,13 @@ def from_peft(
     place = str(Path(base).resolve())
     entry = Entry(plan, place, fingerprint_of_weights(stored, plan.ranks))
     result = without_optimizer(
-        transformer_options(trained_on, base),
+        transformer_options(trained_on),
         _task_options(trained_on, pair, place),
         tensors,
-        updates_of(trained_on),
+        trained_on.updates,
     )
     state: dict[str, Any] = {ENTRY: entry.to_state()}
-    tokens = trained_tokens(trained_on)
+    tokens = trained_on.language_tokens
     if tokens is not None and tokens.languages:
         state["language_tokens"] = tokens.to_dict()
     return {**result, "task_state": state}
@@ -233,11 +229,9 @@ def _common_alpha(
     return first if same and first > 0.0 else None
 
 
-def _task_options(
-    checkpoint: Mapping[str, Any], pair: Pair, base: str
-) -> dict[str, Any]:
+def _task_options(checkpoint: Checkpoint, pair: Pair, base: str) -> dict[str, Any]:
     """Those of the base that matter in translation, for *pair*."""
-    given = task_section(checkpoint) or model_options(checkpoint)
+    given = checkpoint.task_options or {}
     known = {field.name for field in fields(TranslationSubnetworkConfig)}
     known -= {"masks", "extend", "hold", "source_lang", "target_lang"}
     plain = (bool, int, float, str, list)

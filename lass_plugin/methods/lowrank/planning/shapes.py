@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lass_plugin.anatomy.places import is_buffer
-from lass_plugin.checkpoints.checkpoint import read_checkpoint, same_tensors, weights
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 
 SHAPES = {"615m": "m2m_124_615m", "175m": "m2m_124_175m"}
@@ -31,17 +30,11 @@ def read_shape(model: str) -> dict[str, Tensor]:
     if not model.endswith(".pt") and _is_registered(architecture):
         return _of_architecture(architecture)
     try:
-        checkpoint = read_checkpoint(model)
+        return Checkpoint.read(model).parameters
     except LassError as error:
         raise LassError(
             f"{error.message} (or name a model: {', '.join(SHAPES)})"
         ) from error
-    shared = same_tensors(checkpoint)
-    return {
-        name: value
-        for name, value in weights(checkpoint).items()
-        if name not in shared and not is_buffer(name)
-    }
 
 
 def _is_registered(architecture: str) -> bool:
