@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lass_plugin.records.figures import colour, line_style, marker, save_figure
 
@@ -46,27 +46,10 @@ def draw_curves(
     title: str,
     x_label: str,
     y_label: str,
-    *,
-    levels: Sequence[tuple[str, float]] = (),
-    caption: str = "",
-    logarithmic: bool = False,
+    **more: Any,
 ) -> list[Path]:
-    """Draw *curves* in one picture; see :func:`draw_panels`.
-
-    Args:
-        levels: label and value of horizontal lines, such as a baseline.
-        logarithmic: the x axis doubles in equal steps.
-    """
-    return draw_panels(
-        {"": curves},
-        path,
-        title,
-        x_label,
-        y_label,
-        levels=levels,
-        caption=caption,
-        logarithmic=logarithmic,
-    )
+    """Draw *curves* in one picture, in all else as :func:`draw_panels`."""
+    return draw_panels({"": curves}, path, title, x_label, y_label, **more)
 
 
 def draw_panels(

@@ -107,12 +107,13 @@ class _Side:
             )
 
     @property
-    def enough(self) -> bool:
-        return len(self.languages) >= 3
+    def complete(self) -> bool:
+        return not np.isnan(self.distances).any()
 
     @property
-    def complete(self) -> bool:
-        return not bool(np.isnan(self.distances).any())
+    def rank(self) -> tuple[bool, int]:
+        """The greater, the better can a tree be made of this side alone."""
+        return self.complete and len(self.languages) >= 3, len(self.languages)
 
 
 def _of_languages(
@@ -163,11 +164,7 @@ def _choose_direction(source: _Side, target: _Side) -> tuple[str, list[str]]:
     whole = source.complete and target.complete
     if whole and source.languages == target.languages:
         return "mean", []
-    better, worse = sorted(
-        (target, source),
-        key=lambda side: (side.enough and side.complete, len(side.languages)),
-        reverse=True,
-    )
+    worse, better = sorted((source, target), key=lambda side: side.rank)
     if not worse.languages:
         return better.name, []
     lacking = sorted({*better.languages} - {*worse.languages})

@@ -185,7 +185,7 @@ def _interchange(
 def _best_of(
     problem: _Problem,
     designs: np.ndarray,
-    trees: Sequence[Sequence[int]],
+    trees: Sequence[Splits] | np.ndarray,
     best: tuple[Splits, float],
 ) -> tuple[Splits, float]:
     """The best of *trees* and its Q, if that is below *best*'s, else *best*.

@@ -118,10 +118,3 @@ def _quote(name: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9.@-]+", name):
         return name
     return "'" + name.replace("'", "''") + "'"
-
-
-def clades(root: Node) -> Iterator[frozenset[int]]:
-    """The leaves below each node, the root's first."""
-    yield frozenset(root.leaves())
-    for child in root.children:
-        yield from clades(child)
