@@ -121,7 +121,6 @@ def matrix_of(name: str, outputs: int, inputs: int) -> Matrix:
     """
     place = find_place(name)
     side, layer = place_of(name)
-    place = find_place(name)
     if place is None or place.part not in _KIND_OF:
         raise ValueError(f"{name} is no matrix that modules stand beside")
     return Matrix(name, side, layer, _KIND_OF[place.part], outputs, inputs)

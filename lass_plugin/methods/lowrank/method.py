@@ -48,7 +48,7 @@ from lass_plugin.methods.lowrank.planning.plan import (
 from lass_plugin.methods.lowrank.pruning import Pruner
 from lass_plugin.methods.lowrank.saved_weights import save_trained_only
 from lass_plugin.methods.lowrank.stored import low_rank_of
-from lass_plugin.methods.lowrank.training import LowRankTraining, using
+from lass_plugin.methods.lowrank.training import LowRankTraining
 from lass_plugin.methods.method import ExportOptions, Method, PartSizes
 
 logger = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ class LowRank(Method):
     def part(self, key: str) -> Iterator[None]:
         pair = Pair.parse(key)
         self.plan.check_pairs([pair])
-        with using(self.routing, [pair]):
+        with self.routing.using([pair]):
             yield
 
     @torch.no_grad()
