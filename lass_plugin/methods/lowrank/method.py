@@ -15,7 +15,8 @@ from fairseq.data import Dictionary
 from fairseq.optim import FairseqOptimizer
 from torch import nn
 
-from lass_plugin.anatomy.matrices import count_layers, find_matrices, parse_kinds
+from lass_plugin.anatomy.matrices import find_matrices, parse_kinds
+from lass_plugin.anatomy.places import count_layers
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.languages import Pair, languages_of
