@@ -7,6 +7,16 @@ from typing import Iterable, Sequence
 
 from lass_plugin.errors import LassError
 
+_TWO_LETTERS = {
+    "eng": "en",
+    "jpn": "ja",
+    "kor": "ko",
+    "zho": "zh",
+    "chi": "zh",
+    "cmn": "zh",
+    "yue": "zh",
+}
+"""Other codes of the languages that need special care."""
 _CODE = re.compile(r"[A-Za-z0-9_@.]+")
 
 
@@ -93,3 +103,9 @@ def hub_of(pairs: Iterable[Pair]) -> str:
     """The language that most of *pairs* have; of several English, then the last."""
     codes = sorted(code for p in pairs for code in {p.source, p.target})
     return max(codes, key=lambda code: (codes.count(code), code == "en"))
+
+
+def base_language(code: str) -> str:
+    """Return the language of a code with a region or script: ``zh`` of ``zho_Hans``."""
+    language = code.split("_")[0].split("@")[0].lower()
+    return _TWO_LETTERS.get(language, language)

@@ -17,13 +17,14 @@ the same command is given again; more seeds or pairs translate only what is new.
 import argparse
 from pathlib import Path
 
+from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.settings import add_options, read_options
+
 HELP = "translate without some general or specific neurons"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``lass neurons erase``."""
-    from lass_plugin.cli.evaluate import add_translation_arguments
-
     parser.add_argument("data", metavar="DATA", help="data folder")
     parser.add_argument(
         "--checkpoint",
@@ -79,15 +80,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument_group("test set and scores").add_argument
     add("--split", default="test", help="split of the data (default: test)")
-    add("--limit", metavar="N", type=int, help="only the first N sentences of a pair")
     add("--references", metavar="DIR", help="folder of SPLIT.X-Y.Y (default: DATA/raw)")
     add("--tokenize", metavar="NAME", help="tokenizer of BLEU for all pairs")
-    add_translation_arguments(parser)
+    add_options(parser, Decoding)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Translate, score, print the tables and write them."""
-    from lass_plugin.evaluation.decoding import Decoding
     from lass_plugin.languages import parse_pairs
     from lass_plugin.neurons.erasure import Options, erase, parse_seeds
     from lass_plugin.neurons.erasure_report import record_of, to_text, write
@@ -103,16 +102,13 @@ def run(arguments: argparse.Namespace) -> int:
         references=arguments.references,
         tokenize=arguments.tokenize,
     )
-    decoding = {
-        name: getattr(arguments, name) for name in Decoding.__dataclass_fields__
-    }
     result = erase(
         arguments.data,
         arguments.checkpoint,
         arguments.allocation,
         options,
         arguments.out,
-        Decoding(**decoding),
+        read_options(Decoding, arguments),
     )
     record = record_of(result)
     print(to_text(record), end="")

@@ -10,9 +10,12 @@ checkpoints, 'lass table data' a prepared data folder. All print the tables, and
 options of each.
 """
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lass_plugin.settings import Settings, option, switch
 
 if TYPE_CHECKING:
     from lass_plugin.records.table import Table
@@ -21,51 +24,56 @@ HELP = "tables of scores, parameters, disk and speed, in Markdown, LaTeX, CSV"
 
 MODES = {"scores": "table_scores", "cost": "table_cost", "data": "table_data"}
 
+_GROUP = "output"
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add what all modes print and write."""
-    add = parser.add_argument_group("output").add_argument
-    add(
-        "--format",
+
+@dataclass(frozen=True, kw_only=True)
+class OutputSettings(Settings):
+    """How tables are printed and written."""
+
+    format: str = option(
+        "text",
+        "what is printed (default: %(default)s)",
         choices=("text", "markdown", "latex"),
-        default="text",
-        help="what is printed (default: text)",
+        group=_GROUP,
     )
-    add(
-        "--transpose",
-        action="store_true",
-        help="systems as columns; for many languages",
-    )
-    add(
-        "--out",
-        metavar="DIR",
-        help="folder for the tables as Markdown, LaTeX, CSV and JSON (each number "
+    transpose: bool = switch("systems as columns; for many languages", group=_GROUP)
+    out: Path | None = option(
+        None,
+        "folder for the tables as Markdown, LaTeX, CSV and JSON (each number "
         "unrounded)",
+        metavar="DIR",
+        group=_GROUP,
     )
 
+    def show(
+        self,
+        kind: str,
+        tables: Sequence["Table"],
+        facts: dict,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Print the tables of one mode; write them where ``--out`` says."""
+        from lass_plugin.records.table import (
+            to_latex,
+            to_markdown,
+            to_text,
+            wrap_note,
+        )
+        from lass_plugin.tables.table_files import write_tables
 
-def show(
-    arguments: argparse.Namespace,
-    tables: Sequence["Table"],
-    title: str,
-    facts: dict,
-    notes: Sequence[str],
-) -> None:
-    """Print the tables; write them where ``--out`` says."""
-    from lass_plugin.records.table import to_latex, to_markdown, to_text, wrap_note
-    from lass_plugin.tables.writing import write_tables
-
-    if arguments.transpose:
-        tables = [table.transposed() for table in tables]
-    paths = []
-    if arguments.out is not None:  # first: printing fails where its reader has gone
-        paths = write_tables(tables, arguments.out, arguments.mode, title, facts, notes)
-    if arguments.format == "markdown":
-        print(to_markdown(tables, title, notes), end="")
-    elif arguments.format == "latex":
-        print(to_latex(tables, notes), end="")
-    else:
-        lines = [line for note in notes for line in wrap_note(note)]
-        print("\n".join([*map(to_text, tables), *lines]))
-    if paths:
-        print(f"written to {arguments.out}: {', '.join(path.name for path in paths)}")
+        title = kind.capitalize()
+        if self.transpose:
+            tables = [table.transposed() for table in tables]
+        paths = []
+        if self.out is not None:  # first: printing fails where its reader has gone
+            paths = write_tables(tables, self.out, kind, title, facts, notes)
+        if self.format == "markdown":
+            print(to_markdown(tables, title, notes), end="")
+        elif self.format == "latex":
+            print(to_latex(tables, notes), end="")
+        else:
+            lines = [line for note in notes for line in wrap_note(note)]
+            print("\n".join([*map(to_text, tables), *lines]))
+        if paths:
+            print(f"written to {self.out}: {', '.join(path.name for path in paths)}")

@@ -9,9 +9,16 @@ the files (He 2023, Table 12). With --data the speed is measured too (He 2023, T
 system with masks is measured under them and dense, in turns.
 """
 
-import argparse
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from lass_plugin.cli.table import OutputSettings
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.shared_options import SystemsSettings
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.settings import Settings, including, needless, option
 
 if TYPE_CHECKING:
     from lass_plugin.evaluation.systems import System
@@ -19,185 +26,155 @@ if TYPE_CHECKING:
 
 HELP = "parameters, bytes on disk, tokens a second"
 
-_OF_SPEED = {
-    **{"pairs": None, "split": "test", "sentences": 100, "runs": 5, "threads": 1},
-    **{"beam": 5, "max_len_a": 0.0, "max_len_b": 200, "cpu": False},
-}
-"""Options that only matter with --data, and their defaults."""
+_DECODING = ("beam", "max_len_a", "max_len_b", "cpu")
+_SPEED = "speed"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass table cost``."""
-    from lass_plugin.cli.evaluate import add_base
-    from lass_plugin.cli.table import add_output
+@dataclass(frozen=True, kw_only=True)
+class CostTableSettings(Settings):
+    """Whose cost is tabled, and how the speed is measured."""
 
-    add = parser.add_argument_group("systems").add_argument
-    add(
-        "--system",
-        metavar="NAME=CHECKPOINT",
-        action="append",
-        required=True,
-        help="a system; give it again for more",
-    )
-    add(
-        "--inference-masks",
-        metavar="NAME=MASKS",
-        action="append",
-        default=[],
-        help="masks of a system (a folder, files or a checkpoint) instead of those "
-        "that its checkpoint carries",
-    )
-    add_base(add)
-    add(
-        "--scores",
+    systems: SystemsSettings = including(SystemsSettings)
+    scores: Path | None = option(
+        None,
+        "report of lass evaluate with these systems; adds their mean score",
         metavar="REPORT",
-        help="report of lass evaluate with these systems; adds their mean score",
+        group="systems",
     )
-    add("--metric", help="which score (default: BLEU)")
-    add = parser.add_argument_group("speed").add_argument
-    add("--data", metavar="DATA", help="data folder; measures the speed")
-    add("--pairs", metavar="SRC-TGT,…", help="(default: the first pair only)")
-    add("--split", metavar="NAME", help="split of the data (default: test)")
-    add(
-        "--sentences",
+    metric: str | None = option(None, "which score (default: BLEU)", group="systems")
+    data: Path | None = option(
+        None, "data folder; measures the speed", metavar="DATA", group=_SPEED
+    )
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "(default: the first pair only)",
+        metavar="SRC-TGT,…",
+        group=_SPEED,
+        parse=parse_pairs,
+    )
+    split: str = option(
+        "test",
+        "split of the data (default: %(default)s)",
+        metavar="NAME",
+        group=_SPEED,
+    )
+    sentences: int = option(
+        100,
+        "first N sentences of each pair (default: %(default)s)",
         metavar="N",
-        type=int,
-        help="first N sentences of each pair (default: 100)",
+        group=_SPEED,
+        least=1,
     )
-    add("--runs", metavar="N", type=int, help="(default: 5)")
-    add("--threads", metavar="N", type=int, help="threads of the CPU (default: 1)")
-    add("--beam", metavar="N", type=int, help="(default: 5)")
-    add(
-        "--max-len-a",
-        metavar="A",
-        type=float,
-        help="a translation has at most A × source + B tokens (default: 0)",
+    runs: int = option(5, "(default: %(default)s)", metavar="N", group=_SPEED, least=1)
+    threads: int = option(
+        1,
+        "threads of the CPU (default: %(default)s)",
+        metavar="N",
+        group=_SPEED,
+        least=1,
     )
-    add("--max-len-b", metavar="B", type=int, help="(default: 200)")
-    add("--cpu", action="store_true", default=None, help="not on the GPU")
-    add_output(parser)
+    decoding: Decoding = including(Decoding, *_DECODING)
+    output: OutputSettings = including(OutputSettings)
+
+    def check(self) -> None:
+        super().check()
+        if self.data is None:
+            measured = ("pairs", "split", "sentences", "runs", "threads", *_DECODING)
+            needless(self, measured, "without --data, for which the speed is measured")
+        if self.scores is None:
+            needless(self, "metric", "without --scores")
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = CostTableSettings
+
+
+def run(settings: CostTableSettings) -> int:
     """Read the checkpoints, measure the speed, show the tables."""
-    from lass_plugin.cli.evaluate import systems_of
-    from lass_plugin.cli.table import show
-    from lass_plugin.errors import LassError
+    from lass_plugin.evaluation.systems import System, check_names
     from lass_plugin.tables.cost import cost_of
     from lass_plugin.tables.cost_tables import pair_table, size_table, speed_table
 
-    given = [name for name in _OF_SPEED if getattr(arguments, name) is not None]
-    if given and arguments.data is None:
-        raise LassError(
-            f"--{given[0].replace('_', '-')} has no effect without --data; add the "
-            "data folder to measure the speed, or leave it out"
-        )
-    for name, value in _OF_SPEED.items():
-        if getattr(arguments, name) is None:
-            setattr(arguments, name, value)
-    systems = systems_of(
-        arguments.system, arguments.inference_masks, base=arguments.base
-    )
-    scores = _scores(arguments, [each.name for each in systems])
-    masks = {
-        each.name: str(each.inference_masks)
-        for each in systems
-        if each.inference_masks is not None
-    }
+    systems = settings.systems.make()
+    scores = _scores(settings)
+    masks = dict(settings.systems.inference_masks)
     costs = [
         cost_of(each.name, each.checkpoint, masks.get(each.name), each.base)
         for each in systems
     ]
-    tables = [size_table(costs, scores)]
-    of_pairs = pair_table(costs)
-    tables += [] if of_pairs is None else [of_pairs]
-    facts: dict = {
+    tables = [size_table(costs, scores), *pair_table(costs)]
+    facts: dict[str, Any] = {
         "systems": {each.name: str(each.checkpoint) for each in systems},
         "inference_masks": masks,
     }
     notes = []
-    if arguments.data is not None:
-        from lass_plugin.evaluation.systems import System, check_names
-
+    if settings.data is not None:
         dense = [
             System(f"{cost.name} (dense)", Path(cost.checkpoint), dense=True)
             for cost in costs
             if cost.kept
         ]
         check_names([*systems, *dense])
-        speeds, devices, note = _speeds(arguments, systems, dense)
+        speeds, devices, note = _speeds(settings, settings.data, [*systems, *dense])
         tables.append(speed_table(speeds, devices))
         notes.append(note)
         facts["devices"] = devices
-    show(arguments, tables, "Cost", facts, notes)
+    settings.output.show("cost", tables, facts, notes)
     return 0
 
 
-def _scores(
-    arguments: argparse.Namespace, names: list[str]
-) -> dict[str, tuple[str, float]]:
+def _scores(settings: CostTableSettings) -> dict[str, tuple[str, float]]:
     """System -> metric and its mean over all pairs, from a report."""
-    from lass_plugin.errors import LassError
-    from lass_plugin.tables.side_by_side import Place, put_side_by_side
+    from lass_plugin.tables.compared_reports import LabelledReport, compare_reports
 
-    if arguments.scores is None:
-        if arguments.metric is not None:
-            raise LassError("--metric has no effect without --scores; leave it out")
+    if settings.scores is None:
         return {}
-    board = put_side_by_side([Place.read(arguments.scores)])
-    metric = arguments.metric or "BLEU"
-    if metric not in board.metrics:
+    compared = compare_reports([LabelledReport.read(settings.scores)])
+    metric = settings.metric or "BLEU"
+    if metric not in compared.metrics:
         raise LassError(
-            f"{arguments.scores} has no {metric}; choose {', '.join(board.metrics)}"
+            f"{settings.scores} has no {metric}; choose {', '.join(compared.metrics)}"
         )
     return {
-        name: (metric, board.entry(name).mean(metric, board.pairs)) for name in names
+        name: (metric, compared.system(name).mean(metric, compared.pairs))
+        for name, _ in settings.systems.system
     }
 
 
 def _speeds(
-    arguments: argparse.Namespace, systems: list["System"], dense: list["System"]
-) -> tuple[dict[str, dict[str, "Throughput"]], dict[str, str], str]:
+    settings: CostTableSettings, data: Path, systems: "list[System]"
+) -> "tuple[dict[str, dict[str, Throughput]], dict[str, str], str]":
     """Device -> system -> its speed; device -> its name; what was translated."""
     from lass_plugin.data.progress import Progress
-    from lass_plugin.evaluation.decoding import Decoding
     from lass_plugin.evaluation.evaluation import choose_pairs
     from lass_plugin.evaluation.systems import Saved
     from lass_plugin.evaluation.throughput import device_name, measure
-    from lass_plugin.languages import parse_pairs
 
-    limits = {"max_len_a": arguments.max_len_a, "max_len_b": arguments.max_len_b}
-    decoding = Decoding(
-        beam=arguments.beam, limit=arguments.sentences, cpu=arguments.cpu, **limits
-    )
-    saved = [Saved(system) for system in [*systems, *dense]]
-    wanted = parse_pairs(arguments.pairs) if arguments.pairs else None
-    pairs = choose_pairs(saved, wanted)
-    pairs = pairs if wanted else pairs[:1]
-    data = Path(arguments.data)
+    decoding = replace(settings.decoding, limit=settings.sentences)
+    saved = [Saved(system) for system in systems]
+    pairs = settings.pairs or choose_pairs(saved)[:1]
     ready = {one.system.name: one.set_up(data, pairs) for one in saved}
-    places = {"CPU": Decoding(**{**vars(decoding), "cpu": True})}
+    places = {"CPU": replace(decoding, cpu=True)}
     if decoding.device.type == "cuda":
         places["GPU"] = decoding
     speeds, devices = {}, {}
     for name, where in places.items():
         devices[name] = device_name(where.device)
         if name == "CPU":
-            threads = arguments.threads
+            threads = settings.threads
             devices[name] += f", {threads} thread{'s' if threads > 1 else ''}"
-        total = arguments.sentences * len(pairs) * len(ready) * arguments.runs
+        total = settings.sentences * len(pairs) * len(ready) * settings.runs
         progress = Progress(f"timing on the {name}", total)
         speeds[name] = measure(
             ready,
-            arguments.split,
+            settings.split,
             where,
-            arguments.runs,
-            arguments.threads,
+            settings.runs,
+            settings.threads,
             progress.advance,
         )
         progress.finish()
     note = (
-        f"{arguments.split} of {', '.join(map(str, pairs))} in {data}: beam "
+        f"{settings.split} of {', '.join(map(str, pairs))} in {data}: beam "
         f"{decoding.beam}, at most {decoding.max_len_a:g} × source + "
         f"{decoding.max_len_b} tokens, {decoding.precision}"
     )

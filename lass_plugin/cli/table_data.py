@@ -6,38 +6,45 @@ DATA is a folder of 'lass prepare'. Pairs of one family stand side by side,
 those that are only translated (zero-shot) at the end.
 """
 
-import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from lass_plugin.cli.table import OutputSettings
+from lass_plugin.settings import Settings, argument, including, option
 
 HELP = "sentences, tokens and families of each pair"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass table data``."""
-    from lass_plugin.cli.table import add_output
+@dataclass(frozen=True, kw_only=True)
+class DataTableSettings(Settings):
+    """Whose data is tabled, and by which families."""
 
-    parser.add_argument("data", metavar="DATA", help="folder of lass prepare")
-    parser.add_argument(
-        "--families",
+    data: str = argument("folder of lass prepare", metavar="DATA")
+    families: Path | None = option(
+        None,
+        "families of the languages, as for lass tree (default: a built-in table)",
         metavar="FILE",
-        help="families of the languages, as for lass tree (default: a built-in table)",
     )
-    parser.add_argument(
-        "--centre",
+    centre: str = option(
+        "en",
+        "centre language, whose family is left out (default: %(default)s)",
         metavar="LANG",
-        default="en",
-        help="centre language, whose family is left out (default: en)",
     )
-    add_output(parser)
+    output: OutputSettings = including(OutputSettings)
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = DataTableSettings
+
+
+def run(settings: DataTableSettings) -> int:
     """Read the record of the preparation, show the table."""
-    from lass_plugin.cli.table import show
+    from lass_plugin.data.amounts import read_counts
     from lass_plugin.language_families import family_of, read_families
-    from lass_plugin.tables.data import data_table, read_counts
+    from lass_plugin.tables.data_table import data_table
 
-    table = None if arguments.families is None else read_families(arguments.families)
+    table = None if settings.families is None else read_families(settings.families)
     families = family_of if table is None else table.get
-    made = data_table(read_counts(arguments.data), families, arguments.centre)
-    show(arguments, [made], "Data", {"data": arguments.data}, [])
+    counts = read_counts(settings.data, tokens=True)
+    made = data_table(counts, families, settings.centre)
+    settings.output.show("data", [made], {"data": settings.data})
     return 0

@@ -14,156 +14,141 @@ into batches of one direction each, and written as batches finish; with --intera
 each line is answered at once.
 """
 
-import argparse
-import logging
 import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lass_plugin.cli.evaluate import add_translation_arguments
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.settings import (
+    Settings,
+    argument,
+    including,
+    needless,
+    option,
+    required,
+    switch,
+)
 
 if TYPE_CHECKING:
     from lass_plugin.data.subwords import Subwords
-    from lass_plugin.errors import LassError
 
 HELP = "translate lines of any direction from stdin with one model"
 
 BUFFER = 1000
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass translate``."""
-    parser.add_argument(
-        "checkpoint",
-        metavar="CHECKPOINT",
-        type=Path,
-        help="of low-rank modules, of joint training, or dense",
+@dataclass(frozen=True, kw_only=True)
+class TranslateSettings(Settings):
+    """The model, and how the lines are read."""
+
+    checkpoint: Path = argument(
+        "of low-rank modules, of joint training, or dense", metavar="CHECKPOINT"
     )
-    parser.add_argument(
-        "--data",
+    data: Path = required(
+        "data folder that the model was trained with, for its dictionary",
         metavar="DATA",
-        type=Path,
-        required=True,
-        help="data folder that the model was trained with, for its dictionary",
     )
-    parser.add_argument(
-        "--pairs",
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "directions to serve (default: those that were trained)",
         metavar="SRC-TGT,…",
-        help="directions to serve (default: those that were trained)",
+        parse=parse_pairs,
     )
-    parser.add_argument(
-        "--base",
+    base: Path | None = option(
+        None,
+        "the base of low-rank modules, where it is no longer where it was in training",
         metavar="FILE",
-        type=Path,
-        help="the base of low-rank modules, where it is no longer where it was in "
-        "training",
     )
-    parser.add_argument(
-        "--inference-masks",
+    inference_masks: str | None = option(
+        None,
+        "translate with these masks instead of the checkpoint's",
         metavar="MASKS",
-        help="translate with these masks instead of the checkpoint's",
     )
-    parser.add_argument(
-        "--dense",
-        action="store_true",
-        help="translate without the checkpoint's masks or low-rank modules",
-    )
-    add = parser.add_argument_group("input").add_argument
-    add(
-        "--spm",
+    dense: bool = switch("translate without the checkpoint's masks or low-rank modules")
+    spm: Path | None = option(
+        None,
+        "SentencePiece model (default: spm.model of DATA, if there is one)",
         metavar="FILE",
-        type=Path,
-        help="SentencePiece model (default: spm.model of DATA, if there is one)",
+        group="input",
     )
-    add("--encoded", action="store_true", help="the sentences are in subwords already")
-    add(
-        "--buffer",
+    encoded: bool = switch("the sentences are in subwords already", group="input")
+    buffer: int | None = option(
+        None,
+        f"lines that are read ahead (default: {BUFFER})",
         metavar="N",
-        type=int,
-        help=f"lines that are read ahead (default: {BUFFER})",
+        group="input",
+        least=1,
     )
-    add("--interactive", action="store_true", help="answer each line at once")
-    add(
-        "--keep-going",
-        action="store_true",
-        help="give an empty translation for a line that cannot be read, and say so on "
+    interactive: bool = switch("answer each line at once", group="input")
+    keep_going: bool = switch(
+        "give an empty translation for a line that cannot be read, and say so on "
         "stderr",
+        group="input",
     )
-    add_translation_arguments(parser)
+    decoding: Decoding = including(
+        Decoding, *(one.name for one in fields(Decoding) if one.name != "limit")
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.encoded:
+            needless(self, "spm", "with --encoded")
+        if self.interactive and self.buffer != 1:
+            needless(self, "buffer", "with --interactive")
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = TranslateSettings
+
+
+def run(settings: TranslateSettings) -> int:
     """Translate until the input ends."""
-    # before fairseq is loaded, which would log at length to stderr
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    buffer = _buffer(arguments)
-    from lass_plugin.languages import parse_pairs
-
-    pairs = None if arguments.pairs is None else parse_pairs(arguments.pairs)
-
-    from lass_plugin.evaluation import texts
-    from lass_plugin.evaluation.decoding import Decoding
     from lass_plugin.evaluation.evaluation import choose_pairs
     from lass_plugin.evaluation.lines import LineTranslator, translate_lines
     from lass_plugin.evaluation.systems import Saved, System
+    from lass_plugin.evaluation.texts import with_subwords
+    from lass_plugin.evaluation.translation import Translator
 
-    names = set(Decoding.__dataclass_fields__) - {"limit"}
-    decoding = Decoding(**{name: getattr(arguments, name) for name in names})
     system = System(
         "model",
-        arguments.checkpoint,
-        arguments.inference_masks,
-        arguments.dense,
-        arguments.base,
+        settings.checkpoint,
+        settings.inference_masks,
+        settings.dense,
+        settings.base,
     )
     saved = Saved(system)
-    ready = saved.set_up(arguments.data, choose_pairs([saved], pairs))
-    encoding = _encoding(arguments)
-    subwords = decoding.remove_bpe
-    if subwords == "auto":
-        subwords = texts.find_subwords(arguments.data, ready.task.target_dictionary)
-    translator = LineTranslator(ready, decoding, encoding, subwords)
+    ready = saved.set_up(settings.data, choose_pairs([saved], settings.pairs))
+    dictionary = ready.task.target_dictionary
+    decoding = with_subwords(settings.decoding, settings.data, dictionary)
+    encoding = _encoding(settings)
+    translator = LineTranslator(Translator(ready, decoding), encoding)
     del saved
-    skip = _say if arguments.keep_going else None
+    buffer = 1 if settings.interactive else settings.buffer or BUFFER
+    skip = _say if settings.keep_going else None
     for ready_lines in translate_lines(sys.stdin.buffer, translator, buffer, skip):
         sys.stdout.write("".join(f"{line}\n" for line in ready_lines))
         sys.stdout.flush()
     return 0
 
 
-def _say(error: "LassError") -> None:
+def _say(error: LassError) -> None:
     print(f"note: {error.message}", file=sys.stderr, flush=True)
 
 
-def _buffer(arguments: argparse.Namespace) -> int:
-    from lass_plugin.errors import LassError
-
-    given: int | None = arguments.buffer
-    if given is not None and given < 1:
-        raise LassError(f"--buffer is {given}; give a number above 0")
-    if arguments.interactive and given not in (None, 1):
-        raise LassError(
-            f"--buffer {given} has no effect with --interactive, which answers each "
-            "line at once; leave one of them out"
-        )
-    return 1 if arguments.interactive else given or BUFFER
-
-
-def _encoding(arguments: argparse.Namespace) -> "Subwords":
+def _encoding(settings: TranslateSettings) -> "Subwords":
     """How sentences become tokens."""
     from lass_plugin.data.data_folder import subwords_of
     from lass_plugin.data.parallel_text import sha256
     from lass_plugin.data.subwords import Subwords
-    from lass_plugin.errors import LassError
 
-    if arguments.encoded:
-        if arguments.spm is not None:
-            raise LassError("--spm has no effect with --encoded; leave one of them out")
+    if settings.encoded:
         return Subwords("none")
-    if arguments.spm is None:
-        return subwords_of(arguments.data)
-    if not arguments.spm.is_file():
+    if settings.spm is None:
+        return subwords_of(settings.data)
+    if not settings.spm.is_file():
         raise LassError(
-            f"there is no SentencePiece model {arguments.spm}; check the path"
+            f"there is no SentencePiece model {settings.spm}; check the path"
         )
-    return Subwords("sentencepiece", arguments.spm, sha256(arguments.spm))
+    return Subwords("sentencepiece", settings.spm, sha256(settings.spm))

@@ -10,13 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.data.data_folder import RECORD
-from lass_plugin.data.parallel_text import read_lines
+from lass_plugin.data.parallel_text import SPLITS, read_lines
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
+from lass_plugin.languages import Pair, languages_of
+from lass_plugin.records.json_record import RecordFormat
 
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 _COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kKmMbB]?)")
 GROUPS = ("low", "medium", "high")
+PREPARATION = RecordFormat(
+    "lass_plugin preparation",
+    "the record of a preparation",
+    advice="prepare the data again",
+    unmarked=True,
+)
+SIZES = RecordFormat(
+    "lass_plugin sizes",
+    "a file with the sizes of training data",
+    advice="give a preparation.json, or pairs with their numbers",
+)
+
+Counts = Mapping[str, Mapping[str, Any]]
+"""Split and pair -> what ``lass prepare`` counted of them."""
 
 
 @dataclass(frozen=True)
@@ -134,25 +149,55 @@ def short_count(number: int) -> str:
     return str(number)
 
 
+def read_counts(place: str | os.PathLike, tokens: bool = False) -> Counts:
+    """What ``lass prepare`` counted.
+
+    Args:
+        place: its folder, or the record in it.
+        tokens: those of both languages are needed, too.
+
+    Returns:
+        ``train.de-en`` -> ``kept`` sentences, and ``languages``: of each ``tokens`` and
+        ``unknown`` ones.
+
+    Raises:
+        LassError: there is no such record, or it is damaged.
+    """
+    path = Path(place)
+    if path.is_dir():
+        path /= RECORD
+    if not path.is_file():
+        raise LassError(f"{place} has no {RECORD}; give a folder of 'lass prepare'")
+    with PREPARATION.reading(path) as record:
+        counts: Counts = record["counts"]
+        for name, count in counts.items():
+            split, pair = name.split(".", 1)
+            if split not in SPLITS:
+                raise ValueError(f"it counts '{name}'")
+            numbers = [count["kept"]]
+            for language in languages_of([Pair.parse(pair)]) if tokens else ():
+                of_language = count["languages"][language]
+                numbers += [of_language["tokens"], of_language["unknown"]]
+            for number in numbers:
+                _check_whole(number)
+        return counts
+
+
 def _of_json(path: Path) -> dict[str, int]:
-    try:
+    with SIZES.naming(path):
         content = json.loads(path.read_text(encoding="utf-8"))
         if "counts" in content:  # of lass prepare
             return {
-                name.removeprefix("train."): _whole(value["kept"], path)
-                for name, value in content["counts"].items()
+                name.removeprefix("train."): count["kept"]
+                for name, count in read_counts(path).items()
                 if name.startswith("train.")
             }
         sizes = {}
         for pair, value in content.items():
             number = parse_count(value) if isinstance(value, str) else value
-            sizes[str(Pair.parse(pair))] = _whole(number, path)
+            _check_whole(number)
+            sizes[str(Pair.parse(pair))] = number
         return sizes
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{path} cannot be read as sizes of training data ({type(error).__name__}: "
-            f"{error}); give a preparation.json, or pairs with their numbers"
-        ) from error
 
 
 def _of_lines(path: Path) -> dict[str, int]:
@@ -173,7 +218,6 @@ def _of_lines(path: Path) -> dict[str, int]:
     return sizes
 
 
-def _whole(value: Any, path: Path) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise LassError(f"{path} has {value!r} where a number of sentences should be")
-    return value
+def _check_whole(value: Any) -> None:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"it has {value!r} where a number of sentences should be")

@@ -6,6 +6,7 @@ says what is to be removed and moved; from then on any run first finishes the mo
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -17,17 +18,9 @@ from lass_plugin.data.parallel_text import sha256
 from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_json
-from lass_plugin.locks import LOCK, FolderLock
-from lass_plugin.records.json_record import RecordFormat
 
 RECORD = "preparation.json"
 _WORK = ".preparation"
-_FORMAT = RecordFormat(
-    "lass_plugin preparation",
-    "a record of 'lass prepare', or is damaged",
-    advice="choose another folder",
-    unmarked=True,
-)
 _KINDS = ("dict*.txt", "*.bin", "*.idx", "langs.txt", "spm.model", "bpe.codes")
 
 
@@ -39,12 +32,27 @@ def open_work_folder(out: Path) -> Iterator[Path]:
         LassError: another process holds it, or *out* cannot be written.
     """
     work = out / _WORK
-    with FolderLock(work, "preparation"):
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = open(work / "lock", "wb")
+    except OSError as error:
+        raise LassError(
+            f"cannot write to the folder {out} ({error.strerror}); choose another"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LassError(
+                f"another lass prepare is working on {out}; wait until it has finished"
+            ) from error
+        except OSError:  # a file system without locks
+            pass
         try:
             _finish_commit(out, work)
             yield work
         except BaseException:
-            if [child.name for child in work.iterdir()] == [LOCK]:
+            if [child.name for child in work.iterdir()] == ["lock"]:
                 shutil.rmtree(work, ignore_errors=True)
             raise
         shutil.rmtree(work, ignore_errors=True)
@@ -112,10 +120,15 @@ def _differences(record: dict, wanted: dict) -> list[str]:
 
 
 def _read_record(out: Path) -> dict:
-    with _FORMAT.reading(out / RECORD) as record:
-        for part in ("options", "inputs", "files"):
-            record[part]
-        return record
+    try:
+        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        if {"options", "inputs", "files"} <= record.keys():
+            return record
+        raise ValueError("a part is missing")
+    except (OSError, ValueError, AttributeError) as error:
+        raise LassError(
+            f"{out / RECORD} is damaged ({error}); choose another folder"
+        ) from error
 
 
 def was_begun(work: Path, wanted: dict) -> bool:
@@ -141,7 +154,10 @@ def begin(work: Path, plan: dict, fresh: bool) -> None:
 
 
 def _read_plan(work: Path) -> dict:
-    return _FORMAT.read_or_none(work / "plan.json") or {}
+    try:
+        return json.loads((work / "plan.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def files_in(new: Path) -> dict[str, int]:
@@ -186,6 +202,6 @@ def _clear(work: Path) -> None:
     for child in list(work.iterdir()):
         if child.is_dir():
             shutil.rmtree(child)
-        elif child.name not in (LOCK, "commit.json"):
+        elif child.name not in ("lock", "commit.json"):
             child.unlink()
     (work / "commit.json").unlink(missing_ok=True)

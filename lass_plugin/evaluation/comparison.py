@@ -1,19 +1,18 @@
 """Several systems over several pairs: scores, differences to a baseline, averages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.choice import EVERY_METRIC, METRICS, Choice
-from lass_plugin.evaluation.metrics import Metric, Score, base_language, text_form
+from lass_plugin.evaluation.metrics import Metric, Score, text_form
 from lass_plugin.evaluation.significance import (
     SAMPLES,
-    SEED,
     Difference,
     paired_bootstrap,
 )
-from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.languages import Pair, base_language, parse_pairs
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ class SystemScores:
         _check_label(f"checkpoint of {self.name}", self.checkpoint)
         if self.mask is not None:
             _check_label(f"mask of {self.name}", self.mask)
+        for pair in self.pairs:
+            Pair.parse(pair)
 
     def average(self, metric: str, pairs: Sequence[str]) -> float:
         """Return the plain mean of *metric* over *pairs*."""
@@ -83,6 +84,10 @@ class Report:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.text not in ("tokenised", "detokenised"):
+            raise LassError(
+                f"the text is '{self.text}', neither tokenised nor detokenised"
+            )
         if not self.systems:
             raise LassError("the report has no systems; score at least the baseline")
         names = [system.name for system in self.systems]
@@ -138,25 +143,22 @@ class Report:
 def compare(
     systems: Sequence[Outputs],
     references: Mapping[str, Sequence[str]],
-    tokenize: str | None = None,
-    n_samples: int = SAMPLES,
-    seed: int = SEED,
     choice: Choice | None = None,
     sources: Mapping[str, Sequence[str]] | None = None,
+    n_samples: int = SAMPLES,
     advance: Callable[[int, str], None] = lambda scores, pair: None,
 ) -> Report:
     """Score *systems* on every pair of *references*; the first is the baseline.
 
-    *tokenize* forces one BLEU tokenizer for all pairs, see :mod:`.metrics`; with
-    ``none`` hypotheses and references must be tokenised text. *choice* has further
-    metrics than BLEU and chrF, and *tokenize* with them; COMET reads *sources*.
-    *advance* is called after each score with 1 and its pair.
+    *choice* has the tokenizer of BLEU, with ``none`` hypotheses and references must be
+    tokenised text; and further metrics, of which COMET reads *sources*. *advance* is
+    called after each score with 1 and its pair.
 
     Raises:
         LassError: a system has no hypotheses for a pair, or for one without
             references; the numbers of sentences differ; a tokenizer is not installed.
     """
-    choice = choice or Choice(tokenize)
+    choice = choice or Choice()
     choice.check(parse_pairs(references))  # fail before the work, not half-way
     for system in systems:
         _check_pairs(system.name, list(system.hypotheses), list(references))
@@ -164,7 +166,7 @@ def compare(
     for pair in references:
         before = None if sources is None else sources[pair]
         metrics = choice.of(pair, references[pair], before)
-        of_systems = _score_pair(pair, systems, metrics, n_samples, seed, advance)
+        of_systems = score_pair(pair, systems, metrics, n_samples, advance)
         for results, result in zip(scored, of_systems, strict=True):
             results[pair] = result
     return Report(
@@ -176,22 +178,12 @@ def compare(
     )
 
 
-def score_system(
-    system: Outputs,
-    references: Mapping[str, Sequence[str]],
-    tokenize: str | None = None,
-) -> SystemScores:
-    """Score one system on every pair of *references*, without a comparison."""
-    return compare([system], references, tokenize).baseline
-
-
-def _score_pair(
+def score_pair(
     pair: str,
     systems: Sequence[Outputs],
     metrics: Sequence[Metric],
-    n_samples: int,
-    seed: int,
-    advance: Callable[[int, str], None],
+    n_samples: int = SAMPLES,
+    advance: Callable[[int, str], None] = lambda scores, pair: None,
 ) -> list[PairScores]:
     """Return the scores of each system on one pair, compared with the first."""
     results = [PairScores(metrics[0].size, {}) for _ in systems]
@@ -204,10 +196,34 @@ def _score_pair(
                 baseline = statistics
             else:
                 result.differences[metric.name] = paired_bootstrap(
-                    metric, baseline, statistics, n_samples, seed
+                    metric, baseline, statistics, n_samples
                 )
             advance(1, pair)
     return results
+
+
+def check_same_scoring(
+    pair: str,
+    systems: tuple[str, str],
+    results: tuple[PairScores, PairScores],
+    metrics: Iterable[str],
+) -> None:
+    """Refuse scores of two systems that were not made of one test set in one way."""
+    (name, other), (ours, theirs) = systems, results
+    if ours.sentences != theirs.sentences:
+        raise LassError(
+            f"different numbers of sentences: {name} was scored on {ours.sentences} "
+            f"sentences of {pair} and {other} on {theirs.sentences}; evaluate both on "
+            "one set"
+        )
+    for metric in metrics:
+        first, second = ours.scores[metric].signature, theirs.scores[metric].signature
+        if first != second:
+            raise LassError(
+                f"{name} and {other} have different signatures on {pair}: {metric} of "
+                f"{pair} has the signature {first} for {name} and {second} for "
+                f"{other}; evaluate both in the same way"
+            )
 
 
 def _check_system(system: SystemScores, baseline: SystemScores) -> None:
@@ -217,7 +233,6 @@ def _check_system(system: SystemScores, baseline: SystemScores) -> None:
     metrics = set(next(iter(baseline.pairs.values())).scores)
     _check_pairs(system.name, list(system.pairs), list(baseline.pairs))
     for pair, result in system.pairs.items():
-        other = baseline.pairs[pair]
         found = set(result.scores)
         if found != metrics or not set(METRICS) <= found <= set(EVERY_METRIC):
             raise LassError(
@@ -230,14 +245,8 @@ def _check_system(system: SystemScores, baseline: SystemScores) -> None:
                 f"{system.name} on {pair} has differences where the baseline has none, "
                 "or none where it needs them; compare the systems again"
             )
-        if result.sentences != other.sentences or any(
-            result.scores[name].signature != other.scores[name].signature
-            for name in metrics
-        ):
-            raise LassError(
-                f"{system.name} and {baseline.name} were scored on different numbers "
-                f"of sentences or with different signatures on {pair}; score both again"
-            )
+        both = (system.name, baseline.name), (result, baseline.pairs[pair])
+        check_same_scoring(pair, *both, metrics)
 
 
 def _check_pairs(name: str, pairs: list[str], expected: list[str]) -> None:

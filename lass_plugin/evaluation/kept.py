@@ -14,11 +14,9 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
-from fairseq.models import FairseqEncoderDecoderModel
-
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.systems import Ready
-from lass_plugin.evaluation.translation import Speed, translate
+from lass_plugin.evaluation.translation import Speed, Translator
 from lass_plugin.files import write_json
 from lass_plugin.languages import Pair
 
@@ -28,7 +26,7 @@ class KeptTranslations:
 
     Args:
         sources: pair -> its sentences as text.
-        subwords: how tokens become text, see :mod:`.texts`.
+        decoding: with its ``remove_bpe`` found out (:func:`.texts.with_subwords`).
     """
 
     def __init__(
@@ -38,15 +36,13 @@ class KeptTranslations:
         split: str,
         sources: Mapping[str, Sequence[str]],
         decoding: Decoding,
-        subwords: str,
     ):
-        self._folder = Path(folder)
-        self._split, self._decoding, self._subwords = split, decoding, subwords
+        self._folder, self._split = Path(folder), split
         self._sentences = {key: len(lines) for key, lines in sources.items()}
         self._conditions = {
             "data": str(data.resolve()),
             "split": split,
-            "decoding": {**asdict(decoding), "remove_bpe": subwords},
+            "decoding": asdict(decoding),
             "device": decoding.device.type,
         }
         self._sources = {
@@ -65,26 +61,16 @@ class KeptTranslations:
         return sum(missing.values())
 
     def translate(
-        self,
-        ready: Ready,
-        advance: Callable[[int, str], None],
-        model: FairseqEncoderDecoderModel,
+        self, translator: Translator, advance: Callable[[int, str], None]
     ) -> tuple[dict[str, list[str]], Speed]:
-        """The translations of every pair of *ready*, as :func:`.translation.translate`
-        gives them; those that are missing are made and kept, pair after pair."""
+        """What :meth:`.Translator.translate` gives; translations that are missing are
+        made and kept, pair after pair."""
+        ready = translator.ready
         hypotheses, speed = {}, Speed(0, 0, 0.0)
         for pair in ready.task.pairs:
             found = self._read(ready, pair)
             if found is None:
-                made, took = translate(
-                    ready,
-                    self._split,
-                    self._decoding,
-                    self._subwords,
-                    advance,
-                    model,
-                    [pair],
-                )
+                made, took = translator.translate(self._split, advance, [pair])
                 found = made[str(pair)], took
                 self._write(ready, pair, *found)
             hypotheses[str(pair)] = found[0]

@@ -1,23 +1,16 @@
 """Translate lines of any direction as they come, with one model held once."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fairseq.models import FairseqEncoderDecoderModel
 from torch import Tensor
 
 from lass_plugin.data import pair_data
 from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.systems import Ready
-from lass_plugin.evaluation.texts import to_text
-from lass_plugin.evaluation.translation import (
-    Decoding,
-    make_generator,
-    target_tokens,
-    translate_batches,
-)
+from lass_plugin.evaluation.translation import Translator
 from lass_plugin.languages import Pair
 
 
@@ -34,31 +27,16 @@ class Request:
 
 
 class LineTranslator:
-    """A model that translates between the pairs of *ready*.
+    """A model that translates between the pairs of its system.
 
     Args:
         encoding: how sentences become tokens.
-        subwords: how tokens become text, see :mod:`.texts`.
-        model: that of *ready*, if it has been built.
     """
 
-    def __init__(
-        self,
-        ready: Ready,
-        decoding: Decoding,
-        encoding: Subwords,
-        subwords: str,
-        model: FairseqEncoderDecoderModel | None = None,
-    ):
-        self._task, self._decoding = ready.task, decoding
-        self._encoding, self._subwords = encoding, subwords
-        self._model = model or ready.build_model(decoding.device, decoding.fp16)
-        self._generator = make_generator(self._task, self._model, decoding)
-        self._ignored = target_tokens(self._task)
+    def __init__(self, translator: Translator, encoding: Subwords):
+        self._translator, self._encoding = translator, encoding
+        self._task = translator.task
         self._pairs = {str(pair): pair for pair in self._task.pairs}
-        self._longest = min(
-            self._task.max_positions()[0], self._model.max_positions()[0]
-        )
 
     def read(self, number: int, line: bytes) -> Request:
         """What ``de-en<TAB>sentence`` asks for; a line without text asks for nothing.
@@ -98,13 +76,14 @@ class LineTranslator:
             encoded, add_if_not_exist=False
         ).long()
         length = len(tokens) + (self._task.tokens.encoder is not None)
-        if length <= self._longest:
+        longest = self._translator.longest
+        if length <= longest:
             return tokens
-        if self._decoding.truncate_source:
-            return pair_data.truncated(tokens, self._longest, self._task.tokens)
+        if self._translator.decoding.truncate_source:
+            return pair_data.truncated(tokens, longest, self._task.tokens)
         raise LassError(
             f"line {number} has {length} tokens, but the model takes at most "
-            f"{self._longest}; split the sentence, or add --truncate-source"
+            f"{longest}; split the sentence, or add --truncate-source"
         )
 
     def translate(self, requests: Sequence[Request]) -> Iterator[list[str]]:
@@ -117,49 +96,44 @@ class LineTranslator:
             "" if request.tokens is None else None for request in requests
         ]
         done = 0
-        for places, outputs in self._batches(requests):
-            for place, output in zip(places, outputs, strict=True):
-                texts[place] = to_text(
-                    *(output, self._task.target_dictionary, self._subwords),
-                    self._ignored,
-                )
-            ready = texts[done:]
-            if None in ready:
-                ready = ready[: ready.index(None)]
+        for numbers, outputs in itertools.chain(self._batches(requests), [([], [])]):
+            for number, output in zip(numbers, outputs, strict=True):
+                texts[number] = self._translator.text(output)
+            ready = []
+            for text in texts[done:]:
+                if text is None:
+                    break
+                ready.append(text)
             if ready:
                 done += len(ready)
-                yield [text for text in ready if text is not None]
-        if done < len(texts):
-            rest = [text for text in texts[done:] if text is not None]
-            if done + len(rest) != len(texts):
-                raise RuntimeError("sentences were lost in translation")
-            yield rest
+                yield ready
+        if done != len(texts):
+            raise RuntimeError("sentences were lost in translation")
 
     def _batches(
         self, requests: Sequence[Request]
     ) -> Iterator[tuple[list[int], list[list[int]]]]:
-        """Places in *requests* of a batch's sentences, and the tokens of the best."""
+        """The indices of a batch's sentences in *requests*, and the tokens made."""
         task = self._task
-        places: dict[Pair, list[int]] = {}
-        for place, request in enumerate(requests):
+        sentences: dict[Pair, list[tuple[int, Tensor]]] = {}
+        for number, request in enumerate(requests):
             if request.pair is not None and request.tokens is not None:
-                places.setdefault(request.pair, []).append(place)
-        if not places:
+                sentences.setdefault(request.pair, []).append((number, request.tokens))
+        if not sentences:
             return
-        parts = {}
-        for pair, own in places.items():
-            sentences = [requests[place].tokens for place in own]
-            parts[str(pair)] = pair_data.sentences_of(
-                [tokens for tokens in sentences if tokens is not None],
-                *(pair, task.source_dictionary, task.tokens),
+        parts = {
+            str(pair): pair_data.sentences_of(
+                [tokens for _, tokens in of_pair],
+                pair,
+                task.source_dictionary,
+                task.tokens,
                 task.cfg.left_pad_source,
             )
-        order = [place for own in places.values() for place in own]
-        dataset = PairsDataset(parts, "input")
-        for numbers, outputs in translate_batches(
-            *(task, self._model, self._generator, dataset, self._decoding)
-        ):
-            yield [order[number] for number in numbers], outputs
+            for pair, of_pair in sentences.items()
+        }
+        order = [number for of_pair in sentences.values() for number, _ in of_pair]
+        for ids, outputs in self._translator.batches(PairsDataset(parts, "input")):
+            yield [order[index] for index in ids], outputs
 
 
 def translate_lines(

@@ -19,19 +19,14 @@ from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
 from sacrebleu.utils import SACREBLEU_DIR
 
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
+from lass_plugin.languages import Pair, base_language
 
-TOKENIZERS = (
-    *("13a", "intl", "none", "char", "zh", "ja-mecab", "ko-mecab"),
-    *("flores101", "flores200", "spm"),
+TOKENIZERS = tuple(
+    "13a intl none char zh ja-mecab ko-mecab flores101 flores200 spm".split()
 )
 """What may be asked for; ``spm`` is sacreBLEU's older name of ``flores101``."""
 
 _TOKENIZER_OF_LANGUAGE = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
-_TWO_LETTERS = {
-    **{"eng": "en", "zho": "zh", "chi": "zh", "cmn": "zh", "yue": "zh"},
-    **{"jpn": "ja", "kor": "ko"},
-}
 _WHAT_IT_NEEDS = {
     "ja-mecab": 'install it with pip install "sacrebleu[ja]"',
     "ko-mecab": 'install it with pip install "sacrebleu[ko]"',
@@ -212,12 +207,6 @@ def tokenizer_for(target: str, tokenize: str | None = None) -> str:
 def text_form(tokenize: str | None) -> str:
     """Say which text BLEU is of: ``tokenised`` (``none``) or ``detokenised``."""
     return "tokenised" if tokenize == "none" else "detokenised"
-
-
-def base_language(code: str) -> str:
-    """Return the language of a code with a region or script: ``zh`` of ``zho_Hans``."""
-    language = code.split("_")[0].split("@")[0].lower()
-    return _TWO_LETTERS.get(language, language)
 
 
 def sentences(lines: Sequence[str], what: str, pair: Pair) -> list[str]:

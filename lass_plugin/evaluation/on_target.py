@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lass_plugin.evaluation.comparison import Outputs
-from lass_plugin.evaluation.identifier import LanguageIdentifier
+from lass_plugin.evaluation.comparison import Outputs, PairScores, score_pair
+from lass_plugin.evaluation.language_identifier import LanguageIdentifier
 from lass_plugin.evaluation.metrics import Metric, Score
-from lass_plugin.evaluation.significance import Difference, paired_bootstrap
 from lass_plugin.languages import Pair
 
 NAME = "on-target"
@@ -50,13 +49,11 @@ class OnTargetScores:
     """On-target accuracy of several systems on the same pairs.
 
     Attributes:
-        scores: system -> pair -> score.
-        differences: every system but the first -> pair -> difference to the first.
+        systems: system -> pair -> its score, and its difference to the first system.
         references: pair -> score of the references themselves.
     """
 
-    scores: dict[str, dict[str, Score]]
-    differences: dict[str, dict[str, Difference]]
+    systems: dict[str, dict[str, PairScores]]
     references: dict[str, Score]
 
 
@@ -66,21 +63,11 @@ def score_on_target(
     identifier: LanguageIdentifier,
 ) -> OnTargetScores:
     """Identify the language of every translation and reference."""
-    result = OnTargetScores(
-        {system.name: {} for system in systems},
-        {system.name: {} for system in systems[1:]},
-        {},
-    )
+    result = OnTargetScores({system.name: {} for system in systems}, {})
     for key, lines in references.items():
         metric = OnTarget(Pair.parse(key), len(lines), identifier)
         result.references[key] = metric.score(lines)
-        first = None
-        for system in systems:
-            counts = metric.statistics(system.hypotheses[key])
-            result.scores[system.name][key] = metric.score_of(counts)
-            if first is None:
-                first = counts
-                continue
-            difference = paired_bootstrap(metric, first, counts)
-            result.differences[system.name][key] = difference
+        scores = score_pair(key, systems, [metric])
+        for system, of_pair in zip(systems, scores, strict=True):
+            result.systems[system.name][key] = of_pair
     return result

@@ -7,6 +7,8 @@ import numpy as np
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.metrics import Metric
 
+LEVEL = 0.05
+"""Below this p-value a difference is marked in tables."""
 SAMPLES = 1000
 SEED = 12345
 """sacreBLEU's own default, so that its command gives the same p-values."""

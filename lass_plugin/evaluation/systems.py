@@ -153,6 +153,7 @@ class Saved:
         if place not in self._tasks:  # the same for all systems of the checkpoint
             options = self._task_options(data, pairs)
             task = TranslationSubnetworkTask.setup_task(options)
+            task.cfg.dense = True  # Ready.take puts on what a system is translated with
             if self.system.base is not None:  # no option of a base's own training
                 task.cfg.base = str(self.system.base)
             task.load_state_dict(self._state.get("task_state") or {})

@@ -1,6 +1,7 @@
 """Text beside the data: references and sources as they were, and subwords removed."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from fairseq.data import Dictionary, FairseqDataset
@@ -8,7 +9,15 @@ from fairseq.data.data_utils import post_process
 
 from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.languages import Pair
+
+
+def with_subwords(decoding: Decoding, data: Path, dictionary: Dictionary) -> Decoding:
+    """*decoding* with its ``remove_bpe`` found out, where that is ``auto``."""
+    if decoding.remove_bpe != "auto":
+        return decoding
+    return replace(decoding, remove_bpe=find_subwords(data, dictionary))
 
 
 def find_subwords(data: Path, dictionary: Dictionary) -> str:

@@ -9,22 +9,15 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq import utils
 
-from lass_plugin.errors import LassError
+from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.systems import Ready
-from lass_plugin.evaluation.translation import (
-    Decoding,
-    check_lengths,
-    load_sources,
-    make_generator,
-)
-from lass_plugin.training.precision import autocast
+from lass_plugin.evaluation.translation import Translator
 
 
 @dataclass(frozen=True)
@@ -69,28 +62,23 @@ def measure(
         advance: called after each system and run, with its number of sentences.
 
     Raises:
-        LassError: *runs* or *threads* is below 1, or a sentence is too long.
+        LassError: a sentence is too long.
     """
-    for name, number in (("--runs", runs), ("--threads", threads)):
-        if number < 1:
-            raise LassError(f"{name} is {number}; give a number above 0")
     with _threads(threads), torch.no_grad():
-        stations = {
-            name: _Station(ready, split, decoding) for name, ready in systems.items()
+        sentences = {
+            name: _Sentences(ready, split, decoding) for name, ready in systems.items()
         }
-        speeds: dict[str, list[float]] = {name: [] for name in stations}
+        speeds: dict[str, list[float]] = {name: [] for name in sentences}
         tokens: dict[str, int] = {}
-        names = list(stations)
+        names = list(sentences)
         for run in range(runs):
             turn = run % len(names)
             for name in names[turn:] + names[:turn]:
-                tokens[name], seconds = stations[name].translate()
+                tokens[name], seconds = sentences[name].translate()
                 speeds[name].append(tokens[name] / seconds)
-                advance(stations[name].sentences, name)
+                advance(sentences[name].number, name)
         return {
-            name: Throughput(
-                tuple(speeds[name]), tokens[name], stations[name].sentences
-            )
+            name: Throughput(tuple(speeds[name]), tokens[name], sentences[name].number)
             for name in names
         }
 
@@ -106,30 +94,18 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def on_cpu(decoding: Decoding) -> Decoding:
-    """*decoding* on the CPU, in float32."""
-    return replace(decoding, cpu=True, fp16=False)
-
-
-class _Station:
-    """A model with its sentences, each a batch of its own, on its device."""
+class _Sentences:
+    """The sentences of a system, each a batch of its own, on the model's device."""
 
     def __init__(self, ready: Ready, split: str, decoding: Decoding):
-        self._task, self._decoding = ready.task, decoding
-        self._model = ready.build_model(decoding.device, decoding.fp16)
-        longest = min(self._task.max_positions()[0], self._model.max_positions()[0])
-        cut = longest if decoding.truncate_source else None
-        dataset = load_sources(ready, split, decoding.limit, cut)
-        check_lengths(ready, dataset, longest)
-        self._generator = make_generator(self._task, self._model, decoding)
+        self._translator = Translator(ready, decoding)
+        dataset = self._translator.sources(split)
         self._samples: dict[str, list[dict[str, Any]]] = {}
         for number in range(len(dataset)):
             key, _ = dataset.locate(number)
-            sample = dataset.collater([dataset[number]])
-            if decoding.device.type == "cuda":
-                sample = utils.move_to_cuda(sample)
+            sample = self._translator.sample(dataset, [number])
             self._samples.setdefault(key, []).append(sample)
-        self.sentences = len(dataset)
+        self.number = len(dataset)
 
     def translate(self) -> tuple[int, float]:
         """Translate all sentences; return the tokens made and the seconds it took."""
@@ -145,12 +121,10 @@ class _Station:
         return tokens, seconds
 
     def _step(self, sample: dict[str, Any]) -> int:
-        with autocast(self._decoding.bf16_autocast, self._decoding.device):
-            found = self._task.inference_step(self._generator, [self._model], sample)
-        return len(found[0][0]["tokens"])
+        return len(self._translator.search(sample)[0][0]["tokens"])
 
     def _wait(self) -> None:
-        if self._decoding.device.type == "cuda":
+        if self._translator.decoding.device.type == "cuda":
             torch.cuda.synchronize()
 
 

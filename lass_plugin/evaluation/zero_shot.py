@@ -5,18 +5,19 @@ ablation (§6.3, Table 5) puts the encoder mask of every other language, then th
 mask of every other language, in the place of the pair's own.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lass_plugin.data import pair_data
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.choice import Choice
+from lass_plugin.evaluation.comparison import PairScores
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
-from lass_plugin.evaluation.identifier import LanguageIdentifier
-from lass_plugin.evaluation.on_target import OnTargetScores, score_on_target
+from lass_plugin.evaluation.language_identifier import LanguageIdentifier
+from lass_plugin.evaluation.on_target import NAME, OnTargetScores, score_on_target
 from lass_plugin.evaluation.systems import Saved, System
+from lass_plugin.evaluation.zero_shot_settings import ZeroShotSettings
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.masks import MaskSet, save_masks
 from lass_plugin.masks.merge import merge, merge_through
@@ -26,29 +27,33 @@ SIDES = ("encoder", "decoder")
 
 
 @dataclass(frozen=True)
-class Options:
-    """What to compare, and on which test set; see ``lass zero-shot --help``."""
-
-    pairs: tuple[Pair, ...] = ()
-    through: str | None = None
-    masks: str | None = None
-    baseline: Path | None = None
-    ablation: tuple[Pair, ...] | None = None
-    """Pairs of the ablation, an empty tuple for all, None for none."""
-    split: str = "test"
-    references: str | None = None
-    tokenize: str | None = None
-    identifier: str = "py3langid"
-    identify_as: tuple[tuple[str, str], ...] = ()
-    among_model: bool = False
-
-
-@dataclass(frozen=True)
 class Scored:
     """Scores of some systems: BLEU, chrF and (None without identifier) on-target."""
 
     evaluation: Evaluation
     on_target: OnTargetScores | None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        more = () if self.on_target is None else (NAME,)
+        return self.evaluation.report.metrics + more
+
+    def scores_of(self, system: str, pair: str) -> PairScores:
+        """All scores of one system on one pair."""
+        (found,) = (s for s in self.evaluation.report.systems if s.name == system)
+        result = found.pairs[pair]
+        if self.on_target is None:
+            return result
+        more = self.on_target.systems[system][pair]
+        return PairScores(
+            result.sentences,
+            result.scores | more.scores,
+            result.differences | more.differences,
+        )
+
+    def limit(self, pair: str) -> float | None:
+        """On-target accuracy of the references; None without identifier."""
+        return None if self.on_target is None else self.on_target.references[pair].value
 
 
 @dataclass(frozen=True)
@@ -61,26 +66,15 @@ class ZeroShot:
     ablation: Scored | None
 
 
-def zero_shot(
-    data: str | os.PathLike,
-    checkpoint: str | os.PathLike,
-    options: Options,
-    decoding: Decoding | None = None,
-    out: str | os.PathLike | None = None,
-    show_progress: bool = True,
-) -> ZeroShot:
+def zero_shot(settings: ZeroShotSettings) -> ZeroShot:
     """Translate zero-shot pairs without masks and under merged ones, in one process.
-
-    Args:
-        checkpoint: jointly trained; the masks that it carries are merged.
-        out: folder for translations, scores and the merged masks; None for none.
 
     Raises:
         LassError: there are no masks to merge, a pair was trained, it has no test data,
             or the language identifier is absent or does not know a language.
     """
-    data, checkpoint = Path(data), Path(checkpoint)
-    saved = Saved(System(MERGED, checkpoint, options.masks))
+    checkpoint, out = settings.checkpoint, settings.out
+    saved = Saved(System(MERGED, checkpoint, settings.masks))
     masks = saved.masks()
     if masks is None:
         raise LassError(
@@ -88,44 +82,28 @@ def zero_shot(
             "checkpoint, or masks with --masks"
         )
     trained = {*map(str, saved.trained_pairs), *masks}
-    pivot = options.through or find_pivot(masks, trained)
-    pairs = choose_pairs(data, options, masks, trained, pivot)
-    ablated = None if options.ablation is None else options.ablation or tuple(pairs)
-    for pair in ablated or ():
+    pivot = settings.through or find_pivot(masks, trained)
+    pairs = choose_pairs(settings, masks, trained, pivot)
+    ablated = () if settings.ablation is None else settings.ablation or tuple(pairs)
+    for pair in ablated:
         if pair not in pairs:
             raise LassError(
                 f"{pair} of --ablation is not among the pairs that are translated "
                 f"({', '.join(map(str, pairs))}); add it to --pairs"
             )
-    identifier = _identifier(options, pairs, masks)
+    identifier = _identifier(settings, pairs, masks)
     merged = merge_through(masks, pairs, pivot)
-    folder = None if out is None else Path(out)
     systems = [
         System(MERGED, checkpoint, merged),
         System(DENSE, checkpoint, dense=True),
     ]
-    if options.baseline is not None:
-        systems.insert(0, System(BASELINE, options.baseline, dense=True))
+    if settings.baseline is not None:
+        systems.insert(0, System(BASELINE, settings.baseline, dense=True))
     else:
         systems.reverse()
-
-    def score(systems: Sequence[System], pairs: Sequence[Pair], place: Path | None):
-        evaluation = evaluate(
-            data,
-            systems,
-            pairs,
-            options.split,
-            place,
-            decoding,
-            references=options.references,
-            tokenize=options.tokenize,
-            show_progress=show_progress,
-        )
-        return _with_language(evaluation, identifier)
-
-    if folder is not None:
-        save_masks(folder / "masks", merged)
-    result = score(systems, pairs, folder)
+    if out is not None:
+        save_masks(out / "masks", merged)
+    result = _score(settings, systems, pairs, out, identifier)
     ablation = None
     if ablated:
         variants = [System(MERGED, checkpoint, merged.only(map(str, ablated)))]
@@ -133,10 +111,35 @@ def zero_shot(
             System(name, checkpoint, replaced)
             for name, replaced in replacements(masks, ablated, pivot).items()
         ]
-        place = None if folder is None else folder / "ablation"
-        ablation = score(variants, ablated, place)
+        folder = None if out is None else out / "ablation"
+        ablation = _score(settings, variants, ablated, folder, identifier)
     sources = {key: mask.provenance.note for key, mask in merged.items()}
     return ZeroShot(pivot, sources, result, ablation)
+
+
+def _score(
+    settings: ZeroShotSettings,
+    systems: Sequence[System],
+    pairs: Sequence[Pair],
+    out: Path | None,
+    identifier: LanguageIdentifier | None,
+) -> Scored:
+    scoring = settings.scoring
+    evaluation = evaluate(
+        settings.data,
+        systems,
+        pairs,
+        scoring.split,
+        out,
+        scoring.decoding,
+        scoring.references,
+        Choice(scoring.tokenize),
+    )
+    if identifier is None:
+        return Scored(evaluation, None)
+    references = evaluation.test_set.references
+    found = score_on_target(evaluation.outputs, references, identifier)
+    return Scored(evaluation, found)
 
 
 def find_pivot(masks: MaskSet, trained: Iterable[str]) -> str:
@@ -170,31 +173,32 @@ def mergeable(masks: MaskSet, trained: Iterable[str], pivot: str) -> list[Pair]:
 
 
 def choose_pairs(
-    data: Path, options: Options, masks: MaskSet, trained: set[str], pivot: str
+    settings: ZeroShotSettings, masks: MaskSet, trained: set[str], pivot: str
 ) -> list[Pair]:
-    """The pairs of *options*, checked, or all that can be merged and have data."""
-    for pair in options.pairs:
+    """The pairs of *settings*, checked, or all that can be merged and have data."""
+    for pair in settings.pairs:
         if str(pair) in trained:
             raise LassError(
                 f"{pair} was trained, so it is no zero-shot pair; leave it out of "
                 "--pairs ('lass evaluate' translates it under its own mask)"
             )
-    if options.pairs:
-        return list(options.pairs)
+    if settings.pairs:
+        return list(settings.pairs)
     possible = mergeable(masks, trained, pivot)
     if not possible:
         raise LassError(
             f"no pair that was not trained can be merged through {pivot}; the masks "
             f"are of {', '.join(masks)}"
         )
+    data, split = settings.data, settings.scoring.split
     pairs = [
         pair
         for pair in possible
-        if pair_data.find_split(data, options.split, pair, pair.source)
+        if pair_data.find_split(data, split, pair, pair.source)
     ]
     if not pairs:
         raise LassError(
-            f"{data} has no {options.split} data of any zero-shot pair "
+            f"{data} has no {split} data of any zero-shot pair "
             f"({', '.join(map(str, possible))}); prepare it with 'lass prepare … "
             f"--test-pairs {possible[0]},…'"
         )
@@ -217,27 +221,23 @@ def replacements(
             if pivot != (given.target if side == "encoder" else given.source):
                 continue
             found[f"{side} of {key}"] = MaskSet(
-                _replaced(masks, pair, pivot, side, key) for pair in pairs
+                merge(
+                    masks[key if side == "encoder" else f"{pair.source}-{pivot}"],
+                    masks[key if side == "decoder" else f"{pivot}-{pair.target}"],
+                    str(pair),
+                )
+                for pair in pairs
             )
     return found
 
 
-def _replaced(masks: MaskSet, pair: Pair, pivot: str, side: str, key: str):
-    encoder, decoder = f"{pair.source}-{pivot}", f"{pivot}-{pair.target}"
-    if side == "encoder":
-        encoder = key
-    else:
-        decoder = key
-    return merge(masks[encoder], masks[decoder], str(pair))
-
-
 def _identifier(
-    options: Options, pairs: Sequence[Pair], masks: MaskSet
+    settings: ZeroShotSettings, pairs: Sequence[Pair], masks: MaskSet
 ) -> LanguageIdentifier | None:
-    if options.identifier == "none":
+    if settings.identifier == "none":
         return None
     languages = languages_of([*pairs, *map(Pair.parse, masks)])
-    unknown = [code for code, _ in options.identify_as if code not in languages]
+    unknown = [code for code, _ in settings.identify_as if code not in languages]
     if unknown:
         raise LassError(
             f"--identify-as names the language {unknown[0]}, but the languages are "
@@ -245,17 +245,6 @@ def _identifier(
         )
     return LanguageIdentifier(
         sorted({pair.target for pair in pairs}),
-        dict(options.identify_as),
-        languages if options.among_model else None,
-    )
-
-
-def _with_language(
-    evaluation: Evaluation, identifier: LanguageIdentifier | None
-) -> Scored:
-    if identifier is None:
-        return Scored(evaluation, None)
-    references = evaluation.test_set.references
-    return Scored(
-        evaluation, score_on_target(evaluation.outputs, references, identifier)
+        dict(settings.identify_as),
+        languages if settings.among == "model" else None,
     )

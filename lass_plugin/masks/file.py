@@ -24,11 +24,7 @@ SUFFIX = ".safetensors"
 _ENTRY = "lass_mask"
 VERSION = 1
 _SIGNS_OF_ANOTHER_KIND = (
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    OverflowError,
+    *(KeyError, TypeError, ValueError, AttributeError, OverflowError),
 )
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.choice import Choice
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
 from lass_plugin.evaluation.systems import Saved, System
@@ -148,7 +149,6 @@ def erase(
     options: Options,
     out: str | os.PathLike,
     decoding: Decoding | None = None,
-    show_progress: bool = True,
 ) -> Erasure:
     """Translate every pair with the whole model and without neurons, in one process.
 
@@ -180,8 +180,7 @@ def erase(
         out,
         decoding,
         references=options.references,
-        tokenize=options.tokenize,
-        show_progress=show_progress,
+        choice=Choice(options.tokenize),
         kept=Path(out) / "kept",
     )
     return Erasure(

@@ -78,11 +78,11 @@ def _of_low_rank_modules(costs: Sequence[Cost]) -> list[str]:
     ]
 
 
-def pair_table(costs: Sequence[Cost]) -> Table | None:
-    """Parameters that each pair's sub-network keeps; None where there are no masks."""
+def pair_table(costs: Sequence[Cost]) -> list[Table]:
+    """Parameters that each pair's sub-network keeps; no table without masks."""
     masked = [cost for cost in costs if cost.kept]
     if not masked:
-        return None
+        return []
     pairs = list(dict.fromkeys(pair for cost in masked for pair in cost.kept))
     rows, records = [], []
     for pair in pairs:
@@ -107,14 +107,16 @@ def pair_table(costs: Sequence[Cost]) -> Table | None:
                 }
             )
         rows.append(tuple(cells))
-    return Table(
-        "pairs",
-        "Parameters that each pair keeps",
-        ("pair", *(cost.name for cost in masked)),
-        tuple(rows),
-        notes=("in parentheses: share kept of the weights that masks cover",),
-        records=tuple(records),
-    )
+    return [
+        Table(
+            "pairs",
+            "Parameters that each pair keeps",
+            ("pair", *(cost.name for cost in masked)),
+            tuple(rows),
+            notes=("in parentheses: share kept of the weights that masks cover",),
+            records=tuple(records),
+        )
+    ]
 
 
 def speed_table(

@@ -4,7 +4,6 @@ The scores are computed again from the texts, which also shows whether these are
 that were scored. COMET is left out: its model may not be here.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,37 +12,38 @@ from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.metrics import Metric, Score, bleu, chrf, spbleu
+from lass_plugin.evaluation.report_file import RUN
 from lass_plugin.evaluation.significance import paired_bootstrap
 from lass_plugin.evaluation.texts import find_raw
 from lass_plugin.languages import Pair
-from lass_plugin.tables.side_by_side import Entry, SideBySide
+from lass_plugin.tables.compared_reports import ComparedReports, ComparedSystem
 
 TESTABLE = ("BLEU", "chrF", "spBLEU")
 
 
 def missing_tests(
-    board: SideBySide, metrics: Sequence[str] = TESTABLE
-) -> list[tuple[Entry, str]]:
+    compared: ComparedReports, metrics: Sequence[str] = TESTABLE
+) -> list[tuple[ComparedSystem, str]]:
     """(system, pair) whose differences in *metrics* have no test in the reports."""
-    wanted = _testable(board, metrics)
+    wanted = _testable(compared, metrics)
     return [
-        (entry, pair)
-        for entry in board.others
-        for pair in board.pairs
-        if any((entry.name, metric, pair) not in board.tests for metric in wanted)
+        (system, pair)
+        for system in compared.others
+        for pair in compared.pairs
+        if any((system.name, metric, pair) not in compared.tests for metric in wanted)
     ]
 
 
-def _testable(board: SideBySide, metrics: Sequence[str]) -> list[str]:
-    return [name for name in board.metrics if name in TESTABLE and name in metrics]
+def _testable(compared: ComparedReports, metrics: Sequence[str]) -> list[str]:
+    return [name for name in compared.metrics if name in TESTABLE and name in metrics]
 
 
 def add_tests(
-    board: SideBySide,
+    compared: ComparedReports,
     references: Path | None = None,
     metrics: Sequence[str] = TESTABLE,
-) -> SideBySide:
-    """*board* with the tests that it lacks, as far as the texts are there.
+) -> ComparedReports:
+    """*compared* with the tests that it lacks, as far as the texts are there.
 
     Args:
         metrics: those that are wanted; COMET is left out.
@@ -51,76 +51,76 @@ def add_tests(
             keeps beside its report.
 
     Returns:
-        The board; a note says what has no test because its texts are not there.
+        The compared; a note says what has no test because its texts are not there.
 
     Raises:
         LassError: a text has another number of sentences than were scored, gives
             another score, or *references* lacks a pair.
     """
-    wanted = missing_tests(board, metrics)
-    tests, left_out = dict(board.tests), dict[str, list[str]]()
+    wanted = missing_tests(compared, metrics)
+    tests, left_out = dict(compared.tests), dict[str, list[str]]()
     if not wanted:
-        return board
+        return compared
     progress = Progress("testing differences", len(wanted))
-    for entry, pair in wanted:
-        texts = _texts(board, entry, pair, references)
+    for system, pair in wanted:
+        texts = _texts(compared, system, pair, references)
         if texts is None:
-            left_out.setdefault(entry.name, []).append(pair)
+            left_out.setdefault(system.name, []).append(pair)
         else:
             lines, ours, theirs = texts
-            scores = entry.scores.pairs[pair].scores
-            for name in _testable(board, metrics):
-                if (entry.name, name, pair) in tests:
+            scores = system.scores.pairs[pair].scores
+            for name in _testable(compared, metrics):
+                if (system.name, name, pair) in tests:
                     continue
                 metric = _metric(scores[name], pair, lines)
                 rows = [
                     _statistics(metric, found, one, pair)
-                    for one, found in ((board.baseline, theirs), (entry, ours))
+                    for one, found in ((compared.baseline, theirs), (system, ours))
                 ]
-                tests[entry.name, name, pair] = paired_bootstrap(metric, *rows)
-        progress.advance(1, f"{entry.name} {pair}")
+                tests[system.name, name, pair] = paired_bootstrap(metric, *rows)
+        progress.advance(1, f"{system.name} {pair}")
     progress.finish()
     notes = [
         f"no significance test of {name} on {', '.join(pairs)}: the translations or "
         "references are not beside the report"
         for name, pairs in left_out.items()
     ]
-    return replace(board, tests=tests, notes=(*board.notes, *notes))
+    return replace(compared, tests=tests, notes=(*compared.notes, *notes))
 
 
 def _texts(
-    board: SideBySide, entry: Entry, pair: str, folder: Path | None
+    compared: ComparedReports, system: ComparedSystem, pair: str, folder: Path | None
 ) -> tuple[list[str], list[str], list[str]] | None:
-    """References and the translations of *entry* and of the baseline, or None."""
-    ours = _translations(entry, pair)
-    theirs = _translations(board.baseline, pair)
-    path = _references(entry, pair, folder)
+    """References and the translations of *system* and of the baseline, or None."""
+    ours = _translations(system, pair)
+    theirs = _translations(compared.baseline, pair)
+    path = _references(system, pair, folder)
     if ours is None or theirs is None or path is None:
         return None
     lines = list(read_lines(path))
-    scored = entry.scores.pairs[pair].sentences
+    scored = system.scores.pairs[pair].sentences
     if len(lines) < scored or (folder is None and len(lines) != scored):
         raise LassError(
             f"{path} has {len(lines)} references but {scored} sentences of {pair} were "
-            f"scored for {entry.name}; give the references of that evaluation"
+            f"scored for {system.name}; give the references of that evaluation"
         )
     return lines[:scored], ours, theirs
 
 
-def _translations(entry: Entry, pair: str) -> list[str] | None:
-    folder = entry.folders[pair]
+def _translations(system: ComparedSystem, pair: str) -> list[str] | None:
+    folder = system.folders[pair]
     split = _split(folder)
     if split is None:
         return None
     target = Pair.parse(pair).target
-    path = folder / "translations" / entry.original / f"{split}.{pair}.{target}"
+    path = folder / "translations" / system.original / f"{split}.{pair}.{target}"
     if not path.is_file():
         return None
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, ValueError) as error:
         raise LassError(f"{path} cannot be read ({error}); evaluate again") from error
-    scored = entry.scores.pairs[pair].sentences
+    scored = system.scores.pairs[pair].sentences
     if len(lines) != scored:
         raise LassError(
             f"{path} has {len(lines)} translations but {scored} sentences were scored; "
@@ -129,11 +129,11 @@ def _translations(entry: Entry, pair: str) -> list[str] | None:
     return lines
 
 
-def _references(entry: Entry, pair: str, folder: Path | None) -> Path | None:
-    split, key = _split(entry.folders[pair]), Pair.parse(pair)
+def _references(system: ComparedSystem, pair: str, folder: Path | None) -> Path | None:
+    split, key = _split(system.folders[pair]), Pair.parse(pair)
     if split is None:
         return None
-    beside = entry.folders[pair] / "references"
+    beside = system.folders[pair] / "references"
     path = find_raw(folder or beside, split, key, key.target)
     if path is None and folder is not None:
         raise LassError(
@@ -148,14 +148,8 @@ def _split(folder: Path) -> str | None:
     path = folder / "run.json"
     if not path.is_file():
         return None
-    try:
-        split = json.loads(path.read_text(encoding="utf-8"))["split"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LassError(
-            f"{path} is not the record of an evaluation ({type(error).__name__}: "
-            f"{error}); evaluate again"
-        ) from error
-    return str(split)
+    with RUN.reading(path) as run:
+        return str(run["split"])
 
 
 def _metric(score: Score, pair: str, references: list[str]) -> Metric:
@@ -168,14 +162,16 @@ def _metric(score: Score, pair: str, references: list[str]) -> Metric:
     return bleu(pair, references, fields.get("tok"))
 
 
-def _statistics(metric: Metric, hypotheses: list[str], entry: Entry, pair: str):
+def _statistics(
+    metric: Metric, hypotheses: list[str], system: ComparedSystem, pair: str
+):
     rows = metric.statistics(hypotheses)
-    score = entry.scores.pairs[pair].scores[metric.name]
+    score = system.scores.pairs[pair].scores[metric.name]
     again = metric.score_of(rows)
     if abs(again.value - score.value) > 1e-6:
         raise LassError(
-            f"{metric.name} of {entry.name} on {pair} is {again.value:.4f} by the "
-            f"texts in {entry.folders[pair]} and {score.value:.4f} in its report; the "
+            f"{metric.name} of {system.name} on {pair} is {again.value:.4f} by the "
+            f"texts in {system.folders[pair]} and {score.value:.4f} in its report; the "
             "texts, the references or the version of sacreBLEU are others than in that "
             f"evaluation ({again.signature}; {score.signature})"
         )

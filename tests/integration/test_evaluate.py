@@ -11,7 +11,7 @@ from in_process import random_mask
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
-from lass_plugin.evaluation.report import read
+from lass_plugin.evaluation.report_file import read
 from lass_plugin.evaluation.systems import System
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet, save_masks
@@ -102,7 +102,7 @@ def test_the_report_has_all_systems_and_says_what_was_done(report_of, data, join
 def test_from_python_one_system_has_scores_and_no_comparison(joint, data, capsys):
     system = System("only", joint)
     pairs = parse_pairs("nl-en,de-en")
-    result = evaluate(data, [system], pairs, decoding=PLAIN, show_progress=False)
+    result = evaluate(data, [system], pairs, decoding=PLAIN)
     assert result.report.pairs == ["nl-en", "de-en"]
     assert not result.report.others
     assert not result.report.baseline.pairs["nl-en"].differences
@@ -116,9 +116,7 @@ def test_from_python_one_system_has_scores_and_no_comparison(joint, data, capsys
 
 def test_references_may_lie_elsewhere(joint, data, tmp_path):
     system = System("only", joint)
-    found = evaluate(
-        data, [system], parse_pairs("de-en"), decoding=PLAIN, show_progress=False
-    )
+    found = evaluate(data, [system], parse_pairs("de-en"), decoding=PLAIN)
     path = tmp_path / "test.de-en.en"
     path.write_text("".join(f"{x}\n" for x in found.outputs[0].hypotheses["de-en"]))
     again = evaluate(
@@ -127,7 +125,6 @@ def test_references_may_lie_elsewhere(joint, data, tmp_path):
         parse_pairs("de-en"),
         decoding=PLAIN,
         references=tmp_path,
-        show_progress=False,
     )
     assert again.report.baseline.average("chrF", ["de-en"]) == pytest.approx(100)
     assert str(tmp_path) in again.report.notes[1]
@@ -146,9 +143,7 @@ def test_a_checkpoint_of_the_stock_task_is_translated_as_there(
         *("--optimizer", "adam", "--max-tokens", 160, "--num-workers", 0),
     )
     checkpoint = tmp_path / "checkpoint_last.pt"
-    result = evaluate(
-        data, [System("stock", checkpoint)], decoding=PLAIN, show_progress=False
-    )
+    result = evaluate(data, [System("stock", checkpoint)], decoding=PLAIN)
     assert result.report.pairs == list(PAIRS)
     expected = generate(
         *(commands, data, checkpoint, "nl-en", *pairs),
@@ -165,7 +160,7 @@ def test_masks_can_be_given_for_any_checkpoint(base, joint, data):
         System("given", joint, str(joint.parent / "masks")),
         System("of another", base, str(joint)),
     ]
-    result = evaluate(data, systems, decoding=PLAIN, show_progress=False)
+    result = evaluate(data, systems, decoding=PLAIN)
     carried, given, other = result.outputs
     assert carried.hypotheses == given.hypotheses != other.hypotheses
     digests = {output.mask.split("sha256")[1] for output in result.outputs}

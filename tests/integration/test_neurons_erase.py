@@ -117,15 +117,11 @@ def test_each_condition_translates_as_in_an_evaluation_of_its_own(
     carried = Saved(intact).masks()
     for each in (erased[0], erased[1], erased[2]):
         system = System(each.name, joint, without(carried, each))
-        alone = evaluate(
-            *(data, [system], parse_pairs(PAIRS)), decoding=PLAIN, show_progress=False
-        )
+        alone = evaluate(*(data, [system], parse_pairs(PAIRS)), decoding=PLAIN)
         for pair in PAIRS:
             expected = alone.outputs[0].hypotheses[pair]
             assert translations(outcome, each.name, pair) == expected
-    whole = evaluate(
-        *(data, [intact], parse_pairs(PAIRS)), decoding=PLAIN, show_progress=False
-    )
+    whole = evaluate(*(data, [intact], parse_pairs(PAIRS)), decoding=PLAIN)
     for pair in PAIRS:
         expected = whole.outputs[0].hypotheses[pair]
         assert translations(outcome, "nothing", pair) == expected
@@ -154,9 +150,7 @@ def test_erased_neurons_are_the_output_zero_of_the_model(data, joint, allocated)
         System("erased", joint, without(carried, erased[0])),
         System("zeroed", zeroed),
     ]
-    found = evaluate(
-        *(data, systems, parse_pairs(PAIRS)), decoding=PLAIN, show_progress=False
-    )
+    found = evaluate(*(data, systems, parse_pairs(PAIRS)), decoding=PLAIN)
     assert found.outputs[0].hypotheses == found.outputs[1].hypotheses
 
 

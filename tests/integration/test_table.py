@@ -23,7 +23,7 @@ FAST = ("--sentences", "4", "--runs", "2", "--beam", "2", "--max-len-b", "10", "
 def report(base, joint, data, tmp_path_factory):
     out = tmp_path_factory.mktemp("report")
     systems = [System("base", base), System("joint", joint)]
-    evaluate(data, systems, decoding=PLAIN, out=out, show_progress=False)
+    evaluate(data, systems, decoding=PLAIN, out=out)
     return out
 
 
@@ -105,9 +105,7 @@ def test_speed_counts_the_tokens_of_the_translations(joint, data):
         2,
         advance=lambda n, name: done.append((n, name)),
     )["joint"]
-    result = evaluate(
-        data, [System("joint", joint)], pairs, decoding=PLAIN, show_progress=False
-    )
+    result = evaluate(data, [System("joint", joint)], pairs, decoding=PLAIN)
     assert found.tokens == result.speeds["joint"].tokens
     assert found.sentences == 10 and len(found.runs) == 2 and min(found.runs) > 0
     assert done == [(10, "joint")] * 2

@@ -11,11 +11,18 @@ from conftest import TASK_FLAGS
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation import identifier, zero_shot
+from lass_plugin.evaluation import language_identifier, zero_shot
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
+from lass_plugin.evaluation.shared_options import ScoringSettings
 from lass_plugin.evaluation.systems import System
-from lass_plugin.evaluation.zero_shot_tables import ablation_tables, render, tables
+from lass_plugin.evaluation.zero_shot_settings import ZeroShotSettings
+from lass_plugin.evaluation.zero_shot_tables import (
+    ablation_tables,
+    render,
+    tables,
+    write,
+)
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet, load_mask
 from lass_plugin.masks.merge import merge
@@ -45,10 +52,16 @@ def more_data(data, tmp_path_factory) -> Path:
 def outcome(more_data, base, joint, tmp_path_factory):
     """The command with everything on: its folder, and the same from Python."""
     out = tmp_path_factory.mktemp("out")
-    options = zero_shot.Options(baseline=base, ablation=(), among_model=True)
-    result = zero_shot.zero_shot(more_data, joint, options, PLAIN, out, False)
-    from lass_plugin.evaluation.zero_shot_tables import write
-
+    settings = ZeroShotSettings(
+        data=more_data,
+        checkpoint=joint,
+        baseline=base,
+        ablation=(),
+        among="model",
+        scoring=ScoringSettings(decoding=PLAIN),
+        out=out,
+    )
+    result = zero_shot.zero_shot(settings)
     write(result, out)
     return result, out
 
@@ -79,9 +92,7 @@ def test_each_system_translates_as_in_an_evaluation_of_its_own(
     ]
     pairs = parse_pairs("de-nl,nl-de")
     for system in systems:  # one after the other, each model built by itself
-        alone = evaluate(
-            more_data, [system], pairs, decoding=PLAIN, show_progress=False
-        )
+        alone = evaluate(more_data, [system], pairs, decoding=PLAIN)
         assert alone.outputs[0].hypotheses == hypotheses(result.result, system.name)
     assert hypotheses(result.result, "dense") != hypotheses(
         result.result, "merged masks"
@@ -101,8 +112,14 @@ def test_one_model_is_built_for_all_masks_of_a_checkpoint(
         return stock(*arguments, **more)
 
     monkeypatch.setattr(systems.checkpoint_utils, "load_model_ensemble", load)
-    options = zero_shot.Options(ablation=(), identifier="none")
-    result = zero_shot.zero_shot(more_data, joint, options, PLAIN, show_progress=False)
+    settings = ZeroShotSettings(
+        data=more_data,
+        checkpoint=joint,
+        ablation=(),
+        identifier="none",
+        scoring=ScoringSettings(decoding=PLAIN),
+    )
+    result = zero_shot.zero_shot(settings)
     assert result.result.on_target is None
     assert len(result.ablation.evaluation.outputs) == 5
     assert len(built) == 2  # one for the table, one for the ablation
@@ -145,7 +162,6 @@ def test_evaluate_refuses_a_pair_without_a_mask_by_name(more_data, joint):
             [System("joint", joint)],
             parse_pairs("de-nl"),
             decoding=PLAIN,
-            show_progress=False,
         )
 
 
@@ -174,17 +190,18 @@ def test_the_ablation_replaces_one_side_at_a_time(outcome, joint):
 def test_the_tables_have_every_direction_and_the_mean(outcome):
     result, out = outcome
     made = tables(result)
-    assert [title.split()[0] for title, _ in made] == ["BLEU", "chrF", "on-target"]
-    for (_, rows), limit in zip(made, ([], [], ["references"]), strict=True):
-        assert rows[0][2:] == ["baseline", "merged masks", "dense", *limit]
-        assert [row[0] for row in rows[1:]] == ["de-nl", "nl-de", "mean (2)"]
-    values = [float(row[2]) for row in made[1][1][1:]]
+    titles = [table.title.split()[0] for table in made]
+    assert titles == ["BLEU", "chrF", "on-target"]
+    for table, limit in zip(made, ([], [], ["references"]), strict=True):
+        assert table.header[2:] == ["baseline", "merged masks", "dense", *limit]
+        assert [row[0] for row in table.rows] == ["de-nl", "nl-de", "mean (2)"]
+    values = [float(row[2]) for row in made[1].rows]
     assert values[2] == pytest.approx((values[0] + values[1]) / 2, abs=0.006)
-    title, rows = ablation_tables(result)[0]
-    assert title.endswith("encoder mask of X replaced")
-    assert rows[0] == ["pair", "de", "nl", "others"]
-    assert rows[1][1].endswith(" =") and not rows[1][2].endswith("=")
-    assert rows[2][2].endswith(" =")
+    table = ablation_tables(result)[0]
+    assert table.title.endswith("encoder mask of X replaced")
+    assert table.header == ["pair", "de", "nl", "others"]
+    assert table.rows[0][1].endswith(" =") and not table.rows[0][2].endswith("=")
+    assert table.rows[1][2].endswith(" =")
     text = render(result)
     page = (out / "zero_shot.md").read_text() + (out / "ablation.md").read_text()
     for content in (text, page):
@@ -254,7 +271,7 @@ def test_mistakes_end_with_one_sentence_and_status_1(
     for arguments, words in mistakes:
         code, told = run(capsys, *arguments)
         assert code == 1 and words in told, told
-    monkeypatch.setattr(identifier, "_TWO_LETTERS", {"nl": "nothing"})
+    monkeypatch.setattr(language_identifier, "_TWO_LETTERS", {"nl": "nothing"})
     code, told = run(capsys, *start)
     assert code == 1 and "does not know the language 'nl'" in told
 

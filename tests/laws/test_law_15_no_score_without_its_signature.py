@@ -12,17 +12,11 @@ from dataclasses import replace
 import pytest
 
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.choice import Choice
+from lass_plugin.evaluation.comparison import Outputs, Report, compare
 from lass_plugin.evaluation.metrics import Score, bleu, chrf
-from lass_plugin.evaluation.report import (
-    Outputs,
-    Report,
-    compare,
-    read,
-    render,
-    to_csv,
-    to_markdown,
-    write,
-)
+from lass_plugin.evaluation.report_file import read, write
+from lass_plugin.evaluation.report_tables import render, to_csv, to_markdown
 
 REFERENCES = {
     "de-en": ["the house is old and small", "we came home late at night"],
@@ -44,7 +38,7 @@ def made(tokenize: str | None = None) -> Report:
         Outputs("dense base", "runs/base.pt", None, BASELINE),
         Outputs("sub-networks", "runs/joint.pt", "masks/lass", SYSTEM),
     ]
-    return compare(outputs, REFERENCES, tokenize, n_samples=40)
+    return compare(outputs, REFERENCES, Choice(tokenize), n_samples=40)
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from lass_plugin.cli.main import main
+from lass_plugin.data.amounts import read_counts
 from lass_plugin.errors import LassError
-from lass_plugin.tables.data import data_table, read_counts
+from lass_plugin.tables.data_table import data_table
 
 
 def count(kept, **tokens):
@@ -32,7 +33,7 @@ def folder(tmp_path):
 
 def test_pairs_of_a_family_stand_side_by_side(folder):
     families = {"ru": "Slavic", "cs": "Slavic", "de": "Germanic", "en": "Germanic"}
-    table = data_table(read_counts(folder), families.get)
+    table = data_table(read_counts(folder, tokens=True), families.get)
     assert table.rows == (
         ("de-en", "Germanic", "2,000", "20", "–", "9.1K", "8.1K", "0.05 %"),
         ("cs-en", "Slavic", "3,000", "–", "–", "1", "1", "0.00 %"),
@@ -68,8 +69,8 @@ def test_a_damaged_record_is_refused(folder, change):
         **change,
     }
     path.write_text(json.dumps(content))
-    with pytest.raises(LassError, match="preparation.json cannot be read"):
-        read_counts(folder)
+    with pytest.raises(LassError, match="preparation.json is not the record of a prep"):
+        read_counts(folder, tokens=True)
     path.unlink()
     with pytest.raises(LassError, match="give a folder of 'lass prepare'"):
-        read_counts(folder)
+        read_counts(folder, tokens=True)

@@ -13,7 +13,8 @@ from lass_plugin.evaluation.choice import Choice, parse_further
 from lass_plugin.evaluation.comet import CometModel, comet
 from lass_plugin.evaluation.comparison import Outputs, compare
 from lass_plugin.evaluation.metrics import check_spbleu, spbleu
-from lass_plugin.evaluation.report import read, render, write
+from lass_plugin.evaluation.report_file import read, write
+from lass_plugin.evaluation.report_tables import render
 
 SOURCES = ["eins zwei drei", "vier fünf", "sechs"]
 REFERENCES = ["one two three", "four five", "six"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import Outputs
-from lass_plugin.evaluation.identifier import LanguageIdentifier
+from lass_plugin.evaluation.language_identifier import LanguageIdentifier
 from lass_plugin.evaluation.on_target import OnTarget, score_on_target
 from lass_plugin.languages import Pair
 
@@ -74,7 +74,7 @@ def test_a_missing_identifier_is_told_with_the_extra(monkeypatch):
 def test_the_extra_is_declared():
     from conftest import ROOT
 
-    from lass_plugin.evaluation.identifier import EXTRA
+    from lass_plugin.evaluation.language_identifier import EXTRA
 
     assert f'"{EXTRA}": ["py3langid' in (ROOT / "setup.py").read_text()
 
@@ -94,8 +94,8 @@ def test_scores_of_systems_and_references_worked_out_by_hand(identifier):
     systems = [Outputs("a", "a.pt", None, dense), Outputs("b", "b.pt", "m", merged)]
     scores = score_on_target(systems, references, identifier)
     values = {
-        name: {pair: score.value for pair, score in of.items()}
-        for name, of in scores.scores.items()
+        name: {pair: result.scores["on-target"].value for pair, result in of.items()}
+        for name, of in scores.systems.items()
     }
     assert values == {
         "a": {"en-de": 25.0, "en-nl": 0.0},
@@ -105,10 +105,11 @@ def test_scores_of_systems_and_references_worked_out_by_hand(identifier):
         "en-de": 100.0,
         "en-nl": 75.0,
     }
-    assert scores.differences.keys() == {"b"}
-    assert scores.differences["b"]["en-de"].delta == 75.0
+    assert not any(result.differences for result in scores.systems["a"].values())
+    difference = scores.systems["b"]["en-de"].differences["on-target"]
+    assert difference.delta == 75.0
     # 75 points of 4 sentences: some samples draw only the one that was right before
-    assert 0 <= scores.differences["b"]["en-de"].low <= 75
+    assert 0 <= difference.low <= 75
 
 
 def test_unequal_numbers_of_sentences_are_refused(identifier):

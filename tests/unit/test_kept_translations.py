@@ -5,44 +5,44 @@ from types import SimpleNamespace
 
 import pytest
 
-from lass_plugin.evaluation import kept
 from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.kept import KeptTranslations
 from lass_plugin.evaluation.translation import Speed
 from lass_plugin.languages import Pair
+from lass_plugin.methods.method import Dense
 
 LINES = ["eins", "zwei", ""]
 
 
 @pytest.fixture
-def evaluated(tmp_path, monkeypatch):
-    """A store of one pair, a system, and a list that grows as it is translated."""
+def evaluated(tmp_path):
+    """A store of one pair, a translator, and a list that grows as it is used."""
     made: list[str] = []
 
-    def translate(ready, split, decoding, subwords, advance, model, pairs):
+    def translate(split, advance, pairs):
         made.extend(map(str, pairs))
         return {"en-de": LINES}, Speed(3, 8, 0.5)
 
-    monkeypatch.setattr(kept, "translate", translate)
     (tmp_path / "x.pt").touch()
     system = SimpleNamespace(checkpoint=tmp_path / "x.pt")
-    task = SimpleNamespace(pairs=[Pair("en", "de")], low_rank=None)
-    ready = SimpleNamespace(system=system, masks=None, task=task)
+    task = SimpleNamespace(pairs=[Pair("en", "de")])
+    ready = SimpleNamespace(system=system, task=task, method=Dense())
     sources = {"en-de": ["one", "two", "?"]}
-    folder, decoding = tmp_path / "kept", Decoding(cpu=True)
-    store = kept.KeptTranslations(folder, tmp_path, "test", sources, decoding, "none")
-    return store, ready, made, folder
+    folder, decoding = tmp_path / "kept", Decoding(cpu=True, remove_bpe="none")
+    store = KeptTranslations(folder, tmp_path, "test", sources, decoding)
+    return store, SimpleNamespace(ready=ready, translate=translate), made, folder
 
 
-def translate(store, ready):
-    return store.translate(ready, lambda amount, pair: None, None)
+def translate(store, translator):
+    return store.translate(translator, lambda amount, pair: None)
 
 
 def test_what_is_whole_is_not_translated_again(evaluated):
-    store, ready, made, _ = evaluated
-    assert store.missing([ready]) == 3
+    store, translator, made, _ = evaluated
+    assert store.missing([translator.ready]) == 3
     for _ in range(2):
-        assert translate(store, ready) == ({"en-de": LINES}, Speed(3, 8, 0.5))
-        assert store.missing([ready]) == 0
+        assert translate(store, translator) == ({"en-de": LINES}, Speed(3, 8, 0.5))
+        assert store.missing([translator.ready]) == 0
     assert made == ["en-de"]
 
 
@@ -63,21 +63,22 @@ def test_what_is_whole_is_not_translated_again(evaluated):
 )
 def test_a_damaged_file_is_nothing_kept(evaluated, name, value):
     """None: there is no such entry."""
-    store, ready, made, folder = evaluated
-    whole = translate(store, ready)
+    store, translator, made, folder = evaluated
+    whole = translate(store, translator)
     (path,) = folder.iterdir()
     content = {**json.loads(path.read_text()), name: value}
     if value is None:
         del content[name]
     path.write_text(json.dumps(content))
-    assert store.missing([ready]) == 3
-    assert translate(store, ready) == whole and made == ["en-de"] * 2
+    assert store.missing([translator.ready]) == 3
+    assert translate(store, translator) == whole and made == ["en-de"] * 2
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"3", b'{"of": ', b"\xff\xfe"])
 def test_what_is_no_json_of_ours_is_nothing_kept(evaluated, content):
-    store, ready, _, folder = evaluated
-    whole = translate(store, ready)
+    store, translator, _, folder = evaluated
+    whole = translate(store, translator)
     (path,) = folder.iterdir()
     path.write_bytes(content)
-    assert store.missing([ready]) == 3 and translate(store, ready) == whole
+    assert store.missing([translator.ready]) == 3
+    assert translate(store, translator) == whole

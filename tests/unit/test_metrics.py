@@ -8,12 +8,12 @@ import sacrebleu
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.metrics import (
     Score,
-    base_language,
     bleu,
     chrf,
     text_form,
     tokenizer_for,
 )
+from lass_plugin.languages import base_language
 
 REFERENCES = [
     "The committee met on Tuesday, as it always does.",

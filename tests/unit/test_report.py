@@ -7,19 +7,17 @@ from dataclasses import replace
 import pytest
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.metrics import Score, bleu, chrf
-from lass_plugin.evaluation.report import (
+from lass_plugin.evaluation.choice import Choice
+from lass_plugin.evaluation.comparison import (
     Outputs,
     PairScores,
     Report,
     SystemScores,
     compare,
-    read,
-    render,
-    score_system,
-    to_markdown,
-    write,
 )
+from lass_plugin.evaluation.metrics import Score, bleu, chrf
+from lass_plugin.evaluation.report_file import read, write
+from lass_plugin.evaluation.report_tables import render, to_markdown
 from lass_plugin.evaluation.significance import Difference
 
 REFERENCES = {
@@ -125,7 +123,8 @@ def test_compare_gives_the_scores_and_differences_of_the_metrics():
 
 
 def test_one_system_can_be_scored_alone_and_shown():
-    system = score_system(Outputs("weak", "a.pt", None, WEAK), REFERENCES, "none")
+    weak = Outputs("weak", "a.pt", None, WEAK)
+    system = compare([weak], REFERENCES, Choice("none")).baseline
     assert "tok:none" in system.pairs["de-en"].scores["BLEU"].signature
     report = Report("tokenised", (system,))
     text = render(report)
@@ -220,14 +219,14 @@ def test_the_terminal_table_is_aligned(report):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda text: text[: len(text) // 2], "not a whole JSON file"),
-        (lambda text: "", "not a whole JSON file"),
-        (lambda text: "[1, 2]", "the file is not a JSON object"),
-        (lambda text: '{"a": 1}', "no proper 'format'"),
-        (lambda text: text.replace("lass_plugin scores", "x"), "format is another"),
+        (lambda text: text[: len(text) // 2], "not a report of scores"),
+        (lambda text: "", "not a report of scores"),
+        (lambda text: "[1, 2]", "not a JSON object"),
+        (lambda text: '{"a": 1}', "no 'format'"),
+        (lambda text: text.replace("lass_plugin scores", "x"), "its format is 'x'"),
         (lambda text: text.replace('"version": 1', '"version": 2'), "newer"),
         (lambda text: text.replace("detokenised", "neither"), "neither"),
-        (lambda text: text.replace('"value": 20.0', '"value": NaN'), "NaN"),
+        (lambda text: text.replace('"value": 20.0', '"value": NaN'), "finite"),
         (lambda text: text.replace('"value": 20.0', '"value": 1e999'), "finite"),
         (
             lambda text: text.replace('"value": 20.0', '"value": 1' + "0" * 400),
@@ -236,12 +235,12 @@ def test_the_terminal_table_is_aligned(report):
         (lambda text: text.replace('"value": 20.0', '"value": "20"'), "en-de.*value"),
         (lambda text: text.replace('"value": 20.0', '"value": true'), "en-de.*value"),
         (lambda text: text.replace(SIGNATURE, "", 1), "no signature"),
-        (lambda text: text.replace('"mask"', '"no"', 1), "no proper 'mask'"),
+        (lambda text: text.replace('"mask"', '"no"', 1), "no 'mask'"),
         (lambda text: text.replace('"en-de"', '"ende"'), "'ende'"),
         (lambda text: text.replace('"chrF"', '"TER"'), "BLEU, TER"),
         (lambda text: text.replace("sub-networks", "baseline"), "two systems"),
         (lambda text: text.replace('"sentences": 50', '"sentences": 49', 1), "numbers"),
-        (lambda text: "[" * 100_000, "not a whole JSON file"),
+        (lambda text: "[" * 100_000, "not a report of scores"),
     ],
 )
 def test_a_damaged_or_foreign_file_is_a_clear_error(tmp_path, report, change, message):
@@ -255,10 +254,10 @@ def test_a_damaged_or_foreign_file_is_a_clear_error(tmp_path, report, change, me
 
 
 def test_a_file_that_cannot_be_read_is_a_clear_error(tmp_path):
-    with pytest.raises(LassError, match="cannot read .*missing.json"):
+    with pytest.raises(LassError, match="missing.json is not a report of scores"):
         read(tmp_path / "missing.json")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\xfd\x00")
-    with pytest.raises(LassError, match="not a whole JSON file"):
+    with pytest.raises(LassError, match="bytes.json is not a report of scores"):
         read(tmp_path / "bytes.json")
 
 
@@ -285,12 +284,15 @@ def test_systems_that_cannot_be_compared_are_errors():
 
 def test_scores_by_different_signatures_are_not_put_in_one_report():
     hypotheses = Outputs("a", "a.pt", None, WEAK)
-    one = score_system(hypotheses, REFERENCES)
-    other = replace(score_system(hypotheses, REFERENCES, "char"), name="b")
+    one = compare([hypotheses], REFERENCES).baseline
+    other = compare([replace(hypotheses, name="b")], REFERENCES, Choice("char"))
     with pytest.raises(LassError, match="b on de-en has differences"):
-        Report("detokenised", (one, other))
+        Report("detokenised", (one, other.baseline))
     compared = compare(
-        [hypotheses, replace(hypotheses, name="b")], REFERENCES, "char", n_samples=40
+        [hypotheses, replace(hypotheses, name="b")],
+        REFERENCES,
+        Choice("char"),
+        n_samples=40,
     )
     with pytest.raises(LassError, match="b and a .* different signatures on de-en"):
         Report("detokenised", (one, compared.others[0]))

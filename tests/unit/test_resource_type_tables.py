@@ -8,11 +8,11 @@ from made_up_reports import report_of
 
 from lass_plugin.cli.main import main as lass
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation import report as reports
+from lass_plugin.evaluation import report_file
 from lass_plugin.resource_types import LANG12, LANG30, flores_types
+from lass_plugin.tables.compared_reports import LabelledReport, compare_reports
 from lass_plugin.tables.layout import Layout
-from lass_plugin.tables.scores import score_tables
-from lass_plugin.tables.side_by_side import Place, put_side_by_side
+from lass_plugin.tables.score_tables import score_tables
 
 # Table 1, then Table 2: cells from each type into each, and AVG
 LANG12_CELLS = {
@@ -32,8 +32,8 @@ LANG30_CELLS = {
 }
 
 
-def board_of(report):
-    return put_side_by_side([Place("report", Path("report"), report)])
+def compared_of(report):
+    return compare_reports([LabelledReport("report", Path("report"), report)])
 
 
 def one(table, **wanted):
@@ -67,8 +67,10 @@ def scores(cells, languages, kinds):
 )
 def test_the_average_of_the_paper_is_over_pairs(table, languages, kinds):
     systems = {name: scores(row, languages, kinds) for name, row in table.items()}
-    board = board_of(report_of(**systems))
-    (made,) = score_tables(board, Layout(types="flores"), ["BLEU"], ["types"])
+    compared = compared_of(report_of(**systems))
+    (made,) = score_tables(
+        compared, Layout(resource_types="flores"), ["BLEU"], ["types"]
+    )
     assert made.header == ("BLEU", *names(kinds), "AVG")
     for name, row in table.items():
         cells = dict(zip(made.header[1:], row, strict=True))
@@ -82,26 +84,27 @@ def test_the_average_of_the_paper_is_over_pairs(table, languages, kinds):
 
 
 def test_a_type_of_one_language_has_no_column_of_its_own():
-    board = board_of(report_of(base={"de-en": 10.0, "en-de": 20.0, "en-oc": 3.0}))
-    (made,) = score_tables(board, Layout(types="H=de,en;V=oc"), ["BLEU"], ["types"])
+    compared = compared_of(report_of(base={"de-en": 10.0, "en-de": 20.0, "en-oc": 3.0}))
+    layout = Layout(resource_types="H=de,en;V=oc")
+    (made,) = score_tables(compared, layout, ["BLEU"], ["types"])
     assert made.header == ("BLEU", "H2H", "H2V", "AVG")
     assert made.rows == (("base", "15.00", "3.00", "11.00"),)
     assert made.notes[0].startswith("H: de, en; V: oc; AVG")
 
 
 def test_only_where_it_is_asked_for():
-    board = board_of(report_of(base={"de-en": 10.0, "en-de": 20.0}))
-    made = {table.name for table in score_tables(board, Layout(), ["BLEU"])}
+    compared = compared_of(report_of(base={"de-en": 10.0, "en-de": 20.0}))
+    made = {table.name for table in score_tables(compared, Layout(), ["BLEU"])}
     assert "types.bleu" not in made
     with pytest.raises(LassError, match="'types' cannot be made.*--resource-types"):
-        score_tables(board, Layout(), ["BLEU"], ["types"])
+        score_tables(compared, Layout(), ["BLEU"], ["types"])
     with pytest.raises(LassError, match="de has no resource type in H=en"):
-        score_tables(board, Layout(types="H=en"), ["BLEU"], ["types"])
+        score_tables(compared, Layout(resource_types="H=en"), ["BLEU"], ["types"])
 
 
 def test_the_command_writes_it_in_every_format(tmp_path: Path, capsys):
     systems = {n: scores(r, LANG12, "HMV") for n, r in LANG12_CELLS.items()}
-    reports.write(report_of(**systems), tmp_path / "report")
+    report_file.write(report_of(**systems), tmp_path / "report")
     words = ["--tables", "types", "--resource-types", "flores", "--metrics", "BLEU"]
     words += ["--show", "score", "--no-test", "--out", str(tmp_path / "tables")]
     assert lass(["table", "scores", str(tmp_path / "report"), *words]) == 0

@@ -47,11 +47,11 @@ def test_a_file_may_have_lines_or_json(tmp_path):
         ("a.txt", "en-de many", "'many' is not a number of sentences"),
         ("a.txt", "ende 5", "'ende' is not a language pair"),
         ("a.txt", "", "no size of any pair"),
-        ("a.json", '{"en-de": 5', "cannot be read as sizes"),
-        ("a.json", "[1]", "cannot be read as sizes"),
+        ("a.json", '{"en-de": 5', "a.json is not"),
+        ("a.json", "[1]", "a.json is not"),
         ("a.json", '{"en-de": -5}', "-5 where a number of sentences"),
         ("a.json", '{"en-de": true}', "True where a number of sentences"),
-        ("a.json", '{"counts": {"train.en-de": {}}}', "cannot be read as sizes"),
+        ("a.json", '{"counts": {"train.en-de": {}}}', "a.json is not"),
     ],
 )
 def test_a_bad_file_is_a_clear_error(tmp_path, name, text, message):

@@ -19,7 +19,7 @@ from lass_plugin.records.table import (
     to_text,
 )
 from lass_plugin.records.text_tables import Markdown, escape, verbatim
-from lass_plugin.tables.writing import write_tables
+from lass_plugin.tables.table_files import write_tables
 
 TABLE = Table(
     "speed",

@@ -13,13 +13,14 @@ from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import texts
 from lass_plugin.evaluation.decoding import Decoding
-from lass_plugin.evaluation.evaluation import choose_pairs, evaluate, read_test_set
+from lass_plugin.evaluation.evaluation import choose_pairs, evaluate
 from lass_plugin.evaluation.systems import Saved, System, check_names
-from lass_plugin.evaluation.translation import load_sources, translate
+from lass_plugin.evaluation.test_set import read_test_set
+from lass_plugin.evaluation.translation import Translator, load_sources
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, Mask, Provenance, load_masks, save_mask
 
-SHORT = Decoding(beam=2, max_len_b=8, cpu=True)
+SHORT = Decoding(beam=2, max_len_b=8, cpu=True, remove_bpe="none")
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +57,14 @@ def ready_of(system, data, pairs=PAIRS):
 
 
 def translations(system, data, pairs=PAIRS, decoding=SHORT):
-    return translate(ready_of(system, data, pairs), "test", decoding, "none")[0]
+    return Translator(ready_of(system, data, pairs), decoding).translate("test")[0]
 
 
 def test_a_pair_after_another_and_back_gives_identical_translations(loud, masks, data):
     system = System("s", loud, str(masks))
     ready = ready_of(system, data)
     alone = {key: translations(system, data, [key])[key] for key in PAIRS}
-    assert translate(ready, "test", SHORT, "none")[0] == alone
+    assert Translator(ready, SHORT).translate("test")[0] == alone
     assert len(set(map(tuple, alone.values()))) == len(PAIRS)
     model = ready.build_model(torch.device("cpu"), fp16=False)
     dataset = load_sources(ready, "test")
@@ -115,7 +116,7 @@ def test_autocast_sees_the_mask_of_each_pair(loud, masks, data):
 
 
 def test_sources_and_references_are_the_untouched_text(loud, data):
-    test_set = read_test_set(ready_of(System("s", loud), data), "test", "none")
+    test_set = read_test_set(ready_of(System("s", loud), data), "test", SHORT)
     for key in PAIRS:
         pair = Pair.parse(key)
         other = pair.source if pair.target == "en" else pair.target
@@ -135,15 +136,15 @@ def test_without_raw_text_the_dictionary_gives_the_references_and_says_so(
     folder = tmp_path / "data"
     shutil.copytree(data, folder, ignore=shutil.ignore_patterns("raw"))
     ready = ready_of(System("s", loud), data)
-    expected = read_test_set(ready, "test", "none")
-    found = read_test_set(ready_of(System("s", loud), folder), "test", "none")
+    expected = read_test_set(ready, "test", SHORT)
+    found = read_test_set(ready_of(System("s", loud), folder), "test", SHORT)
     assert found.references == expected.references
     assert found.sources == expected.sources
     assert "lost" in found.origin
     for pair in ("de", "nl"):
         (folder / "raw").mkdir(exist_ok=True)
         shutil.copy(data / "raw" / f"test.en-{pair}.en", folder / "raw")
-    mixed = read_test_set(ready_of(System("s", loud), folder), "test", "none")
+    mixed = read_test_set(ready_of(System("s", loud), folder), "test", SHORT)
     assert "references for en-de, en-nl:" in mixed.origin
 
 
@@ -269,9 +270,9 @@ def test_a_pair_without_mask_or_data_is_named(loud, masks, data, tmp_path):
         ready_of(System("s", loud, str(tmp_path / "fewer")), data)
     system = System("s", loud)
     with pytest.raises(LassError, match="no dev data of de-en"):
-        read_test_set(ready_of(system, data), "dev", "none")
+        read_test_set(ready_of(system, data), "dev", SHORT)
     with pytest.raises(LassError, match="no test data of de-nl"):
-        read_test_set(ready_of(system, data, ["de-nl"]), "test", "none")
+        read_test_set(ready_of(system, data, ["de-nl"]), "test", SHORT)
     with pytest.raises(LassError, match="fr"):
         ready_of(system, data, ["de-fr"])
 
@@ -301,10 +302,10 @@ def test_references_of_another_length_are_refused(loud, data, tmp_path):
     ready = ready_of(System("s", loud), data, ["de-en"])
     (tmp_path / "test.de-en.en").write_text("one\n" * 12)
     with pytest.raises(LassError, match="test.de-en.en has 12 lines .* 13 sentences"):
-        read_test_set(ready, "test", "none", references=tmp_path)
+        read_test_set(ready, "test", SHORT, references=tmp_path)
     ready = ready_of(System("s", loud), data, ["nl-en"])
     with pytest.raises(LassError, match="has no references of nl-en"):
-        read_test_set(ready, "test", "none", references=tmp_path)
+        read_test_set(ready, "test", SHORT, references=tmp_path)
 
 
 def test_sources_too_long_for_the_model_are_refused_or_cut(loud, data, tmp_path):

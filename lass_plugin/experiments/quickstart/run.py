@@ -123,7 +123,7 @@ def _report(
     from lass_plugin.analysis.similarity_files import write_similarity
     from lass_plugin.evaluation.decoding import Decoding
     from lass_plugin.evaluation.evaluation import evaluate
-    from lass_plugin.evaluation.report import render
+    from lass_plugin.evaluation.report_tables import render
     from lass_plugin.evaluation.systems import System
     from lass_plugin.masks import load_masks
 

@@ -6,7 +6,7 @@ from typing import Any, Sequence
 
 from lass_plugin import files
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation import report as reports
+from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.comparison import Report
 from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments.sweeps.joint import JointTrainings
@@ -38,7 +38,7 @@ def score_variants(
     }
     try:
         if json.loads(path.read_text(encoding="utf-8")) == record:
-            return reports.read(folder / "scores.json")
+            return report_file.read(folder / "scores.json")
     except (OSError, ValueError, LassError):
         pass  # not scored before, or not whole
     path.unlink(missing_ok=True)

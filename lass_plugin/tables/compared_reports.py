@@ -7,15 +7,19 @@ from pathlib import Path
 from statistics import fmean
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation import report as reports
+from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.choice import EVERY_METRIC
-from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
+from lass_plugin.evaluation.comparison import (
+    PairScores,
+    Report,
+    SystemScores,
+    check_same_scoring,
+)
 from lass_plugin.evaluation.significance import Difference
-from lass_plugin.languages import Pair
 
 
 @dataclass(frozen=True)
-class Place:
+class LabelledReport:
     """A report and what its systems are called by where a name occurs twice."""
 
     label: str
@@ -23,7 +27,7 @@ class Place:
     report: Report
 
     @classmethod
-    def read(cls, text: str | os.PathLike) -> "Place":
+    def read(cls, text: str | os.PathLike) -> "LabelledReport":
         """Read ``[LABEL=]PATH``, PATH a folder of ``lass evaluate`` or its scores.json.
 
         Raises:
@@ -42,11 +46,11 @@ class Place:
             )
         file = path / "scores.json" if path.is_dir() else path
         folder = file.parent
-        return cls(label or folder.resolve().name, folder, reports.read(file))
+        return cls(label or folder.resolve().name, folder, report_file.read(file))
 
 
 @dataclass(frozen=True)
-class Entry:
+class ComparedSystem:
     """One system in the tables; *original* is its name in its reports.
 
     *folders* says in the folder of which report the texts of each pair are.
@@ -66,7 +70,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class SideBySide:
+class ComparedReports:
     """Systems over the same pairs; the first one is the baseline.
 
     *tests* holds what is known of the differences to the baseline:
@@ -74,46 +78,42 @@ class SideBySide:
     """
 
     text: str
-    entries: tuple[Entry, ...]
-    pairs: tuple[str, ...]
-    metrics: tuple[str, ...]
+    systems: tuple[ComparedSystem, ...]
+    pairs: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tests: Mapping[tuple[str, str, str], Difference] = field(default_factory=dict)
 
     @property
-    def baseline(self) -> Entry:
-        return self.entries[0]
+    def baseline(self) -> ComparedSystem:
+        return self.systems[0]
 
     @property
-    def others(self) -> tuple[Entry, ...]:
-        return self.entries[1:]
+    def others(self) -> tuple[ComparedSystem, ...]:
+        return self.systems[1:]
 
-    def entry(self, name: str) -> Entry:
+    def system(self, name: str) -> ComparedSystem:
         """The system called *name*.
 
         Raises:
             LassError: there is none.
         """
-        for entry in self.entries:
-            if entry.name == name:
-                return entry
+        for system in self.systems:
+            if system.name == name:
+                return system
         raise LassError(
             f"there is no system '{name}'; the systems are "
-            f"{', '.join(entry.name for entry in self.entries)}"
+            f"{', '.join(system.name for system in self.systems)}"
         )
 
-    def difference(self, entry: Entry, metric: str, pairs: Sequence[str]) -> float:
-        """The mean over *pairs* of *entry* minus that of the baseline."""
-        return entry.mean(metric, pairs) - self.baseline.mean(metric, pairs)
 
-
-def put_side_by_side(
-    places: Sequence[Place],
+def compare_reports(
+    reports: Sequence[LabelledReport],
     baseline: str | None = None,
-    systems: Sequence[str] | None = None,
+    systems: Sequence[str] = (),
     common: bool = False,
-) -> SideBySide:
-    """All systems of *places* in one comparison.
+) -> ComparedReports:
+    """All systems of *reports* in one comparison.
 
     A system that several reports have, with the same checkpoint, mask and scores, is
     one system, and its pairs are those of all of these reports. Two different systems
@@ -121,7 +121,7 @@ def put_side_by_side(
 
     Args:
         baseline: name of the system to compare with; None for the first.
-        systems: names of those to keep, in this order; None for all.
+        systems: names of those to keep, in this order; empty for all.
         common: keep the pairs that all systems have, instead of refusing a system that
             lacks one.
 
@@ -129,50 +129,52 @@ def put_side_by_side(
         LassError: the reports cannot be compared: a pair is missing, or the scores have
             other signatures or numbers of sentences.
     """
-    if not places:
+    if not reports:
         raise LassError("there is no report; give a folder of 'lass evaluate'")
-    texts = {place.report.text for place in places}
+    texts = {each.report.text for each in reports}
     if len(texts) > 1:
         raise LassError(
             "some reports are of tokenised and some of detokenised text, which cannot "
             "be compared; evaluate them in the same way"
         )
-    entries = _entries(places)
-    board = SideBySide(texts.pop(), tuple(entries), (), ())
-    if systems is not None:
-        entries = [board.entry(name) for name in systems]
-        board = replace(board, entries=tuple(entries))
+    every = ComparedReports(texts.pop(), tuple(_systems(reports)))
+    chosen = list(every.systems)
+    if systems:
+        chosen = [every.system(name) for name in dict.fromkeys(systems)]
     if baseline is not None:
-        first = board.entry(baseline)
-        entries = [first, *(entry for entry in entries if entry is not first)]
-    pairs = _pairs(entries, common)
+        first = replace(every, systems=tuple(chosen)).system(baseline)
+        chosen = [first, *(system for system in chosen if system is not first)]
+    pairs = _pairs(chosen, common)
     metrics = [
         name
         for name in EVERY_METRIC
-        if all(name in e.scores.pairs[pair].scores for e in entries for pair in pairs)
+        if all(name in s.scores.pairs[pair].scores for s in chosen for pair in pairs)
     ]
-    _check_signatures(entries, pairs, metrics)
-    notes = [note for place in places for note in place.report.notes]
-    return replace(
-        board,
-        entries=tuple(entries),
-        pairs=tuple(pairs),
-        metrics=tuple(metrics),
-        notes=tuple(dict.fromkeys(notes)),
-        tests=_known_tests(places, entries, pairs),
+    for system in chosen[1:]:
+        for pair in pairs:
+            both = (system.scores.pairs[pair], chosen[0].scores.pairs[pair])
+            check_same_scoring(pair, (system.name, chosen[0].name), both, metrics)
+    notes = [note for each in reports for note in each.report.notes]
+    return ComparedReports(
+        every.text,
+        tuple(chosen),
+        tuple(pairs),
+        tuple(metrics),
+        tuple(dict.fromkeys(notes)),
+        _known_tests(reports, chosen, pairs),
     )
 
 
-def _entries(places: Sequence[Place]) -> list[Entry]:
-    found: dict[str, Entry] = {}
-    for place in places:
-        for system in place.report.systems:
+def _systems(reports: Sequence[LabelledReport]) -> list[ComparedSystem]:
+    found: dict[str, ComparedSystem] = {}
+    for each in reports:
+        for system in each.report.systems:
             name = system.name
             if name in found and not _is_same(found[name].scores, system):
-                name = f"{place.label}/{system.name}"
-            folders = dict.fromkeys(system.pairs, place.folder)
+                name = f"{each.label}/{system.name}"
+            folders = dict.fromkeys(system.pairs, each.folder)
             if name not in found:
-                found[name] = Entry(name, system.name, folders, system)
+                found[name] = ComparedSystem(name, system.name, folders, system)
             elif _is_same(found[name].scores, system):
                 merged = {**found[name].scores.pairs}
                 merged |= {p: s for p, s in system.pairs.items() if p not in merged}
@@ -201,74 +203,40 @@ def _values(scores: PairScores) -> tuple:
     return scores.sentences, scores.scores
 
 
-def _pairs(entries: Sequence[Entry], common: bool) -> list[str]:
+def _pairs(systems: Sequence[ComparedSystem], common: bool) -> list[str]:
     """The pairs of the tables, in the order of their first report."""
-    every = list(
-        dict.fromkeys(pair for entry in entries for pair in entry.scores.pairs)
-    )
-    lacking = {
-        entry.name: [pair for pair in every if pair not in entry.scores.pairs]
-        for entry in entries
-    }
-    for name, missing in lacking.items():
+    every = dict.fromkeys(pair for system in systems for pair in system.scores.pairs)
+    for system in systems:
+        missing = [pair for pair in every if pair not in system.scores.pairs]
         if missing and not common:
             raise LassError(
-                f"system {name} has no scores of {', '.join(missing)}; evaluate it on "
-                "these, or add --common to compare the pairs that all systems have"
+                f"system {system.name} has no scores of {', '.join(missing)}; evaluate "
+                "it on these, or add --common to compare the pairs that all have"
             )
-    pairs = [pair for pair in every if not any(pair in m for m in lacking.values())]
-    if not pairs:
+        for pair in missing:
+            del every[pair]
+    if not every:
         raise LassError("the systems have no pair in common; evaluate them on the same")
-    return pairs
-
-
-def _check_signatures(
-    entries: Sequence[Entry], pairs: Sequence[str], metrics: Sequence[str]
-) -> None:
-    first = entries[0]
-    for entry in entries[1:]:
-        for pair in pairs:
-            ours, theirs = entry.scores.pairs[pair], first.scores.pairs[pair]
-            if ours.sentences != theirs.sentences:
-                raise LassError(
-                    f"{entry.name} was scored on {ours.sentences} sentences of {pair} "
-                    f"and {first.name} on {theirs.sentences}; evaluate both on one set"
-                )
-            for metric in metrics:
-                if ours.scores[metric].signature != theirs.scores[metric].signature:
-                    raise LassError(
-                        f"{metric} of {pair} has the signature "
-                        f"{ours.scores[metric].signature} for {entry.name} and "
-                        f"{theirs.scores[metric].signature} for {first.name}; evaluate "
-                        "both in the same way"
-                    )
+    return list(every)
 
 
 def _known_tests(
-    places: Sequence[Place], entries: Sequence[Entry], pairs: Sequence[str]
+    reports: Sequence[LabelledReport],
+    systems: Sequence[ComparedSystem],
+    pairs: Sequence[str],
 ) -> dict[tuple[str, str, str], Difference]:
     """The differences that the reports hold to what is the baseline here, too."""
     found = {}
-    baseline = entries[0].scores
-    for place in places:
-        if not _is_same(place.report.baseline, baseline):
+    baseline = systems[0].scores
+    for each in reports:
+        if not _is_same(each.report.baseline, baseline):
             continue
-        for system in place.report.others:
-            for entry in entries[1:]:
-                if entry.original != system.name or not _is_same(entry.scores, system):
+        for system in each.report.others:
+            for ours in systems[1:]:
+                if ours.original != system.name or not _is_same(ours.scores, system):
                     continue
                 for pair in pairs:
                     result = system.pairs.get(pair)
                     for metric, test in (result.differences if result else {}).items():
-                        found[entry.name, metric, pair] = test
+                        found[ours.name, metric, pair] = test
     return found
-
-
-def sources_of(pairs: Sequence[str]) -> list[str]:
-    """The source languages of *pairs*, in their order."""
-    return list(dict.fromkeys(Pair.parse(pair).source for pair in pairs))
-
-
-def targets_of(pairs: Sequence[str]) -> list[str]:
-    """The target languages of *pairs*, in their order."""
-    return list(dict.fromkeys(Pair.parse(pair).target for pair in pairs))

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.errors import LassError
-from lass_plugin.files import write_json, write_text
+from lass_plugin.files import write_text
 from lass_plugin.records.csv_table import write_csv
+from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.table import Table, to_latex, to_markdown
-
-_VERSION = 1
 
 
 def write_tables(
@@ -40,8 +39,6 @@ def write_tables(
         raise LassError("there is no table to write; ask for one that can be made")
     folder = Path(folder)
     content = {
-        "format": f"lass_plugin table {kind}",
-        "version": _VERSION,
         "title": title,
         "notes": list(notes),
         **(facts or {}),
@@ -56,7 +53,7 @@ def write_tables(
         ],
     }
     paths = [folder / f"table-{kind}.{ending}" for ending in ("json", "md", "tex")]
-    write_json(paths[0], content)
+    RecordFormat(f"lass_plugin table {kind}", "").write(paths[0], content)
     write_text(paths[1], to_markdown(tables, title, notes))
     write_text(paths[2], to_latex(tables, notes))
     for table in tables:

@@ -8,11 +8,11 @@ import pytest
 from made_up_reports import report_of
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation import report as reports
+from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.comparison import Outputs, compare
-from lass_plugin.evaluation.evaluation import write_texts
+from lass_plugin.evaluation.test_set import write_texts
+from lass_plugin.tables.compared_reports import LabelledReport, compare_reports
 from lass_plugin.tables.retesting import add_tests, missing_tests
-from lass_plugin.tables.side_by_side import Place, put_side_by_side
 
 BASE = {"en-de": 20.0, "de-en": 30.0}
 GAIN = {"en-de": 22.0, "de-en": 29.5}
@@ -21,45 +21,45 @@ GAIN = {"en-de": 22.0, "de-en": 29.5}
 def places(tmp_path, *reports_, labels=("a", "b", "c")):
     found = []
     for label, report in zip(labels, reports_, strict=False):
-        reports.write(report, tmp_path / label)
-        found.append(Place.read(f"{label}={tmp_path / label}"))
+        report_file.write(report, tmp_path / label)
+        found.append(LabelledReport.read(f"{label}={tmp_path / label}"))
     return found
 
 
 def test_one_report_is_as_it_was(tmp_path):
-    board = put_side_by_side(places(tmp_path, report_of(base=BASE, ours=GAIN)))
-    assert [entry.name for entry in board.entries] == ["base", "ours"]
-    assert board.pairs == ("en-de", "de-en") and board.metrics == ("BLEU", "chrF")
-    assert board.difference(board.others[0], "BLEU", board.pairs) == 0.75
-    assert board.tests["ours", "BLEU", "en-de"].p_value == 0.01
-    assert not missing_tests(board)
-    assert board.notes == ("translated in one way",)
+    compared = compare_reports(places(tmp_path, report_of(base=BASE, ours=GAIN)))
+    assert [entry.name for entry in compared.systems] == ["base", "ours"]
+    assert compared.pairs == ("en-de", "de-en") and compared.metrics == ("BLEU", "chrF")
+    assert compared.others[0].mean("BLEU", compared.pairs) == 25.75
+    assert compared.tests["ours", "BLEU", "en-de"].p_value == 0.01
+    assert not missing_tests(compared)
+    assert compared.notes == ("translated in one way",)
 
 
 def test_the_same_system_in_two_reports_is_one_and_keeps_its_tests(tmp_path):
-    board = put_side_by_side(
+    compared = compare_reports(
         places(
             tmp_path, report_of(base=BASE, ours=GAIN), report_of(base=BASE, more=GAIN)
         )
     )
-    assert [entry.name for entry in board.entries] == ["base", "ours", "more"]
-    assert ("more", "chrF", "de-en") in board.tests
-    assert not missing_tests(board)
+    assert [entry.name for entry in compared.systems] == ["base", "ours", "more"]
+    assert ("more", "chrF", "de-en") in compared.tests
+    assert not missing_tests(compared)
 
 
 def test_different_systems_of_one_name_carry_the_label(tmp_path):
     other = {pair: value + 1 for pair, value in BASE.items()}
-    board = put_side_by_side(
+    compared = compare_reports(
         places(
             tmp_path, report_of(base=BASE, ours=GAIN), report_of(base=other, ours=GAIN)
         )
     )
     # 'ours' is one system: the same checkpoint, mask and scores
-    assert [entry.name for entry in board.entries] == ["base", "ours", "b/base"]
-    assert board.entry("b/base").original == "base"
+    assert [entry.name for entry in compared.systems] == ["base", "ours", "b/base"]
+    assert compared.system("b/base").original == "base"
     third = report_of(base={pair: value + 2 for pair, value in BASE.items()})
     with pytest.raises(LassError, match="two different systems are called 'b/base'"):
-        put_side_by_side(
+        compare_reports(
             places(
                 tmp_path,
                 *(report_of(base=BASE), report_of(base=other)),
@@ -71,14 +71,14 @@ def test_different_systems_of_one_name_carry_the_label(tmp_path):
 def test_a_baseline_and_systems_of_choice(tmp_path):
     three = report_of(base=BASE, ours=GAIN, more=BASE)
     found = places(tmp_path, three)
-    board = put_side_by_side(found, baseline="more")
-    assert [entry.name for entry in board.entries] == ["more", "base", "ours"]
-    board = put_side_by_side(found, systems=["ours", "base"])
-    assert [entry.name for entry in board.entries] == ["ours", "base"]
+    compared = compare_reports(found, baseline="more")
+    assert [entry.name for entry in compared.systems] == ["more", "base", "ours"]
+    compared = compare_reports(found, systems=["ours", "base"])
+    assert [entry.name for entry in compared.systems] == ["ours", "base"]
     # the report compares with base, so that nothing is known of base against ours
-    assert not board.tests and len(missing_tests(board)) == 2
+    assert not compared.tests and len(missing_tests(compared)) == 2
     with pytest.raises(LassError, match="no system 'mine'; the systems are base, ours"):
-        put_side_by_side(found, baseline="mine")
+        compare_reports(found, baseline="mine")
 
 
 def test_a_system_without_a_pair_is_named(tmp_path):
@@ -87,26 +87,26 @@ def test_a_system_without_a_pair_is_named(tmp_path):
     with pytest.raises(
         LassError, match="system other has no scores of de-en.*--common"
     ):
-        put_side_by_side(found)
-    assert put_side_by_side(found, common=True).pairs == ("en-de",)
+        compare_reports(found)
+    assert compare_reports(found, common=True).pairs == ("en-de",)
     found = places(tmp_path / "x", report_of(base=BASE), report_of(o={"en-fr": 1.0}))
     with pytest.raises(LassError, match="no pair in common"):
-        put_side_by_side(found, common=True)
+        compare_reports(found, common=True)
 
 
 def test_pairs_of_one_system_may_stand_in_several_reports(tmp_path):
     found = places(tmp_path, report_of(base=BASE), report_of(base={"en-fr": 5.0}))
-    board = put_side_by_side(found)
-    assert board.pairs == ("en-de", "de-en", "en-fr")
-    assert board.baseline.folders["en-fr"] == tmp_path / "b"
+    compared = compare_reports(found)
+    assert compared.pairs == ("en-de", "de-en", "en-fr")
+    assert compared.baseline.folders["en-fr"] == tmp_path / "b"
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path):
     one = report_of(base=BASE)
     tokenised = report_of(text="tokenised", ours=GAIN)
     with pytest.raises(LassError, match="tokenised and some of detokenised"):
-        put_side_by_side(places(tmp_path, one, tokenised))
-    text = reports.to_json(report_of(ours=GAIN))
+        compare_reports(places(tmp_path, one, tokenised))
+    text = report_file.REPORT.mark(report_file.to_json(report_of(ours=GAIN)))
     for change, message in (
         ({"sentences": 49}, "49 sentences of en-de and base on 50"),
         ({"signature": "tok:char"}, "BLEU of en-de has the signature tok:char"),
@@ -121,22 +121,22 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
         folder.mkdir(exist_ok=True)
         (folder / "scores.json").write_text(json.dumps(other))
         with pytest.raises(LassError, match=message):
-            put_side_by_side([*places(tmp_path, one), Place.read(folder)])
+            compare_reports([*places(tmp_path, one), LabelledReport.read(folder)])
 
 
 def test_a_half_written_folder_is_a_clear_error(tmp_path):
     (tmp_path / "translations").mkdir()
     with pytest.raises(LassError, match="was not finished; run 'lass evaluate' again"):
-        Place.read(tmp_path)
+        LabelledReport.read(tmp_path)
     with pytest.raises(LassError, match="has no scores.json; give a folder"):
-        Place.read(tmp_path / "translations")
-    with pytest.raises(LassError, match="cannot read .*missing"):
-        Place.read(tmp_path / "missing")
+        LabelledReport.read(tmp_path / "translations")
+    with pytest.raises(LassError, match="missing is not a report of scores"):
+        LabelledReport.read(tmp_path / "missing")
     (tmp_path / "scores.json").write_text('{"format": ')
-    with pytest.raises(LassError, match="not a whole JSON file"):
-        Place.read(tmp_path)
+    with pytest.raises(LassError, match="scores.json is not a report of scores"):
+        LabelledReport.read(tmp_path)
     with pytest.raises(LassError, match="there is no report"):
-        put_side_by_side([])
+        compare_reports([])
 
 
 # -- tests from the texts ------------------------------------------------------------
@@ -158,7 +158,7 @@ OTHER = {
 def evaluated(folder, **systems):
     """What ``lass evaluate`` leaves of these translations."""
     outputs = [Outputs(name, f"{name}.pt", None, t) for name, t in systems.items()]
-    reports.write(compare(outputs, REFERENCES, n_samples=60), folder)
+    report_file.write(compare(outputs, REFERENCES, n_samples=60), folder)
     for name, texts in systems.items():
         write_texts(folder / "translations" / name, "test", texts)
     write_texts(folder / "references", "test", REFERENCES)
@@ -172,7 +172,7 @@ def two(tmp_path):
 
 
 def test_tests_over_two_reports_are_those_of_one_comparison(two):
-    board = add_tests(put_side_by_side(list(map(Place.read, two))))
+    compared = add_tests(compare_reports(list(map(LabelledReport.read, two))))
     outputs = [
         Outputs("weak", "weak.pt", None, WEAK),
         Outputs("other", "other.pt", None, OTHER),
@@ -180,50 +180,50 @@ def test_tests_over_two_reports_are_those_of_one_comparison(two):
     together = compare(outputs, REFERENCES)
     for pair in REFERENCES:
         for metric, expected in together.systems[1].pairs[pair].differences.items():
-            assert board.tests["other", metric, pair] == expected
-    assert not missing_tests(board)
-    assert board.baseline.name == "weak"
+            assert compared.tests["other", metric, pair] == expected
+    assert not missing_tests(compared)
+    assert compared.baseline.name == "weak"
 
 
 def test_references_may_be_given(two, tmp_path):
     elsewhere = shutil.move(tmp_path / "a" / "references", tmp_path / "elsewhere")
     shutil.rmtree(tmp_path / "b" / "references")
-    board = put_side_by_side(list(map(Place.read, two)))
-    without = add_tests(board)
+    compared = compare_reports(list(map(LabelledReport.read, two)))
+    without = add_tests(compared)
     assert not without.tests
     assert "no significance test of other on de-en, en-de" in without.notes[-1]
-    assert len(add_tests(board, elsewhere).tests) == 4
+    assert len(add_tests(compared, elsewhere).tests) == 4
     (elsewhere / "test.de-en.en").unlink()
     with pytest.raises(LassError, match="has no references of de-en"):
-        add_tests(board, elsewhere)
+        add_tests(compared, elsewhere)
 
 
 def test_texts_of_another_length_are_named(two):
-    board = put_side_by_side(list(map(Place.read, two)))
+    compared = compare_reports(list(map(LabelledReport.read, two)))
     path = two[1] / "references" / "test.de-en.en"
     whole = path.read_text()
     path.write_text(whole + "one more\n")
     with pytest.raises(LassError, match="has 3 references but 2 sentences of de-en"):
-        add_tests(board)
+        add_tests(compared)
     path.write_text(whole)
     path = two[1] / "translations" / "other" / "test.en-de.de"
     path.write_text("eins\n")
     with pytest.raises(LassError, match="has 1 translations but 2 .*half written"):
-        add_tests(board)
+        add_tests(compared)
 
 
 def test_texts_that_are_not_those_that_were_scored_are_refused(two):
-    board = put_side_by_side(list(map(Place.read, two)))
+    compared = compare_reports(list(map(LabelledReport.read, two)))
     path = two[0] / "translations" / "weak" / "test.de-en.en"
     path.write_text("one two three\nthe old house\n")
     with pytest.raises(LassError, match="BLEU of weak on de-en is .* by the texts"):
-        add_tests(board)
+        add_tests(compared)
 
 
 def test_a_damaged_record_of_the_run_is_named(two):
-    board = put_side_by_side(list(map(Place.read, two)))
+    compared = compare_reports(list(map(LabelledReport.read, two)))
     (two[1] / "run.json").write_text('{"split"')
     with pytest.raises(LassError, match="run.json is not the record"):
-        add_tests(board)
+        add_tests(compared)
     (two[1] / "run.json").unlink()
-    assert not add_tests(board).tests
+    assert not add_tests(compared).tests

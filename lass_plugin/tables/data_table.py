@@ -1,15 +1,10 @@
 """What the prepared data hold of each pair (He 2023, Tables 4 and 5)."""
 
-import json
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from lass_plugin.data.amounts import short_count
-from lass_plugin.data.data_folder import RECORD
+from lass_plugin.data.amounts import Counts, short_count
 from lass_plugin.data.parallel_text import SPLITS
-from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.records.table import Table
 
@@ -23,38 +18,6 @@ _NOTES = (
 
 _TOKENS = ("tokens", "unknown")
 
-Counts = Mapping[str, Mapping[str, Any]]
-
-
-def read_counts(folder: str | os.PathLike) -> Counts:
-    """``train.de-en`` → ``kept`` sentences; of each language ``tokens``, ``unknown``.
-
-    Args:
-        folder: of ``lass prepare``.
-
-    Raises:
-        LassError: it is none, or its record is damaged.
-    """
-    path = Path(folder) / RECORD
-    if not path.is_file():
-        raise LassError(f"{folder} has no {RECORD}; give a folder of 'lass prepare'")
-    try:
-        counts = json.loads(path.read_text(encoding="utf-8"))["counts"]
-        for name, count in counts.items():
-            split, pair = name.split(".", 1)
-            if split not in SPLITS or type(count["kept"]) is not int:
-                raise ValueError(name)
-            for language in (Pair.parse(pair).source, Pair.parse(pair).target):
-                of_language = count["languages"][language]
-                if not all(type(of_language[key]) is int for key in _TOKENS):
-                    raise ValueError(name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{path} cannot be read as the record of a preparation "
-            f"({type(error).__name__}: {error}); prepare the data again"
-        ) from error
-    return counts
-
 
 def data_table(
     counts: Counts, family_of: Callable[[str], str | None], centre: str = "en"
@@ -64,7 +27,7 @@ def data_table(
     Pairs that are not trained (zero-shot) come last.
 
     Args:
-        counts: see :func:`read_counts`.
+        counts: see :func:`.amounts.read_counts`, with tokens.
         family_of: family of a language; None where it is unknown.
         centre: language whose family goes without saying.
     """

@@ -1,0 +1,120 @@
+"""A comparison as files: ``scores.json``, ``scores.csv``, ``scores.md``.
+
+``scores.json`` holds everything and is the only one that is read again; the others
+are made from the same :class:`.Report`.
+"""
+
+import os
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.comparison import Report, SystemScores
+from lass_plugin.evaluation.report_tables import to_csv, to_markdown
+from lass_plugin.files import write_text
+from lass_plugin.records.json_record import RecordFormat
+
+REPORT = RecordFormat(
+    "lass_plugin scores",
+    "a report of scores",
+    advice="give the scores.json of a folder that 'lass evaluate' wrote",
+)
+RUN = RecordFormat(
+    "lass_plugin evaluation",
+    "the record of an evaluation",
+    advice="evaluate again",
+    unmarked=True,
+)
+"""``run.json`` beside the report: how its translations were made, and how fast."""
+
+
+def write(report: Report, folder: str | os.PathLike) -> list[Path]:
+    """Write ``scores.json``, ``scores.csv`` and ``scores.md`` into *folder*."""
+    paths = [Path(folder) / f"scores.{ending}" for ending in ("json", "csv", "md")]
+    REPORT.write(paths[0], to_json(report))
+    write_text(paths[1], to_csv(report))
+    write_text(paths[2], to_markdown(report))
+    return paths
+
+
+def read(path: str | os.PathLike) -> Report:
+    """Read the report in a ``scores.json``.
+
+    Averages and win ratios stand in the file for other readers; here they are computed
+    again.
+
+    Raises:
+        LassError: the file is missing, cut short, or not a report of ours.
+    """
+    with REPORT.reading(path) as record:
+        try:
+            report: Report = _filled(Report, record, "report")
+        except LassError as error:  # what the report itself refuses
+            raise ValueError(error.message) from error
+        return report
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """Return *report* as plain JSON values, averages and win ratios included."""
+    return {
+        "text": report.text,
+        "notes": list(report.notes),
+        "baseline": report.baseline.name,
+        "systems": [
+            {**asdict(system), **_summary(report, system)} for system in report.systems
+        ],
+    }
+
+
+def _summary(report: Report, system: SystemScores) -> dict[str, Any]:
+    """Return the averages and, for a system that is compared, its win ratios."""
+    summary: dict[str, Any] = {
+        "averages": {
+            group: {metric: system.average(metric, pairs) for metric in report.metrics}
+            for group, pairs in report.groups.items()
+        }
+    }
+    if system is not report.baseline:
+        summary["win_ratio"] = {name: system.win_ratio(name) for name in report.metrics}
+    return summary
+
+
+def _filled(kind: Any, value: Any, name: str) -> Any:
+    """Plain JSON as a value of *kind*: a dataclass by its fields, down to numbers.
+
+    Args:
+        name: where the value stands, for messages.
+
+    Raises:
+        ValueError: something is missing, of another type or no finite number.
+    """
+    parts = get_args(kind)
+    if is_dataclass(kind):
+        types = get_type_hints(kind)
+        for key in types:
+            if key not in _proper(dict, value, name):
+                raise ValueError(f"{name} has no '{key}'")
+        inner = {key: (of, value[key], f"{name}.{key}") for key, of in types.items()}
+        return kind(  # type: ignore[operator]
+            **{key: _filled(*each) for key, each in inner.items()}
+        )
+    if get_origin(kind) is dict:
+        items = _proper(dict, value, name).items()
+        return {key: _filled(parts[1], each, f"{name}.{key}") for key, each in items}
+    if get_origin(kind) is tuple:
+        values = _proper(list, value, name)
+        return tuple(_filled(parts[0], each, name) for each in values)
+    if kind is not float:
+        return _proper(kind, value, name)
+    # also whole numbers, but none too large for a float
+    if not abs(_proper(int | float, value, name)) < 1e300:
+        raise ValueError(f"{name} is no finite number")
+    return float(value)
+
+
+def _proper(kind: Any, value: Any, name: str) -> Any:
+    """*value* if it is of *kind*."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{name} is {type(value).__name__}, not a proper value")
+    return value

@@ -1,0 +1,98 @@
+"""What zero-shot translation compares: the options of ``lass zero-shot``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lass_plugin.evaluation.shared_options import Named, ScoringSettings, check_named
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.settings import (
+    Settings,
+    argument,
+    including,
+    needless,
+    option,
+    required,
+)
+
+_SYSTEMS = "systems"
+_SCORES = "test set and scores"
+
+
+def parse_ablation(text: str) -> list[Pair]:
+    """Read pairs, or ``all`` as an empty list."""
+    return [] if text == "all" else parse_pairs(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroShotSettings(Settings):
+    """What to compare, and on which test set."""
+
+    data: Path = argument("data folder", metavar="DATA")
+    checkpoint: Path = required(
+        "jointly trained checkpoint; its masks are merged",
+        metavar="FILE",
+        group=_SYSTEMS,
+    )
+    masks: str | None = option(
+        None,
+        "merge these instead (folder or files)",
+        metavar="MASKS",
+        group=_SYSTEMS,
+    )
+    baseline: Path | None = option(
+        None,
+        "a model trained without masks, to compare with",
+        metavar="FILE",
+        group=_SYSTEMS,
+    )
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "default: all that can be merged and have data",
+        metavar="X-Y,…",
+        group=_SYSTEMS,
+        parse=parse_pairs,
+    )
+    through: str | None = option(
+        None,
+        "the language in between (default: the only one possible)",
+        metavar="LANG",
+        group=_SYSTEMS,
+    )
+    ablation: tuple[Pair, ...] | None = option(
+        None,
+        "replace the encoder, then the decoder mask of these pairs by each other",
+        metavar="X-Y,…|all",
+        group=_SYSTEMS,
+        parse=parse_ablation,
+    )
+    """An empty tuple for all pairs, None for none."""
+    scoring: ScoringSettings = including(ScoringSettings)
+    identifier: str = option(
+        "py3langid",
+        "what identifies languages; none: no on-target accuracy",
+        choices=("py3langid", "none"),
+        group=_SCORES,
+    )
+    identify_as: tuple[Named, ...] = option(
+        (),
+        "the identifier's name of the language CODE, where it does not know CODE",
+        metavar="CODE=LANGUAGE",
+        group=_SCORES,
+        repeated=True,
+        check=check_named,
+    )
+    among: str = option(
+        "all",
+        "identify among all languages of the identifier (default) or those of the "
+        "model only",
+        choices=("all", "model"),
+        group=_SCORES,
+    )
+    out: Path | None = option(
+        None, "folder for tables and translations", metavar="DIR", group=_SCORES
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.identifier == "none":
+            needless(self, ("identify_as", "among"), "with --identifier none")
