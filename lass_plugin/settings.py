@@ -81,6 +81,8 @@ class Declared:
     check: Callable[[Any, str], Any] | None = None
     """Refuses a value, given it and the option's name."""
     positional: bool = False
+    matters: bool = True
+    """Whether results depend on it, see :func:`identity`."""
     included: "type[Settings] | None" = None
     only: tuple[str, ...] = ()
     """The options of *included* that are the command's, empty for all."""
@@ -265,9 +267,29 @@ def flag_of(settings: Settings | type[Settings], name: str) -> str:
     raise KeyError(name)
 
 
+def option_of(settings: Settings | type[Settings], name: str) -> str:
+    """The option of field *name* without dashes, as :func:`identity` calls it."""
+    return flag_of(settings, name).lstrip("-")
+
+
 def record(settings: Settings) -> dict[str, Any]:
     """All options and their values, as JSON can hold them (paths as text)."""
     return {one.name: _plain(getattr(settings, one.name)) for one, _ in _own(settings)}
+
+
+def identity(settings: Settings) -> dict[str, Any]:
+    """Option (without dashes) -> value of those that results depend on.
+
+    Paths and flags that are passed on are left out: what files hold and what flags mean
+    is for a stage to say.
+    """
+    return {
+        option_of(settings, one.name): _plain(value)
+        for one, declared, value in _options(settings)
+        if declared.matters
+        and declared.nargs != _REMAINDER
+        and not isinstance(value, Path)
+    }
 
 
 def _plain(value: Any) -> Any:

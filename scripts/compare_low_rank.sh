@@ -75,22 +75,17 @@ wanted() { # NAME: whether this training is to be done
 fine_tune() { # NAME TASK FLAGS…: epochs over the valid text, unless it is done
     local name=$1 task=$2
     shift 2
-    ! wanted "$name" || [ -f "$out/$name/done" ] && return 0
-    mkdir -p "$out/$name"
-    fairseq-train "$data" --user-dir "$user_dir" --task "$task" --lang-pairs "$pairs" \
-        --encoder-langtok src --decoder-langtok --train-subset valid \
-        --arch transformer_quickstart --share-all-embeddings \
+    wanted "$name" || return 0
+    once "$out/$name" --what "training $name" --log "$out/$name/log" \
+        --result "$out/$name/checkpoint_last.pt" --done "$out/$name/done" -- \
+        fairseq-train "$data" --user-dir "$user_dir" --task "$task" \
+        --lang-pairs "$pairs" --encoder-langtok src --decoder-langtok \
+        --train-subset valid --arch transformer_quickstart --share-all-embeddings \
         --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \
         --optimizer strict_adam --adam-betas '(0.9,0.98)' --clip-norm 1.0 \
         --lr-scheduler inverse_sqrt --warmup-updates 50 --num-workers 0 --seed "$seed" \
         --no-epoch-checkpoints --disable-validation --log-interval 50 \
-        --no-progress-bar --max-epoch "$epochs" --save-dir "$out/$name" $flags $cpu \
-        "$@" >>"$out/$name/log" 2>&1 || {
-        tail -n 1 "$out/$name/log" >&2
-        echo "error: the training $name has failed; see $out/$name/log" >&2
-        return 1
-    }
-    touch "$out/$name/done"
+        --no-progress-bar --max-epoch "$epochs" --save-dir "$out/$name" $flags $cpu "$@"
 }
 modules() { # NAME FLAGS…
     local name=$1
@@ -171,8 +166,8 @@ if [ -n "${ABLATIONS:-}" ]; then
     for name in by-source by-target attention fc; do system "$name-pruned"; done
 fi
 
-[ -f "$out/report/scores.json" ] || lass evaluate "$data" --pairs "$pairs" \
-    "${systems[@]}" --beam 5 --max-len-a 1.2 --max-len-b 10 --limit "$limit" $cpu \
-    --out "$out/report"
+once "$out/report" --what evaluation --result "$out/report/scores.json" -- \
+    lass evaluate "$data" --pairs "$pairs" "${systems[@]}" --beam 5 --max-len-a 1.2 \
+    --max-len-b 10 --limit "$limit" $cpu --out "$out/report"
 lass table scores "$out/report" --tables types --resource-types "$types" \
     --out "$out/table" | tee "$out/table.txt"

@@ -47,8 +47,8 @@ done
 importance() { # BASE OUT FLAGS…
     local base=$1 target=$2
     shift 2
-    [ -f "$target/importance.safetensors" ] && return 0
-    lass neurons importance "$out/data" --checkpoint "$out/$base/checkpoint_last.pt" \
+    once "$target" --what importance --result "$target/importance.safetensors" -- \
+        lass neurons importance "$out/data" --checkpoint "$out/$base/checkpoint_last.pt" \
         ${SAMPLE:+--sample "$SAMPLE"} $cpu --out "$target" "$@"
 }
 importance base "$out/importance"
@@ -57,9 +57,10 @@ importance wide-base "$out/wide-importance"
 allocate() { # IMPORTANCE NAME FLAGS…
     local measured=$1 name=$2
     shift 2
-    [ -f "$out/masks/$name/allocation.json" ] && return 0
-    lass neurons allocate "$measured" --general "$general" --out "$out/masks/$name" "$@" \
-        >"$out/allocate-$name.txt"
+    once "$out/masks/$name" --what allocation --output "$out/allocate-$name.txt" \
+        --result "$out/masks/$name/allocation.json" -- \
+        lass neurons allocate "$measured" --general "$general" \
+        --out "$out/masks/$name" "$@"
 }
 with_k=(--threshold "$threshold")
 allocate "$out/importance" taylor "${with_k[@]}"
@@ -87,8 +88,8 @@ systems+=(--system "base=$out/base/checkpoint_last.pt")
 evaluated() { # REPORT FLAGS…
     local report=$1
     shift
-    [ -f "$report/scores.json" ] && return 0
-    lass evaluate "$out/data" "$@" "${translation[@]}" --out "$report"
+    once "$report" --what evaluation --result "$report/scores.json" -- \
+        lass evaluate "$out/data" "$@" "${translation[@]}" --out "$report"
 }
 evaluated "$out/report" "${systems[@]}"
 for pair in "${each_pair[@]}"; do

@@ -15,12 +15,16 @@ start=(--finetune-from-model "$out/base/checkpoint_last.pt")
 start+=(--lr-scheduler polynomial_decay --total-num-update "$joint_updates")
 start+=(--warmup-updates $((joint_updates / 10)))
 
+once() { # FOLDER OPTIONS -- COMMAND: runs it unless that very command has been run there
+    python -m lass_plugin.experiments.once "$@"
+}
+
 train() { # NAME UPDATES FLAGS…: a training of all pairs, unless it is done
     local name=$1 updates=$2
     shift 2
-    [ -f "$out/$name/done" ] && return 0
-    mkdir -p "$out/$name"
-    fairseq-train "$out/data" --user-dir "$user_dir" --task translation_subnetwork \
+    once "$out/$name" --what "training $name" --log "$out/$name/log" \
+        --result "$out/$name/checkpoint_last.pt" --done "$out/$name/done" -- \
+        fairseq-train "$out/data" --user-dir "$user_dir" --task translation_subnetwork \
         --lang-pairs "$pairs" --encoder-langtok src --decoder-langtok \
         --sampling-method temperature --sampling-temperature 2 \
         --arch transformer_quickstart --share-all-embeddings \
@@ -29,8 +33,7 @@ train() { # NAME UPDATES FLAGS…: a training of all pairs, unless it is done
         --lr 0.003 --num-workers 0 --seed "$seed" \
         --no-epoch-checkpoints --disable-validation --save-interval-updates 250 \
         --keep-interval-updates 1 --log-interval 50 --no-progress-bar \
-        --max-update "$updates" --save-dir "$out/$name" $flags "$@" >>"$out/$name/log" 2>&1
-    touch "$out/$name/done"
+        --max-update "$updates" --save-dir "$out/$name" $flags "$@"
 }
 
 search() { # NAME MASKS CRITERION SCHEDULE FLAGS…

@@ -30,12 +30,10 @@ step() { # NAME COMMAND…: runs it and keeps what it prints, unless that has be
     local name=$1
     shift
     [[ " ${ONLY:-$name} " == *" $name "* ]] || return 0
-    [ -f "$study/$name.txt" ] && return 0
-    echo "$name" >&2
-    SECONDS=0
-    "$@" >"$study/$name.partial"
-    echo "$SECONDS s" >"$study/$name.seconds"
-    mv "$study/$name.partial" "$study/$name.txt"
+    local began=$SECONDS
+    once "$study" --name "$name" --what "step $name" --output "$study/$name.txt" -- "$@"
+    [ -f "$study/$name.seconds" ] ||
+        echo "$((SECONDS - began)) s" >"$study/$name.seconds"
 }
 
 systems=()
@@ -53,18 +51,19 @@ done
 step settled lass settled "$out/search/oneshot" "$out/search/magnitude-gradual" \
     "$out/search/gradient-gradual" --stop-when-growth-below 0.02 --out "$study/settled"
 
-stopped() { # a search that ends by itself, against the one of fixed length
+# a search that ends by itself, against the one of fixed length
+if [[ " ${ONLY:-stopped} " == *" stopped "* ]]; then
     search stopped stopped magnitude oneshot \
         --stop-when-settled "${SETTLED:-0.9}" $cpu
     OMP_NUM_THREADS=$((OMP_NUM_THREADS * jobs)) train stopped "$joint_updates" \
         "${start[@]}" --masks "$out/masks/stopped" $cpu
-    lass agreement "$out/masks/magnitude-oneshot" "$out/masks/stopped"
-    lass evaluate "$out/data" --system "dense=$out/dense/checkpoint_last.pt" \
-        --system "fixed=$out/magnitude-oneshot/checkpoint_last.pt" \
-        --system "stopped=$out/stopped/checkpoint_last.pt" "${translation[@]}" \
-        --out "$study/stopped"
-}
-step stopped stopped
+    lass agreement "$out/masks/magnitude-oneshot" "$out/masks/stopped" \
+        >"$study/stopped-agreement.txt"
+fi
+step stopped lass evaluate "$out/data" --system "dense=$out/dense/checkpoint_last.pt" \
+    --system "fixed=$out/magnitude-oneshot/checkpoint_last.pt" \
+    --system "stopped=$out/stopped/checkpoint_last.pt" "${translation[@]}" \
+    --out "$study/stopped"
 
 step scores lass table scores "$out/report" --sizes "$out/data" \
     ${LOW:+--low "$LOW"} ${HIGH:+--high "$HIGH"} --out "$study/scores"

@@ -13,8 +13,14 @@ to fairseq-train. All GPUs that are visible train together. A run that is killed
 when it is started again, and steps that are done are kept.
 """
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from lass_plugin.cli import lslo_estimate, lslo_placement, lslo_ranks
 from lass_plugin.experiments.low_rank_fit_settings import FitSettings
+
+if TYPE_CHECKING:
+    from lass_plugin.experiments.low_rank_fit import Trainings
 
 HELP = "weight learning, estimation, ranks and training in one command"
 USAGE = (
@@ -27,9 +33,25 @@ QUIET = True
 
 def run(settings: FitSettings) -> int:
     """Run the steps; say where the results are."""
-    from lass_plugin.experiments.low_rank_fit import Trainings
+    from lass_plugin.experiments.low_rank_fit import MADE, Trainings
+    from lass_plugin.experiments.stage import State
 
-    out, trainings = settings.out, Trainings(settings)
+    trainings = Trainings(settings)
+    with trainings.stage.held(made=MADE) as state:
+        final, plan = _fit(settings, trainings)
+        if state is not State.DONE:
+            trainings.stage.finish([final, plan])
+    print(
+        f"\n{final}\ntranslate: fairseq-generate {settings.data} --user-dir "
+        f"lass_plugin --task translation_subnetwork --path {final} "
+        f"-s {settings.pairs[0].source} -t {settings.pairs[0].target}"
+    )
+    return 0
+
+
+def _fit(settings: FitSettings, trainings: "Trainings") -> tuple[Path, Path]:
+    """Run the steps; returns the checkpoint and the plan that it was trained by."""
+    out = settings.out
     common = ["--lslo-ranks", str(settings.rank)]
     if settings.matrices:
         common += ["--lslo-matrices", settings.matrices]
@@ -51,10 +73,4 @@ def run(settings: FitSettings) -> int:
     lslo_ranks.run(
         lslo_ranks.RanksSettings(estimate=demands, cost=settings.cost, out=plan)
     )
-    final = trainings.run("final", "training", "--lslo-plan", str(plan.resolve()))
-    print(
-        f"\n{final}\ntranslate: fairseq-generate {settings.data} --user-dir "
-        f"lass_plugin --task translation_subnetwork --path {final} "
-        f"-s {settings.pairs[0].source} -t {settings.pairs[0].target}"
-    )
-    return 0
+    return trainings.run("final", "training", "--lslo-plan", str(plan.resolve())), plan

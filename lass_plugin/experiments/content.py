@@ -22,6 +22,9 @@ OUTPUTS = ("--out", "--save-dir", "--masks-out", "--user-dir")
 NO_MATTER = ("--jobs", "--threads", "--devices", "--num-workers", "--log-interval")
 """Options whose value does not matter to the result."""
 
+SWITCHES = ("--cpu", "--no-progress-bar")
+"""Options without a value that do not matter to it either."""
+
 _remembered: dict[tuple[str, str, int, int], str] = {}
 """(kind, path, size, time of change in ns) -> digest."""
 
@@ -81,11 +84,9 @@ def of_data(
         splits: those that the stage reads.
     """
     patterns = ["dict*.txt"]
-    for pair in sorted({str(pair) for pair in pairs}):
-        source, target = pair.split("-")
+    for name in _names(pairs):
         for split in splits:
-            for name in {f"{source}-{target}", f"{target}-{source}"}:
-                patterns += [f"{split}.{name}.*.bin", f"{split}.{name}.*.idx"]
+            patterns += [f"{split}.{name}.*.bin", f"{split}.{name}.*.idx"]
     if len(folders) == 1:
         return of_folder(folders[0], patterns)
     return {
@@ -93,6 +94,18 @@ def of_data(
         for number, folder in enumerate(folders, start=1)
         for name, digest in of_folder(folder, patterns).items()
     }
+
+
+def of_text(folder: Path, pairs: Iterable[Any]) -> dict[str, str]:
+    """Name -> digest of the parallel text of *pairs*, as ``lass prepare`` finds it."""
+    return of_folder(folder, [f"*.{name}.*" for name in _names(pairs)])
+
+
+def _names(pairs: Iterable[Any]) -> list[str]:
+    """What files of *pairs* are called: each may have either direction in its name."""
+    codes = [str(pair).split("-") for pair in pairs]
+    both = {f"{one}-{other}" for one, other in codes}
+    return sorted(both | {f"{other}-{one}" for one, other in codes})
 
 
 def of_words(
@@ -112,7 +125,7 @@ def of_words(
     before = ""
     for word in words:
         option, before = before, word if word.startswith("--") else ""
-        if {option, word} & {*OUTPUTS, *NO_MATTER}:
+        if {option, word} & {*OUTPUTS, *NO_MATTER} or word in SWITCHES:
             continue
         name, _, value = word.rpartition("=")
         places = [Path(part) for part in value.split(",")]

@@ -7,6 +7,7 @@ of them. Each is kept: a run that is killed goes on, a finished one is not done 
 from pathlib import Path
 
 from lass_plugin.errors import LassError
+from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.checks import check_data
 from lass_plugin.experiments.launching.commands import logging_of
@@ -14,6 +15,8 @@ from lass_plugin.experiments.launching.devices import single_device
 from lass_plugin.experiments.launching.flags import TASK, FlagBuilder, Purpose
 from lass_plugin.experiments.launching.trainings import make_job, train
 from lass_plugin.experiments.low_rank_fit_settings import FitSettings
+from lass_plugin.experiments.stage import Stage
+from lass_plugin.settings import identity
 
 LSLO = Purpose.of(
     "translation_lslo",
@@ -35,6 +38,9 @@ LSLO = Purpose.of(
 
 LOG_UPDATES = 1000
 
+MADE = ("learned", "placement", "estimation", "estimate", "plan.json", "final")
+"""What the steps make."""
+
 
 class Trainings:
     """The trainings of one fit.
@@ -44,16 +50,46 @@ class Trainings:
     """
 
     def __init__(self, settings: FitSettings):
-        _check_data(settings)
         self._settings = settings
         self._device = single_device(settings.cpu, every=True)
         base = Base.read(settings.base)
         on_cpu = self._device.gpu is None
         self._builder = FlagBuilder(base, settings.flags, None, on_cpu, LSLO)
+        self._split = self._builder.chosen("train_subset", "train")
         self._flags = ["--disable-validation", "--no-epoch-checkpoints"]
         if "," in (self._device.gpu or ""):
             self._flags += ["--ddp-backend", "legacy_ddp"]
         self._flags += self._builder.flags()
+        if not settings.data.is_dir():
+            raise LassError(f"the data folder {settings.data} does not exist")
+        for pair in settings.pairs:
+            check_data(settings.data, self._split, pair)
+        self.stage = self._stage()
+
+    def _stage(self) -> Stage:
+        """All steps together: the ranks of one budget, and what leads to them."""
+        settings = self._settings
+        options = identity(settings)
+        if settings.placement and Path(settings.placement).is_file():
+            options["placement"] = content.of_file(Path(settings.placement))
+        other = f"'lass lslo ranks {settings.out / 'estimate'}' plans other budgets"
+        stage = Stage(
+            settings.out,
+            "fit",
+            {
+                "command": "lass lslo fit",
+                "options": options,
+                "flags": self._builder.identity(),
+                "inputs": content.of_data(
+                    [settings.data], settings.pairs, [self._split]
+                ),
+                "base": content.of_weights(settings.base),
+            },
+            hints={f"options.{name}": other for name in ("budget", "budget-rank")},
+        )
+        if any((settings.out / name).exists() for name in MADE):
+            stage.adopt({})
+        return stage
 
     def run(self, name: str, what: str, *flags: str) -> Path:
         """Train with *flags* in the folder *name*, unless that is done.
@@ -74,19 +110,8 @@ class Trainings:
             [*own, *flags],
             [*logging_of(LOG_UPDATES), *self._flags],
             epochs=settings.epochs,
-            split=self._builder.chosen("train_subset", "train"),
+            split=self._split,
             flags=self._builder.identity(),
         )
         train(what, [job], [self._device])
         return job.checkpoint
-
-
-def _check_data(settings: FitSettings) -> None:
-    """Refuse what could not be trained."""
-    if not settings.data.is_dir():
-        raise LassError(f"the data folder {settings.data} does not exist")
-    split, flags = "train", settings.flags
-    if "--train-subset" in flags:
-        split = flags[flags.index("--train-subset") + 1]
-    for pair in settings.pairs:
-        check_data(settings.data, split, pair)

@@ -38,6 +38,6 @@ class FitSettings(Settings):
     start: int = option(2, "E, epochs (default: %(default)s)")
     length: int = option(8, "k, epochs (default: %(default)s)")
     epochs: int = option(15, "T of each training (default: %(default)s)", least=1)
-    cpu: bool = switch("train on the CPU")
+    cpu: bool = switch("train on the CPU", matters=False)
     flags: tuple[str, ...] = passed_on()
     """The user's flags for fairseq-train."""

@@ -1,7 +1,6 @@
 """A command that is run once: the face of :mod:`.stage` for shell scripts.
 
-    python -m lass_plugin.experiments.once FOLDER [--name N] [--log FILE] \\
-        [--result FILE] … -- COMMAND …
+    python -m lass_plugin.experiments.once FOLDER [options] -- COMMAND …
 
 Runs COMMAND unless the very same has been done in FOLDER; goes on with one that was
 killed; refuses another. Words of COMMAND that name files and folders count by what
@@ -10,6 +9,7 @@ these hold, but for those that it writes to.
 
 import argparse
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,10 +21,7 @@ from lass_plugin.experiments import content
 from lass_plugin.experiments.signals import signals_as_exceptions
 from lass_plugin.experiments.stage import RECORD, Stage, State
 
-ADVICE = "run it with the same options, or remove that folder to do it again"
-
-FINISHED = "done"
-"""Left in the folder of a finished command by earlier versions."""
+ADVICE = "run it with the same options, or remove its results to do it again"
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -34,63 +31,70 @@ def main(words: Sequence[str] | None = None) -> None:
         LassError: another one has been run in the folder, or it failed.
     """
     parser = argparse.ArgumentParser(prog="once", description=__doc__)
-    parser.add_argument("folder", type=Path, help="what the command makes")
-    parser.add_argument("--name", default="", help="of the stage; default: the folder")
-    parser.add_argument("--log", type=Path, help="append what the command says")
-    parser.add_argument("--result", type=Path, action="append", default=[])
+    add = parser.add_argument
+    add("folder", type=Path, help="what the command works in")
+    add("--name", help="of the command, where several work in the folder")
+    add("--what", default="command", help="what it is, for messages")
+    add("--log", type=Path, help="append what the command says")
+    add("--output", type=Path, help="put there what it prints, once it has ended")
+    add("--result", type=Path, action="append", default=[], help="what it makes")
+    add("--done", type=Path, help="file that says so where an earlier version ran it")
     words = list(sys.argv[1:] if words is None else words)
     start = words.index("--") if "--" in words else len(words)
     given, command = parser.parse_args(words[:start]), words[start + 1 :]
     if not command:
         parser.error("there is no COMMAND after --")
+    results = given.result + ([given.output] if given.output else [])
     stage = Stage(
         given.folder,
-        given.name or f"stage {given.folder.name}",
-        {
-            "command": Path(command[0]).name,
-            **content.of_words(command[1:], given.folder),
-        },
+        given.what,
+        {"program": command[0], **content.of_words(command[1:], given.folder)},
         ADVICE,
         name=f"{given.name}.{RECORD}" if given.name else RECORD,
     )
-    finished = given.folder / FINISHED
-    if finished.is_file():
-        stage.adopt({}, [path for path in given.result if path.is_file()])
-    with stage.held() as state:
+    done = given.done or (results[0] if results else given.folder / "done")
+    if done.is_file():
+        stage.adopt({}, [path for path in results if path.is_file()])
+    begun = any(path.exists() for path in results)
+    with stage.held(fresh=bool(results) and not begun) as state:
         if state is State.DONE:
             return
-        if _run(command, given.log):
+        if _run(command, given.log, given.output):
             where = f"; see {given.log}" if given.log else ""
             raise LassError(f"the {stage.what} has failed{where}")
-        for path in given.result:
+        for path in results:
             if not path.is_file():
                 raise LassError(f"the {stage.what} has not made {path}")
-        stage.finish(given.result)
+        stage.finish(results)
 
 
-def _run(command: Sequence[str], log: Path | None) -> int:
+def _run(command: Sequence[str], log: Path | None, output: Path | None) -> int:
     """Run *command* to its end; ended early, it is ended too."""
-
-    with signals_as_exceptions(), _opened(log) as output:
-        try:
-            process = subprocess.Popen(command, stdout=output, stderr=output)
-        except OSError as error:
-            raise LassError(f"cannot run {command[0]}: {error.strerror}") from error
-        try:
-            return process.wait()
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
+    partial = output and output.with_name(f"{output.name}.partial")
+    with signals_as_exceptions(), _opened(log, "ab") as said:
+        with _opened(partial, "wb") as printed:
+            try:
+                process = subprocess.Popen(command, stdout=printed or said, stderr=said)
+            except OSError as error:
+                raise LassError(f"cannot run {command[0]}: {error.strerror}") from error
+            try:
+                status = process.wait()
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
+    if output and partial and not status:
+        os.replace(partial, output)
+    return status
 
 
 @contextlib.contextmanager
-def _opened(log: Path | None) -> Iterator[IO | None]:
-    if log is None:
+def _opened(path: Path | None, mode: str) -> Iterator[IO | None]:
+    if path is None:
         yield None
         return
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "ab") as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, mode) as file:
         yield file
 
 

@@ -25,6 +25,7 @@ devices, jobs, threads. Inputs and bases are in it by content, see :mod:`.conten
 import contextlib
 import enum
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,21 +148,34 @@ class Stage:
     # -- what is done ----------------------------------------------------------------
 
     @contextlib.contextmanager
-    def held(self, fresh: bool = False) -> Iterator[State]:
+    def held(self, fresh: bool = False, made: Iterable[str] = ()) -> Iterator[State]:
         """Hold the folder alone, say what is to be done in it, and note that it is.
 
         Args:
-            fresh: whatever was there does not count.
+            fresh: whatever was there does not count, and is removed.
+            made: files and folders that the command makes in the folder; while none
+                is there, it may begin another way.
 
         Raises:
-            LassError: see :meth:`state`; or another process is at work in the folder.
+            LassError: see :meth:`state`; or another process is at work in the folder,
+                or others have made what the command makes.
         """
+        makes = [self.folder / name for name in made]
+        present = [path for path in makes if path.exists()]
+        fresh = fresh or bool(makes and not present)
+        if present and self._record is None and not self.path.is_file():
+            raise LassError(
+                f"{self.folder} holds {present[0].name}, which "
+                f"{self.identity['command']} did not make; choose another --out"
+            )
         if not fresh:
             self.state()  # a refusal leaves the folder as it is
         with FolderLock(self.folder, self.what):
             if self.path.is_file():
                 self._read = False  # another process may have been at work since
             state = State.NEW if fresh else self.state()
+            for path in present * fresh:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
             if state is State.DONE:
                 self.keep()
             else:

@@ -157,6 +157,32 @@ def test_a_fresh_start_does_not_ask(stage):
     assert stage({"ratio": 0.1}).state() is State.CONTINUE
 
 
+def test_a_fresh_start_removes_what_the_command_has_made(stage):
+    result = finish(stage())
+    (stage().folder / "theirs").mkdir()
+    with stage({"ratio": 0.1}).held(fresh=True, made=("result.pt", "theirs")):
+        assert not result.exists() and not (stage().folder / "theirs").exists()
+
+
+def test_a_folder_that_others_have_made_is_left_alone(stage):
+    theirs = stage().folder / "result.pt"
+    theirs.parent.mkdir()
+    theirs.write_text("theirs")
+    for fresh in (False, True):
+        said = "holds result.pt, which lass search did not make"
+        with pytest.raises(LassError, match=said):
+            with stage().held(fresh, made=("result.pt",)):
+                pytest.fail("the folder was given away")
+    assert theirs.read_text() == "theirs" and not stage().path.exists()
+
+
+def test_another_call_may_begin_where_nothing_has_been_made(stage):
+    with stage().held(made=("result.pt",)):
+        pass
+    with stage({"ratio": 0.1}).held(made=("result.pt",)) as state:
+        assert state is State.NEW
+
+
 # -- folders of earlier versions -----------------------------------------------------
 
 
@@ -309,6 +335,20 @@ def test_a_command_is_run_once(run, tmp_path):
     assert run.times() == 1
 
 
+def test_what_a_command_prints_is_there_when_it_has_ended(tmp_path):
+    def run(code: str) -> None:
+        head = [tmp_path, "--name", "step", "--output", tmp_path / "step.txt", "--"]
+        once.main(list(map(str, [*head, sys.executable, "-c", code])))
+
+    with pytest.raises(LassError, match="the command has failed"):
+        run("print(1); raise SystemExit(2)")
+    assert not (tmp_path / "step.txt").exists()
+    run("print(2)")  # nothing was made by the other, so nothing of it is reused
+    assert (tmp_path / "step.txt").read_text() == "2\n"
+    with pytest.raises(LassError, match="begun with words"):
+        run("print(3)")
+
+
 def test_a_command_that_failed_is_run_again(run):
     for _ in range(2):
         with pytest.raises(LassError, match=f"has failed; see {run.folder / 'log'}"):
@@ -318,7 +358,6 @@ def test_a_command_that_failed_is_run_again(run):
 
 def test_what_was_done_before_there_were_records_stays_done(run):
     run.folder.mkdir()
-    (run.folder / "done").touch()
     (run.folder / "ran").write_text("old")
     run()
     assert (run.folder / "ran").read_text() == "old"

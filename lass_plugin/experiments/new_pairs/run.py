@@ -1,14 +1,13 @@
 """All of it from one call: extend, search, train, score."""
 
-import json
-import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lass_plugin.errors import LassError
+from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.devices import cores
 from lass_plugin.experiments.new_pairs.models import check, extend_models
 from lass_plugin.experiments.new_pairs.report import write_report
@@ -16,11 +15,16 @@ from lass_plugin.experiments.new_pairs.scores import score
 from lass_plugin.experiments.new_pairs.settings import STAGES, ExtendSettings
 from lass_plugin.experiments.new_pairs.training import flags_of, train_ways
 from lass_plugin.experiments.searches.searches import run_searches
-from lass_plugin.files import write_json
+from lass_plugin.experiments.stage import OR_FRESH, Stage, State
+from lass_plugin.languages import Pair
+from lass_plugin.records.json_record import read_json
+from lass_plugin.settings import identity, option_of
 
 RECORD = "settings.json"
-MADE = ("data", "search", "masks", "checkpoints", "scores")
-"""Folders that are made in ``--out``, and removed for ``--fresh``."""
+"""Of earlier versions."""
+
+MADE = ("data", "search", "masks", "checkpoints", "scores", "extended.pt", "dense.pt")
+"""What is made in ``--out``, and removed for ``--fresh``."""
 
 
 def extend(settings: ExtendSettings) -> list[Path]:
@@ -36,55 +40,72 @@ def extend(settings: ExtendSettings) -> list[Path]:
     last = STAGES.index(settings.until)
     _say(1, "room for the new pairs: data, dictionary, checkpoints")
     plan = check(settings)
-    flags_of(settings, settings.checkpoint)  # wrong ones are told now
-    _take_over(settings)
-    extend_models(settings, plan)
-    if last < 1:
-        return []
-    _say(2, "the sub-networks of the new pairs")
-    run_searches(settings.search())
-    if last < 2:
-        return []
-    _say(3, f"training: {', '.join(settings.all_ways)}")
-    found = train_ways(settings)
-    if last < 3:
-        return []
-    _say(4, "translations and scores")
-    torch.set_num_threads(settings.threads or cores())
-    points, changes, notes = score(settings, found, plan.watched)
-    return write_report(settings, points, changes, notes)
+    flags = flags_of(settings, settings.checkpoint)  # wrong ones are told now
+    stage = stage_of(settings, plan.watched, flags.identity())
+    with stage.held(settings.fresh, MADE) as state:
+        extend_models(settings, plan)
+        if last < 1:
+            return []
+        _say(2, "the sub-networks of the new pairs")
+        run_searches(settings.search())
+        if last < 2:
+            return []
+        _say(3, f"training: {', '.join(settings.all_ways)}")
+        found = train_ways(settings)
+        if last < 3:
+            return []
+        _say(4, "translations and scores")
+        torch.set_num_threads(settings.threads or cores())
+        points, changes, notes = score(settings, found, plan.watched)
+        written = write_report(settings, points, changes, notes)
+        if state is not State.DONE:
+            stage.finish(written)
+        return written
 
 
-def _take_over(settings: ExtendSettings) -> None:
-    """Make ``out`` ready: new, begun with the same settings, or cleared."""
-    out, record = settings.out, settings.record()
-    path = out / RECORD
-    present = [name for name in MADE if (out / name).exists()]
-    if path.is_file():
-        try:
-            before: Any = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            before = {}
-        if watches_fewer(before.get("old_pairs"), record["old_pairs"]):
-            record["old_pairs"] = before["old_pairs"]  # their data are all there
-        names = [name for name in record if before.get(name) != record[name]]
-        if names and not settings.fresh:
-            raise LassError(
-                f"{out} was begun with another {names[0].replace('_', '-')} "
-                f"({before.get(names[0])}, not {record[names[0]]}); choose another "
-                "--out, or add --fresh to do it again there"
-            )
-    elif present:
-        raise LassError(
-            f"{out} holds {present[0]}, which lass extend did not make; choose another "
-            "--out"
-        )
+def stage_of(
+    settings: ExtendSettings, watched: Sequence[Pair], flags: Mapping[str, str]
+) -> Stage:
+    """The stage of an extension; of an earlier version, what its record says.
+
+    Args:
+        watched: the older pairs that are scored.
+        flags: those of the user that matter.
+    """
+    stage = Stage(
+        settings.out,
+        "extension",
+        {
+            "command": "lass extend",
+            "options": identity(settings),
+            "flags": flags,
+            "checkpoint": content.of_weights(settings.checkpoint),
+            "dense": settings.dense and content.of_weights(settings.dense),
+            "data": content.of_data([settings.data], watched, [settings.split]),
+            "text": content.of_text(settings.text, settings.pairs),
+            "spm-model": settings.spm_model and content.of_file(settings.spm_model),
+        },
+        OR_FRESH,
+    )
+    old = settings.out / RECORD
     if settings.fresh:
-        for name in present:
-            shutil.rmtree(out / name)
-        for name in ("extended.pt", "dense.pt"):
-            (out / name).unlink(missing_ok=True)
-    write_json(path, record)
+        return stage
+    if stage.record is None and old.is_file():
+        before = read_json(old, "the settings of an extension")
+        now = settings.record()
+        places = ("checkpoint", "data", "text", "dense", "spm_model", "flags")
+        known = {n: before[n] for n in places if n in before and before[n] != now[n]}
+        options = {
+            option_of(settings, n).lstrip("-"): before[n]
+            for n in before
+            if n not in places
+        }
+        stage.adopt({"options": options, **known})
+    if stage.record is not None:
+        options, wanted = stage.record["identity"]["options"], stage.identity["options"]
+        if watches_fewer(options["old-pairs"], wanted["old-pairs"]):
+            wanted["old-pairs"] = options["old-pairs"]  # their data are all there
+    return stage
 
 
 def watches_fewer(before: Any, now: list[str]) -> bool:

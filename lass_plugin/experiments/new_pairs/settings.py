@@ -64,8 +64,9 @@ class ExtendSettings(Settings):
         STAGES[-1],
         "stop after extend, search or train (default: %(default)s)",
         metavar="STAGE",
+        matters=False,
     )
-    fresh: bool = switch("do everything again from the start")
+    fresh: bool = switch("do everything again from the start", matters=False)
     spm_model: Path | None = option(
         None,
         "SentencePiece model of the old text (default: that in --data)",
@@ -97,17 +98,19 @@ class ExtendSettings(Settings):
         "sub-network, hold-shared, disjoint (default: %(default)s)",
         metavar="WAY,…",
         group=_TRAINING,
+        matters=False,
     )
     updates: int = option(
         1000, "of each way (%(default)s)", metavar="N", group=_TRAINING, least=1
     )
-    cpu: bool = switch("do not use the GPU", group=_TRAINING)
+    cpu: bool = switch("do not use the GPU", group=_TRAINING, matters=False)
     threads: int | None = option(
         None,
         "CPU threads (default: all cores)",
         metavar="N",
         group=_TRAINING,
         least=1,
+        matters=False,
     )
     points: int = option(
         10,
@@ -132,9 +135,15 @@ class ExtendSettings(Settings):
         metavar="N",
         group=_SCORES,
         least=1,
+        matters=False,
     )
     beam: int = option(
-        5, "beam (default %(default)s)", metavar="N", group=_SCORES, least=1
+        5,
+        "beam (default %(default)s)",
+        metavar="N",
+        group=_SCORES,
+        least=1,
+        matters=False,
     )
     flags: tuple[str, ...] = passed_on()
     """Further flags of fairseq-train, for the search and for training."""
@@ -203,7 +212,7 @@ class ExtendSettings(Settings):
         )
 
     def record(self) -> dict[str, Any]:
-        """What a folder must have been made with, to go on in it."""
+        """What a report says of how it was made."""
         plain = ("updates", "points", "criterion", "schedule", "ratio", "least", "seed")
         return {
             "checkpoint": str(self.checkpoint.resolve()),

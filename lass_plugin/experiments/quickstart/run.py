@@ -1,7 +1,5 @@
 """The phases of the quick start, each of which is skipped where it has been done."""
 
-import json
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -11,17 +9,21 @@ import torch
 from lass_plugin.data.preparation import prepare
 from lass_plugin.data.preparation_settings import PreparationSettings
 from lass_plugin.data.progress import duration
-from lass_plugin.errors import LassError
+from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.devices import cores, single_device
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.trainings import make_job, train
 from lass_plugin.experiments.quickstart import corpus
 from lass_plugin.experiments.quickstart.closing import example_sentences, what_next
 from lass_plugin.experiments.quickstart.recipe import QuickstartSettings, Recipe
-from lass_plugin.files import check_space, write_json
+from lass_plugin.experiments.stage import OR_FRESH, Stage, State
+from lass_plugin.files import check_space
 from lass_plugin.languages import Pair
+from lass_plugin.records.json_record import read_json
 
 RECORD = "quickstart.json"
+"""Of earlier versions."""
+
 FOLDERS = ("text", "data", "search", "masks", "checkpoints", "report", "packages")
 """What the quick start makes in its folder, and may remove from it."""
 
@@ -35,13 +37,25 @@ def quickstart(settings: QuickstartSettings) -> Path:
         LassError: something is missing, or *out* holds a quick start on other text.
     """
     settings.check()
-    out, text, recipe = settings.out, settings.data, settings.recipe
     began = time.monotonic()
-    chosen = corpus.catalogue_pairs()
-    if text:
-        chosen = corpus.find_pairs(text, settings.pairs)
-    _take_over(out, settings.fresh, text, chosen, recipe)
+    pairs = corpus.catalogue_pairs()
+    if settings.data:
+        pairs = corpus.find_pairs(settings.data, settings.pairs)
+    stage = _stage_of(settings, pairs)
+    with stage.held(settings.fresh, FOLDERS) as state:
+        needed = 1e6 * MEGABYTES_NEEDED
+        advice = "or choose another --out"
+        check_space(needed, settings.out, "the results need", advice)
+        report = _run(settings, pairs)
+        if state is not State.DONE:
+            stage.finish(sorted(report.glob("*.*")))
+    print(f"\nThe quick start took {duration(time.monotonic() - began)}.")
+    return report
 
+
+def _run(settings: QuickstartSettings, chosen: list[Pair]) -> Path:
+    """All phases, one after another; returns the folder of the report."""
+    out, text, recipe = settings.out, settings.data, settings.recipe
     _say(1, "text and subwords")
     source = text or out / "text"
     if not text and not (source / "corpus.json").is_file():
@@ -84,7 +98,6 @@ def quickstart(settings: QuickstartSettings) -> Path:
     _say(5, "translations and scores")
     report = _report(out, data, base, dense, joint, chosen, recipe, masks)
     print(what_next(out, data, joint.checkpoint, chosen[0]))
-    print(f"\nThe quick start took {duration(time.monotonic() - began)}.")
     return report
 
 
@@ -154,38 +167,28 @@ def _report(
     return folder
 
 
-def _take_over(
-    out: Path, fresh: bool, text: Path | None, pairs: list[Pair], recipe: Recipe
-) -> None:
-    """Make *out* ready: new, the same quick start as before, or cleared for *fresh*."""
-    record = {
-        "text": str(text.resolve()) if text else "catalogues",
-        "pairs": [str(pair) for pair in pairs],
-        "recipe": recipe.to_dict(),
-    }
-    path = out / RECORD
-    present = [name for name in FOLDERS if (out / name).exists()]
-    if path.is_file():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            before = None
-        if before != record and not fresh:
-            raise LassError(
-                f"{out} holds a quick start on other text or with another recipe; give "
-                "--fresh to do it again there, or choose another --out"
-            )
-    elif present:
-        raise LassError(
-            f"{out} holds {present[0]}/ that the quick start did not make; choose "
-            "another --out"
-        )
-    if fresh:
-        for name in present:
-            shutil.rmtree(out / name)
-    write_json(path, record)
-    needed = 1e6 * MEGABYTES_NEEDED
-    check_space(needed, out, "the results need", "or choose another --out")
+def _stage_of(settings: QuickstartSettings, pairs: list[Pair]) -> Stage:
+    """The stage of a quick start; of an earlier version, what its record says."""
+    text, recipe = settings.data, settings.recipe.to_dict()
+    stage = Stage(
+        settings.out,
+        "quick start",
+        {
+            "command": "lass quickstart",
+            "options": {"pairs": list(map(str, pairs))},
+            "recipe": recipe,
+            "text": content.of_text(text, pairs) if text else {"catalogues": True},
+        },
+        OR_FRESH,
+    )
+    old = settings.out / RECORD
+    if not settings.fresh and stage.record is None and old.is_file():
+        before = read_json(old, "the record of a quick start")
+        known = {"options": {"pairs": before["pairs"]}, "recipe": before["recipe"]}
+        if before["text"] != (str(text.resolve()) if text else "catalogues"):
+            known["text"] = before["text"]
+        stage.adopt(known)
+    return stage
 
 
 def _say(number: int, what: str) -> None:

@@ -16,7 +16,7 @@ from lass_plugin.masks.fingerprint import Fingerprint, same_weights
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import search_states, searched_mask
 from lass_plugin.records.text_tables import in_columns
-from lass_plugin.settings import flag_of
+from lass_plugin.settings import option_of
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def options_of(plan: SearchPlan) -> dict[str, Any]:
     """The options of ``lass search`` that make *plan*, and their values."""
     values = plan.to_dict()
     del values["key"]
-    return {flag_of(SearchSettings, n).lstrip("-"): v for n, v in values.items()}
+    return {option_of(SearchSettings, n): v for n, v in values.items()}
 
 
 def has_settled(checkpoint: Checkpoint) -> bool:

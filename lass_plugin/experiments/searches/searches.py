@@ -25,6 +25,7 @@ from lass_plugin.experiments.searches.settings import (
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint, fingerprint
+from lass_plugin.settings import identity
 
 
 def run_searches(
@@ -161,8 +162,8 @@ def identity_of(
     settings: SearchSettings, commands: SearchCommands, group: Sequence[Pair]
 ) -> dict[str, Any]:
     """What makes the search of *group* this one and no other."""
-    options = results.options_of(settings.plan_of(group[0]))
-    options |= {"pairs": list(map(str, group)), "updates": settings.updates}
+    options = identity(settings) | results.options_of(settings.plan_of(group[0]))
+    options["pairs"] = list(map(str, group))
     split = commands.builder.chosen("train_subset", "train")
     return {
         "command": "lass search",

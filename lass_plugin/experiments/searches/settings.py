@@ -39,7 +39,7 @@ class SearchSettings(Settings):
     first twentieth does not prune and the next nine twentieths ramp up to .6.
     """
 
-    data: str = argument("fairseq data folder", metavar="DATA")
+    data: str = argument("fairseq data folder", metavar="DATA", matters=False)
     """Or shards of it separated by colons."""
     base: Path = required("base checkpoint", metavar="FILE")
     out: Path = required("one folder a pair here", metavar="DIR")
@@ -100,31 +100,39 @@ class SearchSettings(Settings):
     """*updates* are then those of all pairs together, while *start*, *ramp* and
     *interval* count the updates of each pair."""
     masks_out: Path | None = option(
-        None, "default: masks in --out", metavar="DIR", group=_RUNNING
+        None, "default: masks in --out", metavar="DIR", group=_RUNNING, matters=False
     )
     jobs: int | None = option(
         None,
         "at a time (default: one per GPU or core)",
         metavar="N",
         group=_RUNNING,
+        matters=False,
         least=1,
     )
     devices: tuple[str, ...] = option(
-        (), "GPUs to use (default: all)", metavar="0,1,…", group=_RUNNING
+        (), "GPUs to use (default: all)", metavar="0,1,…", group=_RUNNING, matters=False
     )
-    cpu: bool = switch("train on the CPU", group=_RUNNING)
+    cpu: bool = switch("train on the CPU", group=_RUNNING, matters=False)
     threads: int | None = option(
         None,
         "CPU threads of each search (default: $OMP_NUM_THREADS, or cores / jobs)",
         metavar="N",
         group=_RUNNING,
+        matters=False,
         least=1,
     )
     stop_on_error: bool = switch(
-        "end all when one search fails (default: finish the others)", group=_RUNNING
+        "end all when one search fails (default: finish the others)",
+        group=_RUNNING,
+        matters=False,
     )
     array: int | None = option(
-        None, "search only this pair of the list", metavar="INDEX", group=_RUNNING
+        None,
+        "search only this pair of the list",
+        metavar="INDEX",
+        group=_RUNNING,
+        matters=False,
     )
     array_base: int = option(
         0,
@@ -132,11 +140,13 @@ class SearchSettings(Settings):
         metavar="0|1",
         choices=(0, 1),
         group=_RUNNING,
+        matters=False,
     )
     print_commands: bool = switch(
         "print one shell command a pair and start nothing (with --devices 0: for a GPU "
         "that is not here)",
         group=_RUNNING,
+        matters=False,
     )
     flags: tuple[str, ...] = passed_on()
     """Further flags of fairseq-train; they win over the base's options."""
