@@ -6,13 +6,12 @@ of them. Each is kept: a run that is killed goes on, a finished one is not done 
 
 from pathlib import Path
 
-from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.checks import check_data
 from lass_plugin.experiments.launching.commands import logging_of
 from lass_plugin.experiments.launching.devices import single_device
-from lass_plugin.experiments.launching.flags import TASK, FlagBuilder, Purpose
+from lass_plugin.experiments.launching.flags import TASK, TRAINED, FlagBuilder, Purpose
 from lass_plugin.experiments.launching.trainings import make_job, train
 from lass_plugin.experiments.low_rank_fit_settings import FitSettings
 from lass_plugin.experiments.stage import Stage
@@ -55,15 +54,12 @@ class Trainings:
         base = Base.read(settings.base)
         on_cpu = self._device.gpu is None
         self._builder = FlagBuilder(base, settings.flags, None, on_cpu, LSLO)
-        self._split = self._builder.chosen("train_subset", "train")
+        self._split = self._builder.chosen(*TRAINED)
         self._flags = ["--disable-validation", "--no-epoch-checkpoints"]
         if "," in (self._device.gpu or ""):
             self._flags += ["--ddp-backend", "legacy_ddp"]
         self._flags += self._builder.flags()
-        if not settings.data.is_dir():
-            raise LassError(f"the data folder {settings.data} does not exist")
-        for pair in settings.pairs:
-            check_data(settings.data, self._split, pair)
+        check_data([settings.data], [self._split], settings.pairs)
         self.stage = self._stage()
 
     def _stage(self) -> Stage:

@@ -89,7 +89,7 @@ def test_it_leaves_scores_pictures_masks_and_checkpoints(tmp_path, capfd):
         assert pair in said.out
     for name in ("base", "dense", "joint"):
         assert (out / "checkpoints" / name / "checkpoint_last.pt").is_file()
-    assert "What to run next" in said.out and "left" in said.err
+    assert "What to run next" in said.out and "base: started" in said.err
 
     times = {
         path: path.stat().st_mtime_ns for path in (out / "checkpoints").rglob("*.pt")

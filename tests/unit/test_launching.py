@@ -9,13 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.console import Console, Status, describe
 from lass_plugin.experiments.launching.devices import Device, find_devices
-from lass_plugin.experiments.launching.jobs import Job, end_all
+from lass_plugin.experiments.launching.jobs import LAST, Job, end_all
 from lass_plugin.experiments.launching.log import TrainingProgress, reason
 from lass_plugin.experiments.launching.runner import run_jobs
+from lass_plugin.experiments.launching.trainings import make_job, run_trainings
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import parse_pairs
@@ -160,6 +162,101 @@ def test_a_search_whose_starter_was_killed_still_holds_its_folder(tmp_path):
             job(tmp_path, "de-en", "pass").start(os.environ)
     finally:
         os.kill(orphan, signal.SIGKILL)
+
+
+def checkpoint(folder: Path, updates: int, name: str = LAST) -> None:
+    """Write what the end of a training of so many *updates* would leave."""
+    history = [{"num_updates": updates}]
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"model": {"a": torch.zeros(2)}, "optimizer_history": history}
+    torch.save(content, folder / name)
+
+
+def test_a_finished_training_is_not_started_again(tmp_path):
+    one = job(tmp_path, "de-en", "raise SystemExit('it ran')")
+    assert not one.is_done()
+    one.stage.begin()
+    checkpoint(one.folder, 9)
+    assert not job(tmp_path, "de-en", "").is_done()
+    with pytest.raises(LassError, match="it ended after 9 of 10 updates"):
+        one.finish()
+    checkpoint(one.folder, 10)  # its starter was killed before it could say so
+    assert job(tmp_path, "de-en", "").is_done()
+    assert not one.start(os.environ) and not one.log.exists()
+    one.finish()
+    before = one.stage.path.read_bytes()
+    again = job(tmp_path, "de-en", "")
+    assert again.is_done()
+    again.finish()
+    assert again.stage.path.read_bytes() == before
+
+
+def test_a_training_that_went_on_too_long_is_named(tmp_path):
+    one = job(tmp_path, "de-en", "")
+    one.stage.begin()
+    checkpoint(one.folder, 11)
+    with pytest.raises(LassError, match="has had 11 updates, more than --updates 10"):
+        one.is_done()
+
+
+def test_a_training_that_another_process_finishes_first_is_not_repeated(tmp_path):
+    waiting = job(tmp_path, "de-en", "raise SystemExit('it ran')")
+    assert not waiting.is_done()
+    other = job(tmp_path, "de-en", "")
+    other.stage.begin()
+    checkpoint(other.folder, 10)
+    other.finish()
+    run_trainings([waiting], devices(1), Listener(), "trainings")
+    assert not waiting.log.exists()
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Makes a training by flags, of data and a base that lie in *tmp_path*."""
+    data, base = tmp_path / "data", tmp_path / "base"
+    data.mkdir()
+    (data / "train.de-en.de.bin").write_text("text")
+    checkpoint(base, 7, "base.pt")
+
+    def make(*words: str, updates: int = 10) -> Job:
+        words = ("--finetune-from-model", str(base / "base.pt"), *words)
+        pairs = parse_pairs("de-en")
+        folder = tmp_path / "out" / "joint"
+        return make_job(folder, data, pairs, Device(None, 1), words, updates=updates)
+
+    return make
+
+
+def test_a_training_is_known_by_its_flags_its_data_and_its_base(made, tmp_path):
+    one = made("--lr", "0.1")
+    assert one.command[-2:] == ["--lr", "0.1"] and "--cpu" in one.command
+    one.stage.begin()
+    checkpoint(one.folder, 10)
+    one.finish()
+    assert made("--lr", "0.1").is_done()
+    for call, said in (
+        (lambda: made("--lr", "0.2"), "words .*--lr,0.1, not .*--lr,0.2"),
+        (lambda: made("--lr", "0.1", updates=11), "--updates 10, not 11"),
+    ):
+        with pytest.raises(LassError, match=said):
+            call().is_done()
+    (tmp_path / "data" / "train.de-en.de.bin").write_text("other")
+    with pytest.raises(LassError, match="another data/train.de-en.de.bin"):
+        made("--lr", "0.1").is_done()
+    (tmp_path / "data" / "train.de-en.de.bin").write_text("text")
+    base = {"model": {"a": torch.ones(2)}}
+    torch.save(base, tmp_path / "base" / "base.pt")
+    with pytest.raises(LassError, match="another .* --finetune-from-model/base.pt"):
+        made("--lr", "0.1").is_done()
+
+
+def test_a_training_of_an_earlier_version_is_known_by_its_length(made):
+    one = made("--lr", "0.1")
+    checkpoint(one.folder, 10)
+    (one.folder / "done.json").write_text('{"updates": 10}')
+    assert made("--lr", "0.1").is_done()
+    with pytest.raises(LassError, match="--updates 10, not 12"):
+        made("--lr", "0.1", updates=12).is_done()
 
 
 def test_ending_a_job_ends_its_children_too(tmp_path):
@@ -367,12 +464,15 @@ def test_the_status_line_says_pairs_updates_and_how_settled():
     progress = TrainingProgress(
         updates=40, loss=5.4, ratio=0.58, settled=0.71, chance=0.4
     )
-    status = Status(
-        4, 1, 0, (("de-en", 100, progress), ("a-b", 9, TrainingProgress())), 125.0
+    running = (
+        progress.described("de-en", 100),
+        TrainingProgress().described("a-b", 9),
+        TrainingProgress(updates=7, epochs=1.25).described("final", 0, epochs=15),
     )
+    status = Status(4, 1, 0, running, 125.0)
     assert describe(status) == (
         "1/4 pairs, 2 min 5 s left | de-en 40/100 loss 5.40 ratio 0.58 settled 0.71 "
-        "(chance 0.40) | a-b starting"
+        "(chance 0.40) | a-b starting | final epoch 1.2/15"
     )
 
 

@@ -2,8 +2,9 @@
 
 import logging
 import warnings
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterable, Sequence
 
 import torch
 
@@ -14,19 +15,28 @@ from lass_plugin.experiments.launching.base import Base
 from lass_plugin.languages import Pair
 
 
-def check_data(folder: Path, split: str, pair: Pair) -> None:
-    """Refuse a pair without its data.
+def check_data(
+    folders: Sequence[Path], splits: Iterable[str], pairs: Iterable[Pair]
+) -> None:
+    """Refuse data that are not there.
+
+    Args:
+        folders: the data folder, or shards of it.
 
     Raises:
-        LassError: names the file.
+        LassError: names the folder or the pair.
     """
-    for language in (pair.source, pair.target):
-        if find_split(folder, split, pair, language) is None:
-            raise LassError(
-                f"there is no {split} data of {pair} in {folder} (looked for "
-                f"{split}.{pair}.{language}.idx and the reverse order); prepare it "
-                "or leave the pair out of --pairs"
-            )
+    for folder in folders or [Path("")]:
+        if not folder.is_dir():
+            raise LassError(f"the data folder {folder} does not exist")
+    for pair, folder, split in product(pairs, folders, splits):
+        for language in (pair.source, pair.target):
+            if find_split(folder, split, pair, language) is None:
+                raise LassError(
+                    f"there is no {split} data of {pair} in {folder} (looked for "
+                    f"{split}.{pair}.{language}.idx and the reverse order); prepare it "
+                    "or leave the pair out of --pairs"
+                )
 
 
 def check_model(options: Any, base: Base, data: str) -> None:

@@ -1,8 +1,9 @@
 """The command of a training, how often it saves itself, and which checkpoints stay."""
 
+import os
 import sys
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Sequence
 
 import lass_plugin
 
@@ -13,10 +14,34 @@ SAVES = 10
 BEST = "checkpoint_best.pt"
 
 
-def train_command(data: str, *flags: str) -> list[str]:
+def train_command(arguments: Sequence[str]) -> list[str]:
     """fairseq-train with this package and this Python, an argument list."""
-    start = [sys.executable, "-m", "fairseq_cli.train", data]
-    return [*start, "--user-dir", str(USER_DIR), *flags]
+    start = [sys.executable, "-m", "fairseq_cli.train", arguments[0]]
+    return [*start, "--user-dir", str(USER_DIR), *arguments[1:]]
+
+
+def arguments_of(
+    folder: Path,
+    data: Sequence[Path],
+    pairs: Iterable[object],
+    words: Sequence[str],
+    on_cpu: bool,
+    updates: int,
+    epochs: int = 0,
+) -> list[str]:
+    """All that follows ``fairseq-train --user-dir …``, the data folder first.
+
+    Args:
+        folder: of the checkpoints.
+        data: the data folder, or shards of it.
+        words: further flags.
+        updates: length of the training, unless it is counted in *epochs*.
+    """
+    arguments = [os.pathsep.join(str(each.resolve()) for each in data)]
+    arguments += ["--lang-pairs", ",".join(map(str, pairs))]
+    arguments += ["--max-epoch" if epochs else "--max-update", str(epochs or updates)]
+    arguments += ["--save-dir", str(folder.resolve())] + ["--cpu"] * on_cpu
+    return [*arguments, *words]
 
 
 def saving(updates: int) -> list[str]:

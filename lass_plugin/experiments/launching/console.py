@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from lass_plugin.data.progress import duration
-from lass_plugin.experiments.launching.log import TrainingProgress
 
 REFRESH = 0.5
 INTERVAL = 30.0
@@ -21,14 +20,14 @@ class Status:
     total: int
     done: int
     failed: int
-    running: tuple[tuple[str, int, TrainingProgress], ...]
-    """Key, updates planned, progress."""
+    running: tuple[str, ...]
+    """How far each is that runs, see :meth:`.log.TrainingProgress.described`."""
     seconds_left: float | None
     unit: str = "pairs"
 
 
 class Listener(Protocol):
-    """Is told what happens: :class:`Console`, :class:`.trainings.OneLine`."""
+    """Is told what happens; :class:`Console` is one."""
 
     def event(self, text: str) -> None:
         """Something happened: one line."""
@@ -86,19 +85,4 @@ def describe(status: Status) -> str:
         head += f", {status.failed} failed"
     if status.seconds_left is not None:
         head += f", {duration(status.seconds_left)} left"
-    return " | ".join([head, *(_describe_one(*one) for one in status.running)])
-
-
-def _describe_one(key: str, updates: int, progress: TrainingProgress) -> str:
-    if not progress.updates:
-        return f"{key} starting"
-    text = f"{key} {progress.updates}/{updates}"
-    if progress.loss is not None:
-        text += f" loss {progress.loss:.2f}"
-    if progress.ratio is not None:
-        text += f" ratio {progress.ratio:.2f}"
-    if progress.settled is not None:
-        text += f" settled {progress.settled:.2f}"
-        if progress.chance is not None:
-            text += f" (chance {progress.chance:.2f})"
-    return text
+    return " | ".join([head, *status.running])

@@ -46,6 +46,9 @@ EXCLUSIVE = (("langs", "lang_dict"), ("max_tokens", "batch_size"), PRECISION)
 INITIAL = ("encoder_embed_path", "decoder_embed_path", "min_params_to_wrap")
 """Options of a model that matter only to how it is begun or spread over machines."""
 
+TRAINED = ("train_subset", "train")
+"""The option that names the split to train on, and its default."""
+
 REGISTRIES = ("criterion", "optimizer", "lr_scheduler")
 
 NO_MATTER = (

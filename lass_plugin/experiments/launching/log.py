@@ -42,6 +42,28 @@ class TrainingProgress:
         self.ratio = _value(line, "pruned")
         return True
 
+    def described(self, key: str, updates: int, epochs: int = 0) -> str:
+        """``de-en 40/100 loss 4.21 ratio 0.58 …``.
+
+        Args:
+            key: of the training.
+            updates: planned, unless the training is counted in *epochs*.
+        """
+        if not self.updates:
+            return f"{key} starting"
+        text = f"{key} {self.updates}/{updates}"
+        if epochs:
+            text = f"{key} epoch {self.epochs:.1f}/{epochs}"
+        if self.loss is not None:
+            text += f" loss {self.loss:.2f}"
+        if self.ratio is not None:
+            text += f" ratio {self.ratio:.2f}"
+        if self.settled is not None:
+            text += f" settled {self.settled:.2f}"
+            if self.chance is not None:
+                text += f" (chance {self.chance:.2f})"
+        return text
+
 
 def reason(text: str, status: int) -> str:
     """Why a search that ended with *status* failed, from what it said last.

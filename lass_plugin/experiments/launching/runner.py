@@ -71,7 +71,7 @@ def run_jobs(
                         done=total - count_pairs(busy) - failed,
                         failed=failed,
                         running=tuple(
-                            (job.key, job.updates, job.progress)
+                            job.progress.described(job.key, job.updates, job.epochs)
                             for job, _ in running.values()
                         ),
                         seconds_left=clock.left(busy),

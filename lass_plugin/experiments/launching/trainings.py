@@ -4,11 +4,10 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Iterable, Sequence
 
-from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
-from lass_plugin.experiments.launching.commands import train_command
-from lass_plugin.experiments.launching.console import Listener, Status
+from lass_plugin.experiments.launching.commands import arguments_of, train_command
+from lass_plugin.experiments.launching.console import Console, Listener
 from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.runner import count_pairs, run_jobs
@@ -44,28 +43,17 @@ def make_job(
         split: of the data, which it trains on.
         identity: further parts of its identity.
     """
-    length = {"epochs": epochs} if epochs else {"updates": updates}
-    flags = ["--max-epoch" if epochs else "--max-update", str(epochs or updates)]
-    flags += ["--lang-pairs", ",".join(map(str, pairs))]
-    flags += ["--save-dir", str(folder.resolve())] + ["--cpu"] * (device.gpu is None)
+    options = {"epochs": epochs} if epochs else {"updates": updates}
     made_with = content.of_words(words, folder, _of_checkpoint)
     made_with["inputs"]["data"] = content.of_data([data], pairs, [split])
     stage = Stage(
         folder,
         f"training {folder.name}",
-        {
-            "options": {**length, "pairs": list(map(str, pairs))},
-            **made_with,
-            **identity,
-        },
+        {"options": {**options, "pairs": [*map(str, pairs)]}, **made_with, **identity},
     )
-    job = Job(
-        folder.name,
-        stage,
-        train_command(str(data.resolve()), *flags, *words, *inherited),
-        updates,
-        epochs,
-    )
+    flags, on_cpu = [*words, *inherited], device.gpu is None
+    arguments = arguments_of(folder, [data], pairs, flags, on_cpu, updates, epochs)
+    job = Job(folder.name, stage, train_command(arguments), updates, epochs)
     if job.checkpoint.is_file():
         if (folder / DONE).is_file():
             known = read_json(folder / DONE, "the record of a finished training")
@@ -78,13 +66,30 @@ def _of_checkpoint(path: Path) -> str:
     return (content.of_weights if path.suffix == ".pt" else content.of_file)(path)
 
 
-def unfinished(jobs: Iterable[Job]) -> list[Job]:
-    """Those of *jobs* that are not done.
+def train(label: str, jobs: Sequence[Job], devices: Sequence[Device]) -> None:
+    """Run what is not done of *jobs*; the first that fails ends the others.
 
     Raises:
-        LassError: a folder holds another training.
+        LassError: as :func:`run_trainings`.
     """
-    return [job for job in jobs if not job.is_done()]
+    waiting = unfinished(jobs)
+    if waiting:
+        run_trainings(waiting, devices, Console(), "trainings", stop_on_error=True)
+    else:
+        print(f"{label}: done before", file=sys.stderr)
+
+
+def unfinished(jobs: Iterable[Job]) -> list[Job]:
+    """Those of *jobs* that are not done; the others are noted as done.
+
+    Raises:
+        LassError: a folder holds another training; then nothing is noted.
+    """
+    done = {job: job.is_done() for job in jobs}
+    for job in done:
+        if done[job]:
+            job.finish()
+    return [job for job in done if not done[job]]
 
 
 def run_trainings(
@@ -128,57 +133,3 @@ def run_trainings(
         ]
         lines += [f"  {job.key}: {job.failure} (log: {job.log})" for job in failed]
         raise LassError("\n".join(lines))
-
-
-def train(label: str, jobs: Sequence[Job], devices: Sequence[Device]) -> None:
-    """Run what is not done of *jobs*, with one line that says how far they are.
-
-    Raises:
-        LassError: one of them failed, and the others were ended; says why and where
-            its log is.
-    """
-    waiting = unfinished(jobs)
-    for job in jobs:
-        if job not in waiting:
-            job.finish()
-    if not waiting:
-        print(f"{label}: done before", file=sys.stderr)
-        return
-    line = OneLine(label, waiting)
-
-    def finish(job: Job) -> str:
-        job.finish()
-        return "done"
-
-    run_jobs(waiting, devices, line, finish, stop_on_error=True)
-    for job in waiting:
-        if job.failure is not None:
-            raise LassError(f"{label} failed: {job.failure} (log: {job.log})")
-    line.finish()
-
-
-class OneLine:
-    """A line that says how far some trainings are that run side by side."""
-
-    def __init__(self, label: str, jobs: Sequence[Job]):
-        self._jobs = jobs
-        self._line = Progress(label, sum(job.length for job in jobs))
-
-    def event(self, text: str) -> None:
-        """Nothing is said of single events."""
-
-    def status(self, status: Status) -> None:
-        losses = [job.progress.loss for job in self._jobs if job.progress.loss]
-        loss = f", loss {', '.join(f'{x:.2f}' for x in losses)}" if losses else ""
-        places = " and ".join(map(_place, self._jobs))
-        done = sum(job.done for job in self._jobs)
-        self._line.advance(done - self._line.done, f"{places}{loss}")
-
-    def finish(self) -> None:
-        self._line.finish()
-
-
-def _place(job: Job) -> str:
-    if job.epochs:
-        return f"epoch {job.progress.epochs:.1f} of {job.epochs}"
-    return f"update {job.progress.updates} of {job.updates}"

@@ -1,18 +1,21 @@
 """The command of every pair, and what is checked before any of them is started."""
 
-import os
 import shlex
-from pathlib import Path
-from typing import Mapping, Sequence
+from itertools import product
+from typing import Iterable, Mapping, Sequence
 
 import torch
 
 from lass_plugin.data.pair_data import find_split
-from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.checks import check_data, check_model
-from lass_plugin.experiments.launching.commands import logging_of, saving, train_command
-from lass_plugin.experiments.launching.flags import FlagBuilder, Purpose
+from lass_plugin.experiments.launching.commands import (
+    arguments_of,
+    logging_of,
+    saving,
+    train_command,
+)
+from lass_plugin.experiments.launching.flags import TRAINED, FlagBuilder, Purpose
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.files import check_space
 from lass_plugin.languages import Pair
@@ -43,7 +46,8 @@ class SearchCommands:
         on_cpu: train on the CPU.
 
     Raises:
-        LassError: flags that fairseq does not take, or that ``lass search`` sets.
+        LassError: flags that fairseq does not take, or that ``lass search`` sets; or
+            data are not there.
     """
 
     def __init__(self, settings: SearchSettings, base: Base, on_cpu: bool):
@@ -54,6 +58,8 @@ class SearchCommands:
             base, settings.flags, settings.updates, on_cpu, SEARCH
         )
         self._flags = self.builder.flags()
+        self.split = self.builder.chosen(*TRAINED)
+        check_data(settings.folders, [self.split], settings.pairs)
 
     def arguments(self, *pairs: Pair) -> list[str]:
         """All that follows ``fairseq-train --user-dir …``, the data folder first.
@@ -62,58 +68,50 @@ class SearchCommands:
             pairs: those that the training searches, one or all of them.
         """
         settings = self.settings
-        pair = pairs[0]
-        plan = settings.plan_of(pair)
-        updates = settings.updates
-        data = os.pathsep.join(str(folder.resolve()) for folder in settings.folders)
-        arguments = [data, "--task", SEARCH.task]
-        arguments += ["--lang-pairs", ",".join(map(str, pairs))]
-        arguments += ["--finetune-from-model", str(settings.base.resolve())]
-        arguments += ["--save-dir", str(settings.folder_of(pair).resolve())]
-        arguments += ["--max-update", str(updates)]
-        arguments += ["--pruning-criterion", plan.criterion]
-        arguments += ["--pruning-schedule", plan.schedule]
-        arguments += ["--pruning-ratio", str(plan.ratio)]
+        plan = settings.plan_of(pairs[0])
+        words = ["--task", SEARCH.task]
+        words += ["--finetune-from-model", str(settings.base.resolve())]
+        words += ["--pruning-criterion", plan.criterion]
+        words += ["--pruning-schedule", plan.schedule]
+        words += ["--pruning-ratio", str(plan.ratio)]
         if plan.schedule == "gradual":
-            arguments += ["--pruning-start", str(plan.start)]
-            arguments += ["--pruning-ramp", str(plan.ramp)]
-        arguments += ["--pruning-interval", str(plan.interval)]
-        arguments += ["--mask-targets", ",".join(plan.targets)]
-        arguments += ["--move-pruned"] * plan.move_pruned
-        for option, value in (
-            ("--stop-when-settled", plan.stop_settled),
-            ("--stop-when-growth-below", plan.stop_growth),
-        ):
-            arguments += [option, str(value)] if value else []
-        arguments += ["--cpu"] * self.on_cpu
-        arguments += [*saving(updates), *logging_of(updates)]
-        if not all(self._has_validation(each) for each in pairs):
-            arguments.append("--disable-validation")
+            words += ["--pruning-start", str(plan.start)]
+            words += ["--pruning-ramp", str(plan.ramp)]
+        words += ["--pruning-interval", str(plan.interval)]
+        words += ["--mask-targets", ",".join(plan.targets)]
+        words += ["--move-pruned"] * plan.move_pruned
+        if plan.stop_settled:
+            words += ["--stop-when-settled", str(plan.stop_settled)]
+        if plan.stop_growth:
+            words += ["--stop-when-growth-below", str(plan.stop_growth)]
+        words += [*saving(settings.updates), *logging_of(settings.updates)]
+        words += ["--disable-validation"] * (not self._validates(pairs))
         if settings.together:  # as in searches of their own, where each has as many
-            arguments += ["--sampling-method", "uniform"]
-        return arguments + self._flags
+            words += ["--sampling-method", "uniform"]
+        return arguments_of(
+            settings.folder_of(pairs[0]),
+            settings.folders,
+            pairs,
+            words + self._flags,
+            self.on_cpu,
+            settings.updates,
+        )
 
     def command(self, *pairs: Pair) -> list[str]:
         """The whole command of one training, an argument list."""
-        return train_command(*self.arguments(*pairs))
+        return train_command(self.arguments(*pairs))
 
     # -- checks ------------------------------------------------------------------
 
     def check(self, pairs: Sequence[Pair]) -> None:
-        """Say what is missing for *pairs*, and whether the base fits the data.
+        """See that *pairs* can be searched, and that the base fits the data.
 
         Raises:
             LassError: names what is at fault.
         """
         parse_targets(self.settings.targets)
-        for folder in self.settings.folders or [Path("")]:
-            if not folder.is_dir():
-                raise LassError(f"the data folder {folder} does not exist")
         first = pairs if self.settings.together else pairs[:1]
         options = self.builder.parsed(self.arguments(*first))
-        for pair in pairs:
-            for folder in self.settings.folders:
-                check_data(folder, options.train_subset, pair)
         if self.on_cpu or torch.cuda.is_available():
             check_model(options, self.base, self.settings.data)
 
@@ -134,17 +132,13 @@ class SearchCommands:
         advice = "choose another --out, or run fewer pairs at once"
         check_space(needed, self.settings.out, "the searches need", advice)
 
-    def _has_validation(self, pair: Pair) -> bool:
-        flags = list(self.settings.flags)
-        subsets = "valid"
-        for number, flag in enumerate(flags):
-            name, equals, value = flag.partition("=")
-            if name == "--valid-subset":
-                subsets = value if equals else flags[number + 1]
+    def _validates(self, pairs: Iterable[Pair]) -> bool:
+        """Whether every pair has data for it."""
+        subsets = self.builder.chosen("valid_subset", "valid").split(",")
         folder = self.settings.folders[0]
         return all(
             find_split(folder, subset, pair, language)
-            for subset in subsets.split(",")
+            for subset, pair in product(subsets, pairs)
             for language in (pair.source, pair.target)
         )
 

@@ -70,7 +70,6 @@ def run_searches(
 
     for job in jobs:
         if job not in waiting:
-            job.finish()
             for result in take(job):
                 listener.event(f"{result.key}: finished before, mask {result.mask}")
     if not waiting:
@@ -164,12 +163,11 @@ def identity_of(
     """What makes the search of *group* this one and no other."""
     options = identity(settings) | results.options_of(settings.plan_of(group[0]))
     options["pairs"] = list(map(str, group))
-    split = commands.builder.chosen("train_subset", "train")
     return {
         "command": "lass search",
         "options": options,
         "flags": commands.builder.identity(),
-        "inputs": content.of_data(settings.folders, group, [split]),
+        "inputs": content.of_data(settings.folders, group, [commands.split]),
         "base": content.of_weights(settings.base),
     }
 

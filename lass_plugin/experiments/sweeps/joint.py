@@ -1,7 +1,6 @@
 """Joint training of every variant: one run of fairseq-train each, several at a time."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -12,6 +11,7 @@ from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.checks import check_data, check_model
 from lass_plugin.experiments.launching.commands import (
+    arguments_of,
     logging_of,
     remove_superseded,
     saving,
@@ -23,7 +23,7 @@ from lass_plugin.experiments.launching.devices import (
     find_devices,
     on_cpu,
 )
-from lass_plugin.experiments.launching.flags import TASK, FlagBuilder, Purpose
+from lass_plugin.experiments.launching.flags import TASK, TRAINED, FlagBuilder, Purpose
 from lass_plugin.experiments.launching.jobs import LAST, Job
 from lass_plugin.experiments.launching.trainings import run_trainings, unfinished
 from lass_plugin.experiments.stage import Stage
@@ -78,20 +78,23 @@ class JointTrainings:
             name: of the variant.
         """
         settings = self.settings
-        data = os.pathsep.join(str(folder.resolve()) for folder in settings.folders)
-        arguments = [data, "--task", JOINT.task, "--lang-pairs", ",".join(self.pairs)]
-        arguments += ["--finetune-from-model", str(settings.base.resolve())]
-        arguments += ["--save-dir", str(settings.training_of(name).resolve())]
-        arguments += ["--max-update", str(self.updates)]
+        words = ["--task", JOINT.task]
+        words += ["--finetune-from-model", str(settings.base.resolve())]
         if name != DENSE:
-            arguments += ["--masks", str(settings.masks_of(name).resolve())]
-        arguments += ["--cpu"] * self.on_cpu
-        arguments += saving(self.updates) + logging_of(self.updates)
+            words += ["--masks", str(settings.masks_of(name).resolve())]
+        words += saving(self.updates) + logging_of(self.updates)
         if settings.checkpoint == "best":
-            arguments += ["--best-checkpoint-metric", "pair_loss"]
+            words += ["--best-checkpoint-metric", "pair_loss"]
         else:
-            arguments.append("--disable-validation")
-        return arguments + self._flags
+            words.append("--disable-validation")
+        return arguments_of(
+            settings.training_of(name),
+            settings.folders,
+            self.pairs,
+            words + self._flags,
+            self.on_cpu,
+            self.updates,
+        )
 
     def checkpoint(self, variant: Variant) -> Path:
         """The checkpoint that is evaluated."""
@@ -105,16 +108,11 @@ class JointTrainings:
             LassError: names what is at fault.
         """
         check_devices(self.settings)
-        for folder in self.settings.folders or [Path("")]:
-            if not folder.is_dir():
-                raise LassError(f"the data folder {folder} does not exist")
+        folders, pairs = self.settings.folders, parse_pairs(self.pairs)
         options = self._builder.parsed(self.arguments())
-        for pair in parse_pairs(self.pairs):
-            for folder in self.settings.folders:
-                check_data(folder, options.train_subset, pair)
-            if self.settings.checkpoint == "best":
-                for split in options.valid_subset.split(","):
-                    check_data(self.settings.folders[0], split, pair)
+        check_data(folders, [options.train_subset], pairs)
+        if self.settings.checkpoint == "best":
+            check_data(folders[:1], options.valid_subset.split(","), pairs)
         if self.on_cpu or torch.cuda.is_available():
             check_model(options, self.base, self.settings.data)
 
@@ -164,9 +162,6 @@ class JointTrainings:
         listener = Console() if listener is None else listener
         jobs = list(self.jobs(masks).values())
         waiting = unfinished(jobs)
-        for job in jobs:
-            if job not in waiting:
-                job.finish()
         if len(waiting) < len(jobs):
             done = f"{len(jobs) - len(waiting)} of {len(jobs)}"
             listener.event(f"{done} joint trainings finished before")
@@ -198,7 +193,7 @@ class JointTrainings:
             self._identity(masks),
         )
         results = (LAST, self.checkpoint(variant).name)
-        command = train_command(*self.arguments(variant.name))
+        command = train_command(self.arguments(variant.name))
         job = Job(variant.name, stage, command, self.updates, results=results)
         if stage.record is None and job.checkpoint.exists():
             stage.adopt(self._identity_in(stage.folder / RECORD))
@@ -207,7 +202,7 @@ class JointTrainings:
     def _identity(self, masks: MaskSet | None) -> dict[str, Any]:
         """What makes a training this one and no other."""
         settings = self.settings
-        splits = [self._builder.chosen("train_subset", "train")]
+        splits = [self._builder.chosen(*TRAINED)]
         if settings.checkpoint == "best":
             splits += self._builder.chosen("valid_subset", "valid").split(",")
         return {
