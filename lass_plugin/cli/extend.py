@@ -36,11 +36,11 @@ QUIET = True
 
 def run(settings: ExtendSettings) -> int:
     """Extend, and print the table."""
-    from lass_plugin.experiments.new_pairs.report import read_report, to_text
+    from lass_plugin.experiments.new_pairs.report import EXTENSION, to_text
     from lass_plugin.experiments.new_pairs.run import extend
 
     written = extend(settings)
     if written:
-        print(to_text(read_report(written[0])))
+        print(to_text(EXTENSION.read(written[0])))
         print(f"written to {settings.out}")
     return 0

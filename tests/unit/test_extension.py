@@ -1,6 +1,5 @@
 """Extended vocabularies, checkpoints and what was counted, on small numbers."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -322,15 +321,15 @@ def test_the_curve_is_the_mean_of_the_pairs(tmp_path: Path):
     ]
     chosen = [p for p in points if p["way"] == "dense" and not p["new"]]
     assert mean_curve(chosen, "BLEU") == ([0, 5], [6.5, 11.5])
-    data = tmp_path / "extend.json"
-    data.write_text(json.dumps({"points": points}))
-    written = draw_curve(data)
+    written = draw_curve(points, tmp_path / "curve")
     assert [path.name for path in written] == ["curve.png", "curve.svg"]
     svg = written[1].read_text()
     for text in ("new: en-uk", "older: de-en, nl-en", "disjoint", "dense", "BLEU"):
         assert text in svg
     before = [path.read_bytes() for path in written]
-    assert [path.read_bytes() for path in draw_curve(data)] == before
+    assert [
+        path.read_bytes() for path in draw_curve(points, tmp_path / "curve")
+    ] == before
 
 
 @pytest.mark.parametrize(

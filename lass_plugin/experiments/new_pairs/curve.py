@@ -1,6 +1,5 @@
 """The picture of Lin 2021, Fig. 3: BLEU of new and of older pairs over the updates."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -15,16 +14,20 @@ LEAST = 1.0
 """Least height of an axis in points of BLEU, lest noise be painted as a trend."""
 
 
-def draw_curve(data: Path, metric: str = "BLEU") -> list[Path]:
-    """Draw ``curve.png`` and ``.svg`` beside *data*, the ``extend.json``.
+def draw_curve(
+    points: Sequence[Mapping[str, Any]], path: Path, metric: str = "BLEU"
+) -> list[Path]:
+    """Draw the *points* of an ``extend.json``.
 
     The left panel shows the new pairs, the right one the older pairs: the mean as a
     line with marks, each pair as a thin line if they are few.
 
+    Args:
+        path: picture to write; its suffix is replaced by ``.png`` and ``.svg``.
+
     Returns:
         The files written.
     """
-    points = json.loads(data.read_text(encoding="utf-8"))["points"]
     ways = list(dict.fromkeys(point["way"] for point in points))
     panels: dict[str, list[Curve]] = {}
     for new in (True, False):
@@ -37,7 +40,7 @@ def draw_curve(data: Path, metric: str = "BLEU") -> list[Path]:
             ]
     return draw_panels(
         panels,
-        data.with_name("curve"),
+        path,
         f"{metric} over the updates",
         "updates on the new pairs",
         metric,

@@ -1,6 +1,6 @@
 """The data folder of an extended model: text of new pairs, tests of the old ones."""
 
-import os
+import filecmp
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,14 +141,6 @@ def _copy_split(source: Path, target: Path, pair: Pair, split: str) -> None:
         if raw := find_raw(source / "raw", split, pair, code):
             copies.append((raw, target / "raw" / raw.name))
         for path, place in copies:
-            if not _same_file(path, place):
+            if not (place.is_file() and filecmp.cmp(path, place, shallow=False)):
                 with atomic_path(place) as temporary:
                     shutil.copyfile(path, temporary)
-
-
-def _same_file(first: Path, second: Path) -> bool:
-    if not second.is_file():
-        return False
-    return os.path.getsize(first) == os.path.getsize(second) and sha256(
-        first
-    ) == sha256(second)

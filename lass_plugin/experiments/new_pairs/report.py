@@ -3,24 +3,23 @@
 ``extend.json`` holds everything; the others and the picture are made from it.
 """
 
-import csv
-import io
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lass_plugin.errors import LassError
 from lass_plugin.evaluation.choice import METRICS
 from lass_plugin.experiments.new_pairs.curve import draw_curve
-from lass_plugin.experiments.new_pairs.scores import Change, Point
 from lass_plugin.experiments.new_pairs.settings import WAYS, ExtendSettings
-from lass_plugin.files import write_json, write_text
+from lass_plugin.files import write_text
+from lass_plugin.records.csv_table import write_csv
+from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.text_tables import in_columns, markdown_table
 
-FORMAT = "lass_plugin extension"
-VERSION = 1
+EXTENSION = RecordFormat(
+    "lass_plugin extension",
+    "an extend.json of 'lass extend'",
+    advice="run lass extend again",
+)
 
 EXPLAINED = """\
 Every row is one pair under one way to train the new pairs; scores are before → after.
@@ -37,57 +36,28 @@ same bit for bit. same: translations that are the same text as before.
 """
 
 
-def write_report(
-    settings: ExtendSettings,
-    points: Sequence[Point],
-    changes: Sequence[Change],
-    notes: Sequence[str],
-) -> list[Path]:
-    """Write all files into ``settings.out``; returns their paths."""
-    record = {
-        "format": FORMAT,
-        "version": VERSION,
-        "settings": settings.record(),
-        "holds": {way: list(WAYS[way]) for way in settings.all_ways},
-        "notes": list(notes),
-        "points": [asdict(point) for point in points],
-        "changes": [_change(change) for change in changes],
-    }
-    path = settings.out / "extend.json"
-    write_json(path, record)
-    return [path, *write_tables(path), *draw_curve(path)]
+def write_report(settings: ExtendSettings, scores: Mapping[str, Any]) -> list[Path]:
+    """Write ``extend.json`` and all that is made of it into ``settings.out``.
 
+    Args:
+        scores: see :func:`.scores.score`.
 
-def read_report(path: Path) -> dict[str, Any]:
-    """What :func:`write_report` wrote.
-
-    Raises:
-        LassError: missing, cut short, or something else.
+    Returns:
+        The files written.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LassError(
-            f"cannot read {path} ({error}); run lass extend again"
-        ) from None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise LassError(f"{path} is no report of lass extend; give its extend.json")
-    if record.get("version") != VERSION:
-        raise LassError(
-            f"the version of {path} is not {VERSION}; run lass extend again"
-        )
-    return record
-
-
-def write_tables(path: Path) -> list[Path]:
-    """Write ``curve.csv``, ``extend.csv`` and ``extend.md`` beside ``extend.json``."""
-    record = read_report(path)
-    names = ("curve.csv", "extend.csv", "extend.md")
-    curve, table, page = (path.with_name(name) for name in names)
-    write_text(curve, _csv([_point_row(point) for point in record["points"]]))
-    write_text(table, _csv([_change_row(change) for change in record["changes"]]))
+    path = settings.out / "extend.json"
+    holds = {way: list(WAYS[way]) for way in settings.all_ways}
+    record = {"settings": settings.record(), "holds": holds, **scores}
+    EXTENSION.write(path, record)
+    page = path.with_suffix(".md")
     write_text(page, to_markdown(record))
-    return [curve, table, page]
+    return [
+        path,
+        write_csv(path.with_name("curve.csv"), map(_point_row, record["points"])),
+        write_csv(path.with_suffix(".csv"), map(_change_row, record["changes"])),
+        page,
+        *draw_curve(record["points"], path.with_name("curve")),
+    ]
 
 
 def to_markdown(record: Mapping[str, Any]) -> str:
@@ -107,14 +77,11 @@ def to_markdown(record: Mapping[str, Any]) -> str:
             rows.append(cells)
         lines += [f"## {title}", "", *markdown_table(rows, left=2), ""]
     lines += [EXPLAINED]
-    signatures: dict[str, list[str]] = {}
+    signatures: dict[str, dict[str, None]] = {}
     for each in record["changes"]:
         for metric in METRICS:
-            of = signatures.setdefault(
-                f"{metric}: {each['scores'][metric]['signature']}", []
-            )
-            if each["pair"] not in of:
-                of.append(each["pair"])
+            text = f"{metric}: {each['scores'][metric]['signature']}"
+            signatures.setdefault(text, {})[each["pair"]] = None
     lines += [f"* `{text}` ({', '.join(of)})" for text, of in signatures.items()]
     lines += [f"* {note}" for note in record["notes"]]
     return "\n".join(lines) + "\n"
@@ -133,13 +100,6 @@ def to_text(record: Mapping[str, Any]) -> str:
             ]
         )
     return "\n".join(in_columns(rows, left=range(len(rows[0]))))
-
-
-def _change(change: Change) -> dict[str, Any]:
-    record = asdict(change)
-    if change.effect is not None:
-        record["effect"]["unchanged"] = change.effect.unchanged
-    return record
 
 
 def _scores(score: Mapping[str, Any]) -> str:
@@ -180,11 +140,3 @@ def _change_row(change: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in change["scores"][metric].items():
             row[f"{metric.lower()}_{name}"] = value
     return row
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()

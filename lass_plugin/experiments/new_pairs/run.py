@@ -56,8 +56,7 @@ def extend(settings: ExtendSettings) -> list[Path]:
             return []
         _say(4, "translations and scores")
         torch.set_num_threads(settings.threads or cores())
-        points, changes, notes = score(settings, found, plan.watched)
-        written = write_report(settings, points, changes, notes)
+        written = write_report(settings, score(settings, found, plan.watched))
         if state is not State.DONE:
             stage.finish(written)
         return written

@@ -1,7 +1,7 @@
 """Scores of all checkpoints of all ways, on new and old pairs, in one process."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from lass_plugin.evaluation.choice import METRICS
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
 from lass_plugin.evaluation.systems import System
-from lass_plugin.experiments.new_pairs.effects import Effect, effect_of
+from lass_plugin.experiments.new_pairs.effects import effect_of
 from lass_plugin.experiments.new_pairs.settings import DENSE, ExtendSettings
 from lass_plugin.languages import Pair
 from lass_plugin.masks.places import masks_at
@@ -22,48 +22,17 @@ Checkpoints = Mapping[str, Mapping[int, Path]]
 START = "start"
 
 
-@dataclass(frozen=True)
-class Point:
-    """One pair under one checkpoint; a start is step 0 of each of its ways."""
-
-    way: str
-    step: int
-    pair: str
-    new: bool
-    sentences: int
-    scores: Mapping[str, Any]
-    """Metric -> ``value`` and ``signature``."""
-    checkpoint: str
-    mask: str | None
-
-
-@dataclass(frozen=True)
-class Change:
-    """One pair from before to after a way: what moved, and what it did."""
-
-    way: str
-    pair: str
-    new: bool
-    scores: Mapping[str, Any]
-    """Metric -> ``start``, ``end``, ``delta``, ``p_value``, ``signature``."""
-    sentences: int
-    identical: int
-    """Translations that are the same text as before."""
-    effect: Effect | None
-    """None for a new pair."""
-
-
 def score(
     settings: ExtendSettings, found: Checkpoints, watched: Sequence[Pair]
-) -> tuple[list[Point], list[Change], tuple[str, ...]]:
+) -> dict[str, Any]:
     """Translate and score; write each group's scores below ``out/scores``.
 
     Returns:
-        Points of the curve, changes of every pair and way, and notes on how the text
-        was translated.
+        ``points`` of the curve, one for each pair under each checkpoint (a start is
+        step 0 of each of its ways); ``changes`` of every pair from before to after each
+        way; and ``notes`` on how the text was translated.
     """
-    points: list[Point] = []
-    changes: list[Change] = []
+    points, changes = [], []
     notes: tuple[str, ...] = ()
     masked = [way for way in found if way != DENSE]
     for ways in (masked, [way for way in found if way == DENSE]):
@@ -74,7 +43,7 @@ def score(
         for way in ways:
             points += _points(settings, result, way, found[way])
             changes += _changes(settings, result, way, found[way])
-    return points, changes, notes
+    return {"notes": list(notes), "points": points, "changes": changes}
 
 
 def _evaluate(
@@ -103,27 +72,33 @@ def _name(way: str, step: int) -> str:
 
 def _points(
     settings: ExtendSettings, result: Evaluation, way: str, found: Mapping[int, Path]
-) -> list[Point]:
+) -> list[dict[str, Any]]:
+    """The scores of every pair under each checkpoint of *way*."""
     by_name = {system.name: system for system in result.report.systems}
     new = {str(pair) for pair in settings.pairs}
     points = []
     for step in (0, *found):
         system = by_name[_name(way, step) if step else START]
         for pair, scored in system.pairs.items():
-            scores = {name: asdict(value) for name, value in scored.scores.items()}
             points.append(
-                Point(
-                    *(way, step, pair, pair in new, scored.sentences, scores),
-                    *(system.checkpoint, system.mask),
-                )
+                {
+                    "way": way,
+                    "step": step,
+                    "pair": pair,
+                    "new": pair in new,
+                    "sentences": scored.sentences,
+                    "scores": {n: asdict(value) for n, value in scored.scores.items()},
+                    "checkpoint": system.checkpoint,
+                    "mask": system.mask,
+                }
             )
     return points
 
 
 def _changes(
     settings: ExtendSettings, result: Evaluation, way: str, found: Mapping[int, Path]
-) -> list[Change]:
-    """What the last checkpoint of *way* changed for each pair."""
+) -> list[dict[str, Any]]:
+    """What the last checkpoint of *way* changed for each pair: scores and weights."""
     last = list(found)[-1]
     report = result.report
     end = next(each for each in report.systems if each.name == _name(way, last))
@@ -146,12 +121,20 @@ def _changes(
                 "p_value": difference.p_value,
                 "signature": start.signature,
             }
-        lines = zip(outputs[START][pair], outputs[end.name][pair], strict=True)
-        effect = None
+        effect = None  # of a new pair
         if pair in symbols:
-            effect = effect_of(pair, before, after, symbols[pair], masks, added)
-        sentences = report.baseline.pairs[pair].sentences
-        identical = sum(one == other for one, other in lines)
-        new = Pair.parse(pair) in settings.pairs
-        changes.append(Change(way, pair, new, scores, sentences, identical, effect))
+            found_out = effect_of(pair, before, after, symbols[pair], masks, added)
+            effect = {**asdict(found_out), "unchanged": found_out.unchanged}
+        lines = zip(outputs[START][pair], outputs[end.name][pair], strict=True)
+        changes.append(
+            {
+                "way": way,
+                "pair": pair,
+                "new": Pair.parse(pair) in settings.pairs,
+                "scores": scores,
+                "sentences": report.baseline.pairs[pair].sentences,
+                "identical": sum(one == other for one, other in lines),
+                "effect": effect,
+            }
+        )
     return changes

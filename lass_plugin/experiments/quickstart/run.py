@@ -6,19 +6,27 @@ from pathlib import Path
 
 import torch
 
+from lass_plugin.analysis.similarity_files import write_similarity
 from lass_plugin.data.preparation import prepare
 from lass_plugin.data.preparation_settings import PreparationSettings
 from lass_plugin.data.progress import duration
+from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.evaluation import evaluate
+from lass_plugin.evaluation.report_tables import render
+from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.devices import cores, single_device
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.trainings import make_job, train
 from lass_plugin.experiments.quickstart import corpus
 from lass_plugin.experiments.quickstart.closing import example_sentences, what_next
-from lass_plugin.experiments.quickstart.recipe import QuickstartSettings, Recipe
+from lass_plugin.experiments.quickstart.recipe import QuickstartSettings
+from lass_plugin.experiments.searches.searches import run_searches
+from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.experiments.stage import OR_FRESH, Stage, State
 from lass_plugin.files import check_space
 from lass_plugin.languages import Pair
+from lass_plugin.masks import load_masks
 from lass_plugin.records.json_record import read_json
 
 RECORD = "quickstart.json"
@@ -83,35 +91,11 @@ def _run(settings: QuickstartSettings, chosen: list[Pair]) -> Path:
     train("base training", [base], [device])
 
     _say(3, "the sub-network of every pair")
-    masks = _search(out, data, base.checkpoint, chosen, recipe)
-
-    _say(4, "joint training, and the same training without masks beside it")
-    start = ("--finetune-from-model", str(base.checkpoint.resolve()))
-    flags = (*recipe.joint_flags(), *start)
-    dense = training("dense", recipe.joint_updates, *flags)
-    with_masks = (*flags, "--masks", str(masks.resolve()))
-    joint = training("joint", recipe.joint_updates, *with_masks)
-    half = single_device(threads=max(1, cores() // 2))
-    beside = [half, half] if cores() > 1 else [device]
-    train("joint and dense training", [dense, joint], beside)
-
-    _say(5, "translations and scores")
-    report = _report(out, data, base, dense, joint, chosen, recipe, masks)
-    print(what_next(out, data, joint.checkpoint, chosen[0]))
-    return report
-
-
-def _search(
-    out: Path, data: Path, base: Path, pairs: list[Pair], recipe: Recipe
-) -> Path:
-    from lass_plugin.experiments.searches.searches import run_searches
-    from lass_plugin.experiments.searches.settings import SearchSettings
-
-    settings = SearchSettings(
+    searches = SearchSettings(
         data=str(data),
-        base=base,
+        base=base.checkpoint,
         out=out / "search",
-        pairs=tuple(pairs),
+        pairs=tuple(chosen),
         criterion=recipe.criterion,
         schedule=recipe.schedule,
         ratio=recipe.ratio,
@@ -119,30 +103,31 @@ def _search(
         flags=tuple(recipe.search_flags()),
         masks_out=out / "masks",
     )
-    run_searches(settings)
-    return settings.masks_folder
+    run_searches(searches)
+
+    _say(4, "joint training, and the same training without masks beside it")
+    start = ("--finetune-from-model", str(base.checkpoint.resolve()))
+    flags = (*recipe.joint_flags(), *start)
+    dense = training("dense", recipe.joint_updates, *flags)
+    with_masks = (*flags, "--masks", str(searches.masks_folder.resolve()))
+    joint = training("joint", recipe.joint_updates, *with_masks)
+    half = single_device(threads=max(1, cores() // 2))
+    beside = [half, half] if cores() > 1 else [device]
+    train("joint and dense training", [dense, joint], beside)
+
+    _say(5, "translations and scores")
+    report = _report(settings, chosen, dense=dense, joint=joint, base=base)
+    print(what_next(out, data, joint.checkpoint, chosen[0]))
+    return report
 
 
 def _report(
-    out: Path,
-    data: Path,
-    base: Job,
-    dense: Job,
-    joint: Job,
-    pairs: list[Pair],
-    recipe: Recipe,
-    masks: Path,
+    settings: QuickstartSettings, pairs: list[Pair], dense: Job, joint: Job, base: Job
 ) -> Path:
-    from lass_plugin.analysis.similarity_files import write_similarity
-    from lass_plugin.evaluation.decoding import Decoding
-    from lass_plugin.evaluation.evaluation import evaluate
-    from lass_plugin.evaluation.report_tables import render
-    from lass_plugin.evaluation.systems import System
-    from lass_plugin.masks import load_masks
-
-    folder = out / "report"
+    """Scores of the three models, and what the masks of the pairs share."""
+    out, recipe = settings.out, settings.recipe
+    data, report = out / "data", out / "report"
     torch.set_num_threads(cores())
-    split = "test" if any(data.glob("test.*.idx")) else "valid"
     result = evaluate(
         data,
         [
@@ -151,11 +136,11 @@ def _report(
             System("base", base.checkpoint),
         ],
         pairs,
-        split,
-        folder,
+        "test" if any(data.glob("test.*.idx")) else "valid",
+        report,
         Decoding(beam=recipe.beam, max_len_a=1.2, max_len_b=10),
     )
-    write_similarity(load_masks(masks), folder)
+    write_similarity(load_masks(out / "masks"), report)
     print(f"\n{example_sentences(result)}\n")
     print(render(result.report))
     print(
@@ -164,7 +149,7 @@ def _report(
         f"sub-networks: the same {recipe.joint_updates} updates, every pair its own "
         f"sub-network ({recipe.criterion}, {recipe.schedule}, ratio {recipe.ratio}).\n"
     )
-    return folder
+    return report
 
 
 def _stage_of(settings: QuickstartSettings, pairs: list[Pair]) -> Stage:
