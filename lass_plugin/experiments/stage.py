@@ -290,5 +290,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value)) or "nothing"
     if isinstance(value, Mapping):
+        if any(map(content.is_digest, value.values())):
+            return "that of now"
         return " ".join(f"--{name} {each}" for name, each in value.items())
     return "nothing" if value is None or value == "" else str(value)

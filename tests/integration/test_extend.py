@@ -134,9 +134,16 @@ def test_another_run_in_the_same_folder_is_refused(
     words += ["--out", tmp_path / "out", "--until", "extend"]
     assert command.run(parse(*words)) == 0
     assert command.run(parse(*words)) == 0
-    with pytest.raises(LassError, match="begun with another ratio .0.6, not 0.3"):
+    with pytest.raises(LassError, match="begun with --ratio 0.6, not 0.3"):
         command.run(parse(*words, "--ratio", 0.3))
     assert command.run(parse(*words, "--ratio", 0.3, "--fresh")) == 0
-    (tmp_path / "out" / "settings.json").unlink()
+    (tmp_path / "out" / "stage.json").unlink()
     with pytest.raises(LassError, match="which lass extend did not make"):
         command.run(parse(*words))
+    # as an earlier version left it
+    before = parse(*words, "--ratio", 0.3).record()
+    (tmp_path / "out" / "settings.json").write_text(json.dumps(before))
+    with pytest.raises(LassError, match="begun with --ratio 0.3, not 0.6"):
+        command.run(parse(*words))
+    assert command.run(parse(*words, "--ratio", 0.3)) == 0
+    assert (tmp_path / "out" / "stage.json").is_file()

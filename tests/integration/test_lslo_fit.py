@@ -44,6 +44,13 @@ def test_all_steps_and_none_twice(data, base, tmp_path, capsys):
     assert said.err.count("done before") == 3 and "--path" in said.out
     assert (tmp_path / "final" / "checkpoint_last.pt").stat().st_mtime_ns == before
 
+    written = (tmp_path / "plan.json").read_bytes()
+    other = words(data, base, tmp_path, "--budget-rank", 1, "--", "--max-tokens", 500)
+    assert main(other) == 1
+    said = capsys.readouterr().err
+    assert "begun with --budget-rank 2, not 1" in said and "lass lslo ranks" in said
+    assert (tmp_path / "plan.json").read_bytes() == written
+
 
 @pytest.mark.parametrize(
     ("more", "said"),

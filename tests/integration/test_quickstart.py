@@ -1,5 +1,6 @@
 """The quick start on a made-up corpus: what it leaves, a second run, other settings."""
 
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,27 @@ def test_a_folder_that_it_did_not_make_is_left_alone(tmp_path):
     assert theirs.read_text() == "mine"
 
 
+def write_record_of_an_earlier_version(out: Path, text: Path, recipe: Recipe) -> None:
+    record = {
+        "text": str(text.resolve()),
+        "pairs": list(map(str, find_pairs(text))),
+        "recipe": recipe.to_dict(),
+    }
+    (out / "quickstart.json").write_text(json.dumps(record))
+
+
+def test_the_folder_of_an_earlier_version_is_compared(tmp_path):
+    text, out = write_text(tmp_path / "text"), tmp_path / "out"
+    (out / "data").mkdir(parents=True)
+    write_record_of_an_earlier_version(out, text, Recipe(base_updates=13))
+    with pytest.raises(LassError, match="base_updates 13, not 1200.*--fresh"):
+        quickstart(QuickstartSettings(out=out, data=text))
+    elsewhere = write_text(tmp_path / "elsewhere")
+    settings = QuickstartSettings(out=out, data=elsewhere)
+    with pytest.raises(LassError, match=f"begun with text {text}, not that of now"):
+        quickstart(replace(settings, recipe=Recipe(base_updates=13)))
+
+
 @pytest.mark.slow
 def test_it_leaves_scores_pictures_masks_and_checkpoints(tmp_path, capfd):
     text = write_text(tmp_path / "text")
@@ -95,6 +117,13 @@ def test_it_leaves_scores_pictures_masks_and_checkpoints(tmp_path, capfd):
         path: path.stat().st_mtime_ns for path in (out / "checkpoints").rglob("*.pt")
     }
     quickstart(settings)  # nothing is trained again
+    for record in out.rglob("stage.json"):
+        record.unlink()
+    write_record_of_an_earlier_version(out, text, recipe)
+    for name, updates in (("base", 12), ("dense", 4), ("joint", 4)):
+        done = out / "checkpoints" / name / "done.json"
+        done.write_text(json.dumps({"updates": updates}))
+    quickstart(settings)
     assert times == {
         path: path.stat().st_mtime_ns for path in (out / "checkpoints").rglob("*.pt")
     }

@@ -134,6 +134,7 @@ def test_a_missing_mask_is_taken_again_without_training(searched, data, base, tm
             "--targets attention,feed-forward, not attention",
         ),
         ({"updates": 5}, "begun with --updates 6, not 5"),
+        ({"flags": ("--lr", "0.5")}, "begun with --lr nothing, not 0.5"),
     ],
 )
 def test_another_plan_in_the_same_folder_is_refused(
@@ -154,6 +155,46 @@ def test_another_base_in_the_same_folder_is_refused(searched, data, base, tmp_pa
     torch.save(state, tmp_path / "other.pt")
     with pytest.raises(LassError, match="begun with another base"):
         run_searches(settings(data, tmp_path / "other.pt", out, interval=1))
+
+
+def test_other_data_in_the_same_folder_are_refused(searched, data, base, tmp_path):
+    out, _ = searched
+    folder = shutil.copytree(data, tmp_path / "data")
+    assert len(run_searches(settings(folder, base, out, interval=1))) == 2
+    path = folder / "train.de-en.de.bin"
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + content[:2])
+    with pytest.raises(LassError, match="begun with another train.de-en.de.bin"):
+        run_searches(settings(folder, base, out, interval=1))
+
+
+def test_what_does_not_matter_to_a_search_may_differ(searched, data, base):
+    out, _ = searched
+    flags = ("--log-interval", "3", "--stop-time-hours", "9")
+    changes = {"interval": 1, "threads": 2, "jobs": 2, "flags": flags}
+    assert len(run_searches(settings(data, base, out, **changes))) == 2
+
+
+def test_searches_of_an_earlier_version_are_taken_over(
+    searched, data, base, tmp_path, capsys
+):
+    out = shutil.copytree(searched[0], tmp_path / "out")
+
+    def forget():
+        for record in out.glob("*/stage.json"):
+            record.unlink()
+
+    forget()
+    with pytest.raises(LassError, match="begun with --ramp 3, not 4"):
+        run_searches(settings(data, base, out, interval=1, ramp=4))
+    state = load(base)
+    state["model"]["encoder.layers.0.fc1.weight"].normal_()
+    torch.save(state, tmp_path / "other.pt")
+    with pytest.raises(LassError, match="a base that is another now"):
+        run_searches(settings(data, tmp_path / "other.pt", out, interval=1))
+    run_searches(settings(data, base, out, interval=1))
+    assert capsys.readouterr().err.count("finished before") == 2
+    assert len(list(out.glob("*/stage.json"))) == 2
 
 
 # -- before anything is started --------------------------------------------------
