@@ -67,7 +67,7 @@ def translating_method(
     if cfg.inference_masks:
         carried.refuse_masks("--inference-masks")
     if cfg.masks and not of_checkpoint:
-        carried.refuse_masks("--masks")
+        carried.refuse_masks(f"--masks {cfg.masks}")
     if cfg.dense:
         return Dense()
     if cfg.inference_masks:

@@ -208,7 +208,7 @@ def test_other_masks_are_refused(data, masks, other_masks):
 def test_a_joint_run_does_not_go_on_as_base_training(data, masks):
     begun = joint_state(data, masks).state_dict()
     with pytest.raises(LassError, match="begun as joint training"):
-        training_task(data)._run_state().load_state_dict(begun)
+        training_task(data).method.load_state_dict(begun)
 
 
 def test_a_refusal_ends_the_command_with_one_sentence(forked, joint, data):
@@ -251,7 +251,7 @@ def test_every_part_of_a_plan_is_compared():
 def test_a_search_does_not_go_on_from_another_phase(data, masks):
     search = SubnetworkSearch(SearchPlan("de-en"))
     for state in (
-        training_task(data)._run_state().state_dict(),
+        training_task(data).method.state_dict(),
         joint_state(data, masks).state_dict(),
     ):
         with pytest.raises(LassError, match=f"{state['phase']} phase"):

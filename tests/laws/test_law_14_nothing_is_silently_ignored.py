@@ -197,10 +197,10 @@ def test_in_translation(data, flags, named):
     refused(named, translation, data, flags)
 
 
-def test_what_is_sound_is_accepted(data):
+def test_what_is_sound_is_accepted(data, masks):
     """The tables above would prove nothing if everything were refused."""
     training(data, ALL)
-    training(data, f"{ALL} --masks M --allow-other-base")
+    training(data, f"{ALL} --masks {masks} --allow-other-base")
     training(data, f"{ALL} --sampling-method temperature --sampling-temperature 5")
     training(data, f"{ALL} --mixed-batches --sampling-method uniform")
     training(data, f"{GRADUAL} --pruning-ramp 50 --pruning-start 50", "_search")
@@ -301,22 +301,21 @@ def weights(base):
 
 
 def test_no_mask_file(data, tmp_path):
-    task = training(data, f"{ALL} --masks {tmp_path / 'none'}")
-    refused("none", task.load_dataset, "train")
+    flags = f"{ALL} --masks {tmp_path / 'none'}"
+    refused("none", training, data, flags)
     (tmp_path / "none").mkdir()
-    refused("none", task.load_dataset, "train")
+    refused("none", training, data, flags)
 
 
 def test_a_pair_without_a_mask_at_the_start_of_joint_training(data, masks, tmp_path):
     for pair in PAIRS[:-1]:
         shutil.copy(masks / f"{pair}.safetensors", tmp_path)
-    task = training(data, f"{ALL} --masks {tmp_path}")
-    refused("no mask of nl-en", task.load_dataset, "train")
+    refused("no mask of nl-en", training, data, f"{ALL} --masks {tmp_path}")
 
 
 def test_masks_of_other_pairs_only(data, masks):
-    task = training(data, f"{ONE} --masks {masks / 'en-de.safetensors'}")
-    refused("no mask of de-en", task.load_dataset, "train")
+    flags = f"{ONE} --masks {masks / 'en-de.safetensors'}"
+    refused("no mask of de-en", training, data, flags)
 
 
 def test_two_masks_of_one_pair(masks):
@@ -343,9 +342,8 @@ FC1 = "encoder.layers.0.fc1.weight"
 def test_masks_of_another_model(data, weights, tmp_path, shape, new):
     masks = [changed(random_mask(pair, weights), FC1, shape, new) for pair in PAIRS]
     save_masks(tmp_path, MaskSet(masks))
-    run = Run(data, "--masks", tmp_path)
     with pytest.raises(LassError, match=r"encoder\.layers\.[09]\.fc1\.weight"):
-        run.update("de-en")
+        Run(data, "--masks", tmp_path)  # before any data is read
 
 
 def test_masks_that_do_not_fit_together(weights):
@@ -360,6 +358,16 @@ def test_masks_of_another_base(data, masks):
     with pytest.raises(LassError, match="--allow-other-base"):
         run.update("de-en")
     Run(data, "--masks", masks, "--allow-other-base").update("de-en")
+
+
+def test_masks_of_another_start_are_refused_before_data_is_read(data, base, masks):
+    state = load(base)
+    state["model"][FC1] = torch.randn_like(state["model"][FC1])
+    other = masks.parent / "other-start.pt"
+    torch.save(state, other)
+    flags = f"{ALL} --masks {masks} --finetune-from-model"
+    training(data, f"{flags} {base}")
+    refused(f"other weights than those of {other}", training, data, f"{flags} {other}")
 
 
 def test_a_target_that_covers_nothing(data):
@@ -383,9 +391,9 @@ def test_masks_of_another_base_in_translation(base, data, masks, tmp_path):
     torch.save(state, tmp_path / "other.pt")
     task = translation_task(data, f"-s de -t en --masks {masks}")
     with pytest.raises(LassError, match="--allow-other-base"):
-        task.method_of(load_model(tmp_path / "other.pt", task))
+        task.method_of(load_model(tmp_path / "other.pt", task)).bake("de-en")
     task = translation_task(data, f"-s de -t en --masks {masks}")
-    task.method_of(load_model(base, task))
+    task.method_of(load_model(base, task)).bake("de-en")
 
 
 def test_inference_masks_without_the_pair(joint, data, masks):

@@ -116,10 +116,10 @@ class Subnetworks(Method):
         return Subnetworks(masks, checks_base=self._checks_base)
 
     def refuse_masks(self, option: str) -> None:
-        if option == "--masks":
+        if option.startswith("--masks"):
             raise LassError(
-                "--masks has no effect, because the checkpoint carries masks; leave it "
-                "out, or give --inference-masks to translate with others"
+                f"{option} has no effect, because the checkpoint carries masks; leave "
+                "it out, or give --inference-masks to translate with others"
             )
 
     # -- training ----------------------------------------------------------------
