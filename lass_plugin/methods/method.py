@@ -56,6 +56,23 @@ class PartSizes:
     base_parameters: int = 0
 
 
+@dataclass(frozen=True)
+class MicroBatch:
+    """A micro-batch of training."""
+
+    sample: Mapping[str, Any]
+    model: nn.Module
+    """Possibly wrapped for data-parallel training."""
+    optimizer: FairseqOptimizer
+    counts: bool = True
+    """False for the dummy batch of a rank that has run out of data."""
+
+    @property
+    def key(self) -> Any:
+        """Its language key; None where it mixes several."""
+        return self.sample["language_key"]
+
+
 class Method:
     """What the language keys of one model have of their own.
 
@@ -183,21 +200,9 @@ class Method:
     # -- training ----------------------------------------------------------------
 
     @contextlib.contextmanager
-    def micro_batch(
-        self,
-        sample: Mapping[str, Any],
-        model: nn.Module,
-        optimizer: FairseqOptimizer,
-        counts: bool = True,
-    ) -> Iterator[None]:
-        """Forward and backward of one micro-batch.
-
-        Args:
-            sample: with ``language_key``, None in a batch of several.
-            model: possibly wrapped for data-parallel training.
-            counts: False for the dummy batch of a rank that has run out of data.
-        """
-        with self.using(sample["language_key"]):
+    def micro_batch(self, batch: MicroBatch) -> Iterator[None]:
+        """Forward and backward of one micro-batch, with the part of its key."""
+        with self.using(batch.key):
             yield
 
     def step(self, optimizer: FairseqOptimizer) -> None:

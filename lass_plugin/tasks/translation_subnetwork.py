@@ -26,7 +26,7 @@ from lass_plugin.data.pair_data import joint_dictionary
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.languages import Pair
-from lass_plugin.methods.method import Method
+from lass_plugin.methods.method import Method, MicroBatch
 from lass_plugin.methods.registry import method_of, translating_method
 from lass_plugin.methods.subnetworks.extension import choosing_from, read_symbols
 from lass_plugin.methods.subnetworks.method import Subnetworks
@@ -120,8 +120,8 @@ class TranslationSubnetworkTask(PairsTask):
                 "--source-lang and --target-lang are for translation; give "
                 f"--lang-pairs {self.pairs[0]} for training"
             )
-        counts = not ignore_grad
-        with self.method.micro_batch(sample, model, optimizer, counts):
+        batch = MicroBatch(sample, model, optimizer, not ignore_grad)
+        with self.method.micro_batch(batch):
             model.train()
             model.set_num_updates(update_num)
             with self._autocast(sample, optimizer):

@@ -8,7 +8,7 @@ hold the modules and a fingerprint of the base.
 import contextlib
 import logging
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Sequence
 
 import torch
 from fairseq.data import Dictionary
@@ -49,7 +49,7 @@ from lass_plugin.methods.lowrank.pruning import Pruner
 from lass_plugin.methods.lowrank.saved_weights import save_trained_only
 from lass_plugin.methods.lowrank.stored import low_rank_of
 from lass_plugin.methods.lowrank.training import LowRankTraining, using
-from lass_plugin.methods.method import ExportOptions, Method, PartSizes
+from lass_plugin.methods.method import ExportOptions, Method, MicroBatch, PartSizes
 
 logger = logging.getLogger(__name__)
 
@@ -181,21 +181,20 @@ class LowRank(Method):
         self._epoch = epoch
 
     @contextlib.contextmanager
-    def micro_batch(
-        self,
-        sample: Mapping[str, Any],
-        model: nn.Module,
-        optimizer: FairseqOptimizer,
-        counts: bool = True,
-    ) -> Iterator[None]:
+    def micro_batch(self, batch: MicroBatch) -> Iterator[None]:
         """Forward and backward with the modules of the batch's languages."""
-        if self._training is None or not self._training.belongs_to(optimizer):
+        if self._training is None or not self._training.belongs_to(batch.optimizer):
             self._training = LowRankTraining(
-                model, self.plan, self.routing, self._pairs, optimizer, self._pruner
+                batch.model,
+                self.plan,
+                self.routing,
+                self._pairs,
+                batch.optimizer,
+                self._pruner,
             )
         self._training.begin_epoch(self._epoch)
-        keys = sample.get("language_keys") or [sample["language_key"]]
-        with self._training.micro_batch(keys, counts):
+        keys = batch.sample.get("language_keys") or [batch.key]
+        with self._training.micro_batch(keys, batch.counts):
             yield
 
     def step(self, optimizer: FairseqOptimizer) -> None:

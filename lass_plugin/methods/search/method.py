@@ -6,12 +6,11 @@ from typing import Any, Iterator, Mapping, Sequence
 
 import torch
 from fairseq.optim import FairseqOptimizer
-from torch import nn
 
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.methods.method import Method
+from lass_plugin.methods.method import Method, MicroBatch
 from lass_plugin.methods.search.options import check_search, plan_of
 from lass_plugin.methods.search.plan import check_together
 from lass_plugin.methods.search.several import SearchRun
@@ -60,19 +59,10 @@ class Search(Method):
         check_together(plan, shares, self._cfg.max_update)
 
     @contextlib.contextmanager
-    def micro_batch(
-        self,
-        sample: Mapping[str, Any],
-        model: nn.Module,
-        optimizer: FairseqOptimizer,
-        counts: bool = True,
-    ) -> Iterator[None]:
+    def micro_batch(self, batch: MicroBatch) -> Iterator[None]:
         """Forward with W ⊙ M, gradient straight through (He 2023, Eq. 5)."""
-        self.searches.begin(model, optimizer)
-        with (
-            torch.enable_grad(),
-            self.searches.micro_batch(sample["language_key"], counts),
-        ):
+        self.searches.begin(batch.model, batch.optimizer)
+        with torch.enable_grad(), self.searches.micro_batch(batch.key, batch.counts):
             yield
 
     def step(self, optimizer: FairseqOptimizer) -> None:

@@ -134,7 +134,7 @@ class SearchRun:
     # -- state -------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """That of the search of one pair, or those of all with what they share."""
+        """State of the search of one pair, or of all with what they share."""
         if len(self.searches) == 1:
             return self.only.state_dict()
         keys = list(self.searches)

@@ -55,7 +55,7 @@ class Extension:
 
     @classmethod
     def read(cls, path: str | Path) -> "Extension":
-        """That of a checkpoint of ``lass extend``.
+        """Read what a checkpoint of ``lass extend`` says.
 
         Raises:
             LassError: it is no extended checkpoint.

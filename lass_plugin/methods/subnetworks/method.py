@@ -24,7 +24,7 @@ from lass_plugin.masks.fitting import check_fit, check_weights
 from lass_plugin.masks.neurons import weight_masks
 from lass_plugin.masks.places import masks_at
 from lass_plugin.masks.state import digest, from_state, to_state
-from lass_plugin.methods.method import ExportOptions, Method, PartSizes
+from lass_plugin.methods.method import ExportOptions, Method, MicroBatch, PartSizes
 from lass_plugin.methods.subnetworks.export import exported
 from lass_plugin.methods.subnetworks.extension import Extension, check_extension
 from lass_plugin.methods.subnetworks.holding import parse_holding
@@ -125,25 +125,21 @@ class Subnetworks(Method):
     # -- training ----------------------------------------------------------------
 
     @contextlib.contextmanager
-    def micro_batch(
-        self,
-        sample: Mapping[str, Any],
-        model: nn.Module,
-        optimizer: FairseqOptimizer,
-        counts: bool = True,
-    ) -> Iterator[None]:
+    def micro_batch(self, batch: MicroBatch) -> Iterator[None]:
         """Forward with W ⊙ M, gradient under the mask (He 2023, §3.3)."""
         if self.masks is None:
             with torch.enable_grad():
                 yield
             return
-        if self.joint is None or not self.joint.belongs_to(optimizer):
+        if self.joint is None or not self.joint.belongs_to(batch.optimizer):
             if self._checks_base and not self._goes_on:
                 self._check_weights()
             holding = self.extension.holding(self._hold) if self.extension else None
-            self.joint = JointTraining(model, self.masks, optimizer, holding)
+            self.joint = JointTraining(
+                batch.model, self.masks, batch.optimizer, holding
+            )
             self._weights = self.joint.weights
-        with self.joint.micro_batch(sample["language_key"], counts):
+        with self.joint.micro_batch(batch.key, batch.counts):
             yield
 
     def step(self, optimizer: FairseqOptimizer) -> None:
