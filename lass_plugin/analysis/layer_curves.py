@@ -12,7 +12,7 @@ from lass_plugin.anatomy.places import (
     PROJECTIONS,
     SELF_ATTENTION,
 )
-from lass_plugin.records.curves import LAYER, Curve, draw_panels
+from lass_plugin.records.curves import LAYER_LABEL, Curve, draw_panels
 from lass_plugin.records.figures import SPAN
 
 _MATRICES = (*PROJECTIONS, *FEED_FORWARD)
@@ -46,7 +46,7 @@ def draw_layers(curves: Sequence[Record], path: Path) -> list[Path]:
             path if group == EVERY else path.with_stem(f"{path.stem}.{name}"),
             f"Similarity over the layers, {group} ({count:,} comparisons; chance "
             f"{chance:.2f})",
-            LAYER,
+            LAYER_LABEL,
             "mean similarity",
             least=SPAN,
         )

@@ -12,7 +12,7 @@ from lass_plugin.languages import Pair, hub_of
 from lass_plugin.neurons.allocation import Allocation
 from lass_plugin.neurons.layer_scores import LAYER, MODULES, Spread
 from lass_plugin.records.csv_table import write_csv
-from lass_plugin.records.curves import Curve, draw_panels
+from lass_plugin.records.curves import LAYER_LABEL, Curve, draw_panels
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.settings import record as options_of
 
@@ -117,7 +117,7 @@ def draw_layer_scores(data: str | os.PathLike) -> list[Path]:
             panels,
             Path(data).with_name(f"{name}.png"),
             title,
-            "layer (0 is the first)",
+            LAYER_LABEL,
             f"{share} specific neurons",
             caption=caption,
         )

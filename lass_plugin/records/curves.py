@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CROWD = 20
 """Of more curves than this, those of one group look alike."""
 
-LAYER = "layer (0 is the first)"
+LAYER_LABEL = "layer (0 is the first)"
 """How an axis of layers is labelled."""
 
 

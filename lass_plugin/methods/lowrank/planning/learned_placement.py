@@ -19,7 +19,7 @@ from lass_plugin.methods.lowrank.planning.placement import (
 )
 from lass_plugin.methods.lowrank.stored import LowRankCheckpoint
 from lass_plugin.records.csv_table import write_csv
-from lass_plugin.records.curves import Curve, draw_curves
+from lass_plugin.records.curves import LAYER_LABEL, Curve, draw_curves
 
 _IF_EQUAL = {"encoder": SOURCE, "decoder": TARGET}
 
@@ -119,6 +119,6 @@ def draw_weights(data: Path) -> list[Path]:
         [curve for curve in curves if curve.x],
         data.with_name("weights.png"),
         "Learned weights of source and target",
-        "layer (0 is the first)",
+        LAYER_LABEL,
         "weight",
     )
