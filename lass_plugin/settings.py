@@ -36,10 +36,10 @@ package may import torch, fairseq or numpy; a slow module is imported where it i
 import argparse
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 from lass_plugin.errors import LassError
 
@@ -127,6 +127,9 @@ def passed_on() -> Any:
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What every settings class is based on."""
+
+    GROUP: ClassVar[str | None] = None
+    """The group of those options of the class that name none."""
 
     def check(self) -> None:
         """Refuse what cannot be carried out; subclasses add to it.
@@ -320,6 +323,8 @@ def _options(
                 if not declared.only or inner[0].name in declared.only:
                     yield inner
         else:
+            if declared.group is None and not declared.positional:
+                declared = replace(declared, group=settings.GROUP)
             yield one, declared, value
 
 

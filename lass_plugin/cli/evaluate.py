@@ -16,12 +16,12 @@ from lass_plugin.settings import Settings, argument, including, option
 
 HELP = "translate all pairs with several systems, score and compare them"
 
-_SCORES = "test set and scores"
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings(Settings):
     """What is evaluated, and where the scores go."""
+
+    GROUP = "test set and scores"
 
     data: Path = argument("data folder", metavar="DATA")
     systems: SystemsSettings = including(SystemsSettings)
@@ -36,7 +36,6 @@ class EvaluateSettings(Settings):
         (),
         "pairs to evaluate (default: those that the baseline was trained on)",
         metavar="SRC-TGT,…",
-        group=_SCORES,
         parse=parse_pairs,
     )
     scoring: ScoringSettings = including(ScoringSettings)
@@ -45,7 +44,6 @@ class EvaluateSettings(Settings):
         "further metrics beside BLEU and chrF: spBLEU (sacreBLEU downloads its model "
         "once), COMET (needs the extra comet and a model)",
         metavar="NAME,…",
-        group=_SCORES,
         parse="lass_plugin.evaluation.choice:parse_further",
     )
     comet_model: str | None = option(
@@ -53,14 +51,12 @@ class EvaluateSettings(Settings):
         "model of COMET, a name of the hub or a .ckpt file (default: "
         "Unbabel/wmt22-comet-da)",
         metavar="NAME",
-        group=_SCORES,
     )
     out: Path | None = option(
         None,
         "folder for scores.json, .csv and .md, the translations with their sources and "
         "references, and run.json",
         metavar="DIR",
-        group=_SCORES,
     )
 
 

@@ -24,26 +24,24 @@ HELP = "tables of scores, parameters, disk and speed, in Markdown, LaTeX, CSV"
 
 MODES = {"scores": "table_scores", "cost": "table_cost", "data": "table_data"}
 
-_GROUP = "output"
-
 
 @dataclass(frozen=True, kw_only=True)
 class OutputSettings(Settings):
     """How tables are printed and written."""
 
+    GROUP = "output"
+
     format: str = option(
         "text",
         "what is printed (default: %(default)s)",
         choices=("text", "markdown", "latex"),
-        group=_GROUP,
     )
-    transpose: bool = switch("systems as columns; for many languages", group=_GROUP)
+    transpose: bool = switch("systems as columns; for many languages")
     out: Path | None = option(
         None,
         "folder for the tables as Markdown, LaTeX, CSV and JSON (each number "
         "unrounded)",
         metavar="DIR",
-        group=_GROUP,
     )
 
     def show(

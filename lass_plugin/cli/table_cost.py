@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 HELP = "parameters, bytes on disk, tokens a second"
 
 _DECODING = ("beam", "max_len_a", "max_len_b", "cpu")
-_SPEED = "speed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CostTableSettings(Settings):
     """Whose cost is tabled, and how the speed is measured."""
+
+    GROUP = "speed"
 
     systems: SystemsSettings = including(SystemsSettings)
     scores: Path | None = option(
@@ -42,35 +43,26 @@ class CostTableSettings(Settings):
         group="systems",
     )
     metric: str | None = option(None, "which score (default: BLEU)", group="systems")
-    data: Path | None = option(
-        None, "data folder; measures the speed", metavar="DATA", group=_SPEED
-    )
+    data: Path | None = option(None, "data folder; measures the speed", metavar="DATA")
     pairs: tuple[Pair, ...] = option(
-        (),
-        "(default: the first pair only)",
-        metavar="SRC-TGT,…",
-        group=_SPEED,
-        parse=parse_pairs,
+        (), "(default: the first pair only)", metavar="SRC-TGT,…", parse=parse_pairs
     )
     split: str = option(
         "test",
         "split of the data (default: %(default)s)",
         metavar="NAME",
-        group=_SPEED,
     )
     sentences: int = option(
         100,
         "first N sentences of each pair (default: %(default)s)",
         metavar="N",
-        group=_SPEED,
         least=1,
     )
-    runs: int = option(5, "(default: %(default)s)", metavar="N", group=_SPEED, least=1)
+    runs: int = option(5, "(default: %(default)s)", metavar="N", least=1)
     threads: int = option(
         1,
         "threads of the CPU (default: %(default)s)",
         metavar="N",
-        group=_SPEED,
         least=1,
     )
     decoding: Decoding = including(Decoding, *_DECODING)

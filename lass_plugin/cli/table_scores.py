@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 HELP = "scores by language, direction and resource group; win ratios"
 
-_COMPARED = "what is compared"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTableSettings(Settings):
     """Whose scores are tabled, and how."""
+
+    GROUP = "what is compared"
 
     reports: tuple[str, ...] = argument(
         "folder that lass evaluate wrote, or its scores.json; systems of one name in "
@@ -50,39 +50,29 @@ class ScoreTableSettings(Settings):
         nargs="+",
     )
     systems: tuple[str, ...] = option(
-        (),
-        "systems, in this order (default: all)",
-        metavar="NAME,…",
-        group=_COMPARED,
+        (), "systems, in this order (default: all)", metavar="NAME,…"
     )
     baseline: str | None = option(
-        None,
-        "system to compare with (default: the first)",
-        metavar="NAME",
-        group=_COMPARED,
+        None, "system to compare with (default: the first)", metavar="NAME"
     )
-    common: bool = switch(
-        "only the pairs that all systems have, instead of an error", group=_COMPARED
-    )
+    common: bool = switch("only the pairs that all systems have, instead of an error")
     metrics: tuple[str, ...] = option(
         (),
         "BLEU, chrF, spBLEU, COMET (default: all that the reports have)",
         metavar="NAME,…",
-        group=_COMPARED,
         parse="lass_plugin.evaluation.choice:parse_metrics",
     )
     tables: tuple[str, ...] = option(
-        (), "tables to make (default: all possible)", metavar="NAME,…", group=_COMPARED
+        (), "tables to make (default: all possible)", metavar="NAME,…"
     )
     references: Path | None = option(
         None,
         "references for the paired bootstrap, SPLIT.SRC-TGT.LANG (default: those "
         "beside the report)",
         metavar="DIR",
-        group=_COMPARED,
     )
     no_test: bool = switch(
-        "do no paired bootstrap; show the tests that the reports have", group=_COMPARED
+        "do no paired bootstrap; show the tests that the reports have"
     )
     layout: Layout = including(Layout)
     output: OutputSettings = including(OutputSettings)

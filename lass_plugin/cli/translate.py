@@ -63,9 +63,7 @@ class TranslateSettings(Settings):
         metavar="FILE",
     )
     inference_masks: str | None = option(
-        None,
-        "translate with these masks instead of the checkpoint's",
-        metavar="MASKS",
+        None, "translate with these masks instead of the checkpoint's", metavar="MASKS"
     )
     dense: bool = switch("translate without the checkpoint's masks or low-rank modules")
     spm: Path | None = option(

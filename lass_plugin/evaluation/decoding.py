@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 SUBWORDS = ("auto", "sentencepiece", "subword_nmt", "none")
 """How tokens become text again; ``auto`` looks at the data folder."""
 
-_GROUP = "translation"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding(Settings):
@@ -24,50 +22,41 @@ class Decoding(Settings):
     the source. *limit* takes the first sentences of every pair only.
     """
 
-    beam: int = option(
-        5, "beam (default: %(default)s)", metavar="N", group=_GROUP, least=1
-    )
+    GROUP = "translation"
+
+    beam: int = option(5, "beam (default: %(default)s)", metavar="N", least=1)
     lenpen: float = option(
         1.0,
         "length penalty; above 1 favours longer translations (default: %(default)s)",
         metavar="X",
-        group=_GROUP,
     )
     max_len_a: float = option(
         0.0,
         "a translation has at most A × source + B tokens (default: %(default)s)",
         metavar="A",
-        group=_GROUP,
     )
-    max_len_b: int = option(200, "(default: %(default)s)", metavar="B", group=_GROUP)
+    max_len_b: int = option(200, "(default: %(default)s)", metavar="B")
     max_tokens: int = option(
         4096,
         "source tokens in a batch (default: %(default)s)",
         metavar="N",
-        group=_GROUP,
         least=1,
     )
     limit: int | None = option(
-        None,
-        "only the first N sentences of every pair",
-        metavar="N",
-        group=_GROUP,
-        least=1,
+        None, "only the first N sentences of every pair", metavar="N", least=1
     )
     truncate_source: bool = switch(
-        "cut sources that are too long for the model instead of refusing them",
-        group=_GROUP,
+        "cut sources that are too long for the model instead of refusing them"
     )
     remove_bpe: str = option(
         "auto",
         "how tokens become text (default: auto, by what DATA holds)",
         choices=SUBWORDS,
-        group=_GROUP,
     )
-    cpu: bool = switch("do not use the GPU", group=_GROUP)
-    fp16: bool = switch("weights in float16 (GPU)", group=_GROUP)
+    cpu: bool = switch("do not use the GPU")
+    fp16: bool = switch("weights in float16 (GPU)")
     bf16_autocast: bool = switch(
-        "multiply in bfloat16, weights in float32 (CPU and GPU)", group=_GROUP
+        "multiply in bfloat16, weights in float32 (CPU and GPU)"
     )
 
     def __post_init__(self) -> None:

@@ -12,9 +12,6 @@ from lass_plugin.settings import Settings, including, option, required
 if TYPE_CHECKING:
     from lass_plugin.evaluation.systems import System
 
-_SYSTEMS = "systems"
-_SCORES = "test set and scores"
-
 
 class Named(NamedTuple):
     """``NAME=VALUE`` of a command line."""
@@ -38,10 +35,11 @@ def check_named(given: Named, flag: str) -> None:
 class SystemsSettings(Settings):
     """Checkpoints under names, and what they are translated with."""
 
+    GROUP = "systems"
+
     system: tuple[Named, ...] = required(
         "a system; give it again for more, the baseline first",
         metavar="NAME=CHECKPOINT",
-        group=_SYSTEMS,
         repeated=True,
         check=check_named,
     )
@@ -50,7 +48,6 @@ class SystemsSettings(Settings):
         "translate with the masks of this folder, checkpoint or these files "
         "(separated by commas) instead of those that the system's checkpoint carries",
         metavar="NAME=MASKS",
-        group=_SYSTEMS,
         repeated=True,
         check=check_named,
     )
@@ -59,7 +56,6 @@ class SystemsSettings(Settings):
         "the base of a system of low-rank modules, where it is no longer where it "
         "was in training",
         metavar="NAME=FILE",
-        group=_SYSTEMS,
         repeated=True,
         check=check_named,
     )
@@ -105,21 +101,19 @@ class SystemsSettings(Settings):
 class ScoringSettings(Settings):
     """Which sentences are translated, how, and against what they are scored."""
 
-    split: str = option(
-        "test", "split of the data (default: %(default)s)", group=_SCORES
-    )
+    GROUP = "test set and scores"
+
+    split: str = option("test", "split of the data (default: %(default)s)")
     references: Path | None = option(
         None,
         "folder of the references, SPLIT.SRC-TGT.LANG (default: DATA/raw, else the "
         "text of the dictionary)",
         metavar="DIR",
-        group=_SCORES,
     )
     tokenize: str | None = option(
         None,
         "tokenizer of BLEU for all pairs (default: 13a, or that of the language); "
         "flores101 makes it the spBLEU of Goyal 2022 and Cao 2024",
         metavar="NAME",
-        group=_SCORES,
     )
     decoding: Decoding = including(Decoding)

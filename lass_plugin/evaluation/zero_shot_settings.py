@@ -14,7 +14,6 @@ from lass_plugin.settings import (
     required,
 )
 
-_SYSTEMS = "systems"
 _SCORES = "test set and scores"
 
 
@@ -27,42 +26,31 @@ def parse_ablation(text: str) -> list[Pair]:
 class ZeroShotSettings(Settings):
     """What to compare, and on which test set."""
 
+    GROUP = "systems"
+
     data: Path = argument("data folder", metavar="DATA")
     checkpoint: Path = required(
-        "jointly trained checkpoint; its masks are merged",
-        metavar="FILE",
-        group=_SYSTEMS,
+        "jointly trained checkpoint; its masks are merged", metavar="FILE"
     )
     masks: str | None = option(
-        None,
-        "merge these instead (folder or files)",
-        metavar="MASKS",
-        group=_SYSTEMS,
+        None, "merge these instead (folder or files)", metavar="MASKS"
     )
     baseline: Path | None = option(
-        None,
-        "a model trained without masks, to compare with",
-        metavar="FILE",
-        group=_SYSTEMS,
+        None, "a model trained without masks, to compare with", metavar="FILE"
     )
     pairs: tuple[Pair, ...] = option(
         (),
         "default: all that can be merged and have data",
         metavar="X-Y,…",
-        group=_SYSTEMS,
         parse=parse_pairs,
     )
     through: str | None = option(
-        None,
-        "the language in between (default: the only one possible)",
-        metavar="LANG",
-        group=_SYSTEMS,
+        None, "the language in between (default: the only one possible)", metavar="LANG"
     )
     ablation: tuple[Pair, ...] | None = option(
         None,
         "replace the encoder, then the decoder mask of these pairs by each other",
         metavar="X-Y,…|all",
-        group=_SYSTEMS,
         parse=parse_ablation,
     )
     """An empty tuple for all pairs, None for none."""

@@ -9,12 +9,13 @@ from lass_plugin.languages import Pair, base_language
 from lass_plugin.settings import Settings, option
 
 _RESOURCES = "resource groups"
-_LAYOUT = "layout"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout(Settings):
     """How scores are tabled."""
+
+    GROUP = "layout"
 
     sizes: Sizes | None = option(
         None,
@@ -49,20 +50,17 @@ class Layout(Settings):
         "en",
         "centre language (default: %(default)s)",
         metavar="LANG",
-        group=_LAYOUT,
     )
     show: str = option(
         "both",
         "score and difference to the baseline (default), or one of them",
         choices=("both", "score", "difference"),
-        group=_LAYOUT,
     )
     wins_by: str | None = option(
         None,
         "count wins of pairs (default; Lin 2021) or of languages, both directions in "
         "one mean (He 2023)",
         choices=("pair", "language"),
-        group=_LAYOUT,
     )
 
     def check(self) -> None:

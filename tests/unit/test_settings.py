@@ -121,6 +121,27 @@ def test_some_options_of_included_settings_are_the_commands():
         parse_words(Some, ["--beam", "0"])
 
 
+def test_options_that_name_no_group_are_in_that_of_their_class():
+    @dataclass(frozen=True, kw_only=True)
+    class Grouped(Settings):
+        """A command whose options stand in groups."""
+
+        GROUP = "plain"
+        data: str = argument("no option")
+        one: int = option(1, "of the class")
+        two: int = option(2, "of another", group="other")
+
+    parser = argparse.ArgumentParser()
+    add_options(parser, Grouped)
+    groups = {group.title: group for group in parser._action_groups}
+    names = {
+        title: [action.dest for action in group._group_actions]
+        for title, group in groups.items()
+    }
+    assert names["plain"] == ["one"] and names["other"] == ["two"]
+    assert names["positional arguments"] == ["data"]
+
+
 def test_record_is_plain_and_given_names_what_differs():
     settings = read(*PLAIN, "--ways", "b", "--pair", "de-en", "--fast")
     assert given(settings) == ["pair", "ways", "losses", "fast"]
