@@ -71,6 +71,13 @@ FAMILIES: dict[str, str] = {
     for code in language.split(":")
 }
 """ISO 639 code of two or three letters -> family/branch."""
+FIRST_CODES: dict[str, str] = {
+    code: language.split(":")[0]
+    for languages in _TABLE.values()
+    for language in languages.split()
+    for code in language.split(":")
+}
+"""Code of a language -> its first one, of two letters where there is one."""
 
 
 def family_of(code: str) -> str | None:

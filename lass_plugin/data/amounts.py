@@ -81,7 +81,7 @@ class Sizes:
 
     @property
     def pairs(self) -> list[str]:
-        """Those whose size was written down, not their reverses."""
+        """Pairs whose size was written down, not their reverses."""
         return list(self._sizes)
 
     def of(self, pair: str) -> int:

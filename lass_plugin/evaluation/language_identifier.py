@@ -9,32 +9,29 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lass_plugin.errors import LassError
+from lass_plugin.language_families import FIRST_CODES
 
 EXTRA = "zero-shot"
 """The extra of this package that installs the identifier."""
 
 _PARTS_OF = {
-    **{"zh": "zh wuu yue", "ar": "ar ary arz", "no": "no nn", "ku": "ku sdh"},
-    **{"lv": "lv ltg", "uz": "uz uzs", "gn": "gug", "ff": "fuv", "ki": "kik"},
+    "zh": "zh wuu yue",
+    "ar": "ar ary arz",
+    "no": "no nn",
+    "ku": "ku sdh",
+    "lv": "lv ltg",
+    "uz": "uz uzs",
+    "gn": "gug",
+    "ff": "fuv",
+    "ki": "kik",
 }
 """Macrolanguage (ISO 639-3) -> the labels of the model that belong to it."""
 
-_TWO_LETTERS = dict(
+_TWO_LETTERS = FIRST_CODES | dict(
     item.split(":")
     for item in (
-        "afr:af amh:am arg:an ara:ar arb:ar asm:as aze:az azj:az bak:ba bel:be bul:bg "
-        "ben:bn bre:br bos:bs cat:ca ces:cs cze:cs cym:cy dan:da deu:de ger:de dzo:dz "
-        "ell:el eng:en epo:eo spa:es est:et eus:eu fas:fa pes:fa fin:fi fao:fo fra:fr "
-        "fre:fr fry:fy gle:ga gla:gd glg:gl grn:gn guj:gu hau:ha heb:he hin:hi hrv:hr "
-        "hat:ht hun:hu hye:hy ind:id ibo:ig isl:is ita:it jpn:ja jav:jv kat:ka kaz:kk "
-        "khm:km kan:kn kor:ko kur:ku kmr:ku kir:ky lat:la ltz:lb lug:lg lin:ln lao:lo "
-        "lit:lt lav:lv lvs:lv mlg:mg plt:mg mkd:mk mal:ml mon:mn khk:mn mar:mr msa:ms "
-        "zsm:ms mlt:mt mya:my nep:ne npi:ne nld:nl dut:nl nno:nn nob:no nb:no nor:no "
-        "oci:oc ori:or ory:or pan:pa pol:pl pus:ps pbt:ps por:pt que:qu ron:ro rum:ro "
-        "rus:ru kin:rw san:sa sin:si slk:sk slv:sl sna:sn som:so sqi:sq als:sq srp:sr "
-        "sot:st swe:sv swa:sw swh:sw tam:ta tel:te tgk:tg tha:th tuk:tk tgl:tl fil:tl "
-        "tur:tr tat:tt uig:ug ukr:uk urd:ur uzb:uz uzn:uz vie:vi xho:xh yor:yo zho:zh "
-        "chi:zh cmn:zh zul:zu iw:he in:id"
+        "chi:zh cze:cs dut:nl dzo:dz epo:eo fre:fr ger:de grn:gn hat:ht in:id lat:la "
+        "nb:no nob:no plt:mg que:qu rum:ro san:sa sot:st"
     ).split()
 )
 """Other codes of languages -> the two letters of ISO 639-1."""

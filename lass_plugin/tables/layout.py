@@ -73,7 +73,7 @@ class Layout(Settings):
 
     @property
     def bounds(self) -> Bounds:
-        """Those of the resource groups."""
+        """The bounds of the resource groups."""
         return Bounds(self.low, self.high)
 
     def is_centre(self, code: str) -> bool:

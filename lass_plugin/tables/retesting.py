@@ -51,7 +51,7 @@ def add_tests(
             keeps beside its report.
 
     Returns:
-        The compared; a note says what has no test because its texts are not there.
+        The same with tests; a note says what has none, its texts not being there.
 
     Raises:
         LassError: a text has another number of sentences than were scored, gives

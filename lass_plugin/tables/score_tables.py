@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lass_plugin.data.amounts import GROUPS, short_count
 from lass_plugin.errors import LassError
@@ -16,18 +17,21 @@ from lass_plugin.tables.score_cells import ScoreRow, table_of
 
 @dataclass(frozen=True)
 class Columns:
-    """Lists of pairs under headings, which are the columns of a table.
+    """Lists of pairs under headings, as the columns of a table; text with {centre}.
 
     Attributes:
+        title: of the table.
+        make: from the layout and all pairs, heading -> pairs.
         missing: why there may be none, for messages.
         average: they are sorted by size, and in the last column is their mean.
+        notes: below the table, from the layout and the columns.
     """
 
     title: str
-    pairs: dict[str, list[str]]
+    make: Callable[[Layout, Sequence[str]], dict[str, list[str]]]
     missing: str
     average: bool = True
-    notes: tuple[str, ...] = ()
+    notes: Callable[[Layout, dict[str, list[str]]], list[str]] = lambda layout, of: []
 
 
 def score_tables(
@@ -91,8 +95,9 @@ def wins(
 def _reason_against(kind: str, compared: ComparedReports, layout: Layout) -> str | None:
     """Why a table cannot be made, None where it can."""
     if kind in _COLUMNS:
-        columns = _COLUMNS[kind](compared, layout)
-        return None if columns.pairs else columns.missing
+        if _COLUMNS[kind].make(layout, compared.pairs):
+            return None
+        return _COLUMNS[kind].missing.format(centre=layout.centre)
     if kind == "groups" and layout.sizes is None:
         return "the sizes of the training data are not known; give --sizes"
     if kind == "wins" and not compared.others:
@@ -100,110 +105,100 @@ def _reason_against(kind: str, compared: ComparedReports, layout: Layout) -> str
     return None
 
 
-def _languages(compared: ComparedReports, layout: Layout) -> Columns:
-    centre = layout.centre
-    columns = layout.with_centre(compared.pairs)
-    alone = [language for language, pairs in columns.items() if len(pairs) == 1]
-    notes = [f"mean of {centre}→X and X→{centre}; Average: mean over the languages"]
-    if alone:
-        notes.append(f"one direction only: {', '.join(alone)}")
-    return Columns(
-        f"Each language with {centre}",
-        columns,
-        f"no pair has the language {centre}; give --centre",
-        notes=tuple(notes),
-    )
-
-
-def _from_centre(compared: ComparedReports, layout: Layout) -> Columns:
-    title, missing = f"{layout.centre}→X", f"no pair is from {layout.centre}"
-    return Columns(title, _direction(compared, layout, into=False), missing)
-
-
-def _into_centre(compared: ComparedReports, layout: Layout) -> Columns:
-    title, missing = f"X→{layout.centre}", f"no pair is into {layout.centre}"
-    return Columns(title, _direction(compared, layout, into=True), missing)
-
-
 def _direction(
-    compared: ComparedReports, layout: Layout, into: bool
+    layout: Layout, pairs: Sequence[str], into: bool
 ) -> dict[str, list[str]]:
     columns: dict[str, list[str]] = {}
-    for language, pairs in layout.with_centre(compared.pairs).items():
-        for text in pairs:
+    for language, around in layout.with_centre(pairs).items():
+        for text in around:
             if layout.is_centre(Pair.parse(text).target) == into:
                 # two codes of the centre, such as en_GB and en_US, are two columns
                 columns[text if language in columns else language] = [text]
     return columns
 
 
-def _without_centre(compared: ComparedReports, layout: Layout) -> list[str]:
-    around = layout.with_centre(compared.pairs).values()
-    centric = {pair for pairs in around for pair in pairs}
-    return [pair for pair in compared.pairs if pair not in centric]
+def _without_centre(layout: Layout, pairs: Sequence[str]) -> dict[str, list[str]]:
+    centric = {pair for of in layout.with_centre(pairs).values() for pair in of}
+    return {pair: [pair] for pair in pairs if pair not in centric}
 
 
-def _pairs(compared: ComparedReports, layout: Layout) -> Columns:
-    columns = {pair: [pair] for pair in _without_centre(compared, layout)}
-    title = f"Pairs without {layout.centre}"
-    return Columns(title, columns, _all_centre(layout))
-
-
-def _sources(compared: ComparedReports, layout: Layout) -> Columns:
-    title = "Each source language, mean over its targets"
-    return _by_side(compared, layout, "source", title)
-
-
-def _targets(compared: ComparedReports, layout: Layout) -> Columns:
-    title = "Each target language, mean over its sources"
-    return _by_side(compared, layout, "target", title)
-
-
-def _by_side(
-    compared: ComparedReports, layout: Layout, side: str, title: str
-) -> Columns:
+def _by_side(layout: Layout, pairs: Sequence[str], side: str) -> dict[str, list[str]]:
     columns: dict[str, list[str]] = {}
-    if _without_centre(compared, layout):
-        for pair in compared.pairs:
+    if _without_centre(layout, pairs):
+        for pair in pairs:
             columns.setdefault(getattr(Pair.parse(pair), side), []).append(pair)
-    return Columns(title, columns, _all_centre(layout), average=False)
+    return columns
 
 
-def _all_centre(layout: Layout) -> str:
-    return f"all pairs have the language {layout.centre}"
-
-
-def _types(compared: ComparedReports, layout: Layout) -> Columns:
-    """Means from each resource type into each, ``H2H H2M …``, and over all pairs."""
-    title = "From resource type to resource type"
+def _by_type(layout: Layout, pairs: Sequence[str]) -> dict[str, list[str]]:
+    """Pairs from each resource type into each, ``H2H H2M …``, and all pairs."""
     if layout.resource_types is None:
-        missing = "the resource types are not known; give --resource-types"
-        return Columns(title, {}, missing)
-    pairs = [Pair.parse(text) for text in compared.pairs]
-    codes = [pair.source for pair in pairs] + [pair.target for pair in pairs]
-    types = parse_types(layout.resource_types, dict.fromkeys(codes))
+        return {}
+    types = _types(layout, pairs)
     found: dict[str, list[str]] = {f"{a}2{b}": [] for a in TYPES for b in TYPES}
-    for pair in pairs:
-        found[f"{types[pair.source]}2{types[pair.target]}"].append(str(pair))
-    columns = {name: of_name for name, of_name in found.items() if of_name}
-    columns["AVG"] = list(compared.pairs)
+    for text in pairs:
+        pair = Pair.parse(text)
+        found[f"{types[pair.source]}2{types[pair.target]}"].append(text)
+    return {name: of for name, of in found.items() if of} | {"AVG": list(pairs)}
+
+
+def _types(layout: Layout, pairs: Sequence[str]) -> dict[str, str]:
+    parsed = [Pair.parse(text) for text in pairs]
+    codes = [pair.source for pair in parsed] + [pair.target for pair in parsed]
+    return parse_types(layout.resource_types or "", dict.fromkeys(codes))
+
+
+def _language_notes(layout: Layout, columns: dict[str, list[str]]) -> list[str]:
+    centre = layout.centre
+    notes = [f"mean of {centre}→X and X→{centre}; Average: mean over the languages"]
+    alone = [language for language, pairs in columns.items() if len(pairs) == 1]
+    return notes + ([f"one direction only: {', '.join(alone)}"] if alone else [])
+
+
+def _type_notes(layout: Layout, columns: dict[str, list[str]]) -> list[str]:
+    types = _types(layout, columns["AVG"])
     members = (
         f"{kind}: {', '.join(code for code in types if types[code] == kind)}"
         for kind in TYPES
         if kind in types.values()
     )
-    note = f"{'; '.join(members)}; AVG: mean over the {len(pairs)} pairs"
-    return Columns(title, columns, "", average=False, notes=(note,))
+    return [f"{'; '.join(members)}; AVG: mean over the {len(columns['AVG'])} pairs"]
 
 
-_COLUMNS: dict[str, Callable[[ComparedReports, Layout], Columns]] = {
-    "languages": _languages,
-    "from-centre": _from_centre,
-    "into-centre": _into_centre,
-    "pairs": _pairs,
-    "sources": _sources,
-    "targets": _targets,
-    "types": _types,
+_ALL_CENTRE = "all pairs have the language {centre}"
+_COLUMNS = {
+    "languages": Columns(
+        "Each language with {centre}",
+        Layout.with_centre,
+        "no pair has the language {centre}; give --centre",
+        notes=_language_notes,
+    ),
+    "from-centre": Columns(
+        "{centre}→X", partial(_direction, into=False), "no pair is from {centre}"
+    ),
+    "into-centre": Columns(
+        "X→{centre}", partial(_direction, into=True), "no pair is into {centre}"
+    ),
+    "pairs": Columns("Pairs without {centre}", _without_centre, _ALL_CENTRE),
+    "sources": Columns(
+        "Each source language, mean over its targets",
+        partial(_by_side, side="source"),
+        _ALL_CENTRE,
+        average=False,
+    ),
+    "targets": Columns(
+        "Each target language, mean over its sources",
+        partial(_by_side, side="target"),
+        _ALL_CENTRE,
+        average=False,
+    ),
+    "types": Columns(
+        "From resource type to resource type",
+        _by_type,
+        "the resource types are not known; give --resource-types",
+        average=False,
+        notes=_type_notes,
+    ),
 }
 
 
@@ -211,8 +206,11 @@ def _by_columns(
     compared: ComparedReports, layout: Layout, metric: str, kind: str
 ) -> Table:
     """Systems as rows, lists of pairs as columns."""
-    columns = _COLUMNS[kind](compared, layout)
-    lists = layout.by_size(columns.pairs) if columns.average else columns.pairs
+    columns = _COLUMNS[kind]
+    lists = columns.make(layout, compared.pairs)
+    if columns.average:
+        lists = layout.by_size(lists)
+    notes = columns.notes(layout, lists)
     rows = []
     for system in compared.systems:
         row = ScoreRow(compared, system, layout.show)
@@ -221,7 +219,6 @@ def _by_columns(
         if columns.average:
             row.add(metric, "Average", list(lists.values()))
         rows.append(row)
-    notes = list(columns.notes)
     if layout.show != "score":
         if compared.others:
             notes.append(f"signed numbers: difference to {compared.baseline.name}")
@@ -229,7 +226,8 @@ def _by_columns(
             notes.append(f"*: p < {LEVEL}, paired bootstrap, p as by sacreBLEU")
     header = [metric, *(_heading(*item, layout) for item in lists.items())]
     header += ["Average"] if columns.average else []
-    title = f"{columns.title} ({metric}, {compared.text} text)"
+    title = columns.title.format(centre=layout.centre)
+    title += f" ({metric}, {compared.text} text)"
     return table_of(rows, f"{kind}.{metric.lower()}", title, header, notes)
 
 
