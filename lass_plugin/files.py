@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from lass_plugin.errors import LassError
 
@@ -76,6 +76,16 @@ def write_json(target: str | os.PathLike, value: Any, rows: bool = False) -> Non
         row = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
         text = row.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
     write_text(target, text + "\n")
+
+
+def json_once(target: str | os.PathLike, make: Callable[[], Any]) -> Any:
+    """The JSON in *target*; where that is not there, what *make* returns, written."""
+    path = Path(target)
+    if path.exists():  # whole, as it is written last
+        return json.loads(path.read_text(encoding="utf-8"))
+    value = make()
+    write_json(path, value)
+    return value
 
 
 def _umask() -> int:

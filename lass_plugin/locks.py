@@ -8,9 +8,11 @@ from typing import IO
 
 from lass_plugin.errors import LassError
 
+LOCK = ".running"
+
 
 class FolderLock:
-    """The file ``.running`` of a folder, locked by whoever works there.
+    """The file :data:`LOCK` of a folder, locked by whoever works there.
 
     The lock is gone when all processes that hold it have ended, however they ended. One
     that is started with :meth:`fileno` among its ``pass_fds`` holds it too.
@@ -31,7 +33,7 @@ class FolderLock:
         Raises:
             LassError: another process holds it, or it cannot be written.
         """
-        place = self.folder / ".running"
+        place = self.folder / LOCK
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = open(place, "r+b" if place.exists() else "w+b")

@@ -62,8 +62,13 @@ def read_tensors(path: str | os.PathLike, entry: str) -> tuple[Any, dict[str, Te
             header = json.loads(metadata[entry])
             return header, {name: stored.get_tensor(name) for name in stored.keys()}
     except (
-        *(SafetensorError, OSError, ValueError, RecursionError),
-        *(KeyError, TypeError, AttributeError),
+        SafetensorError,
+        OSError,
+        ValueError,
+        RecursionError,
+        LookupError,
+        TypeError,
+        AttributeError,
     ) as error:
         raise Unreadable(error) from error
 

@@ -15,12 +15,9 @@ from lass_plugin.anatomy.places import (
     SELF_ATTENTION,
     SIDES,
     VALUE,
-    count_layers,
     find_place,
 )
 from lass_plugin.errors import LassError
-
-__all__ = ["SIDES", "count_layers"]
 
 _PROJECTIONS = {"q": QUERY, "k": KEY, "v": VALUE, "out": OUT}
 
@@ -33,7 +30,7 @@ KINDS: dict[str, str] = {
 """Name of each kind of matrix in the paper -> its part of a layer."""
 
 DEFAULT_KINDS = ("q", "k", "v", "c-q", "c-k", "c-v", "fc1", "fc2")
-"""Those of Cao 2024, §6.1; output projections of attention are a further choice."""
+"""Choice of Cao 2024, §6.1; output projections of attention can be added."""
 
 _KIND_OF = {part: kind for kind, part in KINDS.items()}
 
@@ -43,7 +40,7 @@ class Matrix:
     """A weight matrix W of the base."""
 
     name: str
-    """Of the module that owns it: ``encoder.layers.0.self_attn.q_proj``."""
+    """Name of the module that owns it: ``encoder.layers.0.self_attn.q_proj``."""
     side: str
     layer: int
     """From 0."""
@@ -63,7 +60,7 @@ class Matrix:
 
     @property
     def square_units(self) -> int:
-        """The same of a square of the smaller side, as the tables of Cao 2024 count."""
+        """Units of a square of the smaller side, as the tables of Cao 2024 count."""
         return 2 * self.highest_rank
 
 
@@ -121,7 +118,6 @@ def matrix_of(name: str, outputs: int, inputs: int) -> Matrix:
     """
     place = find_place(name)
     side, layer = place_of(name)
-    place = find_place(name)
     if place is None or place.part not in _KIND_OF:
         raise ValueError(f"{name} is no matrix that modules stand beside")
     return Matrix(name, side, layer, _KIND_OF[place.part], outputs, inputs)

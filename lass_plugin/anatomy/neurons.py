@@ -27,7 +27,7 @@ class Unit:
 
     name: str
     parts: tuple[str, ...]
-    """Those that are rows of such neurons."""
+    """Parts that are rows of such neurons."""
     owned: tuple[tuple[str, int], ...]
     """Parameters, named from the layer or the attention that the site is in, and the
     axis along which the neurons (or runs of equal length of them) are numbered."""
@@ -38,7 +38,7 @@ class Unit:
     """Whether they are what that module reads, not what it gives."""
 
     def sites(self, names: Iterable[str]) -> list[str]:
-        """Those of *names* that are rows of such neurons."""
+        """Names, of *names*, that are rows of such neurons."""
         return [name for name in names if unit_of(name) is self]
 
 

@@ -59,7 +59,8 @@ SETTINGS = CountSettings
 
 def run(settings: CountSettings) -> int:
     """Print a row for each choice of ranks."""
-    from lass_plugin.anatomy.matrices import DEFAULT_KINDS, count_layers, find_matrices
+    from lass_plugin.anatomy.matrices import DEFAULT_KINDS, find_matrices
+    from lass_plugin.anatomy.places import count_layers
     from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
     from lass_plugin.methods.lowrank.planning.plan import count_parameters, uniform
     from lass_plugin.methods.lowrank.planning.shapes import read_shape

@@ -140,10 +140,9 @@ def _notes(found: "Estimate") -> list[str]:
     notes = []
     final = found.pruning.ratios
     if any(each.ratio != final.get(each.language, 0) for each in found.demands):
-        last = found.pruning.start + found.pruning.length
         notes.append(
             f"the checkpoint is of epoch {found.epoch}; pruning reaches its ratio in "
-            f"epoch {last}"
+            f"epoch {found.pruning.last}"
         )
     if not found.compared:
         notes.append(

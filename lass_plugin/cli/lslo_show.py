@@ -11,6 +11,8 @@ eight digits behind the path of the base are those that 'lass list' shows of a m
 import json
 import sys
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Sequence
 
@@ -123,29 +125,21 @@ def _facts(record: dict[str, Any]) -> dict[str, str]:
 
 
 def _kinds(names: Sequence[str]) -> str:
-    """``48: q, k, fc1``."""
-    from lass_plugin.anatomy.matrices import KINDS
-    from lass_plugin.anatomy.places import find_place
+    """``48 (q, k, fc1)``."""
+    from lass_plugin.anatomy.matrices import KINDS, matrix_of
 
-    parts = {place.part for name in names if (place := find_place(name))}
-    kinds = [kind for kind, part in KINDS.items() if part in parts]
-    return f"{len(names)} ({', '.join(kinds)})"
+    present = {matrix_of(name, 0, 0).kind for name in names}
+    return f"{len(names)} ({', '.join(kind for kind in KINDS if kind in present)})"
 
 
 def _runs(indices: Sequence[str]) -> str:
     """``source in layers 0–8, target in layers 9–11``."""
-    runs: list[list[Any]] = []
-    for layer, index in enumerate(indices):
-        if runs and runs[-1][0] == index:
-            runs[-1][2] = layer
-        else:
-            runs.append([index, layer, layer])
-    return ", ".join(
-        f"{index} in layer {first}"
-        if first == last
-        else f"{index} in layers {first}–{last}"
-        for index, first, last in runs
-    )
+    runs = []
+    for index, run in groupby(enumerate(indices), itemgetter(1)):
+        first, *others = [str(layer) for layer, _ in run]
+        layers = f"layers {first}–{others[-1]}" if others else f"layer {first}"
+        runs.append(f"{index} in {layers}")
+    return ", ".join(runs)
 
 
 def _print_matrices(checkpoint: "LowRankCheckpoint") -> None:

@@ -1,21 +1,19 @@
-"""From checked text to what fairseq reads: a dictionary, .bin and .idx files."""
+"""From checked text to what fairseq reads: encoded text, then .bin and .idx files."""
 
-import io
-import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Iterator
 
+from lass_plugin.data.dictionaries import load_dictionary
 from lass_plugin.data.parallel_text import Bitext, blank_line, read_lines
 from lass_plugin.data.progress import Progress
 from lass_plugin.data.subwords import Subwords, count_tokens
 from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
-from lass_plugin.files import atomic_path, write_bytes, write_json
+from lass_plugin.files import atomic_path, json_once
 
 if TYPE_CHECKING:
     from fairseq.data import Dictionary
@@ -46,7 +44,7 @@ def encode_bitext(
     raw_folder: Path,
     workers: Workers,
     progress: Progress,
-) -> int:
+) -> dict[str, Any]:
     """Write ``folder/NAME.LANG`` (tokens) and ``folder/NAME.json``; skip what is there.
 
     In train a pair of lines with an empty side is dropped; for valid and test the
@@ -54,14 +52,33 @@ def encode_bitext(
 
     Args:
         progress: advanced by the number of lines.
+
     Returns:
-        The number of pairs of lines that were kept.
+        What ``NAME.json`` holds: ``kept``, the number of pairs of lines that were, and
+        ``counts``, how often each token occurs in them.
+
     Raises:
         LassError: nothing is left of a line of valid or test after normalisation.
     """
-    record = folder / f"{bitext.name}.json"
-    if record.exists():  # written last
-        return json.loads(record.read_text(encoding="utf-8"))["kept"]
+
+    def encode() -> dict[str, Any]:
+        kept, counts = _encode(bitext, subwords, folder, workers, progress)
+        for code, path in bitext.sides if bitext.split != "train" else ():
+            with atomic_path(raw_folder / f"{bitext.name}.{code}") as raw:
+                with open(raw, "wb") as file:
+                    file.writelines(f"{line}\n".encode() for line in read_lines(path))
+        return {"kept": kept, "counts": dict(sorted(counts.items()))}
+
+    return json_once(folder / f"{bitext.name}.json", encode)
+
+
+def _encode(
+    bitext: Bitext,
+    subwords: Subwords,
+    folder: Path,
+    workers: Workers,
+    progress: Progress,
+) -> tuple[int, Counter[str]]:
     counts: Counter[str] = Counter()
     read = kept = 0
     outputs = [folder / f"{bitext.name}.{code}" for code, _ in bitext.sides]
@@ -89,19 +106,7 @@ def encode_bitext(
         raise LassError(
             f"nothing is left of {bitext.source} and {bitext.target} after encoding"
         )
-    if bitext.split != "train":
-        for code, path in bitext.sides:
-            with atomic_path(raw_folder / f"{bitext.name}.{code}") as raw:
-                with open(raw, "wb") as file:
-                    file.writelines(f"{line}\n".encode() for line in read_lines(path))
-    write_json(record, {"kept": kept, "counts": dict(sorted(counts.items()))})
-    return kept
-
-
-def token_counts(bitext: Bitext, folder: Path) -> dict[str, int]:
-    """How often each token occurs in a bitext that :func:`encode_bitext` encoded."""
-    record = folder / f"{bitext.name}.json"
-    return json.loads(record.read_text(encoding="utf-8"))["counts"]
+    return kept, counts
 
 
 def _chunks(bitext: Bitext, subwords: Subwords) -> Iterator[_Chunk]:
@@ -130,80 +135,6 @@ def _encode_chunk(chunk: _Chunk) -> _EncodedChunk:
     return _EncodedChunk((source, target), blank, counts)
 
 
-def build_dictionary(
-    counts: Mapping[str, int],
-    pieces: Sequence[str] | None,
-    vocab_size: int | None,
-    languages: Iterable[str],
-) -> "Dictionary":
-    """One dictionary for all languages, most frequent first, as fairseq sorts it.
-
-    Args:
-        counts: tokens of all training text.
-        pieces: with SentencePiece, every piece: exactly these become symbols. Else
-            every token of *counts* does, or the *vocab_size* most frequent ones.
-    Raises:
-        LassError: the text holds the token of a language, such as ``__de__``.
-    """
-    from fairseq.data import Dictionary
-
-    dictionary = Dictionary()
-    for token in counts if pieces is None else pieces:
-        dictionary.add_symbol(token, counts.get(token, 0))
-    for code in languages:
-        if f"__{code}__" in dictionary:
-            raise LassError(
-                f"the training text holds the word __{code}__, which is the name of a "
-                "language token; remove it from the text"
-            )
-    limit = -1
-    if pieces is None and vocab_size is not None:
-        limit = vocab_size + dictionary.nspecial
-    dictionary.finalize(nwords=limit, padding_factor=8)
-    return dictionary
-
-
-def load_dictionary(path: Path) -> "Dictionary":
-    """Read a dictionary in fairseq's format."""
-    from fairseq.data import Dictionary
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            return Dictionary.load(file)
-    except (OSError, UnicodeError, ValueError, RuntimeError) as error:
-        raise LassError(
-            f"{path} is not a dictionary of fairseq ({str(error).splitlines()[0]}); "
-            "give a file with a symbol and its count on each line"
-        ) from error
-
-
-def check_language_tokens(dictionary: "Dictionary", languages: Iterable[str]) -> None:
-    """Refuse a language that a dictionary with language tokens lacks.
-
-    That of M2M-100 has them, that of M2M-124 has none: there they are appended.
-
-    Raises:
-        LassError: the dictionary has the tokens of some of *languages* and not all.
-    """
-    languages = list(languages)
-    present = [code for code in languages if f"__{code}__" in dictionary]
-    missing = [code for code in languages if code not in present]
-    if present and missing:
-        raise LassError(
-            f"the dictionary lacks the language {missing[0]}: it has the token "
-            f"__{present[0]}__ and no __{missing[0]}__; leave the pairs of "
-            f"{missing[0]} out, or take a model that was trained on it"
-        )
-
-
-def save_dictionary(dictionary: "Dictionary", paths: Iterable[Path]) -> None:
-    """Write the same dictionary to every path, without fairseq's four own symbols."""
-    content = io.StringIO()
-    dictionary.save(content)
-    for path in paths:
-        write_bytes(path, content.getvalue().encode())
-
-
 @dataclass(frozen=True)
 class BinaryJob:
     """Encoded text to turn into ``OUTPUT.bin`` and ``OUTPUT.idx``."""
@@ -220,14 +151,15 @@ def binarize(job: BinaryJob) -> dict[str, int]:
     Returns:
         ``tokens`` (with the end of each sentence) and ``unknown``, their numbers.
     """
+    return json_once(Path(f"{job.encoded}.binary.json"), lambda: _write_binary(job))
+
+
+def _write_binary(job: BinaryJob) -> dict[str, int]:
     import numpy
     import torch
     from fairseq.data import indexed_dataset
 
     dictionary = _dictionary(job.dictionary, job.digest)
-    record = Path(f"{job.encoded}.binary.json")
-    if record.exists():  # written last
-        return json.loads(record.read_text(encoding="utf-8"))
     tokens = unknown = 0
     indices, unk, eos = dictionary.indices, dictionary.unk(), dictionary.eos()
     index_path, data_path = Path(f"{job.output}.idx"), Path(f"{job.output}.bin")
@@ -243,9 +175,7 @@ def binarize(job: BinaryJob) -> dict[str, int]:
                 tokens += len(ids)
                 builder.add_item(torch.from_numpy(numpy.array(ids)))
         builder.finalize(str(index_file))
-    result = {"tokens": tokens, "unknown": unknown}
-    write_json(record, result)
-    return result
+    return {"tokens": tokens, "unknown": unknown}
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ says what is to be removed and moved; from then on any run first finishes the mo
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -18,9 +17,17 @@ from lass_plugin.data.parallel_text import sha256
 from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_json
+from lass_plugin.locks import LOCK, FolderLock
+from lass_plugin.records.json_record import RecordFormat
 
 RECORD = "preparation.json"
 _WORK = ".preparation"
+_FORMAT = RecordFormat(
+    "lass_plugin preparation",
+    "a record of 'lass prepare', or is damaged",
+    advice="choose another folder",
+    unmarked=True,
+)
 _KINDS = ("dict*.txt", "*.bin", "*.idx", "langs.txt", "spm.model", "bpe.codes")
 
 
@@ -32,27 +39,12 @@ def open_work_folder(out: Path) -> Iterator[Path]:
         LassError: another process holds it, or *out* cannot be written.
     """
     work = out / _WORK
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = open(work / "lock", "wb")
-    except OSError as error:
-        raise LassError(
-            f"cannot write to the folder {out} ({error.strerror}); choose another"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LassError(
-                f"another lass prepare is working on {out}; wait until it has finished"
-            ) from error
-        except OSError:  # a file system without locks
-            pass
+    with FolderLock(work, "preparation"):
         try:
             _finish_commit(out, work)
             yield work
         except BaseException:
-            if [child.name for child in work.iterdir()] == ["lock"]:
+            if [child.name for child in work.iterdir()] == [LOCK]:
                 shutil.rmtree(work, ignore_errors=True)
             raise
         shutil.rmtree(work, ignore_errors=True)
@@ -120,15 +112,10 @@ def _differences(record: dict, wanted: dict) -> list[str]:
 
 
 def _read_record(out: Path) -> dict:
-    try:
-        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
-        if {"options", "inputs", "files"} <= record.keys():
-            return record
-        raise ValueError("a part is missing")
-    except (OSError, ValueError, AttributeError) as error:
-        raise LassError(
-            f"{out / RECORD} is damaged ({error}); choose another folder"
-        ) from error
+    with _FORMAT.reading(out / RECORD) as record:
+        for part in ("options", "inputs", "files"):
+            record[part]
+        return record
 
 
 def was_begun(work: Path, wanted: dict) -> bool:
@@ -154,10 +141,7 @@ def begin(work: Path, plan: dict, fresh: bool) -> None:
 
 
 def _read_plan(work: Path) -> dict:
-    try:
-        return json.loads((work / "plan.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    return _FORMAT.read_or_none(work / "plan.json") or {}
 
 
 def files_in(new: Path) -> dict[str, int]:
@@ -202,6 +186,6 @@ def _clear(work: Path) -> None:
     for child in list(work.iterdir()):
         if child.is_dir():
             shutil.rmtree(child)
-        elif child.name not in ("lock", "commit.json"):
+        elif child.name not in (LOCK, "commit.json"):
             child.unlink()
     (work / "commit.json").unlink(missing_ok=True)

@@ -25,43 +25,6 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 
 
-def load_dictionary(path: Path) -> Dictionary:
-    """Read a fairseq dictionary file."""
-    if not path.is_file():
-        raise LassError(
-            f"there is no dictionary {path}; make the data folder with 'lass prepare' "
-            "or fairseq-preprocess with one joint dictionary"
-        )
-    return Dictionary.load(str(path))
-
-
-def joint_dictionary(
-    folder: Path, given: str | None, pairs: Sequence[Pair], side: str
-) -> Dictionary:
-    """The one dictionary of all source or all target languages.
-
-    Args:
-        given: file to use instead of ``dict.LANG.txt`` of *folder*.
-        side: ``source`` or ``target``.
-
-    Raises:
-        LassError: missing, or two languages of the side have different ones.
-    """
-    if given:
-        return load_dictionary(Path(given))
-    languages = sorted({getattr(pair, side) for pair in pairs})
-    first = load_dictionary(folder / f"dict.{languages[0]}.txt")
-    for language in languages[1:]:
-        path = folder / f"dict.{language}.txt"
-        if load_dictionary(path) != first:
-            raise LassError(
-                f"{path} differs from dict.{languages[0]}.txt; all {side} languages "
-                "share one dictionary, so binarize with a joint one or give "
-                f"--{side}-dict"
-            )
-    return first
-
-
 def parse_padding(value: str | bool) -> bool:
     """Read ``--left-pad-source True`` as fairseq writes it.
 

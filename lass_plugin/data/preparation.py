@@ -1,21 +1,26 @@
 """From parallel text to a fairseq data folder: one subword model, one dictionary."""
 
 import importlib.metadata
-import json
 import sys
 from collections import Counter
 from pathlib import Path
 
-from lass_plugin.data import binarization, data_folder, parallel_text, subwords
+from lass_plugin.data import (
+    binarization,
+    data_folder,
+    dictionaries,
+    parallel_text,
+    subwords,
+)
 from lass_plugin.data.parallel_text import Bitext, sha256
 from lass_plugin.data.preparation_settings import (
     DEFAULT_CHARACTER_COVERAGE,
     DEFAULT_VOCAB_SIZE,
     PreparationSettings,
 )
-from lass_plugin.data.progress import Progress
+from lass_plugin.data.progress import Progress, tracked
 from lass_plugin.data.workers import Workers
-from lass_plugin.files import write_bytes, write_json, write_text
+from lass_plugin.files import json_once, write_bytes, write_text
 from lass_plugin.languages import languages_of
 
 
@@ -76,13 +81,9 @@ def _versions() -> dict[str, str]:
 
 def _hash_inputs(bitexts: list[Bitext], pool: Workers) -> dict[str, str]:
     paths = sorted({path for bitext in bitexts for _, path in bitext.sides})
-    progress = Progress("reading text", sum(path.stat().st_size for path in paths))
-    hashes = {}
-    for path, digest in zip(paths, pool.map(sha256, paths), strict=True):
-        hashes[path.name] = digest
-        progress.advance(path.stat().st_size)
-    progress.finish()
-    return hashes
+    sizes = [path.stat().st_size for path in paths]
+    hashes = tracked("reading text", pool.map(sha256, paths), sizes)
+    return {path.name: digest for path, digest in zip(paths, hashes, strict=True)}
 
 
 def _build(
@@ -96,28 +97,27 @@ def _build(
     lines = _check(bitexts, work, pool)
     encoder = _subword_model(bitexts, settings, new, pool)
     progress = Progress("encoding", sum(lines.values()))
-    kept = {
-        bitext.name: binarization.encode_bitext(
+    kept: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    for bitext in bitexts:
+        result = binarization.encode_bitext(
             bitext, encoder, encoded, new / "raw", pool, progress
         )
-        for bitext in bitexts
-    }
+        kept[bitext.name] = result["kept"]
+        if bitext.split == "train" and not settings.dictionary:
+            counts.update(result["counts"])
     progress.finish()
     if settings.dictionary:
-        dictionary = binarization.load_dictionary(settings.dictionary)
+        dictionary = dictionaries.load_dictionary(settings.dictionary)
         if not settings.added:
-            binarization.check_language_tokens(dictionary, languages)
+            dictionaries.check_language_tokens(dictionary, languages)
     else:
-        counts: Counter[str] = Counter()
-        for bitext in bitexts:
-            if bitext.split == "train":
-                counts.update(binarization.token_counts(bitext, encoded))
         limit = settings.vocab_size if settings.subword == "none" else None
-        dictionary = binarization.build_dictionary(
+        dictionary = dictionaries.build_dictionary(
             counts, encoder.pieces(), limit, languages
         )
     paths = [new / "dict.txt", *(new / f"dict.{code}.txt" for code in languages)]
-    binarization.save_dictionary(dictionary, paths)
+    dictionaries.save_dictionary(dictionary, paths)
     sides = _binarize(bitexts, encoded, new, pool)
     listed = settings.langs or languages
     write_text(new / "langs.txt", "".join(f"{code}\n" for code in listed))
@@ -134,19 +134,14 @@ def _build(
 
 def _check(bitexts: list[Bitext], work: Path, pool: Workers) -> dict[str, int]:
     """Number of lines of every bitext, or an error for the first that is unusable."""
-    path = work / "lines.json"
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
+    names = [bitext.name for bitext in bitexts]
     sizes = [sum(file.stat().st_size for _, file in bitext.sides) for bitext in bitexts]
-    progress = Progress("checking text", sum(sizes))
-    lines = {}
-    results = pool.map(parallel_text.check, bitexts)
-    for bitext, size, number in zip(bitexts, sizes, results, strict=True):
-        lines[bitext.name] = number
-        progress.advance(size)
-    progress.finish()
-    write_json(path, lines)
-    return lines
+
+    def check() -> dict[str, int]:
+        counts = tracked("checking text", pool.map(parallel_text.check, bitexts), sizes)
+        return dict(zip(names, counts, strict=True))
+
+    return json_once(work / "lines.json", check)
 
 
 def _subword_model(
@@ -183,13 +178,11 @@ def _sample(bitexts: list[Bitext], pool: Workers) -> list[str]:
     languages = sorted({code for code, _ in sides})
     limit = subwords.SAMPLE_SENTENCES // len(languages)
     sizes = [path.stat().st_size for _, path in sides]
-    progress = Progress("sampling sentences", sum(sizes))
     chosen: dict[str, list[str]] = {code: [] for code in languages}
     samples = pool.map(_sample_file, [(path, limit) for _, path in sides])
-    for (code, _), size, lines in zip(sides, sizes, samples, strict=True):
+    samples = tracked("sampling sentences", samples, sizes)
+    for (code, _), lines in zip(sides, samples, strict=True):
         chosen[code] = list(subwords.sample(chosen[code] + lines, limit).values())
-        progress.advance(size)
-    progress.finish()
     return [line for code in languages for line in chosen[code]]
 
 
@@ -211,11 +204,8 @@ def _binarize(
         for name, code in names
     ]
     sizes = [job.encoded.stat().st_size for job in jobs]
-    progress = Progress("binarizing", sum(sizes))
     counts: dict[str, dict[str, dict[str, int]]] = {name: {} for name, _ in names}
-    results = pool.map(binarization.binarize, jobs)
-    for (name, code), size, result in zip(names, sizes, results, strict=True):
+    results = tracked("binarizing", pool.map(binarization.binarize, jobs), sizes)
+    for (name, code), result in zip(names, results, strict=True):
         counts[name][code] = result
-        progress.advance(size)
-    progress.finish()
     return counts

@@ -2,6 +2,9 @@
 
 import sys
 import time
+from typing import Iterable, Iterator, Sequence, TypeVar
+
+Result = TypeVar("Result")
 
 
 class Progress:
@@ -48,6 +51,17 @@ class Progress:
             text = f"\r\x1b[K{text}"
         end = "" if self._terminal and not last else "\n"
         print(text, end=end, file=sys.stderr, flush=True)
+
+
+def tracked(
+    label: str, results: Iterable[Result], sizes: Sequence[int]
+) -> Iterator[Result]:
+    """Yield *results*, one for each of *sizes*, with a :class:`Progress` by these."""
+    progress = Progress(label, sum(sizes))
+    for result, size in zip(results, sizes, strict=True):
+        yield result
+        progress.advance(size)
+    progress.finish()
 
 
 def duration(seconds: float) -> str:

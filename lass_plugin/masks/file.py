@@ -24,7 +24,11 @@ SUFFIX = ".safetensors"
 _ENTRY = "lass_mask"
 VERSION = 1
 _SIGNS_OF_ANOTHER_KIND = (
-    *(KeyError, TypeError, ValueError, AttributeError, OverflowError),
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
 )
 
 

@@ -61,7 +61,11 @@ def from_state(state: Mapping[str, Any], where: str = "the checkpoint") -> MaskS
             tensors = dict(zip(sizes, parts, strict=True))
             masks.append(restore(header, tensors, f"the mask of {key} in {where}"))
     except (
-        *(KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError),
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
     ) as error:
         raise LassError(
             f"the masks in {where} cannot be read ({type(error).__name__}: {error}); "

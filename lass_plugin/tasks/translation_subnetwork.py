@@ -17,12 +17,12 @@ from fairseq.tasks import register_task
 from lass_plugin import optim as _registered_optimizers  # noqa: F401
 from lass_plugin import options
 from lass_plugin.anatomy.targets import unwrap
+from lass_plugin.data.dictionaries import joint_dictionary
 from lass_plugin.data.language_tokens import (
     LanguageTokens,
     forced_prefix,
     read_languages,
 )
-from lass_plugin.data.pair_data import joint_dictionary
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.languages import Pair

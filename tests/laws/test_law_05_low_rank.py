@@ -28,7 +28,7 @@ def lslo(start, base):
 
 def everything(run) -> dict[str, dict[str, torch.Tensor]]:
     """Parameter -> its value, the optimizer's copy of it and its moments, flat."""
-    training = run.task._training
+    training = run.task.method._training
     inner = torch_optimizer(run.optimizer)
     found = {}
     for name, parameter in training.parameters.items():
@@ -120,7 +120,7 @@ def test_what_is_pruned_is_zero_and_stays_so(lslo, half_precision_on_cpu, precis
         run.update(run.batch("de-en", 1 + number), run.batch("en-nl", 1 + number))
         states.append(everything(run))
     pruned = 0
-    for site in run.task._pruner.sites:
+    for site in run.task.method._pruner.sites:
         removed = ~unpack(site.kept, (site.units,))
         assert int(removed.sum()) == round(0.5 * site.units)
         for state in states:
@@ -131,7 +131,7 @@ def test_what_is_pruned_is_zero_and_stays_so(lslo, half_precision_on_cpu, precis
             assert same_bits(first[removed], last[removed]), (site.name, kind)
         pruned += int(removed.sum())
     assert pruned > 1000
-    assert not [site for site in run.task._pruner.sites if site.language == "nl"]
+    assert not [site for site in run.task.method._pruner.sites if site.language == "nl"]
 
 
 def test_gradients_of_what_is_pruned_do_not_count(lslo):
@@ -139,7 +139,7 @@ def test_gradients_of_what_is_pruned_do_not_count(lslo):
     run = lslo(*PRUNED)
     run.update(run.batch("de-en"))
     run.backward(run.batch("de-en", 1))
-    for site in run.task._pruner.sites:
+    for site in run.task.method._pruner.sites:
         if site.parameter.grad is not None:
             removed = ~unpack(site.kept, site.parameter.shape)
             assert (site.parameter.grad[removed] == 0).all()

@@ -21,7 +21,7 @@ from torch import nn
 
 from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank import attention, modules
-from lass_plugin.methods.lowrank.modules import LowRank, LowRankLinear
+from lass_plugin.methods.lowrank.modules import LowRankLinear, LowRankModules
 
 
 @pytest.fixture
@@ -131,7 +131,9 @@ def test_after_merging_nothing_of_ours_runs_in_a_forward_pass(merged, monkeypatc
     monkeypatch.setattr(LowRankLinear, "forward", never)
     monkeypatch.setattr(modules, "together", never)
     monkeypatch.setattr(attention, "project", never)
-    assert not [m for m in model.modules() if isinstance(m, (LowRank, LowRankLinear))]
+    assert not [
+        m for m in model.modules() if isinstance(m, (LowRankModules, LowRankLinear))
+    ]
     task.load_dataset("test")
     dataset = task.dataset("test")
     batch = dataset.collater([dataset[number] for number in range(5)])

@@ -12,7 +12,12 @@ from lass_plugin.methods.lowrank.attention import (
     as_it_was,
     call_projections,
 )
-from lass_plugin.methods.lowrank.modules import Chosen, LowRank, Routing, put_beside
+from lass_plugin.methods.lowrank.modules import (
+    Chosen,
+    LowRankModules,
+    Routing,
+    put_beside,
+)
 
 TIME, SOURCE, BATCH, WIDTH, HEADS = 5, 7, 3, 8, 2
 
@@ -113,7 +118,7 @@ def test_modules_beside_projections_take_part(cross, dropout):
     routing = Routing()
     for name in names:
         ranks, scales = {"de": 2, "fr": 1}, {"de": 1.0, "fr": 2.0}
-        low = LowRank(
+        low = LowRankModules(
             *(name, "target", WIDTH, WIDTH, ranks, scales, dropout, 1, routing)
         )
         for b in low.B.values():

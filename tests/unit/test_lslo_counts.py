@@ -2,7 +2,8 @@
 
 import pytest
 
-from lass_plugin.anatomy.matrices import DEFAULT_KINDS, count_layers, find_matrices
+from lass_plugin.anatomy.matrices import DEFAULT_KINDS, find_matrices
+from lass_plugin.anatomy.places import count_layers
 from lass_plugin.cli.main import main as lass
 from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
 from lass_plugin.methods.lowrank.planning.plan import count_parameters, uniform

@@ -11,8 +11,8 @@ from torch import nn
 from lass_plugin.methods.lowrank.modules import (
     Chosen,
     FrozenLinear,
-    LowRank,
     LowRankLinear,
+    LowRankModules,
     Routing,
     gaussian,
     put_beside,
@@ -29,7 +29,9 @@ def beside(ranks=RANKS, index="source", dropout=0.0, scales=None, seed=1):
     torch.manual_seed(0)
     linear, routing = nn.Linear(INPUTS, OUTPUTS), Routing()
     scales = scales or dict.fromkeys(ranks, 1.0)
-    low = LowRank("fc", index, OUTPUTS, INPUTS, ranks, scales, dropout, seed, routing)
+    low = LowRankModules(
+        "fc", index, OUTPUTS, INPUTS, ranks, scales, dropout, seed, routing
+    )
     with torch.no_grad():
         for weight in low.B.values():
             weight.normal_()
@@ -95,9 +97,9 @@ def test_only_the_chosen_languages_get_gradients():
     routing.choose(Chosen.of(["de", "nl"]), Chosen.of(["fr", "fr"]))
     linear(torch.randn(POSITIONS, 2, INPUTS)).pow(2).sum().backward()
     for language in ("de", "nl"):
-        for parameter in low.parameters_of(language):
+        for parameter in low.factors(language):
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0
-    assert all(parameter.grad is None for parameter in low.parameters_of("fr"))
+    assert all(parameter.grad is None for parameter in low.factors("fr"))
     assert linear.weight.grad is None
 
 
@@ -122,7 +124,7 @@ def test_learned_weights_sum_both_indices_as_eq_5_does():
     weights = nn.Parameter(torch.tensor([0.3, -0.5]))
     modules = []
     for number, index in enumerate(("source", "target")):
-        low = LowRank(
+        low = LowRankModules(
             *("fc", index, OUTPUTS, INPUTS, {"de": 2, "fr": 3}),
             *({"de": 1.0, "fr": 1.0}, 0.0, 1, routing),
         )
@@ -185,7 +187,7 @@ def test_a_is_normal_and_each_languages_own():
 def test_it_stays_the_same_linear_layer():
     linear = nn.Linear(INPUTS, OUTPUTS)
     weight, names = linear.weight, list(linear.state_dict())
-    low = LowRank(
+    low = LowRankModules(
         *("fc", "source", OUTPUTS, INPUTS, {"zh_Hans.x": 2}, {"zh_Hans.x": 1.0}),
         *(0.0, 1, Routing()),
     )

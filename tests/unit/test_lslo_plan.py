@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from lass_plugin.anatomy.matrices import (
     DEFAULT_KINDS,
     KINDS,
-    count_layers,
     find_matrices,
     parse_kinds,
 )
+from lass_plugin.anatomy.places import count_layers
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.methods.lowrank.planning.placement import (

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
+from lass_plugin.data.dictionaries import joint_dictionary
 from lass_plugin.data.language_tokens import LanguageTokens
-from lass_plugin.data.pair_data import joint_dictionary, load_pair
+from lass_plugin.data.pair_data import load_pair
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 

@@ -19,7 +19,7 @@ from fairseq.data import Dictionary
 from fairseq.data.multilingual.multilingual_utils import get_lang_tok
 
 from lass_plugin.data import parallel_text
-from lass_plugin.data.binarization import load_dictionary, save_dictionary
+from lass_plugin.data.dictionaries import load_dictionary, save_dictionary
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.data.progress import Progress
 from lass_plugin.data.subwords import Subwords, count_tokens

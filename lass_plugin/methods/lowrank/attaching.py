@@ -11,8 +11,8 @@ from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank.attention import as_it_was, call_projections
 from lass_plugin.methods.lowrank.modules import (
     FrozenLinear,
-    LowRank,
     LowRankLinear,
+    LowRankModules,
     Routing,
     put_beside,
     take_away,
@@ -55,7 +55,7 @@ def attach(model: nn.Module, plan: Plan) -> Routing:
                 "stand beside; leave quantization noise out of the base"
             )
         modules = [
-            LowRank(
+            LowRankModules(
                 name,
                 index,
                 matrix.outputs,
@@ -81,7 +81,7 @@ def attach(model: nn.Module, plan: Plan) -> Routing:
     return routing
 
 
-def _learn_index(modules: Sequence[LowRank], layer: nn.Module) -> None:
+def _learn_index(modules: Sequence[LowRankModules], layer: nn.Module) -> None:
     """Weigh *modules*, of source and target, by what *layer* learns; equal at first."""
     if not hasattr(layer, WEIGHTS):
         layer.register_parameter(WEIGHTS, nn.Parameter(torch.zeros(2)))
@@ -108,7 +108,7 @@ def linears(model: nn.Module) -> Iterator[tuple[str, LowRankLinear]]:
             yield name, module
 
 
-def low_rank_modules(model: nn.Module) -> Iterator[tuple[str, LowRank]]:
+def low_rank_modules(model: nn.Module) -> Iterator[tuple[str, LowRankModules]]:
     """Name of the matrix, and one of the modules beside it."""
     for name, linear in linears(model):
         for module in linear.low_rank():

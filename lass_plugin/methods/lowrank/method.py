@@ -15,7 +15,8 @@ from fairseq.data import Dictionary
 from fairseq.optim import FairseqOptimizer
 from torch import nn
 
-from lass_plugin.anatomy.matrices import count_layers, find_matrices, parse_kinds
+from lass_plugin.anatomy.matrices import find_matrices, parse_kinds
+from lass_plugin.anatomy.places import count_layers
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.languages import Pair, languages_of
@@ -48,7 +49,7 @@ from lass_plugin.methods.lowrank.planning.plan import (
 from lass_plugin.methods.lowrank.pruning import Pruner
 from lass_plugin.methods.lowrank.saved_weights import save_trained_only
 from lass_plugin.methods.lowrank.stored import low_rank_of
-from lass_plugin.methods.lowrank.training import LowRankTraining, using
+from lass_plugin.methods.lowrank.training import LowRankTraining
 from lass_plugin.methods.method import ExportOptions, Method, MicroBatch, PartSizes
 
 logger = logging.getLogger(__name__)
@@ -221,7 +222,7 @@ class LowRank(Method):
     def part(self, key: str) -> Iterator[None]:
         pair = Pair.parse(key)
         self.plan.check_pairs([pair])
-        with using(self.routing, [pair]):
+        with self.routing.using([pair]):
             yield
 
     @torch.no_grad()

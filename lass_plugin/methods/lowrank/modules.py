@@ -1,5 +1,6 @@
 """Low-rank modules of every language beside one matrix, and the choice among them."""
 
+import contextlib
 import hashlib
 import math
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lass_plugin.languages import Pair
 from lass_plugin.methods.lowrank.planning.placement import SOURCE, TARGET
 from lass_plugin.methods.lowrank.products import Factors, together
 
@@ -47,9 +49,29 @@ class Routing:
     def choose(self, source: Chosen, target: Chosen) -> None:
         self.chosen = {SOURCE: source, TARGET: target}
 
+    @contextlib.contextmanager
+    def using(
+        self, pairs: Sequence[Pair], device: torch.device | None = None
+    ) -> Iterator[None]:
+        """Compute with the modules of *pairs* inside this block.
 
-class LowRank(nn.Module):
-    """B_l A_l x of the chosen language l (Cao 2024, Eq. 2 and 3).
+        Args:
+            pairs: that of the batch, or that of each of its sentences.
+        """
+        before = self.chosen
+        self.choose(
+            Chosen.of([pair.source for pair in pairs], device),
+            Chosen.of([pair.target for pair in pairs], device),
+        )
+        try:
+            yield
+        finally:
+            self.chosen = before
+
+
+class LowRankModules(nn.Module):
+    """The modules of all languages beside one matrix: B_l A_l x of the chosen
+    language l (Cao 2024, Eq. 2 and 3).
 
     Args:
         name: of the matrix and the index, part of what A is drawn from.
@@ -89,7 +111,7 @@ class LowRank(nn.Module):
             self.B[written(language)] = nn.Parameter(torch.zeros(outputs, rank))
 
     def mixed_by(self, weights: nn.Parameter, number: int) -> None:
-        """Multiply the output by entry *number* of softmax(*weights*) (Eq. 5)."""
+        """Multiply the output by softmax(*weights*)[*number*] (Cao 2024, Eq. 5)."""
         self._mixing = [(weights, number)]  # in a list: it is registered elsewhere
 
     def factors(self, language: str) -> tuple[Tensor, Tensor] | None:
@@ -98,10 +120,6 @@ class LowRank(nn.Module):
             return None
         name = written(language)
         return self.A[name], self.B[name]
-
-    def parameters_of(self, language: str) -> list[nn.Parameter]:
-        found: Any = self.factors(language)
-        return [] if found is None else list(found)
 
     @property
     def languages(self) -> list[str]:
@@ -173,7 +191,7 @@ def product(a: Tensor, b: Tensor, scale: float, weight: Tensor | None) -> Tensor
 
 
 def mixing_weight(weights: Tensor, number: int) -> Tensor:
-    """``()`` entry *number* of softmax(*weights*), ``(2,)`` (Eq. 5)."""
+    """``()`` entry *number* of softmax(*weights*), ``(2,)`` (Cao 2024, Eq. 5)."""
     return torch.softmax(weights.float(), 0)[number]
 
 
@@ -198,7 +216,7 @@ class LowRankLinear(nn.Linear):
 
     _indices: tuple[str, ...]
 
-    def low_rank(self) -> Iterator[LowRank]:
+    def low_rank(self) -> Iterator[LowRankModules]:
         for index in self._indices:
             module: Any = getattr(self, f"lslo_{index}")
             yield module
@@ -245,7 +263,7 @@ def project(x: Tensor, linears: Sequence[nn.Linear]) -> list[Tensor]:
     return together(x, linears, beside)
 
 
-def put_beside(linear: nn.Linear, modules: Iterable[LowRank]) -> LowRankLinear:
+def put_beside(linear: nn.Linear, modules: Iterable[LowRankModules]) -> LowRankLinear:
     """Let *linear* add what *modules* give; it becomes a :class:`LowRankLinear`."""
     linear.__class__ = LowRankLinear
     assert isinstance(linear, LowRankLinear)

@@ -13,10 +13,12 @@ from typing import Any, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from lass_plugin.anatomy.matrices import place_of
+from lass_plugin.anatomy.places import layer_name
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import count, pack, unpack
-from lass_plugin.methods.lowrank.attaching import KEPT, low_rank_modules
-from lass_plugin.methods.lowrank.modules import LowRank, entry_name, written
+from lass_plugin.methods.lowrank.attaching import kept_buffer, low_rank_modules
+from lass_plugin.methods.lowrank.modules import LowRankModules, entry_name, written
 from lass_plugin.schedules import check_ratio, cubic
 from lass_plugin.selection import select
 from lass_plugin.training.spreading import factors
@@ -59,18 +61,22 @@ class PruningPlan:
                 f"{self.length}; the first is 0 or more, the second 1 or more"
             )
 
+    @property
+    def last(self) -> int:
+        """The epoch that reaches the target."""
+        return self.start + self.length
+
     def ratio(self, language: str, epoch: int) -> float:
         """P_e in *epoch*, from 1 (Cao 2024, Eq. 4); 0 where *language* has none."""
         return cubic(epoch, self.ratios.get(language, 0.0), self.start, self.length)
 
     def check_length(self, epochs: int | None) -> None:
         """Refuse a training that ends before the target ratio is reached."""
-        last = self.start + self.length
-        if epochs and epochs < last:
+        if epochs and epochs < self.last:
             raise LassError(
-                f"pruning reaches its ratio in epoch {last}, but the training ends "
-                f"after {epochs}; raise --max-epoch, or lower --lslo-pruning-start or "
-                "--lslo-pruning-length"
+                f"pruning reaches its ratio in epoch {self.last}, but the training "
+                f"ends after {epochs}; raise --max-epoch, or lower "
+                "--lslo-pruning-start or --lslo-pruning-length"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,8 +88,8 @@ class PruningPlan:
 
 
 @dataclass(frozen=True)
-class Site:
-    """One weight of a module that can be pruned."""
+class FactorSite:
+    """A or B of one language beside one matrix, which can be pruned."""
 
     name: str
     """Of the parameter in the model."""
@@ -92,7 +98,7 @@ class Site:
     factor: str
     """``A`` or ``B``."""
     language: str
-    module: LowRank
+    module: LowRankModules
 
     @property
     def parameter(self) -> nn.Parameter:
@@ -101,7 +107,7 @@ class Site:
 
     @property
     def buffer(self) -> str:
-        return f"{KEPT}{self.factor}_{written(self.language)}"
+        return kept_buffer(self.factor, self.language)
 
     @property
     def kept(self) -> Tensor:
@@ -121,13 +127,13 @@ class Site:
         return self.units - count(self.kept)
 
 
-def all_sites(model: nn.Module, group: str) -> Iterator[Site]:
+def all_sites(model: nn.Module, group: str) -> Iterator[FactorSite]:
     """The weights that pruning by *group* looks at."""
     for matrix, module in low_rank_modules(model):
         for factor in ("A", "B") if group == MATRIX else ("B",):
             for language in module.languages:
                 name = entry_name(matrix, module.index, factor, language)
-                yield Site(name, matrix, factor, language, module)
+                yield FactorSite(name, matrix, factor, language, module)
 
 
 class Pruner:
@@ -154,11 +160,11 @@ class Pruner:
             site.module.register_buffer(site.buffer, pack(everything).to(device))
             site.parameter.register_hook(_masking(site))
 
-    def groups(self) -> dict[str, list[Site]]:
+    def groups(self) -> dict[str, list[FactorSite]]:
         """Name of each group -> its weights."""
-        found: dict[str, list[Site]] = {}
+        found: dict[str, list[FactorSite]] = {}
         for site in self.sites:
-            layer = ".".join(site.matrix.split(".")[:3])
+            layer = layer_name(*place_of(site.matrix))
             names = {MATRIX: site.name, LAYER: layer, LANGUAGE: site.language}
             found.setdefault(names[self.plan.group], []).append(site)
         return found
@@ -198,17 +204,18 @@ class Pruner:
                 site.parameter.data.mul_(mask.view(site.parameter.shape))
 
     def movable(self, names: set[str]) -> dict[str, Tensor]:
-        """Name -> packed, what an update may move, of those of *names* pruned here."""
+        """Name -> ``(ceil(units / 8),)`` packed weights that an update may move, of
+        those of *names* that are pruned here."""
         return {site.name: site.kept for site in self.sites if site.name in names}
 
 
-def _scores(site: Site, stretch: Stretch) -> Tensor:
+def _scores(site: FactorSite, stretch: Stretch) -> Tensor:
     """``(units,)`` magnitudes; below all where it is pruned, so that it stays so."""
     kept = unpack(site.kept, (site.units,))
     return stretch.value.abs().float().masked_fill_(~kept, -1.0)
 
 
-def _masking(site: Site) -> Any:
+def _masking(site: FactorSite) -> Any:
     def mask(gradient: Tensor) -> Tensor:
         return gradient * factors(site.kept, gradient)
 

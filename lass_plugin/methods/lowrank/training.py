@@ -1,18 +1,18 @@
 """Training low-rank modules: those of the languages of an update move, nothing else."""
 
 import contextlib
-from typing import Iterator, Mapping, Sequence
+from collections import defaultdict
+from typing import Iterator, Sequence
 
-import torch
 from fairseq.optim import FairseqOptimizer
 from torch import Tensor, nn
 
 from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.languages import Pair
-from lass_plugin.methods.lowrank.attaching import low_rank_modules
-from lass_plugin.methods.lowrank.modules import Chosen, Routing, entry_name
+from lass_plugin.methods.lowrank.modules import Routing
+from lass_plugin.methods.lowrank.planning.placement import SOURCE, TARGET
 from lass_plugin.methods.lowrank.planning.plan import Plan
-from lass_plugin.methods.lowrank.pruning import Pruner
+from lass_plugin.methods.lowrank.pruning import MATRIX, Pruner, all_sites
 from lass_plugin.training.participants import Participants
 from lass_plugin.training.stretches import find_stretches
 from lass_plugin.training.strict_update import check_optimizer, strict
@@ -44,21 +44,12 @@ class LowRankTraining:
         self._plan, self._routing, self._pruner = plan, routing, pruner
         self._pairs = {str(pair): pair for pair in pairs}
         self._optimizer = optimizer
-        inner = unwrap(model)
-        self._modules: dict[tuple[str, str], dict[str, nn.Parameter]] = {}
-        for matrix, module in low_rank_modules(inner):
-            for language in module.languages:
-                own = self._modules.setdefault((module.index, language), {})
-                for factor, parameter in zip(
-                    "AB", module.parameters_of(language), strict=True
-                ):
-                    name = entry_name(matrix, module.index, factor, language)
-                    own[name] = parameter
-        self.parameters = {
-            name: parameter
-            for own in self._modules.values()
-            for name, parameter in own.items()
-        }
+        self.parameters: dict[str, nn.Parameter] = {}
+        self._names: dict[tuple[str, str], list[str]] = defaultdict(list)
+        """Index and language -> names of its parameters."""
+        for site in all_sites(unwrap(model), MATRIX):
+            self.parameters[site.name] = site.parameter
+            self._names[site.module.index, site.language].append(site.name)
         self.stretches = find_stretches(optimizer, self.parameters)
         self._participants = Participants(list(self._pairs), self.parameters)
         self._pruned_for: int | None = None
@@ -84,12 +75,9 @@ class LowRankTraining:
         for key in dict.fromkeys(keys):
             self._participants.add(key, counts)
         pairs = [self._pairs[key] for key in keys]
-        with using(self._routing, pairs, self._device):
+        device = next(iter(self.parameters.values())).device
+        with self._routing.using(pairs, device):
             yield
-
-    @property
-    def _device(self) -> torch.device:
-        return next(iter(self.parameters.values())).device
 
     @contextlib.contextmanager
     def update(self) -> Iterator[None]:
@@ -97,9 +85,9 @@ class LowRankTraining:
         keys = self._participants.gather()
         taking: set[str] = set()
         for key in keys:
-            for index in ("source", "target"):
+            for index in (SOURCE, TARGET):
                 language = self._plan.language_of(index, self._pairs[key])
-                taking |= self._modules.get((index, language), {}).keys()
+                taking.update(self._names.get((index, language), ()))
         movable: dict[str, Tensor | None] = {}
         for name, parameter in self.parameters.items():
             if name in taking:
@@ -113,23 +101,3 @@ class LowRankTraining:
         with strict(self._optimizer, self.stretches, movable):
             yield
         self._participants.clear()
-
-
-@contextlib.contextmanager
-def using(
-    routing: Routing, pairs: Sequence[Pair], device: torch.device | None = None
-) -> Iterator[None]:
-    """Compute with the modules of *pairs* inside this block.
-
-    Args:
-        pairs: that of the batch, or that of each of its sentences.
-    """
-    before: Mapping[str, Chosen] = routing.chosen
-    routing.choose(
-        Chosen.of([pair.source for pair in pairs], device),
-        Chosen.of([pair.target for pair in pairs], device),
-    )
-    try:
-        yield
-    finally:
-        routing.chosen = dict(before)

@@ -6,7 +6,8 @@ from typing import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lass_plugin.anatomy.matrices import KINDS, SIDES
+from lass_plugin.anatomy.matrices import KINDS
+from lass_plugin.anatomy.places import SIDES
 from lass_plugin.methods.lowrank.estimation.demands import Estimate
 from lass_plugin.resource_types import TYPES, flores_types
 

@@ -14,7 +14,8 @@ from typing import Any
 from torch import Tensor
 
 from lass_plugin import files, tensor_files
-from lass_plugin.anatomy.matrices import Matrix, count_layers
+from lass_plugin.anatomy.matrices import Matrix
+from lass_plugin.anatomy.places import count_layers
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import (
     transformer_options,

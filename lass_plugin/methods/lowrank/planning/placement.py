@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
-from lass_plugin.anatomy.matrices import SIDES
+from lass_plugin.anatomy.places import SIDES
 from lass_plugin.errors import LassError
 from lass_plugin.records.json_record import RecordFormat
 

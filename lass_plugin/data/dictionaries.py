@@ -1,0 +1,123 @@
+"""Dictionaries of fairseq: read, built of counted tokens, checked, written."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
+
+from lass_plugin.errors import LassError
+from lass_plugin.files import write_bytes
+from lass_plugin.languages import Pair
+
+if TYPE_CHECKING:
+    from fairseq.data import Dictionary
+
+
+def load_dictionary(path: Path) -> "Dictionary":
+    """Read a dictionary in fairseq's format.
+
+    Raises:
+        LassError: it is not there, or something else.
+    """
+    from fairseq.data import Dictionary
+
+    if not path.is_file():
+        raise LassError(
+            f"there is no dictionary {path}; make the data folder with 'lass prepare' "
+            "or fairseq-preprocess with one joint dictionary"
+        )
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Dictionary.load(file)
+    except (OSError, UnicodeError, ValueError, RuntimeError) as error:
+        raise LassError(
+            f"{path} is not a dictionary of fairseq ({str(error).splitlines()[0]}); "
+            "give a file with a symbol and its count on each line"
+        ) from error
+
+
+def joint_dictionary(
+    folder: Path, given: str | None, pairs: Sequence[Pair], side: str
+) -> "Dictionary":
+    """The one dictionary of all source or all target languages.
+
+    Args:
+        given: file to use instead of ``dict.LANG.txt`` of *folder*.
+        side: ``source`` or ``target``.
+
+    Raises:
+        LassError: missing, or two languages of the side have different ones.
+    """
+    if given:
+        return load_dictionary(Path(given))
+    languages = sorted({getattr(pair, side) for pair in pairs})
+    first = load_dictionary(folder / f"dict.{languages[0]}.txt")
+    for language in languages[1:]:
+        path = folder / f"dict.{language}.txt"
+        if load_dictionary(path) != first:
+            raise LassError(
+                f"{path} differs from dict.{languages[0]}.txt; all {side} languages "
+                "share one dictionary, so binarize with a joint one or give "
+                f"--{side}-dict"
+            )
+    return first
+
+
+def build_dictionary(
+    counts: Mapping[str, int],
+    pieces: Sequence[str] | None,
+    vocab_size: int | None,
+    languages: Iterable[str],
+) -> "Dictionary":
+    """One dictionary for all languages, most frequent first, as fairseq sorts it.
+
+    Args:
+        counts: tokens of all training text.
+        pieces: with SentencePiece, every piece: exactly these become symbols. Else
+            every token of *counts* does, or the *vocab_size* most frequent ones.
+
+    Raises:
+        LassError: the text holds the token of a language, such as ``__de__``.
+    """
+    from fairseq.data import Dictionary
+
+    dictionary = Dictionary()
+    for token in counts if pieces is None else pieces:
+        dictionary.add_symbol(token, counts.get(token, 0))
+    for code in languages:
+        if f"__{code}__" in dictionary:
+            raise LassError(
+                f"the training text holds the word __{code}__, which is the name of a "
+                "language token; remove it from the text"
+            )
+    limit = -1
+    if pieces is None and vocab_size is not None:
+        limit = vocab_size + dictionary.nspecial
+    dictionary.finalize(nwords=limit, padding_factor=8)
+    return dictionary
+
+
+def check_language_tokens(dictionary: "Dictionary", languages: Iterable[str]) -> None:
+    """Refuse a language that a dictionary with language tokens lacks.
+
+    That of M2M-100 has them, that of M2M-124 has none: there they are appended.
+
+    Raises:
+        LassError: the dictionary has the tokens of some of *languages* and not all.
+    """
+    languages = list(languages)
+    present = [code for code in languages if f"__{code}__" in dictionary]
+    missing = [code for code in languages if code not in present]
+    if present and missing:
+        raise LassError(
+            f"the dictionary lacks the language {missing[0]}: it has the token "
+            f"__{present[0]}__ and no __{missing[0]}__; leave the pairs of "
+            f"{missing[0]} out, or take a model that was trained on it"
+        )
+
+
+def save_dictionary(dictionary: "Dictionary", paths: Iterable[Path]) -> None:
+    """Write the same dictionary to every path, without fairseq's four own symbols."""
+    content = io.StringIO()
+    dictionary.save(content)
+    for path in paths:
+        write_bytes(path, content.getvalue().encode())
