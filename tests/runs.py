@@ -57,7 +57,7 @@ class Run:
         if split not in self.task.datasets:
             self.task.load_dataset(split)
         dataset = self.task.datasets[split]
-        first = dataset._start(key) + number * size
+        first = dataset.start(key) + number * size
         return dataset.collater([dataset[first + i] for i in range(size)])
 
     def update(self, *batches: Any) -> Any:

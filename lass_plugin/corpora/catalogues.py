@@ -60,15 +60,15 @@ def fetch_packages(cache_dir: str | os.PathLike) -> list[Path]:
         LassError: pip is missing, or a package can neither be downloaded nor found.
     """
     cache = Path(cache_dir)
-    missing = {
-        name: version
-        for name, version in PACKAGES.items()
-        if not (_cached(cache, name, version) or _installed(name, version))
-    }
+
+    def at_hand(name: str, version: str) -> Path | None:
+        return _cached(cache, name, version) or _installed(name, version)
+
+    missing = {name: v for name, v in PACKAGES.items() if not at_hand(name, v)}
     failure = _download(cache, missing) if missing else None
     found = []
     for name, version in PACKAGES.items():
-        path = _cached(cache, name, version) or _installed(name, version)
+        path = at_hand(name, version)
         if path is None and (path := _installed(name)) is not None:
             print(
                 f"note: {name} {version} cannot be downloaded; using the installed "

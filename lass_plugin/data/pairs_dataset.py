@@ -57,6 +57,10 @@ class PairsDataset(FairseqDataset):
         part = int(np.searchsorted(self._starts, index, side="right")) - 1
         return self._keys[part], int(index - self._starts[part])
 
+    def start(self, key: str) -> int:
+        """The number of the first sentence of a pair."""
+        return int(self._starts[self._keys.index(key)])
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         key, local = self.locate(index)
         item = self.parts[key][local]
@@ -125,48 +129,42 @@ class PairsDataset(FairseqDataset):
             update_size: the batches of a pair come in multiples of this (training).
         """
         allowed = {
-            key: self._within_limits(key, limits, drop_too_long) for key in self._keys
+            key: np.flatnonzero(self._within_limits(key, limits, drop_too_long))
+            for key in self._keys
         }
-        present = [key for key in self._keys if allowed[key].any()]
+        present = {key: local for key, local in allowed.items() if len(local)}
         if not present:
             return []
-        times = dict.fromkeys(present, 1.0)
+        times = np.ones(len(present))
         if training:
-            counts = [int(np.count_nonzero(allowed[key])) for key in present]
-            repeats = sampling.passes(counts, self.method, self.temperature)
-            times = dict(zip(present, repeats.tolist(), strict=True))
+            counts = [len(local) for local in present.values()]
+            times = sampling.passes(counts, self.method, self.temperature)
+        draws = list(zip(present.items(), times.tolist(), strict=True))
         options = (max_tokens, max_sentences, multiple)
         if self.mixed:
-            rng = _generator(seed, epoch, 0)
-            chosen = []
-            for key in present:
-                local = np.flatnonzero(allowed[key])
-                drawn = sampling.draw(len(local), times[key], rng)
-                chosen.append(local[drawn] + self._start(key))
+            rng = np.random.default_rng([seed, epoch, 0])
+            chosen = [
+                local[sampling.draw(len(local), share, rng)] + self.start(key)
+                for (key, local), share in draws
+            ]
             numbers = np.concatenate(chosen)
             return batching.make_batches(self.sizes[numbers], numbers, *options, rng)
         result: list[np.ndarray] = []
-        for key in present:
-            stream = self._keys.index(key)
-            order = _generator(seed, epoch, stream) if training else None
-            local = np.flatnonzero(allowed[key])
-            sizes, numbers = self.parts[key].sizes[local], local + self._start(key)
-            own = batching.make_batches(sizes, numbers, *options, order)
-            if order is None:
-                result.extend(own)
+        for (key, local), share in draws:
+            sizes, numbers = self.parts[key].sizes[local], local + self.start(key)
+            if not training:
+                result += batching.make_batches(sizes, numbers, *options)
                 continue
-            if times[key] >= 2.0 and 1 < len(own) < FEW_BATCHES:
-                drawn_batches = _passes(sizes, numbers, times[key], options, order)
+            rng = np.random.default_rng([seed, epoch, self._keys.index(key)])
+            own = batching.make_batches(sizes, numbers, *options, rng)
+            if share >= 2.0 and 1 < len(own) < FEW_BATCHES:
+                drawn = _passes(sizes, numbers, share, options, rng)
             else:
-                chosen_batches = sampling.draw(len(own), times[key], order)
-                drawn_batches = [own[number] for number in chosen_batches]
+                drawn = [own[n] for n in sampling.draw(len(own), share, rng)]
             if update_size > 1:
-                drawn_batches = whole_updates(drawn_batches, update_size, order)
-            result.extend(drawn_batches)
+                drawn = whole_updates(drawn, update_size, rng)
+            result += drawn
         return result
-
-    def _start(self, key: str) -> int:
-        return int(self._starts[self._keys.index(key)])
 
     def _within_limits(self, key: str, limits: Any, drop_too_long: bool) -> np.ndarray:
         """``(sentences,)`` boolean: those of the pair that the model can take."""
@@ -216,10 +214,6 @@ def _passes(
         result.extend(own)
         left -= sum(len(batch) for batch in own)
     return result
-
-
-def _generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
-    return np.random.default_rng([seed, epoch, stream])
 
 
 class PairsIterator(iterators.EpochBatchIterator):

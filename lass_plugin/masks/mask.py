@@ -110,22 +110,21 @@ class Mask:
 
     def check_fits(self, sites: Mapping[str, Tensor], what: str = "the model") -> None:
         """Refuse a mask whose names or shapes are not those of *sites*."""
-        for name in self.shapes.keys() - sites.keys():
+        for name in {**self.shapes, **sites}:
+            shape = self.shapes.get(name)
+            theirs = tuple(sites[name].shape) if name in sites else None
+            if theirs is None:
+                fault = f"covers {name}, which {what} does not have"
+            elif shape is None:
+                fault = f"lacks {name} of {what}"
+            elif shape != theirs:
+                fault = f"has shape {shape} for {name}, but {what} has {theirs}"
+            else:
+                continue
             raise LassError(
-                f"the mask of {self.key} covers {name}, which {what} does not have; "
-                "it belongs to another model or to other mask targets"
+                f"the mask of {self.key} {fault}; it belongs to another model or to "
+                "other mask targets"
             )
-        for name in sites.keys() - self.shapes.keys():
-            raise LassError(
-                f"the mask of {self.key} lacks {name} of {what}; it belongs to "
-                "another model or to other mask targets"
-            )
-        for name, shape in self.shapes.items():
-            if tuple(sites[name].shape) != shape:
-                raise LassError(
-                    f"the mask of {self.key} has shape {shape} for {name}, but {what} "
-                    f"has {tuple(sites[name].shape)}; it belongs to another model"
-                )
 
     def check_base(self, base: Fingerprint, what: str = "the model") -> None:
         """Refuse a mask that was searched on other weights than *base*."""

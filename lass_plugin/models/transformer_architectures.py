@@ -17,11 +17,7 @@ from fairseq.models.transformer.transformer_legacy import (
 @register_model_architecture("transformer", "transformer_small")
 def transformer_small(args: Any) -> None:
     """6 + 6 layers, 512 units, FFN 1024, 4 heads (He 2023, App. B; Wu 2019)."""
-    for side in ("encoder", "decoder"):
-        _default(args, f"{side}_embed_dim", 512)
-        _default(args, f"{side}_ffn_embed_dim", 1024)
-        _default(args, f"{side}_attention_heads", 4)
-        _default(args, f"{side}_layers", 6)
+    _both(args, embed_dim=512, ffn_embed_dim=1024, attention_heads=4, layers=6)
     base_architecture(args)
 
 
@@ -49,44 +45,40 @@ def lass_transformer_big(args: Any) -> None:
 @register_model_architecture("transformer", "transformer_quickstart")
 def transformer_quickstart(args: Any) -> None:
     """3 + 3 layers, 128 units, FFN 256, 4 heads: trains in minutes on two cores."""
-    for side in ("encoder", "decoder"):
-        _default(args, f"{side}_embed_dim", 128)
-        _default(args, f"{side}_ffn_embed_dim", 256)
-        _default(args, f"{side}_attention_heads", 4)
-        _default(args, f"{side}_layers", 3)
+    _both(args, embed_dim=128, ffn_embed_dim=256, attention_heads=4, layers=3)
     base_architecture(args)
 
 
 @register_model_architecture("transformer", "m2m_124_615m")
 def m2m_124_615m(args: Any) -> None:
     """12 + 12 layers, 1024, FFN 4096, 16 heads: M2M-124, 615M (Cao 2024, §5)."""
-    _m2m_124(args, layers=12, units=1024, ffn=4096)
+    _m2m_124(args, layers=12, embed_dim=1024, ffn_embed_dim=4096)
 
 
 @register_model_architecture("transformer", "m2m_124_175m")
 def m2m_124_175m(args: Any) -> None:
     """6 + 6 layers, 512 units, FFN 2048, 16 heads: M2M-124, 175M (Goyal 2022)."""
-    _m2m_124(args, layers=6, units=512, ffn=2048)
+    _m2m_124(args, layers=6, embed_dim=512, ffn_embed_dim=2048)
 
 
-def _m2m_124(args: Any, layers: int, units: int, ffn: int) -> None:
+def _m2m_124(args: Any, **shape: int) -> None:
     """Pre-norm, one embedding matrix, sinusoidal positions, as the published models."""
-    for side in ("encoder", "decoder"):
-        _default(args, f"{side}_embed_dim", units)
-        _default(args, f"{side}_ffn_embed_dim", ffn)
-        _default(args, f"{side}_attention_heads", 16)
-        _default(args, f"{side}_layers", layers)
-        _default(args, f"{side}_normalize_before", True)
-    _default(args, "share_all_embeddings", True)
-    _default(args, "attention_dropout", 0.1)
+    _both(args, **shape, attention_heads=16, normalize_before=True)
+    _default(args, share_all_embeddings=True, attention_dropout=0.1)
     base_architecture(args)
 
 
 def _gelu_and_learned_positions(args: Any) -> None:
-    _default(args, "activation_fn", "gelu")
-    _default(args, "encoder_learned_pos", True)
-    _default(args, "decoder_learned_pos", True)
+    _default(args, activation_fn="gelu")
+    _both(args, learned_pos=True)
 
 
-def _default(args: Any, name: str, value: Any) -> None:
-    setattr(args, name, getattr(args, name, value))
+def _both(args: Any, **options: Any) -> None:
+    """Set options of encoder and decoder alike, where they are not given."""
+    for side in ("encoder", "decoder"):
+        _default(args, **{f"{side}_{name}": value for name, value in options.items()})
+
+
+def _default(args: Any, **options: Any) -> None:
+    for name, value in options.items():
+        setattr(args, name, getattr(args, name, value))

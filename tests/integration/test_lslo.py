@@ -134,7 +134,7 @@ def test_mixed_batches_train_all_their_languages(data, base):
     run = Run(data, *LSLO, "--base", base, "--mixed-batches", "--dropout", 0)
     sample = run.batch("de-en")
     dataset = run.task.datasets["train"]
-    first = [dataset._start(key) for key in ("de-en", "en-nl", "nl-en")]
+    first = [dataset.start(key) for key in ("de-en", "en-nl", "nl-en")]
     mixed = dataset.collater([dataset[number] for number in (*first, first[0] + 1)])
     assert mixed["language_key"] is None
     assert sorted(mixed["language_keys"]) == ["de-en", "de-en", "en-nl", "nl-en"]
