@@ -3,7 +3,6 @@
 ``erasure.json`` holds everything; the others are made from it.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -13,29 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from lass_plugin.errors import LassError
 from lass_plugin.evaluation.choice import METRICS
 from lass_plugin.evaluation.comparison import PairScores
-from lass_plugin.files import write_json, write_text
+from lass_plugin.files import write_text
 from lass_plugin.languages import Pair
-from lass_plugin.neurons.erasure import (
+from lass_plugin.neurons.erased_neurons import (
     GENERAL,
-    NOTHING,
     SPECIFIC,
     UNUSED,
     Erased,
-    Erasure,
     draws_of,
 )
+from lass_plugin.neurons.erasure import NOTHING, Erasure
 from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.heat_map import heat_map
+from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.table import Table, to_markdown, wrap_note
 from lass_plugin.records.table import to_text as table_to_text
 from lass_plugin.records.text_tables import WIDTH, signed
 
-FORMAT = "lass_plugin neuron erasure"
-VERSION = 1
 NAME = "erasure.json"
+FORM = RecordFormat("lass_plugin neuron erasure", f"an {NAME} of 'lass neurons erase'")
 
 LEVEL = 0.05
 
@@ -55,29 +52,22 @@ def record_of(result: Erasure) -> dict[str, Any]:
     """Everything that the tables and the picture are made of, as JSON values."""
     report, allocation = result.evaluation.report, result.allocation
     scores = {system.name: system for system in report.systems}
-    whole = report.baseline
+    settings, whole = result.settings, report.baseline
     groups = draws_of(result.erased)
+    general = sum(int(each.sum()) for each in allocation.general.values())
     return {
-        "format": FORMAT,
-        "version": VERSION,
-        "checkpoint": str(result.checkpoint),
-        "allocation": str(result.folder),
+        "checkpoint": str(settings.checkpoint),
+        "allocation": str(settings.allocation),
         "mask": whole.mask,
-        "general": result.options.general,
-        "specific": result.options.specific,
-        "seeds": list(result.options.seeds),
+        "general": settings.general,
+        "specific": settings.specific,
+        "seeds": list(settings.seeds),
         "text": report.text,
         "sentences": {p: scored.sentences for p, scored in whole.pairs.items()},
         "neurons": {
             "all": sum(each.numel() for each in allocation.general.values()),
-            "general": sum(int(each.sum()) for each in allocation.general.values()),
-            "specific": {
-                pair: sum(
-                    int(allocation.specific(pair, site).sum())
-                    for site in allocation.general
-                )
-                for pair in allocation.kept
-            },
+            "general": general,
+            "specific": {p: allocation.count_specific(p) for p in allocation.kept},
         },
         "nothing": {pair: _scores(scored) for pair, scored in whole.pairs.items()},
         "erased": [
@@ -142,24 +132,24 @@ def _mean(draws: Sequence[Mapping[str, PairScores]]) -> dict[str, Any]:
 
 def _notes(result: Erasure, groups: Sequence[Sequence[Erased]]) -> list[str]:
     """What the figures are, in sentences."""
-    options, report = result.options, result.evaluation.report
+    settings, report = result.settings, result.evaluation.report
     whole = report.baseline
-    shares = {"general": options.general, "specific": options.specific}
+    shares = {"general": settings.general, "specific": settings.specific}
     kinds = dict.fromkeys(draws[0].kind for draws in groups)
     notes = [_EXPLAINED[kind].format(**shares) for kind in kinds]
     test = next(iter(report.others[0].pairs.values())).differences[METRICS[0]]
-    in_all = " in every draw" if len(options.seeds) > 1 else ""
+    in_all = " in every draw" if len(settings.seeds) > 1 else ""
     notes.append(
         f"numbers: difference to {NOTHING} erased; *: p < {LEVEL}{in_all}, paired "
         f"bootstrap ({test.n_samples} samples, seed {test.seed}, p as by sacreBLEU)"
     )
-    drawn = ", ".join(map(str, options.seeds))
+    drawn = ", ".join(map(str, settings.seeds))
     notes.append(
         f"mean and standard deviation (n - 1) of the draws with the seeds {drawn}"
-        if len(options.seeds) > 1
+        if len(settings.seeds) > 1
         else f"one draw, seed {drawn}"
     )
-    notes.append(f"checkpoint {result.checkpoint}, mask {whole.mask}")
+    notes.append(f"checkpoint {settings.checkpoint}, mask {whole.mask}")
     for metric in METRICS:
         signatures: dict[str, list[str]] = {}
         for pair, scored in whole.pairs.items():
@@ -172,15 +162,11 @@ def _notes(result: Erasure, groups: Sequence[Sequence[Erased]]) -> list[str]:
 
 def write(record: Mapping[str, Any], folder: str | os.PathLike) -> list[Path]:
     """Write ``erasure.json``, ``.draws.csv``, ``.csv``, ``.md`` and the picture."""
-    data = Path(folder) / NAME
-    write_json(data, record)
-    draws, means, page = (
-        data.with_suffix(end) for end in (".draws.csv", ".csv", ".md")
-    )
-    made = tables(record)
-    write_csv(draws, _draw_records(record))
-    write_csv(means, _mean_records(record))
-    write_text(page, to_markdown(made, "Erased neurons", record["notes"]))
+    data = FORM.write(Path(folder) / NAME, record)
+    draws = write_csv(data.with_suffix(".draws.csv"), _draw_lines(record))
+    means = write_csv(data.with_suffix(".csv"), _mean_lines(record))
+    page = data.with_suffix(".md")
+    write_text(page, to_markdown(tables(record), "Erased neurons", record["notes"]))
     return [data, draws, means, page, *draw_erasure(data)]
 
 
@@ -215,9 +201,8 @@ def tables(record: Mapping[str, Any]) -> list[Table]:
             rows.append([each["label"], f"{each['neurons']:,}", *cells, mean])
         title = f"{metric} ({record['text']} text)"
         header = ["erased", "neurons", *pairs, "mean"]
-        made.append(_table(title, [header, *rows], strong=own))
-    rows = [["erased", "neurons", *pairs]]
-    rows.append([NOTHING, "0", *["0"] * len(pairs)])
+        made.append(Table("erasure", title, header, rows, own))
+    rows = [[NOTHING, "0", *["0"] * len(pairs)]]
     for each in record["erased"]:
         lost = [
             fmean(draw["pairs"][pair]["neurons"] for draw in each["draws"])
@@ -225,7 +210,8 @@ def tables(record: Mapping[str, Any]) -> list[Table]:
         ]
         cells = [f"{count:,.1f}".removesuffix(".0") for count in lost]
         rows.append([each["label"], f"{each['neurons']:,}", *cells])
-    return [*made, _table("neurons that a pair loses", rows, strong=own)]
+    title = "neurons that a pair loses"
+    return [*made, Table("erasure", title, ["erased", "neurons", *pairs], rows, own)]
 
 
 def _cell(mean: Mapping[str, Any], draws: int) -> str:
@@ -236,33 +222,62 @@ def _cell(mean: Mapping[str, Any], draws: int) -> str:
     return text + ("*" if mean["significant"] == draws else " ")
 
 
-def _table(
-    title: str,
-    grid: Sequence[Sequence[str]],
-    strong: frozenset[tuple[int, int]] = frozenset(),
-) -> Table:
-    header, *rows = map(tuple, grid)
-    return Table("erasure", title, header, tuple(rows), strong)
-
-
-def _draw_records(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _draw_lines(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """A line for each pair, with nothing erased and for each draw."""
-    start: dict[str, Any] = {"checkpoint": record["checkpoint"]}
-    for pair, scores in record["nothing"].items():
-        place = {"erased": NOTHING, "of": None, "seed": None, "neurons": 0}
-        place |= {**_of(record, pair), "neurons_of_pair": 0}
-        yield {**place, **start, "mask": record["mask"], **_flat(scores)}
-    for each in record["erased"]:
+    whole = {
+        pair: {"neurons": 0, **scores} for pair, scores in record["nothing"].items()
+    }
+    nothing = {"seed": None, "mask": record["mask"], "pairs": whole}
+    start = {"kind": NOTHING, "pair": None, "neurons": 0, "draws": [nothing]}
+    for each in (start, *record["erased"]):
         for draw in each["draws"]:
             for pair, scores in draw["pairs"].items():
-                place = {"erased": each["kind"], "of": each["pair"]}
-                place |= {"seed": draw["seed"], "neurons": each["neurons"]}
-                place |= _of(record, pair)
-                place |= {"neurons_of_pair": scores["neurons"]}
-                yield {**place, **start, "mask": draw["mask"], **_flat(scores)}
+                yield {
+                    "erased": each["kind"],
+                    "of": each["pair"],
+                    "seed": draw["seed"],
+                    "neurons": each["neurons"],
+                    **_pair(record, pair),
+                    "neurons_of_pair": scores["neurons"],
+                    "checkpoint": record["checkpoint"],
+                    "mask": draw["mask"],
+                    **_flat(scores),
+                }
+
+
+def _mean_lines(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A line for each pair and thing that is erased, the means over the draws."""
+    for each in record["erased"]:
+        for pair, means in each["mean"].items():
+            signed_by = record["nothing"][pair]
+            scores = {
+                metric: {
+                    "value": mean["value"],
+                    "signature": signed_by[metric]["signature"],
+                    "difference": {
+                        key: mean[key] for key in ("delta", "deviation", "significant")
+                    },
+                }
+                for metric, mean in means.items()
+            }
+            yield {
+                "erased": each["kind"],
+                "of": each["pair"],
+                "draws": len(each["draws"]),
+                "neurons": each["neurons"],
+                **_pair(record, pair),
+                **_flat(scores),
+            }
+
+
+def _pair(record: Mapping[str, Any], key: str) -> dict[str, Any]:
+    pair = Pair.parse(key)
+    place = {"pair": key, "source": pair.source, "target": pair.target}
+    return {**place, "sentences": record["sentences"][key]}
 
 
 def _flat(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """``bleu``, ``bleu_signature``, ``bleu_delta`` … of each metric."""
     flat: dict[str, Any] = {}
     for metric in METRICS:
         name, score = metric.lower(), scores[metric]
@@ -271,28 +286,6 @@ def _flat(scores: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in score.get("difference", {}).items():
             flat[f"{name}_{key}"] = value
     return flat
-
-
-def _mean_records(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A line for each pair and thing that is erased, the means over the draws."""
-    for each in record["erased"]:
-        for pair, means in each["mean"].items():
-            line = {"erased": each["kind"], "of": each["pair"]}
-            line |= {"draws": len(each["draws"]), "neurons": each["neurons"]}
-            line |= _of(record, pair)
-            for metric in METRICS:
-                name = metric.lower()
-                line[name] = means[metric]["value"]
-                line[f"{name}_signature"] = record["nothing"][pair][metric]["signature"]
-                for key in ("delta", "deviation", "significant"):
-                    line[f"{name}_{key}"] = means[metric][key]
-            yield line
-
-
-def _of(record: Mapping[str, Any], key: str) -> dict[str, Any]:
-    pair = Pair.parse(key)
-    place = {"pair": key, "source": pair.source, "target": pair.target}
-    return {**place, "sentences": record["sentences"][key]}
 
 
 def draw_erasure(data: str | os.PathLike) -> list[Path]:
@@ -305,25 +298,18 @@ def draw_erasure(data: str | os.PathLike) -> list[Path]:
     Raises:
         LassError: *data* is not such a file.
     """
-    data, metric = Path(data), METRICS[0]
-    try:
-        record = json.loads(data.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT or record["version"] != VERSION:
-            raise ValueError("it has another format or version")
+    metric = METRICS[0]
+    with FORM.reading(data) as record:
         pairs, erased = list(record["nothing"]), record["erased"]
         values = np.array(
             [[each["mean"][pair][metric]["delta"] for pair in pairs] for each in erased]
         )
         labels = [each["label"] for each in erased]
         rest = [each["kind"] != GENERAL for each in erased]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LassError(
-            f"{data} is not an erasure.json of 'lass neurons erase' ({error})"
-        ) from error
+        draws = len(record["seeds"])
     shown = values[rest] if any(rest) else values
     high = max(0.0, float(shown.max()))
     low = min(float(shown.min()), high - LEAST)
-    draws = len(record["seeds"])
     caption = "one draw" if draws == 1 else f"mean of {draws} draws"
     if values.min() < low:
         caption += f"; all below {low:.2f} is as dark"

@@ -3,7 +3,6 @@
 import json
 import shlex
 import shutil
-from pathlib import Path
 
 import pytest
 from conftest import PAIRS
@@ -17,7 +16,6 @@ from lass_plugin.masks import load_masks
 from lass_plugin.masks.neurons import weight_masks
 from lass_plugin.masks.places import carried_masks
 from lass_plugin.neurons.importance import load_importance
-from lass_plugin.neurons.measuring import MeasuringPlan, _check_identity
 
 
 @pytest.fixture(scope="module")
@@ -72,27 +70,47 @@ def test_a_run_that_is_killed_goes_on_and_shares_add_up(
     name = "importance.safetensors"
     assert (out / name).read_bytes() == (importance / name).read_bytes()
     other = forked.run(*command, *options, "--sample", 5, check=False)
-    assert other.returncode and "being measured with another sample" in other.stderr
+    assert other.returncode and "begun with --sample 0, not 5" in other.stderr
 
 
-def test_a_plan_of_another_machine_or_a_damaged_one(importance, tmp_path):
-    """The last digits of a fingerprint may differ; another model is refused."""
-    known = json.loads((importance / "plan.json").read_text())
-    plan = MeasuringPlan(Path("base.pt"), Path(known["data"]), tmp_path)
-    near = {site: value + 1e-9 for site, value in known["base"].items()}
-    far = {site: value + 0.5 for site, value in known["base"].items()}
-    place = tmp_path / "plan.json"
-    place.write_text(json.dumps({**known, "base": near}))
-    _check_identity(plan, known)
-    for content, words in (
-        (json.dumps({**known, "base": far}), "being measured with another model"),
-        (json.dumps({**known, "base": []}), "is damaged"),
-        ("[]", "is damaged"),
-        ("", "is damaged"),
-    ):
-        place.write_text(content)
-        with pytest.raises(LassError, match=words):
-            _check_identity(plan, known)
+def test_what_an_earlier_version_began_goes_on(
+    forked, data, base, importance, tmp_path
+):
+    """It wrote plan.json, which knew neither the weights nor the data by content."""
+    out, name = tmp_path / "old", "importance.safetensors"
+    shutil.copytree(importance, out)
+    for gone in (out / name, out / "stage.json", *list((out / "parts").iterdir())[:3]):
+        gone.unlink()
+    plan = {"pairs": list(PAIRS), "split": "train", "sample": 0, "part": 40, "seed": 1}
+    plan |= {"units": ["attention-output", "ffn-hidden", "ffn-output"]}
+    plan |= {"precision": "float32", "base": {}, "data": str(data)}
+    (out / "plan.json").write_text(json.dumps({**plan, "seed": 2}))
+    command = ("lass", "neurons", "importance", data, "--checkpoint", base)
+    command += ("--out", out, "--part", 40, "--cpu")
+    other = forked.run(*command, check=False)
+    assert other.returncode and "begun with --seed 2, not 1" in other.stderr
+    (out / "plan.json").write_text("[]")
+    damaged = forked.run(*command, check=False)
+    assert damaged.returncode and "plan.json is damaged" in damaged.stderr
+    (out / "plan.json").write_text(json.dumps(plan))
+    forked.run(*command)
+    assert (out / name).read_bytes() == (importance / name).read_bytes()
+
+
+def test_importance_of_other_text_is_refused(forked, data, base, importance, tmp_path):
+    """Data prepared again in place: old and new text would be added up."""
+    out, other = tmp_path / "out", tmp_path / "data"
+    shutil.copytree(importance, out)
+    (out / "importance.safetensors").unlink()
+    shutil.copytree(data, other)
+    for path in other.glob("valid.de-en.*"):
+        shutil.copy(path, other / path.name.replace("valid", "train"))
+    result = forked.run(
+        *("lass", "neurons", "importance", other, "--checkpoint", base),
+        *("--out", out, "--part", 40, "--cpu"),
+        check=False,
+    )
+    assert result.returncode and "another train.de-en" in result.stderr
 
 
 def test_samples_are_drawn_from_the_seed(forked, data, base, tmp_path):

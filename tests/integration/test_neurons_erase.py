@@ -18,13 +18,19 @@ from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.languages import parse_pairs
 from lass_plugin.neurons.allocation import read_allocation
-from lass_plugin.neurons.erasure import Options, choose, without
+from lass_plugin.neurons.erased_neurons import choose, without
 from lass_plugin.neurons.erasure_report import tables
+from lass_plugin.neurons.settings import ErasureSettings
 
 CHOSEN = ("de-en", "en-nl")
 """Whose specific neurons are erased."""
 PLAIN = Decoding(beam=2, max_len_b=12, cpu=True)
 FLAGS = ("--cpu", "--beam", "2", "--max-len-b", "12")
+
+
+def erasure(**options) -> ErasureSettings:
+    names = ("data", "checkpoint", "allocation", "out")
+    return ErasureSettings(**{name: Path(name) for name in names}, **options)
 
 
 def lass(*words: object) -> int:
@@ -112,7 +118,7 @@ def test_each_condition_translates_as_in_an_evaluation_of_its_own(
 ):
     """One model with its masks switched gives what a model of its own gives."""
     allocation = read_allocation(allocated)
-    erased, _ = choose(allocation, Options(general=0.2, specific=0.5, seeds=(2,)))
+    erased, _ = choose(allocation, erasure(general=0.2, specific=0.5, seeds=(2,)))
     intact = System("nothing", joint)
     carried = Saved(intact).masks()
     for each in (erased[0], erased[1], erased[2]):
@@ -135,7 +141,7 @@ def test_each_condition_translates_as_in_an_evaluation_of_its_own(
 def test_erased_neurons_are_the_output_zero_of_the_model(data, joint, allocated):
     """The same as a model whose weights of these neurons are zero."""
     allocation = read_allocation(allocated)
-    erased, _ = choose(allocation, Options(general=0.2, specific=0.5))
+    erased, _ = choose(allocation, erasure(general=0.2, specific=0.5))
     carried = Saved(System("nothing", joint)).masks()
     state = load(joint)
     for site, gone in erased[0].neurons.items():

@@ -79,6 +79,20 @@ def test_a_grid_and_its_masks_are_those_of_allocate(start, importance, tmp_path)
         assert all(mask.bits[site].equal(made[key].bits[site]) for site in mask.bits)
 
 
+def test_show_takes_the_masks_of_a_variant(start, importance, tmp_path, capsys):
+    words = ["--general", "0.5", "--thresholds", "0.9", "--losses-only"]
+    assert main([*start, *words]) == 0
+    rule = ["--general", "0.5", "--threshold", "0.9", "--out", str(tmp_path / "masks")]
+    assert main(["neurons", "allocate", str(importance), *rule]) == 0
+    capsys.readouterr()
+    shown = []
+    variant = tmp_path / "sweep" / "masks" / "taylor-pair-rho0.5-k0.9"
+    for folder in (variant, tmp_path / "masks"):
+        assert main(["neurons", "show", str(folder)]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] and "LScore, encoder" in shown[0]
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

@@ -12,6 +12,7 @@ from conftest import load
 
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.sweeps import sources
 from lass_plugin.experiments.sweeps.losses import ValidationLosses
 from lass_plugin.experiments.sweeps.settings import SweepSettings
 from lass_plugin.experiments.sweeps.weight_sweep import WeightSweep
@@ -93,14 +94,37 @@ def test_sub_layers_are_cut_from_the_same_scores(settings):
                 assert part[key].bits[name].equal(whole[key].bits[name])
 
 
-def test_masks_that_are_there_are_not_cut_again(settings, monkeypatch):
+def test_masks_that_are_there_are_not_cut_again(settings, monkeypatch, tmp_path):
     first = WeightSweep(settings).cut_masks()
+    again, read = [], sources.searched_scores
     monkeypatch.setattr(
-        "lass_plugin.experiments.sweeps.sources.searched_scores",
-        lambda *_: pytest.fail("read"),
+        sources, "searched_scores", lambda *words: again.append(words) or read(*words)
     )
-    again = WeightSweep(settings).cut_masks()
-    assert first.keys() == again.keys()
+    assert WeightSweep(settings).cut_masks().keys() == first.keys()
+    assert not again
+    # of other searches they are, though these are of the same base and as long
+    for path in settings.searches:
+        shutil.copytree(path.parent, tmp_path / "others" / path.parent.name)
+    others = checkpoints(tmp_path / "others")
+    WeightSweep(replace(settings, searches=others)).cut_masks()
+    assert {path for _, path, *_ in again} == set(others)
+
+
+def test_a_sweep_of_other_data_is_refused(settings, data, base, tmp_path, capsys):
+    """The same folder, prepared again: its numbers would be those of the old one."""
+    other = tmp_path / "data"
+    shutil.copytree(data, other)
+    words = ["sweep", other, "--base", base, "--searches", *settings.searches]
+    words += ["--out", settings.out, "--ratios", "0.5", "--losses-only", "--cpu"]
+    words = list(map(str, words))
+    assert main(words) == 0
+    before = (settings.out / "losses.json").read_bytes()
+    for path in other.glob("test.de-en.*"):
+        shutil.copy(path, other / path.name.replace("test", "valid"))
+    assert main(words) == 1
+    said = capsys.readouterr().err
+    assert "the sweep in" in said and "another valid.de-en" in said
+    assert (settings.out / "losses.json").read_bytes() == before
 
 
 def test_a_gradual_search_gives_exact_masks_at_its_own_ratio_only(settings, gradual):

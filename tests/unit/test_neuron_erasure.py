@@ -15,23 +15,35 @@ from lass_plugin.masks.neurons import neuron_mask
 from lass_plugin.masks.random import random_mask
 from lass_plugin.neurons import erasure_report
 from lass_plugin.neurons.allocation import Allocation
-from lass_plugin.neurons.erasure import (
+from lass_plugin.neurons.erased_neurons import (
     Erased,
-    Options,
-    check_masks,
     choose,
     draw,
     draws_of,
-    parse_seeds,
     share_of,
     unused,
     without,
 )
-from lass_plugin.neurons.erasure_report import FORMAT, draw_erasure
+from lass_plugin.neurons.erasure import check_masks
+from lass_plugin.neurons.erasure_report import FORM, draw_erasure
 from lass_plugin.neurons.rule import Rule
+from lass_plugin.neurons.settings import ErasureSettings
+from lass_plugin.settings import parse_words
 
 FC1, FC2 = "encoder.layers.0.fc1", "decoder.layers.0.fc2"
 A, B, C = "de-en", "en-de", "nl-en"
+
+
+PLACES = {
+    "data": Path("data"),
+    "checkpoint": Path("joint.pt"),
+    "allocation": Path("masks"),
+    "out": Path("out"),
+}
+
+
+def wanted(**options) -> ErasureSettings:
+    return ErasureSettings(**PLACES, **options)
 
 
 def bits(text: str) -> torch.Tensor:
@@ -81,7 +93,7 @@ def places(neurons: torch.Tensor) -> set[int]:
 
 
 def test_all_specific_neurons_by_hand(by_hand):
-    erased, notes = choose(by_hand, Options(general=0.5, specific=1.0))
+    erased, notes = choose(by_hand, wanted(general=0.5, specific=1.0))
     found = erased_by(erased)
     assert list(found) == [
         *(("general", None, 1), ("specific", A, 1), ("unused", A, 1)),
@@ -106,7 +118,7 @@ def test_all_specific_neurons_by_hand(by_hand):
 
 def test_shared_neurons_leave_every_mask_that_has_them(by_hand):
     masks = masks_of(by_hand)
-    erased, _ = choose(by_hand, Options(specific=1.0, pairs=tuple(parse_pairs(A))))
+    erased, _ = choose(by_hand, wanted(specific=1.0, pairs=tuple(parse_pairs(A))))
     own = erased_by(erased)["specific", A, 1]
     rest = without(masks, own)
     assert rest[A].unpack(FC1).int().tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 0]
@@ -122,7 +134,7 @@ def test_shared_neurons_leave_every_mask_that_has_them(by_hand):
 
 def test_general_neurons_are_the_same_ones_for_all_pairs(by_hand):
     masks = masks_of(by_hand)
-    erased, _ = choose(by_hand, Options(general=0.5, specific=0.0, control=False))
+    erased, _ = choose(by_hand, wanted(general=0.5, specific=0.0, no_control=True))
     (one,) = erased
     assert [int(one.neurons[site].sum()) for site in (FC1, FC2)] == [2, 2]
     rest = without(masks, one)
@@ -140,7 +152,7 @@ def test_the_control_takes_nothing_from_its_pair_and_as_many_neurons():
         {A: {FC1: "1" + 8 * "1" + 8 * "0"}, B: {FC1: "1" + 8 * "0" + 8 * "1"}},
     )
     masks = masks_of(allocation)
-    erased, notes = choose(allocation, Options(general=0.0, specific=0.5))
+    erased, notes = choose(allocation, wanted(general=0.0, specific=0.5))
     assert not notes
     for pair, other in ((A, B), (B, A)):
         own, control = (
@@ -197,7 +209,7 @@ def test_every_neuron_of_a_site_is_drawn_about_equally_often():
 
 
 def test_draws_of_several_seeds_belong_together(by_hand):
-    erased, notes = choose(by_hand, Options(general=0.5, specific=1.0, seeds=(3, 5)))
+    erased, notes = choose(by_hand, wanted(general=0.5, specific=1.0, seeds=(3, 5)))
     groups = draws_of(erased)
     assert [(own[0].kind, own[0].pair) for own in groups] == [
         *(("general", None), ("specific", A), ("specific", B)),
@@ -213,25 +225,25 @@ def test_draws_of_several_seeds_belong_together(by_hand):
 
 
 def test_what_cannot_be_erased_is_a_note_and_only_nothing_at_all_an_error(by_hand):
-    alone = Options(general=0.5, pairs=tuple(parse_pairs(C)))
+    alone = wanted(general=0.5, pairs=tuple(parse_pairs(C)))
     erased, notes = choose(by_hand, alone)
     assert [each.kind for each in erased] == ["general"]
     assert notes == [f"{C} has no specific neurons"]
-    only = Options(general=0.0, pairs=tuple(parse_pairs(C)))
+    only = wanted(general=0.0, pairs=tuple(parse_pairs(C)))
     with pytest.raises(LassError, match=f"nothing to erase: {C} has no specific"):
         choose(by_hand, only)
-    few = Options(general=0.01, specific=0.1, pairs=tuple(parse_pairs(A)))
+    few = wanted(general=0.01, specific=0.1, pairs=tuple(parse_pairs(A)))
     with pytest.raises(LassError, match="0.01 of the general .* 0.1 of the specific"):
         choose(by_hand, few)
     with pytest.raises(LassError, match="fr-en of --pairs is not in the allocation"):
-        choose(by_hand, Options(pairs=tuple(parse_pairs("fr-en"))))
+        choose(by_hand, wanted(pairs=tuple(parse_pairs("fr-en"))))
 
 
 def test_a_pair_that_has_all_specific_neurons_has_no_control():
     allocation = allocation_of({FC1: "1100"}, {A: {FC1: "1111"}, B: {FC1: "1110"}})
     assert not unused(allocation, A)[FC1].any()
     erased, notes = choose(
-        allocation, Options(general=0.0, specific=1.0, pairs=tuple(parse_pairs(A)))
+        allocation, wanted(general=0.0, specific=1.0, pairs=tuple(parse_pairs(A)))
     )
     assert [each.kind for each in erased] == ["specific"]
     assert "there is no control of it" in notes[0]
@@ -245,33 +257,38 @@ def test_a_pair_that_has_all_specific_neurons_has_no_control():
         ({"general": float("nan")}, "--general nan"),
         ({"general": 0.0, "specific": 0.0}, "erase nothing"),
         ({"specific": 0.0, "pairs": (A,)}, "--pairs has no effect with --specific 0"),
-        ({"specific": 0.0, "control": False}, "--no-control has no effect"),
+        ({"specific": 0.0, "no_control": True}, "--no-control has no effect"),
         (
-            {"general": 1.0, "specific": 1.0, "control": False, "seeds": (1, 2)},
+            {"general": 1.0, "specific": 1.0, "no_control": True, "seeds": (1, 2)},
             "several seeds have no effect",
         ),
     ],
 )
 def test_options_out_of_range_or_without_effect(options, words):
     with pytest.raises(LassError, match=words):
-        Options(**options).check()
+        wanted(**options).check()
 
 
 def test_options_at_the_ends_are_taken():
-    Options(general=1.0, specific=1.0, seeds=(1, 2)).check()
-    Options(general=0.0).check()
-    Options(specific=0.0).check()
+    wanted(general=1.0, specific=1.0, seeds=(1, 2)).check()
+    wanted(general=0.0).check()
+    wanted(specific=0.0).check()
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    words = ("data", "--checkpoint", "c", "--allocation", "a", "--out", "o", "--seed")
+    return parse_words(ErasureSettings, [*words, text]).seeds
 
 
 @pytest.mark.parametrize("text", ["", "x", "1,", "1.5", "-1", "1,1", "²"])
 def test_seeds_that_are_none(text):
     with pytest.raises(LassError, match="--seed"):
-        parse_seeds(text)
+        seeds_of(text)
 
 
 def test_seeds():
-    assert parse_seeds("3") == (3,)
-    assert parse_seeds("1, 2,10") == (1, 2, 10)
+    assert seeds_of("3") == (3,)
+    assert seeds_of("1, 2,10") == (1, 2, 10)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "x", "version": 1}'])
@@ -285,8 +302,7 @@ def test_the_colours_are_those_of_specific_neurons(tmp_path, monkeypatch):
     """General neurons cost so much that nothing else would be told apart."""
     deltas = {("general", None): [-18.0, -16.0], ("specific", A): [-3.0, 0.2]}
     record = {
-        "format": FORMAT,
-        "version": 1,
+        **FORM.mark({}),
         "seeds": [1],
         "nothing": {A: {}, B: {}},
         "erased": [

@@ -19,7 +19,7 @@ from lass_plugin.neurons.importance import (
     save_importance,
     side_by_side,
 )
-from lass_plugin.neurons.measuring import PRECISIONS, MeasuringPlan, check_finite
+from lass_plugin.neurons.measuring import check_finite
 from lass_plugin.neurons.recording import Recorder
 from lass_plugin.scores.neuron import (
     ABSOLUTE,
@@ -283,14 +283,6 @@ def test_activations_that_are_no_numbers(data, precision, advice):
     check_finite(
         {"encoder.layers.0.fc1": {"absolute": torch.ones(2)}}, "nl-en", precision
     )
-
-
-def test_an_unknown_precision_is_named(tmp_path):
-    plan = MeasuringPlan(tmp_path / "x.pt", tmp_path, tmp_path / "out")
-    for precision in PRECISIONS:
-        dataclasses.replace(plan, precision=precision).check()
-    with pytest.raises(LassError, match="'fp16'; choose from float32, bfloat16, float"):
-        dataclasses.replace(plan, precision="fp16").check()
 
 
 def made_up(pairs=("de-en", "en-de"), seed=1) -> Importance:

@@ -5,7 +5,6 @@ they were not trained with. It is cheap, a pass over the validation data for eac
 it says which ratios hurt a pair, not what training will mend.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
@@ -13,16 +12,19 @@ from typing import Any, Callable, Iterator, Mapping
 import torch
 from fairseq import utils
 
-from lass_plugin import files
 from lass_plugin.data.progress import Progress
 from lass_plugin.evaluation.likelihood import negative_log_likelihood
 from lass_plugin.evaluation.systems import Saved, System
-from lass_plugin.experiments.sweeps.settings import ComparisonSettings
+from lass_plugin.experiments import content
+from lass_plugin.experiments.sweeps.settings import BaseSettings
 from lass_plugin.experiments.sweeps.variants import V
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.state import digest
 from lass_plugin.methods.subnetworks.joint import masked_weights
+from lass_plugin.records.json_record import RecordFormat
+
+FORM = RecordFormat("lass_plugin sweep losses", "a losses.json of a sweep")
 
 MEASURE = (
     "validation loss in bits a token, without label smoothing, of the base's weights "
@@ -31,44 +33,33 @@ MEASURE = (
 
 
 def measure_losses(
-    settings: ComparisonSettings,
-    base: str,
-    pairs: list[str],
-    masks: Mapping[V, MaskSet | None],
+    settings: BaseSettings, pairs: list[str], masks: Mapping[V, MaskSet | None]
 ) -> dict[str, dict[str, float]]:
     """Measure what is not in ``losses.json`` of the sweep yet, and keep it there.
 
     Args:
-        base: short name of the base's fingerprint.
         masks: variant -> its masks, None for the dense baseline.
 
     Returns:
         Name of each variant -> pair -> validation loss.
     """
-    path = settings.out / "losses.json"
-    known = _read(path)
+    path, split = settings.out / "losses.json", settings.valid_split
+    data = content.of_data(settings.folders[:1], pairs, [split])
+    known: dict[str, Any] = (FORM.read_or_none(path) or {}).get("variants", {})
     keys = {
         variant: {
-            "base": base,
-            "data": str(settings.folders[0].resolve()),
-            "split": settings.valid_split,
+            "base": content.of_weights(settings.base),
+            "data": data,
+            "split": split,
             "masks": None if each is None else digest(each),
+            "pairs": pairs,
         }
         for variant, each in masks.items()
     }
-    missing = [
-        v
-        for v, key in keys.items()
-        if known.get(v.name, {}).get("of") != key
-        or list(known[v.name]["losses"]) != pairs
-    ]
+    missing = [v for v, key in keys.items() if known.get(v.name, {}).get("of") != key]
     if missing:
         model = ValidationLosses(
-            settings.base,
-            settings.folders[0],
-            pairs,
-            settings.valid_split,
-            cpu=settings.cpu,
+            settings.base, settings.folders[0], pairs, split, cpu=settings.cpu
         )
         progress = Progress("validation", len(missing) * len(pairs))
         for variant in missing:
@@ -78,22 +69,9 @@ def measure_losses(
 
             found = model.of(masks[variant], advance)
             known[variant.name] = {"of": keys[variant], "losses": found}
-            files.write_json(path, known)
+            FORM.write(path, {"variants": known})
         progress.finish()
     return {variant.name: known[variant.name]["losses"] for variant in masks}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What was measured before; nothing where the file is missing or damaged."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            name: entry
-            for name, entry in known.items()
-            if isinstance(entry.get("losses"), dict)
-        }
-    except (OSError, ValueError, AttributeError):
-        return {}
 
 
 class ValidationLosses:

@@ -4,15 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic
 
+from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.base import Base
+from lass_plugin.experiments.stage import Stage
 from lass_plugin.experiments.sweeps import tables
 from lass_plugin.experiments.sweeps.joint import JointTrainings
 from lass_plugin.experiments.sweeps.losses import measure_losses
 from lass_plugin.experiments.sweeps.scoring import score_variants
 from lass_plugin.experiments.sweeps.settings import ComparisonSettings
 from lass_plugin.experiments.sweeps.variants import V
-from lass_plugin.masks import DEFAULT_TARGETS, MaskSet, fingerprint
-from lass_plugin.masks.fingerprint import short_name
+from lass_plugin.masks import MaskSet
 
 
 class Sweep(ABC, Generic[V]):
@@ -62,8 +63,22 @@ class Sweep(ABC, Generic[V]):
 
     def measure(self, masks: Mapping[V, MaskSet | None]) -> dict[str, dict[str, float]]:
         """Name of each variant -> pair -> validation loss; kept in ``losses.json``."""
-        base = short_name(fingerprint(self.base.sites(DEFAULT_TARGETS)))
-        return measure_losses(self.settings, base, self.pairs, masks)
+        return measure_losses(self.settings, self.pairs, masks)
+
+    def stage(self) -> Stage:
+        """What all variants in the folder of a sweep have in common.
+
+        What a variant was made with is known of each by itself, so that others can be
+        added.
+        """
+        settings = self.settings
+        identity = {
+            "command": self.table.form.name,
+            "options": {"pairs": self.pairs},
+            "inputs": content.of_data(settings.folders, self.pairs),
+            "base": content.of_weights(settings.base),
+        }
+        return Stage(settings.out, "sweep", identity)
 
     def run(self) -> dict[str, Any]:
         """Make the masks, measure or train each variant, write table and curves.
@@ -77,6 +92,10 @@ class Sweep(ABC, Generic[V]):
         Raises:
             LassError: as far as can be known, before anything is trained.
         """
+        with self.stage().held():
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
         settings, trainings, report = self.settings, None, None
         if settings.updates:
             trainings = JointTrainings(settings, self.base, self.pairs)

@@ -1,18 +1,18 @@
 """Scores of all variants of a sweep after joint training."""
 
-import json
-from pathlib import Path
-from typing import Any, Sequence
+from collections.abc import Sequence
 
-from lass_plugin import files
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.comparison import Report
 from lass_plugin.evaluation.systems import System
+from lass_plugin.experiments import content
+from lass_plugin.experiments.stage import Stage, State
 from lass_plugin.experiments.sweeps.joint import JointTrainings
 from lass_plugin.experiments.sweeps.settings import ComparisonSettings
-from lass_plugin.experiments.sweeps.variants import Variant
+from lass_plugin.experiments.sweeps.variants import Variant, stamp
 from lass_plugin.languages import parse_pairs
+from lass_plugin.settings import record
 
 
 def score_variants(
@@ -26,22 +26,35 @@ def score_variants(
     """
     from lass_plugin.evaluation.evaluation import evaluate
 
-    folder, path = settings.out / "scores", settings.out / "scores" / "scored.json"
+    folder = settings.out / "scores"
     systems = [
         System(variant.name, trainings.checkpoint(variant)) for variant in variants
     ]
-    record = {
-        "systems": {s.name: _stamp(s.checkpoint) for s in systems},
-        "pairs": trainings.pairs,
-        "split": settings.split,
-        "decoding": repr(settings.decoding),
-    }
+    stage = Stage(
+        folder,
+        "scores",
+        {
+            "command": "scores of a sweep",
+            "options": {
+                "pairs": trainings.pairs,
+                "split": settings.split,
+                "decoding": record(settings.decoding),
+            },
+            "inputs": content.of_data(
+                settings.folders[:1], trainings.pairs, [settings.split]
+            ),
+            "references": content.of_folder(
+                settings.folders[0], [f"raw/{settings.split}.*"]
+            ),
+            "systems": {s.name: stamp(s.checkpoint) for s in systems},
+        },
+    )
     try:
-        if json.loads(path.read_text(encoding="utf-8")) == record:
+        if stage.state() is State.DONE:
             return report_file.read(folder / "scores.json")
-    except (OSError, ValueError, LassError):
-        pass  # not scored before, or not whole
-    path.unlink(missing_ok=True)
+    except LassError:
+        pass  # of other variants, or not whole
+    stage.begin()
     result = evaluate(
         settings.folders[0],
         systems,
@@ -50,16 +63,5 @@ def score_variants(
         folder,
         settings.decoding,
     )
-    files.write_json(path, record)
+    stage.finish([folder / "scores.json"])
     return result.report
-
-
-def _stamp(path: Path) -> list[Any]:
-    """What changes when a checkpoint is written again."""
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise LassError(
-            f"the joint training has left no {path}; run the same command again"
-        ) from error
-    return [str(path), state.st_size, state.st_mtime_ns]

@@ -1,0 +1,192 @@
+"""What is measured of neurons, and what is erased: the options of two commands."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lass_plugin.anatomy.neurons import DEFAULT_UNITS, UNITS, parse_units
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.settings import (
+    Settings,
+    argument,
+    including,
+    needless,
+    option,
+    required,
+    switch,
+)
+
+
+def _parse_share(text: str) -> tuple[int, int]:
+    """Read ``1/8``."""
+    first, slash, last = text.partition("/")
+    if not (slash and first.isdigit() and last.isdigit()):
+        raise LassError(f"--share {text} is not I/N, such as 1/8")
+    return int(first), int(last)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuringSettings(Settings):
+    """On which data the importance of neurons is measured, and how."""
+
+    data: Path = argument("folder of binarized data", metavar="DATA")
+    checkpoint: Path = required("the trained base model", metavar="PT")
+    out: Path = required("folder for the importance", metavar="DIR")
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "(default: those that the model was trained on)",
+        metavar="de-en,…",
+        parse=parse_pairs,
+    )
+    units: tuple[str, ...] = option(
+        DEFAULT_UNITS,
+        f"kinds of neurons: {', '.join(UNITS)} (default: %(default)s)",
+        metavar="UNIT,…",
+        parse=parse_units,
+    )
+    split: str = option(
+        "train", "split of the data (default: %(default)s)", group="data"
+    )
+    sample: int = option(
+        0,
+        "so many sentences of each pair, chosen at random (0: all, the default)",
+        metavar="N",
+        least=0,
+        group="data",
+    )
+    seed: int = option(1, "of the sample (default: %(default)s)", group="data")
+    max_tokens: int = option(
+        4096,
+        "tokens of a batch, padding included (default: %(default)s)",
+        metavar="N",
+        least=1,
+        group="data",
+    )
+    part: int = option(
+        5000,
+        "sentences after which what was measured is saved (default: %(default)s)",
+        metavar="N",
+        least=1,
+        group="data",
+    )
+    precision: str = option(
+        "float32",
+        "of matrix products; sums are float64 (default: %(default)s)",
+        choices=("float32", "bfloat16", "float16"),
+        group="how",
+    )
+    cpu: bool = switch("do not use the GPU", group="how")
+    share: tuple[int, int] = option(
+        (1, 1),
+        "measure only the I-th of N shares in this process (default: 1/1)",
+        metavar="I/N",
+        parse=_parse_share,
+        group="how",
+    )
+
+    def check(self) -> None:
+        super().check()
+        number, processes = self.share
+        if not 1 <= number <= processes:
+            raise LassError(
+                f"--share {number}/{processes} is none of 1/{processes} to "
+                f"{processes}/{processes}"
+            )
+
+
+def _parse_seeds(text: str) -> tuple[int, ...]:
+    """Read ``1,2,3``.
+
+    Raises:
+        LassError: not a list of different whole numbers.
+    """
+    items = [item.strip() for item in text.split(",")]
+    if not all(item.isascii() and item.isdigit() for item in items):
+        raise LassError(f"--seed {text} is not a whole number or a list such as 1,2,3")
+    seeds = tuple(map(int, items))
+    if len(set(seeds)) < len(seeds):
+        raise LassError(f"--seed {text} has a number twice; leave one of them out")
+    return seeds
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErasureSettings(Settings):
+    """Which neurons are erased from which model, and on which test set."""
+
+    data: Path = argument("data folder", metavar="DATA")
+    checkpoint: Path = required(
+        "the model that was trained jointly with the masks of --allocation",
+        metavar="PT",
+    )
+    allocation: Path = required("what 'lass neurons allocate' made", metavar="MASKS")
+    out: Path = required("folder for tables, picture and translations", metavar="DIR")
+    general: float = option(
+        0.2,
+        "of the general neurons (default: %(default)s; 0: leave them alone)",
+        metavar="SHARE",
+        group="what is erased",
+    )
+    specific: float = option(
+        0.5,
+        "of a pair's specific neurons (default: %(default)s; 0: leave them alone)",
+        metavar="SHARE",
+        group="what is erased",
+    )
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "pairs whose specific neurons are erased (default: all)",
+        metavar="de-en,…",
+        parse=parse_pairs,
+        group="what is erased",
+    )
+    no_control: bool = switch(
+        "do not erase as many specific neurons that the pair does not have",
+        group="what is erased",
+    )
+    seeds: tuple[int, ...] = option(
+        (1,),
+        "of the draw; several for means and deviations (default: %(default)s)",
+        flags="--seed",
+        metavar="N,…",
+        parse=_parse_seeds,
+        group="what is erased",
+    )
+    split: str = option(
+        "test", "split of the data (default: %(default)s)", group="test set and scores"
+    )
+    references: str | None = option(
+        None,
+        "folder of SPLIT.X-Y.Y (default: DATA/raw)",
+        metavar="DIR",
+        group="test set and scores",
+    )
+    tokenize: str | None = option(
+        None,
+        "tokenizer of BLEU for all pairs",
+        metavar="NAME",
+        group="test set and scores",
+    )
+    decoding: Decoding = including(Decoding)
+
+    def check(self) -> None:
+        super().check()
+        for name in ("general", "specific"):
+            share = getattr(self, name)
+            if not 0.0 <= share <= 1.0:
+                raise LassError(
+                    f"--{name} {share:g} is not a share of the neurons between 0 and 1"
+                )
+        if not (self.general or self.specific):
+            raise LassError(
+                "--general 0 and --specific 0 erase nothing; give a share above 0"
+            )
+        if not self.specific:
+            needless(self, ("pairs", "no_control"), "with --specific 0")
+        drawn = 0 < self.general < 1 or 0 < self.specific < 1
+        controlled = self.specific and not self.no_control
+        if len(self.seeds) > 1 and not (drawn or controlled):
+            raise LassError(
+                "several seeds have no effect where all neurons of a kind are erased "
+                "and none are drawn; give one --seed"
+            )
