@@ -103,14 +103,14 @@ def test_importance_of_other_text_is_refused(forked, data, base, importance, tmp
     shutil.copytree(importance, out)
     (out / "importance.safetensors").unlink()
     shutil.copytree(data, other)
-    for path in other.glob("valid.de-en.*"):
+    for path in other.glob("valid.en-de.*"):
         shutil.copy(path, other / path.name.replace("valid", "train"))
     result = forked.run(
         *("lass", "neurons", "importance", other, "--checkpoint", base),
         *("--out", out, "--part", 40, "--cpu"),
         check=False,
     )
-    assert result.returncode and "another train.de-en" in result.stderr
+    assert result.returncode and "another train.en-de" in result.stderr
 
 
 def test_samples_are_drawn_from_the_seed(forked, data, base, tmp_path):

@@ -119,11 +119,11 @@ def test_a_sweep_of_other_data_is_refused(settings, data, base, tmp_path, capsys
     words = list(map(str, words))
     assert main(words) == 0
     before = (settings.out / "losses.json").read_bytes()
-    for path in other.glob("test.de-en.*"):
+    for path in other.glob("test.en-de.*"):
         shutil.copy(path, other / path.name.replace("test", "valid"))
     assert main(words) == 1
     said = capsys.readouterr().err
-    assert "the sweep in" in said and "another valid.de-en" in said
+    assert "the sweep in" in said and "another valid.en-de" in said
     assert (settings.out / "losses.json").read_bytes() == before
 
 
