@@ -124,6 +124,16 @@ def passed_on() -> Any:
     return field(default=(), metadata={_KEY: Declared(nargs=_REMAINDER)})
 
 
+def ends_in(suffix: str) -> Callable[[Path, str], None]:
+    """A check of an option: the name of a file that ends in *suffix*."""
+
+    def check(path: Path, flag: str) -> None:
+        if path.suffix != suffix:
+            raise LassError(f"{flag} {path} must be a file that ends in {suffix}")
+
+    return check
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What every settings class is based on."""

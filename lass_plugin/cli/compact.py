@@ -14,116 +14,42 @@ model), and so do the outputs of a layer, which are added to its input: what the
 remove there is not cut. Nothing is written unless the outputs are the same.
 """
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping
 
+from lass_plugin.methods.export_settings import MULTIPLE, CompactSettings
+
 if TYPE_CHECKING:
-    from lass_plugin.checkpoints.checkpoint import Checkpoint
-    from lass_plugin.masks import MaskSet
     from lass_plugin.methods.subnetworks.compaction import Cut
 
 HELP = "cut out what none of some pairs uses"
+SETTINGS = CompactSettings
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass compact``."""
-    parser.add_argument(
-        "checkpoint", metavar="CHECKPOINT", type=Path, help="jointly trained checkpoint"
-    )
-    parser.add_argument(
-        "--pairs",
-        metavar="SRC-TGT,…",
-        help="the pairs that the result is for (default: all that have a mask)",
-    )
-    parser.add_argument(
-        "--out", metavar="FILE", type=Path, required=True, help="checkpoint to write"
-    )
-    parser.add_argument(
-        "--masks",
-        metavar="PATH",
-        type=Path,
-        help="take the masks from here instead (default: the checkpoint's own)",
-    )
-    add_multiple(parser)
-
-
-def add_multiple(parser: argparse.ArgumentParser) -> None:
-    """Add the option that widths are rounded by."""
-    parser.add_argument(
-        "--multiple",
-        metavar="N",
-        type=int,
-        help="round widths up to a multiple of N, which GPUs compute faster "
-        "(default: 8)",
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(settings: CompactSettings) -> int:
     """Compact, and print what was cut."""
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.checkpoints.torch_files import save_tensors
-    from lass_plugin.languages import parse_pairs
-    from lass_plugin.methods.subnetworks.compaction import compacted_group
-
-    path = arguments.checkpoint
-    check_checkpoint_name(arguments.out)
-    multiple = multiple_of(arguments)
-    checkpoint = Checkpoint.read(path)
-    masks = masks_for(checkpoint, arguments.masks)
-    if arguments.pairs:
-        masks = masks.only(map(str, parse_pairs(arguments.pairs)))
-    result, cut, difference = compacted_group(checkpoint, masks, multiple)
-    save_tensors(arguments.out, result)
-    print_cut(checkpoint.content, result, cut, difference)
-    print(f"{', '.join(masks)} -> {arguments.out}")
-    return 0
-
-
-def check_checkpoint_name(out: Path) -> None:
-    """Refuse a file that would not be taken for a checkpoint.
-
-    Raises:
-        LassError: its name does not end in ``.pt``.
-    """
-    from lass_plugin.errors import LassError
-
-    if out.suffix != ".pt":
-        raise LassError(f"--out {out} must be a file that ends in .pt")
-
-
-def masks_for(checkpoint: "Checkpoint", given: Path | None) -> "MaskSet":
-    """The masks at *given*, or those that *checkpoint* carries.
-
-    Raises:
-        LassError: there are none.
-    """
     from lass_plugin.errors import LassError
     from lass_plugin.masks.places import carried_masks, masks_at
+    from lass_plugin.methods.subnetworks.compaction import compacted_group
 
-    masks = carried_masks(checkpoint) if given is None else masks_at([given])
+    path, given = settings.checkpoint, settings.masks
+    checkpoint = Checkpoint.read(path)
+    masks = masks_at(given) if given else carried_masks(checkpoint)
     if not masks:
         raise LassError(
-            f"{checkpoint.path} carries no masks; give a jointly trained checkpoint, "
-            "or the mask with --masks"
+            f"{path} carries no masks; give a jointly trained checkpoint, or the mask "
+            "with --masks"
         )
-    return masks
-
-
-def multiple_of(arguments: argparse.Namespace) -> int:
-    """What widths are rounded by.
-
-    Raises:
-        LassError: it is not 1 or more.
-    """
-    from lass_plugin.errors import LassError
-    from lass_plugin.methods.subnetworks.compaction import MULTIPLE
-
-    if arguments.multiple is None:
-        return MULTIPLE
-    if arguments.multiple < 1:
-        raise LassError(f"--multiple must be 1 or more, not {arguments.multiple}")
-    return int(arguments.multiple)
+    if settings.pairs:
+        masks = masks.only(map(str, settings.pairs))
+    multiple = settings.multiple or MULTIPLE
+    result, cut, difference = compacted_group(checkpoint, masks, multiple)
+    save_tensors(settings.out, result)
+    print_cut(checkpoint.content, result, cut, difference)
+    print(f"{', '.join(masks)} -> {settings.out}")
+    return 0
 
 
 def print_cut(

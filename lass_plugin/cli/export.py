@@ -14,92 +14,38 @@ layers uses. Heads and other neurons of attention, and outputs of a layer, stay 
 ('lass compact --help' says why, and writes one checkpoint for several pairs).
 """
 
-import argparse
-from pathlib import Path
-
-from lass_plugin.cli.compact import (
-    add_multiple,
-    check_checkpoint_name,
-    multiple_of,
-    print_cut,
-)
+from lass_plugin.cli.compact import print_cut
+from lass_plugin.methods.export_settings import MULTIPLE, ExportSettings
+from lass_plugin.settings import needless
 
 HELP = "write one pair as a checkpoint of stock fairseq"
+SETTINGS = ExportSettings
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass export``."""
-    parser.add_argument(
-        "checkpoint",
-        metavar="CHECKPOINT",
-        type=Path,
-        help="jointly trained checkpoint, or one of low-rank modules",
-    )
-    parser.add_argument(
-        "--pair", metavar="SRC-TGT", required=True, help="the pair to export"
-    )
-    parser.add_argument(
-        "--out", metavar="FILE", type=Path, required=True, help="checkpoint to write"
-    )
-    parser.add_argument(
-        "--masks",
-        metavar="PATH",
-        type=Path,
-        help="take the mask from here instead (default: the checkpoint's own)",
-    )
-    parser.add_argument(
-        "--base",
-        metavar="FILE",
-        type=Path,
-        help="the base that low-rank modules stand in (default: where it was in "
-        "training)",
-    )
-    parser.add_argument(
-        "--half", action="store_true", help="store the weights in half precision"
-    )
-    parser.add_argument(
-        "--compact",
-        action="store_true",
-        help="cut out the hidden units that cannot contribute",
-    )
-    add_multiple(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(settings: ExportSettings) -> int:
     """Export, and print the command that translates with the result."""
     from lass_plugin.checkpoints.checkpoint import Checkpoint
-    from lass_plugin.checkpoints.stock import (
-        stock_command,
-    )
+    from lass_plugin.checkpoints.stock import stock_command
     from lass_plugin.checkpoints.torch_files import save_tensors
-    from lass_plugin.errors import LassError
-    from lass_plugin.languages import Pair
-    from lass_plugin.methods.method import ExportOptions
     from lass_plugin.methods.registry import exporting_method, method_of
     from lass_plugin.methods.subnetworks.compaction import compacted_pair
 
-    pair, path = Pair.parse(arguments.pair), arguments.checkpoint
-    check_checkpoint_name(arguments.out)
-    names = ExportOptions.__dataclass_fields__
-    options = ExportOptions(**{name: getattr(arguments, name) for name in names})
+    path, out = settings.checkpoint, settings.out
     checkpoint = Checkpoint.read(path)
     method = method_of(checkpoint.task_state, str(path))
-    if options.base and not method.takes_base:
-        raise LassError(
-            f"--base has no effect, because {path} has no low-rank modules; leave it "
-            "out"
-        )
-    method = exporting_method(method, path, options.masks)
-    result, what = method.export(checkpoint, pair, options)
-    if options.compact:
+    if not method.takes_base:
+        needless(settings, "base", f"on {path}, which has no low-rank modules")
+    method = exporting_method(method, path, settings.masks)
+    result, what = method.export(checkpoint, settings)
+    if settings.compact:
         whole = result
-        multiple = multiple_of(arguments)
+        multiple = settings.multiple or MULTIPLE
         result, cut, difference = compacted_pair(Checkpoint(path, whole), multiple)
         print_cut(whole, result, cut, difference)
-    elif options.multiple is not None:
-        raise LassError("--multiple has no effect without --compact; leave it out")
-    save_tensors(arguments.out, result)
-    print(f"{pair}: {what} -> {arguments.out}")
-    command = stock_command(checkpoint, result, arguments.out)
+    else:
+        needless(settings, "multiple", "without --compact")
+    save_tensors(out, result)
+    print(f"{settings.pair}: {what} -> {out}")
+    command = stock_command(checkpoint, result, out)
     print(f"translate with stock fairseq:\n{command}")
     return 0

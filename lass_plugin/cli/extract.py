@@ -12,82 +12,69 @@ From a jointly trained checkpoint, the masks that it carries are taken as they a
     lass extract joint/checkpoint_best.pt --pairs de-en,en-de --out masks
 """
 
-import argparse
 import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.schedules import check_ratio
+from lass_plugin.settings import Settings, argument, needless, option, required
 
 if TYPE_CHECKING:
-    from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.masks import Mask, MaskSet
 
 HELP = "take masks out of checkpoints, at any ratio"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass extract``."""
-    parser.add_argument(
-        "checkpoints",
+@dataclass(frozen=True, kw_only=True)
+class ExtractSettings(Settings):
+    """What is taken out of which checkpoints, and where it goes."""
+
+    checkpoints: tuple[Path, ...] = argument(
+        "checkpoint of a search, folder of searches, or joint checkpoint",
         metavar="CHECKPOINT",
         nargs="+",
-        type=Path,
-        help="checkpoint of a search, folder of searches, or joint checkpoint",
     )
-    parser.add_argument(
-        "--out",
-        metavar="PLACE",
-        type=Path,
-        required=True,
-        help="folder for SRC-TGT.safetensors, or one file NAME.safetensors",
+    out: Path = required(
+        "folder for SRC-TGT.safetensors, or one file NAME.safetensors", metavar="PLACE"
     )
-    parser.add_argument(
-        "--ratio",
+    ratio: float | None = option(
+        None,
+        "share of each matrix to remove (default: the ratio of the search)",
         metavar="SHARE",
-        type=float,
-        help="share of each matrix to remove (default: the ratio of the search)",
+        check=check_ratio,
     )
-    parser.add_argument(
-        "--criterion",
+    criterion: str | None = option(
+        None,
+        "score to take the mask by (default: that of the search; a one-shot search by "
+        "gradient gives the mask by magnitude too)",
         metavar="SCORE",
-        help="score to take the mask by (default: that of the search; a one-shot "
-        "search by gradient gives the mask by magnitude too)",
     )
-    parser.add_argument(
-        "--pairs",
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "take only the masks of these pairs (default: all)",
         metavar="SRC-TGT,…",
-        help="take only the masks of these pairs (default: all)",
+        parse=parse_pairs,
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Extract, and print a line for each mask."""
-    from lass_plugin.checkpoints.checkpoint import Checkpoint
-    from lass_plugin.errors import LassError
-    from lass_plugin.experiments.searches.results import checkpoint_files
-    from lass_plugin.languages import parse_pairs
-    from lass_plugin.masks import MaskSet, save_mask
-    from lass_plugin.masks.places import carried_masks
-    from lass_plugin.schedules import check_ratio
+SETTINGS = ExtractSettings
 
-    if arguments.ratio is not None:
-        check_ratio(arguments.ratio, "--ratio")
-    wanted = None
-    if arguments.pairs:
-        wanted = [str(pair) for pair in parse_pairs(arguments.pairs)]
+
+def run(settings: ExtractSettings) -> int:
+    """Extract, and print a line for each mask."""
+    from lass_plugin.experiments.searches.results import checkpoint_files
+    from lass_plugin.masks import MaskSet, save_mask
+    from lass_plugin.masks.file import mask_files
+
     masks: dict[str, Mask] = {}
     origins: dict[str, Path] = {}
     remarks: dict[str, str] = {}
-    for path in checkpoint_files(arguments.checkpoints):
-        checkpoint = Checkpoint.read(path)
-        carried = carried_masks(checkpoint)
-        if carried is not None:
-            options = {"ratio": arguments.ratio, "criterion": arguments.criterion}
-            found = _from_joint(carried, path, options)
-        else:
-            found = _from_search(checkpoint, path, arguments, wanted)
-        for mask, remark in found:
-            if wanted is not None and mask.key not in wanted:
-                continue
+    for path in checkpoint_files(settings.checkpoints):
+        for mask, remark in _masks_in(path, settings):
             if mask.key in masks:
                 raise LassError(
                     f"{origins[mask.key]} and {path} both hold a mask of {mask.key}; "
@@ -95,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
                 )
             masks[mask.key], origins[mask.key] = mask, path
             remarks[mask.key] = remark
-    for key in wanted or ():
+    for key in map(str, settings.pairs):
         if key not in masks:
             raise LassError(
                 f"no mask of {key} is in the checkpoints given (they hold "
@@ -103,46 +90,37 @@ def run(arguments: argparse.Namespace) -> int:
             )
     extracted = MaskSet(masks.values())
     _check_bases(extracted, origins)
-    targets = _targets(arguments.out, list(extracted))
+    targets = mask_files(settings.out, extracted)
     for key, mask in extracted.items():
         save_mask(targets[key], mask)
         print(f"{_describe(mask)}; {remarks[key]} -> {targets[key]}")
     return 0
 
 
-def _from_joint(
-    carried: "MaskSet", path: Path, options: Mapping[str, Any]
-) -> "list[tuple[Mask, str]]":
-    from lass_plugin.errors import LassError
-
-    for name, value in options.items():
-        if value is not None:
-            raise LassError(
-                f"{path} is jointly trained: its masks are fixed, so --{name} has no "
-                "effect; leave it out, or give the checkpoints of the searches"
-            )
-    return [(mask, "carried by the checkpoint") for mask in carried.values()]
-
-
-def _from_search(
-    checkpoint: "Checkpoint",
-    path: Path,
-    arguments: argparse.Namespace,
-    wanted: list[str] | None,
-) -> "list[tuple[Mask, str]]":
+def _masks_in(path: Path, settings: ExtractSettings) -> "Iterator[tuple[Mask, str]]":
+    """The masks of the wanted pairs in one checkpoint, with a remark on each."""
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
+    from lass_plugin.masks.places import carried_masks
     from lass_plugin.methods.search.searched_masks import search_states, searched_mask
 
-    found = []
+    wanted = set(map(str, settings.pairs))
+    checkpoint = Checkpoint.read(path)
+    carried = carried_masks(checkpoint)
+    if carried is not None:
+        why = f"on {path}, which is jointly trained and has its masks as they are"
+        needless(settings, ("ratio", "criterion"), why)
+        for mask in carried.values():
+            if not wanted or mask.key in wanted:
+                yield mask, "carried by the checkpoint"
+        return
     for key, state in search_states(checkpoint).items():
-        if wanted is not None and key not in wanted:
-            continue  # before the work
-        options = (arguments.ratio, arguments.criterion)
-        mask = searched_mask(checkpoint, *options, key=key)
-        for warning in (unfinished(state), recut(state, arguments.ratio)):
+        if wanted and key not in wanted:
+            continue
+        mask = searched_mask(checkpoint, settings.ratio, settings.criterion, key)
+        for warning in (unfinished(state), recut(state, settings.ratio)):
             if warning:
                 print(f"warning: {path}: {warning}", file=sys.stderr)
-        found.append((mask, settled(state)))
-    return found
+        yield mask, settled(state)
 
 
 def settled(state: Mapping[str, Any]) -> str:
@@ -196,7 +174,6 @@ def _describe(mask: "Mask") -> str:
 
 def _check_bases(masks: "MaskSet", origins: Mapping[str, Path]) -> None:
     """Refuse masks of different base models: they could not be trained jointly."""
-    from lass_plugin.errors import LassError
     from lass_plugin.masks.fingerprint import same_weights
 
     known = [mask for mask in masks.values() if mask.base]
@@ -206,20 +183,3 @@ def _check_bases(masks: "MaskSet", origins: Mapping[str, Path]) -> None:
                 f"{origins[known[0].key]} and {origins[mask.key]} were searched on "
                 "different base models; extract them into different folders"
             )
-
-
-def _targets(out: Path, keys: list[str]) -> dict[str, Path]:
-    """Where the mask of each key goes: one file, or files of a folder."""
-    from lass_plugin.errors import LassError
-    from lass_plugin.masks.file import SUFFIX
-
-    if out.suffix == SUFFIX and not out.is_dir():
-        if len(keys) > 1:
-            raise LassError(
-                f"--out {out} is one file, but there are {len(keys)} masks "
-                f"({', '.join(keys)}); give a folder, or one of the --pairs"
-            )
-        return {key: out for key in keys}
-    if out.is_file():
-        raise LassError(f"--out {out} is a file; give a folder or NAME{SUFFIX}")
-    return {key: out / f"{key}{SUFFIX}" for key in keys}

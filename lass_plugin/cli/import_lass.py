@@ -8,65 +8,70 @@ for the weights that stay. With --checkpoint, names and shapes are checked again
 base model, and joint training will refuse any other base.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.settings import OneOf, Settings, argument, option, required
 
 HELP = "import masks of the public LaSS code"
 
+_WHICH = OneOf(required=True)
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass import-lass``."""
-    parser.add_argument(
-        "file",
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings(Settings):
+    """The files to import, and where their masks go."""
+
+    file: str = argument(
+        "mask file; with --pairs, a folder (FOLDER/{pair}.pt) or a path with {pair}, "
+        "or {source} and {target}",
         metavar="FILE",
-        help="mask file; with --pairs, a folder (FOLDER/{pair}.pt) or a path with "
-        "{pair}, or {source} and {target}",
     )
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--pair", metavar="SRC-TGT", help="pair of one file")
-    which.add_argument("--pairs", metavar="SRC-TGT,…", help="pairs of several files")
-    parser.add_argument(
-        "--out",
-        metavar="PLACE",
-        type=Path,
-        required=True,
-        help="mask file to write, or folder with --pairs",
+    pair: Pair | None = option(
+        None, "pair of one file", metavar="SRC-TGT", group=_WHICH
     )
-    parser.add_argument(
-        "--checkpoint", metavar="BASE", type=Path, help="checkpoint of the base model"
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "pairs of several files",
+        metavar="SRC-TGT,…",
+        group=_WHICH,
+        parse=parse_pairs,
     )
-    parser.add_argument(
-        "--targets",
-        metavar="TARGET,…",
-        help="import only these matrices: attention, feed-forward, embeddings, "
+    out: Path = required("mask file to write, or folder with --pairs", metavar="PLACE")
+    checkpoint: Path | None = option(
+        None, "checkpoint of the base model", metavar="BASE"
+    )
+    targets: tuple[str, ...] | None = option(
+        None,
+        "import only these matrices: attention, feed-forward, embeddings, "
         "output-projection (default: all that the file prunes)",
+        metavar="TARGET,…",
+        parse="lass_plugin.masks:parse_targets",
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = ImportSettings
+
+
+def run(settings: ImportSettings) -> int:
     """Import, and print what each mask keeps."""
-    from lass_plugin.errors import LassError
-    from lass_plugin.languages import Pair, parse_pairs
-    from lass_plugin.masks import parse_targets, save_mask
-    from lass_plugin.masks.file import SUFFIX
+    from lass_plugin.masks import save_mask
+    from lass_plugin.masks.file import mask_files
     from lass_plugin.masks.lass_format import find_files, import_masks
 
-    targets = parse_targets(arguments.targets) if arguments.targets else None
-    single = arguments.pair is not None
-    if single:
-        sources = {str(Pair.parse(arguments.pair)): Path(arguments.file)}
-        if arguments.out.suffix != SUFFIX:
-            raise LassError(f"--out {arguments.out} must be a file ending in {SUFFIX}")
+    if settings.pair is not None:
+        sources = {str(settings.pair): Path(settings.file)}
     else:
-        sources = find_files(arguments.file, parse_pairs(arguments.pairs))
-    masks = import_masks(sources, targets, arguments.checkpoint)
+        sources = find_files(settings.file, settings.pairs)
+    files = mask_files(settings.out, sources, single=settings.pair is not None)
+    masks = import_masks(sources, settings.targets, settings.checkpoint)
     for key, mask in masks.items():
-        target = arguments.out if single else arguments.out / f"{key}{SUFFIX}"
-        save_mask(target, mask)
+        save_mask(files[key], mask)
         print(
             f"{key}: {mask.kept():,} of {mask.units:,} weights kept, "
-            f"{len(mask.shapes)} matrices -> {target}"
+            f"{len(mask.shapes)} matrices -> {files[key]}"
         )
-    if arguments.checkpoint is None:
+    if settings.checkpoint is None:
         print("the base is not known; --checkpoint BASE checks and records it")
     return 0

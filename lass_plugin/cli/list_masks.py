@@ -3,11 +3,13 @@
 PATH is a mask file, a folder of mask files, or a jointly trained checkpoint.
 """
 
-import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
+
+from lass_plugin.settings import Settings, argument, switch
 
 if TYPE_CHECKING:
     from lass_plugin.masks import Mask
@@ -29,41 +31,42 @@ _COLUMNS = {
 """Field of a mask's record and heading of its column."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass list``."""
-    parser.add_argument("places", metavar="PATH", nargs="+", type=Path)
-    parser.add_argument(
-        "--by-site", action="store_true", help="also the share kept of each matrix"
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON instead of tables"
-    )
+@dataclass(frozen=True, kw_only=True)
+class ListSettings(Settings):
+    """What is listed, and how."""
+
+    places: tuple[Path, ...] = argument(metavar="PATH", nargs="+")
+    by_site: bool = switch("also the share kept of each matrix")
+    json: bool = switch("print JSON instead of tables")
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = ListSettings
+
+
+def run(settings: ListSettings) -> int:
     """Print the table, or JSON."""
     from lass_plugin.masks.places import masks_at
     from lass_plugin.records.text_tables import print_table
 
     records = [
-        _record(mask, path, arguments.by_site)
-        for place in arguments.places
+        _record(mask, path, settings.by_site)
+        for place in settings.places
         for path in _files(place)
-        for mask in masks_at([path]).values()
+        for mask in masks_at(path).values()
     ]
-    if arguments.json:
+    if settings.json:
         json.dump(records, sys.stdout, indent=2, ensure_ascii=False)
         print()
         return 0
     columns = dict(_COLUMNS)
-    if len(arguments.places) > 1:
+    if len(settings.places) > 1:
         columns["place"] = "place"
     rows = [[_text(name, record[name]) for name in columns] for record in records]
     print_table([list(columns.values()), *rows])
     for record in records:
         if record["note"]:
             print(f"{record['key']}: {record['note']}")
-    if arguments.by_site:
+    if settings.by_site:
         print()
         _print_sites(records)
     return 0
@@ -117,6 +120,7 @@ def _text(name: str, value: Any) -> str:
 
 def _print_sites(records: Sequence[dict[str, Any]]) -> None:
     """A table of the share kept: a row a matrix, a column a mask."""
+    from lass_plugin.masks.mask import packing_units
     from lass_plugin.records.text_tables import print_table
 
     names = list(dict.fromkeys(name for record in records for name in record["sites"]))
@@ -125,14 +129,8 @@ def _print_sites(records: Sequence[dict[str, Any]]) -> None:
         found = [record["sites"].get(name) for record in records]
         shape = next(site["shape"] for site in found if site)
         cells = [
-            f"{100 * site['kept'] / _product(site['shape']):.2f}" if site else "-"
+            f"{100 * site['kept'] / packing_units(site['shape']):.2f}" if site else "-"
             for site in found
         ]
         rows.append([name, "×".join(map(str, shape)), *cells])
     print_table(rows)
-
-
-def _product(sizes: Iterable[int]) -> int:
-    from lass_plugin.masks.mask import packing_units
-
-    return packing_units(sizes)

@@ -11,9 +11,8 @@ translates with 'lass evaluate', 'lass translate', 'lass export' and fairseq-gen
 from dataclasses import dataclass
 from pathlib import Path
 
-from lass_plugin.cli.compact import check_checkpoint_name
 from lass_plugin.languages import Pair
-from lass_plugin.settings import Settings, argument, option, required
+from lass_plugin.settings import Settings, argument, ends_in, option, required
 
 HELP = "make a checkpoint from a LoRA adapter of peft"
 
@@ -27,7 +26,7 @@ class FromPeftSettings(Settings):
     base: Path = required(
         "checkpoint of fairseq with the weights of the adapter's base", metavar="FILE"
     )
-    out: Path = required("checkpoint to write", metavar="FILE")
+    out: Path = required("checkpoint to write", metavar="FILE", check=ends_in(".pt"))
     placement: str | None = option(
         None,
         "whose module a layer's becomes: source, target, first:N, first:P%%, or a "
@@ -45,7 +44,6 @@ def run(settings: FromPeftSettings) -> int:
     from lass_plugin.methods.lowrank.exchange.peft import from_peft
     from lass_plugin.methods.lowrank.planning.placement import DEFAULT
 
-    check_checkpoint_name(settings.out)
     rule = settings.placement or DEFAULT
     result = from_peft(settings.folder, settings.pair, settings.base, rule)
     save_tensors(settings.out, result)

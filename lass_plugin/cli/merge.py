@@ -11,85 +11,91 @@ For many pairs X→Y, taking X→en and en→Y from a folder of masks or a joint
     lass merge --from MASKS --pairs fr-zh,zh-fr --through en --out DIR
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.settings import Settings, given, option, required
 
 HELP = "merge the masks of two pairs for a zero-shot pair"
 
+_ONE = "one pair"
+_MANY = "many pairs"
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass merge``."""
-    one = parser.add_argument_group("one pair")
-    one.add_argument(
-        "--encoder", metavar="FILE", type=Path, help="mask file of X→pivot"
+
+@dataclass(frozen=True, kw_only=True)
+class MergeSettings(Settings):
+    """What is merged, and where it goes."""
+
+    encoder: Path | None = option(
+        None, "mask file of X→pivot", metavar="FILE", group=_ONE
     )
-    one.add_argument(
-        "--decoder", metavar="FILE", type=Path, help="mask file of pivot→Y"
+    decoder: Path | None = option(
+        None, "mask file of pivot→Y", metavar="FILE", group=_ONE
     )
-    one.add_argument("--pair", metavar="X-Y", help="the pair that the result is for")
-    many = parser.add_argument_group("many pairs")
-    many.add_argument(
-        "--from",
-        dest="source",
+    pair: Pair | None = option(
+        None, "the pair that the result is for", metavar="X-Y", group=_ONE
+    )
+    source: Path | None = option(
+        None,
+        "folder of masks, or jointly trained checkpoint",
+        flags="--from",
         metavar="MASKS",
-        type=Path,
-        help="folder of masks, or jointly trained checkpoint",
+        group=_MANY,
     )
-    many.add_argument("--pairs", metavar="X-Y,…", help="pairs to make masks for")
-    many.add_argument("--through", metavar="LANG", help="the language in between")
-    parser.add_argument(
-        "--out",
-        metavar="PLACE",
-        type=Path,
-        required=True,
-        help="mask file to write, or folder for many pairs",
+    pairs: tuple[Pair, ...] = option(
+        (), "pairs to make masks for", metavar="X-Y,…", group=_MANY, parse=parse_pairs
+    )
+    through: str | None = option(
+        None, "the language in between", metavar="LANG", group=_MANY
+    )
+    out: Path = required(
+        "mask file to write, or folder for many pairs", metavar="PLACE"
     )
 
+    def check(self) -> None:
+        super().check()
+        if set(given(self)) not in (
+            {"encoder", "decoder", "pair"},
+            {"source", "pairs", "through"},
+        ):
+            raise LassError(
+                "give --encoder, --decoder and --pair for one pair, or --from, --pairs "
+                "and --through for many, and not options of both"
+            )
 
-def run(arguments: argparse.Namespace) -> int:
+
+SETTINGS = MergeSettings
+
+
+def run(settings: MergeSettings) -> int:
     """Merge, and print what each result was merged from."""
-    from lass_plugin.errors import LassError
-    from lass_plugin.languages import Pair, parse_pairs
     from lass_plugin.masks import MaskSet, load_mask, save_mask
-    from lass_plugin.masks.file import SUFFIX
+    from lass_plugin.masks.file import mask_files
     from lass_plugin.masks.merge import merge, merge_through
     from lass_plugin.masks.places import masks_at
 
-    one = ("encoder", "decoder", "pair")
-    many = ("source", "pairs", "through")
-    given = {name for name in one + many if getattr(arguments, name)}
-    if given == set(one):
-        pair = Pair.parse(arguments.pair)
-        encoder, decoder = load_mask(arguments.encoder), load_mask(arguments.decoder)
+    if settings.encoder and settings.decoder and settings.pair:
+        pair = settings.pair
+        encoder, decoder = load_mask(settings.encoder), load_mask(settings.decoder)
         if Pair.parse(encoder.key).source != pair.source:
             raise LassError(
-                f"--encoder {arguments.encoder} is the mask of {encoder.key}, whose "
+                f"--encoder {settings.encoder} is the mask of {encoder.key}, whose "
                 f"encoder does not read {pair.source}, the source of {pair}"
             )
         if Pair.parse(decoder.key).target != pair.target:
             raise LassError(
-                f"--decoder {arguments.decoder} is the mask of {decoder.key}, whose "
+                f"--decoder {settings.decoder} is the mask of {decoder.key}, whose "
                 f"decoder does not write {pair.target}, the target of {pair}"
             )
         merged = MaskSet([merge(encoder, decoder, str(pair))])
-    elif given == set(many):
-        merged = merge_through(
-            masks_at([arguments.source]),
-            parse_pairs(arguments.pairs),
-            arguments.through,
-        )
     else:
-        raise LassError(
-            "give --encoder, --decoder and --pair for one pair, or --from, --pairs and "
-            "--through for many, and not options of both"
-        )
-    single = len(given & set(one)) > 0 or arguments.out.suffix == SUFFIX
-    if single and len(merged) > 1:
-        raise LassError(f"--out {arguments.out} is one file; give a folder for many")
-    if single and arguments.out.suffix != SUFFIX:
-        raise LassError(f"--out {arguments.out} must be a file that ends in {SUFFIX}")
+        assert settings.source and settings.through  # or check has refused it
+        masks = masks_at(settings.source)
+        merged = merge_through(masks, settings.pairs, settings.through)
+    files = mask_files(settings.out, merged, single=settings.pair is not None)
     for key, mask in merged.items():
-        target = arguments.out if single else arguments.out / f"{key}{SUFFIX}"
-        save_mask(target, mask)
-        print(f"{key}: {mask.provenance.note} -> {target}")
+        save_mask(files[key], mask)
+        print(f"{key}: {mask.provenance.note} -> {files[key]}")
     return 0

@@ -12,85 +12,82 @@ Exactly round(ratio · n) of the n weights of each matrix are removed. The choic
 on the seed, the pair and the name of the matrix only.
 """
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.schedules import check_ratio
+from lass_plugin.settings import OneOf, Settings, needless, option, required
 
 HELP = "make random masks"
 
+_MODEL = OneOf(required=True)
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``lass random``."""
-    model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument(
-        "--like",
+
+@dataclass(frozen=True, kw_only=True)
+class RandomSettings(Settings):
+    """What masks are drawn for, and where they go."""
+
+    like: Path | None = option(
+        None,
+        "folder of masks, mask file or joint checkpoint to imitate",
         metavar="MASKS",
-        type=Path,
-        help="folder of masks, mask file or joint checkpoint to imitate",
+        group=_MODEL,
     )
-    model.add_argument(
-        "--checkpoint", metavar="FILE", type=Path, help="checkpoint of the base model"
+    checkpoint: Path | None = option(
+        None, "checkpoint of the base model", metavar="FILE", group=_MODEL
     )
-    parser.add_argument(
-        "--pairs",
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "pairs to make masks for (with --like, default: all of its pairs)",
         metavar="SRC-TGT,…",
-        help="pairs to make masks for (with --like, default: all of its pairs)",
+        parse=parse_pairs,
     )
-    parser.add_argument(
-        "--targets",
+    targets: tuple[str, ...] = option(
+        (),
+        "matrices to mask, with --checkpoint (default: attention,feed-forward)",
         metavar="TARGET,…",
-        help="matrices to mask, with --checkpoint (default: attention,feed-forward)",
+        parse="lass_plugin.masks:parse_targets",
     )
-    parser.add_argument(
-        "--ratio",
-        metavar="SHARE",
-        type=float,
-        required=True,
-        help="share of each matrix to remove",
+    ratio: float = required(
+        "share of each matrix to remove", metavar="SHARE", check=check_ratio
     )
-    parser.add_argument("--seed", metavar="N", type=int, required=True)
-    parser.add_argument("--out", metavar="DIR", type=Path, required=True)
+    seed: int = required(metavar="N")
+    out: Path = required(metavar="DIR")
+
+    def check(self) -> None:
+        super().check()
+        if self.like:
+            why = "with --like, which takes the matrices of the masks it is given"
+            needless(self, "targets", why)
+        elif not self.pairs:
+            raise LassError("--checkpoint needs --pairs, the pairs to make masks for")
 
 
-def run(arguments: argparse.Namespace) -> int:
+SETTINGS = RandomSettings
+
+
+def run(settings: RandomSettings) -> int:
     """Make the masks and print where they are."""
     from lass_plugin.checkpoints.checkpoint import Checkpoint
-    from lass_plugin.errors import LassError
-    from lass_plugin.languages import parse_pairs
-    from lass_plugin.masks import (
-        DEFAULT_TARGETS,
-        fingerprint,
-        parse_targets,
-        save_masks,
-    )
+    from lass_plugin.masks import DEFAULT_TARGETS, fingerprint, save_masks
     from lass_plugin.masks.places import masks_at
     from lass_plugin.masks.random import random_masks
-    from lass_plugin.schedules import check_ratio
 
-    check_ratio(arguments.ratio, "--ratio")
-    pairs = None
-    if arguments.pairs:
-        pairs = [str(pair) for pair in parse_pairs(arguments.pairs)]
-    if arguments.like:
-        if arguments.targets:
-            raise LassError(
-                "--targets has no effect with --like, which takes the matrices of the "
-                "masks it is given; leave it out or use --checkpoint"
-            )
-        models = masks_at([arguments.like])
-        shapes, base = models.shapes, next(iter(models.values())).base
-        pairs = pairs or list(models)
-    else:
-        if pairs is None:
-            raise LassError("--checkpoint needs --pairs, the pairs to make masks for")
-        targets = (
-            parse_targets(arguments.targets) if arguments.targets else DEFAULT_TARGETS
-        )
-        sites = Checkpoint.read(arguments.checkpoint).sites(targets)
+    keys = list(map(str, settings.pairs))
+    if settings.checkpoint:
+        targets = settings.targets or DEFAULT_TARGETS
+        sites = Checkpoint.read(settings.checkpoint).sites(targets)
         shapes = {name: tuple(weight.shape) for name, weight in sites.items()}
         base = fingerprint(sites)
-    masks = random_masks(pairs, shapes, arguments.ratio, arguments.seed, base)
-    for mask, path in zip(
-        masks.values(), save_masks(arguments.out, masks), strict=True
-    ):
+    else:
+        assert settings.like  # or the parser has refused it
+        models = masks_at(settings.like)
+        shapes, base = models.shapes, next(iter(models.values())).base
+        keys = keys or list(models)
+    masks = random_masks(keys, shapes, settings.ratio, settings.seed, base)
+    files = save_masks(settings.out, masks)
+    for mask, path in zip(masks.values(), files, strict=True):
         print(f"{mask.key}: {mask.kept():,} of {mask.units:,} weights kept -> {path}")
     return 0

@@ -10,7 +10,7 @@ import math
 import operator
 import os
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -44,6 +44,32 @@ def save_masks(folder: str | os.PathLike, masks: MaskSet) -> list[Path]:
         paths.append(Path(folder) / f"{key}{SUFFIX}")
         save_mask(paths[-1], mask)
     return paths
+
+
+def mask_files(
+    out: str | os.PathLike, keys: Collection[str], single: bool = False
+) -> dict[str, Path]:
+    """Where ``--out`` has the mask of each key: one file, or files of a folder.
+
+    Args:
+        single: whether it has to be one file.
+
+    Raises:
+        LassError: it is a file, but not for one mask, or must be one and is not.
+    """
+    place = Path(out)
+    if place.suffix == SUFFIX and not place.is_dir():
+        if len(keys) > 1:
+            raise LassError(
+                f"--out {place} is one file, but there are {len(keys)} masks "
+                f"({', '.join(keys)}); give a folder, or one of the --pairs"
+            )
+        return dict.fromkeys(keys, place)
+    if single:
+        raise LassError(f"--out {place} must be a file that ends in {SUFFIX}")
+    if place.is_file():
+        raise LassError(f"--out {place} is a file; give a folder or NAME{SUFFIX}")
+    return {key: place / f"{key}{SUFFIX}" for key in keys}
 
 
 def describe(mask: Mask) -> dict[str, Any]:

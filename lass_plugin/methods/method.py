@@ -32,18 +32,9 @@ from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet
+from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.options import check_training
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """How a pair is exported; see ``lass export``."""
-
-    masks: Path | None = None
-    base: Path | None = None
-    half: bool = False
-    compact: bool = False
-    multiple: int | None = None
+from lass_plugin.settings import needless
 
 
 @dataclass(frozen=True)
@@ -292,12 +283,9 @@ class Method:
     # -- files -------------------------------------------------------------------
 
     def export(
-        self,
-        checkpoint: Checkpoint,
-        pair: Pair,
-        options: ExportOptions,
+        self, checkpoint: Checkpoint, settings: ExportSettings
     ) -> tuple[dict[str, Any], str]:
-        """A checkpoint of stock fairseq that translates *pair*, and what it has.
+        """A checkpoint of stock fairseq that translates a pair, and what it has.
 
         Args:
             checkpoint: that this method is of.
@@ -305,25 +293,20 @@ class Method:
         Raises:
             LassError: an option has no effect, or the pair has no part.
         """
-        self.refuse_options_of_masks(options, checkpoint)
+        self.refuse_options_of_masks(settings)
+        pair = settings.pair
         self.for_pairs([pair])
 
         def change(name: str, first: str, weight: Tensor) -> Tensor:
             return self.baked(first, weight, str(pair))
 
-        tensors = changed_weights(checkpoint, change, options.half)
+        tensors = changed_weights(checkpoint, change, settings.half)
         return plain_checkpoint(checkpoint, pair, tensors), self.words
 
-    def refuse_options_of_masks(
-        self, options: ExportOptions, checkpoint: Checkpoint
-    ) -> None:
+    def refuse_options_of_masks(self, settings: ExportSettings) -> None:
         """Refuse options of an export that only masks have a use for."""
-        for name in ("masks", "compact", "multiple"):
-            if getattr(options, name) not in (None, False):
-                raise LassError(
-                    f"--{name} has no effect on {checkpoint.path}, which has "
-                    f"{self.words} and no masks; leave it out"
-                )
+        why = f"on {settings.checkpoint}, which has {self.words} and no masks"
+        needless(settings, ("masks", "compact", "multiple"), why)
 
     def baked(self, name: str, weight: Tensor, key: str) -> Tensor:
         """A stored weight, the part of *key* put in."""

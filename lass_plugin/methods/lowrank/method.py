@@ -20,6 +20,7 @@ from lass_plugin.anatomy.places import count_layers
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.languages import Pair, languages_of
+from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.lowrank.attaching import KEPT, all_matrices, attach, merge
 from lass_plugin.methods.lowrank.entry import ENTRY, Entry
 from lass_plugin.methods.lowrank.exchange.export import exported
@@ -50,7 +51,7 @@ from lass_plugin.methods.lowrank.pruning import Pruner
 from lass_plugin.methods.lowrank.saved_weights import save_trained_only
 from lass_plugin.methods.lowrank.stored import low_rank_of
 from lass_plugin.methods.lowrank.training import LowRankTraining
-from lass_plugin.methods.method import ExportOptions, Method, MicroBatch, PartSizes
+from lass_plugin.methods.method import Method, MicroBatch, PartSizes
 
 logger = logging.getLogger(__name__)
 
@@ -235,13 +236,11 @@ class LowRank(Method):
     # -- files -------------------------------------------------------------------
 
     def export(
-        self,
-        checkpoint: Checkpoint,
-        pair: Pair,
-        options: ExportOptions,
+        self, checkpoint: Checkpoint, settings: ExportSettings
     ) -> tuple[dict[str, Any], str]:
-        self.refuse_options_of_masks(options, checkpoint)
-        result = exported(checkpoint, pair, options.base, options.half)
+        self.refuse_options_of_masks(settings)
+        pair = settings.pair
+        result = exported(checkpoint, pair, settings.base, settings.half)
         count = len(low_rank_of(checkpoint, pair).modules)
         return result, f"{count} low-rank modules merged"
 

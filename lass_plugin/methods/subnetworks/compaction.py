@@ -40,14 +40,11 @@ from lass_plugin.masks.fitting import base_of
 from lass_plugin.masks.mask import Mask, MaskSet
 from lass_plugin.masks.packing import pack
 from lass_plugin.masks.state import to_state
+from lass_plugin.methods.export_settings import MULTIPLE
 from lass_plugin.methods.subnetworks.export import baked
 
 TASK = "translation_subnetwork"
 """Of the checkpoints that a group of pairs can be compacted from."""
-
-MULTIPLE = 8
-"""Widths are rounded up to a multiple of this: what a GPU's matrix products in half
-precision and a processor's vectors are made for, for at most seven units of zeros."""
 
 LIMIT = 1e-6
 """Largest difference between outputs that are the same, as a share of the largest

@@ -24,7 +24,8 @@ from lass_plugin.masks.fitting import check_fit, check_weights
 from lass_plugin.masks.neurons import weight_masks
 from lass_plugin.masks.places import masks_at
 from lass_plugin.masks.state import digest, from_state, to_state
-from lass_plugin.methods.method import ExportOptions, Method, MicroBatch, PartSizes
+from lass_plugin.methods.export_settings import ExportSettings
+from lass_plugin.methods.method import Method, MicroBatch, PartSizes
 from lass_plugin.methods.subnetworks.export import exported
 from lass_plugin.methods.subnetworks.extension import Extension, check_extension
 from lass_plugin.methods.subnetworks.holding import parse_holding
@@ -210,15 +211,12 @@ class Subnetworks(Method):
     # -- files -------------------------------------------------------------------
 
     def export(
-        self,
-        checkpoint: Checkpoint,
-        pair: Pair,
-        options: ExportOptions,
+        self, checkpoint: Checkpoint, settings: ExportSettings
     ) -> tuple[dict[str, Any], str]:
-        masks = masks_at([options.masks]) if options.masks else self.masks
+        masks = masks_at([settings.masks]) if settings.masks else self.masks
         assert masks is not None
-        mask = masks[str(pair)]
-        result = exported(checkpoint, mask, options.half)
+        mask = masks[str(settings.pair)]
+        result = exported(checkpoint, mask, settings.half)
         kind = "neurons" if are_neurons(mask.shapes) else "weights"
         what = f"{mask.kept():,} of {mask.units:,} {kind} kept"
         return result, what
