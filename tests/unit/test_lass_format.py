@@ -168,4 +168,4 @@ def test_the_command_imports_one_or_many(write, base, tmp_path, capsys):
     assert "3 matrices" in capsys.readouterr().out
     assert load_mask(tmp_path / "out" / "de-en.safetensors").base
     assert main([*start, "--out", str(tmp_path)]) == 1
-    assert "ending in .safetensors" in capsys.readouterr().err
+    assert "ends in .safetensors" in capsys.readouterr().err
