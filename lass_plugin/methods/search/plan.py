@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from lass_plugin.errors import LassError
 from lass_plugin.methods.search.settling import StoppingRule
 from lass_plugin.schedules import check_ratio, cubic
-from lass_plugin.scores import SCORES, Score
+
+if TYPE_CHECKING:
+    from lass_plugin.scores import Score
 
 SCHEDULES = ("oneshot", "gradual")
 
@@ -40,8 +42,10 @@ class SearchPlan:
     """End once doubling the updates gains less agreement than this; 0: never."""
 
     @property
-    def score(self) -> Score:
+    def score(self) -> "Score":
         """How weights are scored."""
+        from lass_plugin.scores import SCORES
+
         return SCORES.get(self.criterion)
 
     @property
@@ -54,6 +58,8 @@ class SearchPlan:
         Raises:
             LassError: names the option at fault.
         """
+        from lass_plugin.scores import SCORES
+
         check_ratio(self.ratio, "--pruning-ratio")
         SCORES.get(self.criterion, "--pruning-criterion")
         if self.schedule not in SCHEDULES:
