@@ -99,6 +99,11 @@ def required(help: str | None = None, **declared: Any) -> Any:
     return option(MISSING, help, **declared)
 
 
+def count(default: int | None, help: str | None = None, **declared: Any) -> Any:
+    """Declare an option for a number of things, 1 or more."""
+    return option(default, help, metavar="N", least=1, **declared)
+
+
 def switch(help: str | None = None, **declared: Any) -> Any:
     """Declare an option without a value: False unless it is given."""
     return option(False, help, **declared)

@@ -8,7 +8,7 @@ from lass_plugin.data import subwords
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of, parse_pairs
-from lass_plugin.settings import Settings, needless, option, required, switch
+from lass_plugin.settings import Settings, count, needless, option, required, switch
 
 DEFAULT_VOCAB_SIZE = 8000
 DEFAULT_CHARACTER_COVERAGE = 0.9995
@@ -60,12 +60,10 @@ class PreparationSettings(Settings):
         "or none, for text whose tokens are separated by spaces already",
         choices=subwords.KINDS,
     )
-    vocab_size: int | None = option(
+    vocab_size: int | None = count(
         None,
         f"pieces of the joint model (default {DEFAULT_VOCAB_SIZE}); with --subword "
         "none, keep only the N most frequent tokens",
-        metavar="N",
-        least=1,
     )
     character_coverage: float | None = option(
         None,
@@ -74,9 +72,7 @@ class PreparationSettings(Settings):
         metavar="SHARE",
     )
     spm_model: Path | None = option(
-        None,
-        "use this SentencePiece model instead of training one",
-        metavar="FILE",
+        None, "use this SentencePiece model instead of training one", metavar="FILE"
     )
     dictionary: Path | None = option(
         None,
@@ -91,11 +87,8 @@ class PreparationSettings(Settings):
         metavar="FILE",
         parse="lass_plugin.data.language_tokens:read_language_list",
     )
-    workers: int = option(
-        min(os.cpu_count() or 1, 8),
-        "processes (default: one per core, at most 8)",
-        metavar="N",
-        least=1,
+    workers: int = count(
+        min(os.cpu_count() or 1, 8), "processes (default: one per core, at most 8)"
     )
     """The result does not depend on it."""
     fresh: bool = switch(

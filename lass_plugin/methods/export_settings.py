@@ -7,6 +7,7 @@ from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import (
     Settings,
     argument,
+    count,
     ends_in,
     option,
     required,
@@ -29,12 +30,10 @@ class CheckpointSettings(Settings):
         "take masks from here instead (default: the checkpoint's own)",
         metavar="PATH",
     )
-    multiple: int | None = option(
+    multiple: int | None = count(
         None,
         "round widths up to a multiple of N, which GPUs compute faster "
         f"(default: {MULTIPLE})",
-        metavar="N",
-        least=1,
     )
 
 

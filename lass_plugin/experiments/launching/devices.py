@@ -4,27 +4,14 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.launching.settings import RunningSettings
 
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """Left by torchrun and the like; one started here is a process by itself."""
-
-
-class Running(Protocol):
-    """Settings that say where trainings run; see :class:`.settings.SearchSettings`."""
-
-    @property
-    def cpu(self) -> bool: ...
-    @property
-    def devices(self) -> tuple[str, ...]: ...
-    @property
-    def jobs(self) -> int | None: ...
-    @property
-    def threads(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -56,12 +43,12 @@ class Device:
         return {**kept, **self.settings(), "PYTHONUNBUFFERED": "1"}
 
 
-def on_cpu(settings: Running) -> bool:
+def on_cpu(settings: RunningSettings) -> bool:
     """Whether the trainings are on the CPU."""
     return settings.cpu or not (settings.devices or torch.cuda.is_available())
 
 
-def find_devices(settings: Running, trainings: int) -> list[Device]:
+def find_devices(settings: RunningSettings, trainings: int) -> list[Device]:
     """Devices for so many *trainings*: the GPUs, or a core each, unless told otherwise.
 
     Two trainings with torch's default number of threads slow each other many times
@@ -94,7 +81,7 @@ def single_device(
     return Device(",".join(gpus if every else gpus[:1]) or None, threads or cores())
 
 
-def check_devices(settings: Running) -> None:
+def check_devices(settings: RunningSettings) -> None:
     """Refuse GPUs that are not there."""
     if not settings.devices:
         return

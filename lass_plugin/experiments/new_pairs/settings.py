@@ -10,6 +10,7 @@ from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import (
     Settings,
     argument,
+    count,
     option,
     passed_on,
     required,
@@ -56,9 +57,7 @@ class ExtendSettings(Settings):
     )
     out: Path = required("folder for everything", metavar="DIR")
     dense: Path | None = option(
-        None,
-        "a model of the same data without masks, for comparison",
-        metavar="FILE",
+        None, "a model of the same data without masks, for comparison", metavar="FILE"
     )
     until: str = option(
         STAGES[-1],
@@ -73,14 +72,12 @@ class ExtendSettings(Settings):
         metavar="FILE",
         group=_VOCABULARY,
     )
-    least: int = option(
+    least: int = count(
         2,
         "a token of the new text that the dictionary lacks becomes a symbol if it "
         "occurs N times (default %(default)s)",
         flags="--min-count",
-        metavar="N",
         group=_VOCABULARY,
-        least=1,
     )
     seed: int = option(
         1, "of the new embeddings (default %(default)s)", group=_VOCABULARY
@@ -90,9 +87,7 @@ class ExtendSettings(Settings):
     )
     schedule: str = option("oneshot", "oneshot (default) or gradual", group=_SEARCH)
     ratio: float = option(0.6, "share removed (default %(default)s)", group=_SEARCH)
-    search_updates: int = option(
-        1000, "default %(default)s", metavar="N", group=_SEARCH, least=1
-    )
+    search_updates: int = count(1000, "default %(default)s", group=_SEARCH)
     ways: tuple[str, ...] = option(
         ("sub-network", "disjoint"),
         "sub-network, hold-shared, disjoint (default: %(default)s)",
@@ -100,24 +95,15 @@ class ExtendSettings(Settings):
         group=_TRAINING,
         matters=False,
     )
-    updates: int = option(
-        1000, "of each way (%(default)s)", metavar="N", group=_TRAINING, least=1
-    )
+    updates: int = count(1000, "of each way (%(default)s)", group=_TRAINING)
     cpu: bool = switch("do not use the GPU", group=_TRAINING, matters=False)
-    threads: int | None = option(
-        None,
-        "CPU threads (default: all cores)",
-        metavar="N",
-        group=_TRAINING,
-        least=1,
-        matters=False,
+    threads: int | None = count(
+        None, "CPU threads (default: all cores)", group=_TRAINING, matters=False
     )
-    points: int = option(
+    points: int = count(
         10,
         "checkpoints that are scored, evenly spaced (default %(default)s)",
-        metavar="N",
         group=_SCORES,
-        least=1,
     )
     old_pairs: tuple[Pair, ...] = option(
         (),
@@ -129,22 +115,10 @@ class ExtendSettings(Settings):
     split: str = option(
         "test", "split of the data (default: %(default)s)", group=_SCORES
     )
-    limit: int | None = option(
-        None,
-        "first N sentences of every pair only",
-        metavar="N",
-        group=_SCORES,
-        least=1,
-        matters=False,
+    limit: int | None = count(
+        None, "first N sentences of every pair only", group=_SCORES, matters=False
     )
-    beam: int = option(
-        5,
-        "beam (default %(default)s)",
-        metavar="N",
-        group=_SCORES,
-        least=1,
-        matters=False,
-    )
+    beam: int = count(5, "beam (default %(default)s)", group=_SCORES, matters=False)
     flags: tuple[str, ...] = passed_on()
     """Further flags of fairseq-train, for the search and for training."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.settings import Settings, including, option, switch
+from lass_plugin.settings import Settings, count, including, option, switch
 
 LANGUAGES = ("de", "nl", "es", "it")
 """Beside English: two Germanic and two Romance, so that similarity has a pattern."""
@@ -21,13 +21,11 @@ class Recipe(Settings):
     once after fine-tuning on the pair.
     """
 
-    base_updates: int = option(1200, "length of base training", metavar="N", least=1)
-    search_updates: int = option(
-        80, "length of each pair's search", metavar="N", least=1
-    )
-    joint_updates: int = option(600, "length of joint training", metavar="N", least=1)
+    base_updates: int = count(1200, "length of base training")
+    search_updates: int = count(80, "length of each pair's search")
+    joint_updates: int = count(600, "length of joint training")
     """Of joint training, and of the same training without masks beside it."""
-    vocabulary: int = option(4000, "number of subwords", metavar="N", least=1)
+    vocabulary: int = count(4000, "number of subwords")
     criterion: str = "magnitude"
     schedule: str = "oneshot"
     ratio: float = 0.4

@@ -1,17 +1,15 @@
 """What searches are wanted: the plan of every pair, where, and on what."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.launching.settings import RunningSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.methods.search.plan import SearchPlan, check_together
 from lass_plugin.settings import (
-    Settings,
-    argument,
+    count,
     option,
-    passed_on,
     required,
     switch,
 )
@@ -31,7 +29,7 @@ _RUNNING = "running"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchSettings(Settings):
+class SearchSettings(RunningSettings):
     """One search for each of *pairs*, all with the same plan; each in a training of its
     own, or all in one.
 
@@ -39,10 +37,6 @@ class SearchSettings(Settings):
     first twentieth does not prune and the next nine twentieths ramp up to .6.
     """
 
-    data: str = argument("fairseq data folder", metavar="DATA", matters=False)
-    """Or shards of it separated by colons."""
-    base: Path = required("base checkpoint", metavar="FILE")
-    out: Path = required("one folder a pair here", metavar="DIR")
     pairs: tuple[Pair, ...] = required(
         "directions to search", metavar="SRC-TGT,…", parse=parse_pairs
     )
@@ -53,12 +47,10 @@ class SearchSettings(Settings):
     ratio: float = option(
         0.6, "share of each matrix removed (default %(default)s)", group=_SEARCH
     )
-    updates: int = option(
+    updates: int = count(
         80_000,
         "updates of each search, or of all together (default %(default)s)",
-        metavar="N",
         group=_SEARCH,
-        least=1,
     )
     start: int | None = option(
         None, "default: a twentieth of a pair's", metavar="T1", group=_SEARCH
@@ -102,31 +94,6 @@ class SearchSettings(Settings):
     masks_out: Path | None = option(
         None, "default: masks in --out", metavar="DIR", group=_RUNNING, matters=False
     )
-    jobs: int | None = option(
-        None,
-        "at a time (default: one per GPU or core)",
-        metavar="N",
-        group=_RUNNING,
-        matters=False,
-        least=1,
-    )
-    devices: tuple[str, ...] = option(
-        (), "GPUs to use (default: all)", metavar="0,1,…", group=_RUNNING, matters=False
-    )
-    cpu: bool = switch("train on the CPU", group=_RUNNING, matters=False)
-    threads: int | None = option(
-        None,
-        "CPU threads of each search (default: $OMP_NUM_THREADS, or cores / jobs)",
-        metavar="N",
-        group=_RUNNING,
-        matters=False,
-        least=1,
-    )
-    stop_on_error: bool = switch(
-        "end all when one search fails (default: finish the others)",
-        group=_RUNNING,
-        matters=False,
-    )
     array: int | None = option(
         None,
         "search only this pair of the list",
@@ -148,17 +115,10 @@ class SearchSettings(Settings):
         group=_RUNNING,
         matters=False,
     )
-    flags: tuple[str, ...] = passed_on()
-    """Further flags of fairseq-train; they win over the base's options."""
 
     @property
     def masks_folder(self) -> Path:
         return self.masks_out if self.masks_out is not None else self.out / "masks"
-
-    @property
-    def folders(self) -> list[Path]:
-        """The data folder or its shards."""
-        return [Path(part) for part in self.data.split(os.pathsep) if part]
 
     def folder_of(self, pair: Pair) -> Path:
         return self.out / (TOGETHER if self.together else str(pair))
@@ -199,8 +159,6 @@ class SearchSettings(Settings):
 
     def check(self) -> None:
         super().check()
-        if self.cpu and self.devices:
-            raise LassError("--cpu and --devices exclude each other; give one of them")
         if self.array is not None:
             self._check_array(self.array)
         if self.together:

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.experiments.launching.settings import (
+    RunningSettings,
+    StartSettings,
+)
 from lass_plugin.experiments.sweeps.neuron_variants import COMPARED, Axes
 from lass_plugin.experiments.sweeps.variants import check_once, parse_numbers
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.schedules import check_ratio
 from lass_plugin.settings import (
     OneOf,
-    Settings,
-    argument,
+    count,
     flag_of,
     including,
     needless,
     option,
-    passed_on,
     required,
     switch,
 )
@@ -50,33 +52,22 @@ def _ratios(
 
 
 @dataclass(frozen=True, kw_only=True)
-class BaseSettings(Settings):
-    """What everything begins from, and where it writes."""
+class BaseSettings(StartSettings):
+    """What every sweep begins from, and where its masks are."""
 
-    data: str = argument("fairseq data folder", metavar="DATA")
-    base: Path = required("base checkpoint", metavar="FILE")
-    out: Path = required("folder for everything", metavar="DIR")
     valid_split: str = option(
         "valid", "split for the losses (default: %(default)s)", metavar="SPLIT"
     )
-    cpu: bool = switch("do not use the GPU")
-
-    @property
-    def folders(self) -> list[Path]:
-        """The data folder or its shards."""
-        return [Path(part) for part in self.data.split(":") if part]
 
     def masks_of(self, variant: str) -> Path:
         return self.out / "masks" / variant
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonSettings(BaseSettings):
+class ComparisonSettings(BaseSettings, RunningSettings):
     """What every sweep has: how its variants are trained and scored."""
 
-    updates: int | None = option(
-        None, "of each variant", metavar="N", least=1, group=LENGTH
-    )
+    updates: int | None = count(None, "of each variant", group=LENGTH)
     losses_only: bool = switch(
         "no joint training: the validation loss under each mask", group=LENGTH
     )
@@ -87,35 +78,16 @@ class ComparisonSettings(BaseSettings):
         choices=("last", "best"),
         group=TRAINING,
     )
-    jobs: int | None = option(
-        None,
-        "trainings at a time (default: one per GPU or core)",
-        metavar="N",
-        least=1,
-        group=TRAINING,
-    )
-    devices: tuple[str, ...] = option(
-        (), "GPUs to use (default: all)", metavar="0,1,…", group=TRAINING
-    )
-    threads: int | None = option(
-        None, "CPU threads of each", metavar="N", least=1, group=TRAINING
-    )
-    stop_on_error: bool = switch(
-        "end all when one training fails (default: finish the others)", group=TRAINING
-    )
     split: str = option(
         "test", "split to translate (default: %(default)s)", group="translation"
     )
     translation: Decoding = including(Decoding, "beam", "lenpen", "limit")
-    flags: tuple[str, ...] = passed_on()
 
     measured_with = "--losses-only"
     """What losses are measured with."""
 
     def check(self) -> None:
         super().check()
-        if self.cpu and self.devices:
-            raise LassError("--cpu and --devices exclude each other; give one of them")
         if not self.updates:
             of_training = ("checkpoint", "jobs", "devices", "threads", "stop_on_error")
             of_scores = ("split", "beam", "lenpen", "limit")

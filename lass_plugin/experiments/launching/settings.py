@@ -1,0 +1,63 @@
+"""Options of every command that starts trainings from a base."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lass_plugin.errors import LassError
+from lass_plugin.settings import (
+    Settings,
+    argument,
+    count,
+    option,
+    passed_on,
+    required,
+    switch,
+)
+
+_RUNNING = "running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartSettings(Settings):
+    """What trainings begin from, and where they write."""
+
+    data: str = argument("fairseq data folder", metavar="DATA", matters=False)
+    """Or shards of it separated by colons."""
+    base: Path = required("base checkpoint", metavar="FILE")
+    out: Path = required("folder for everything", metavar="DIR")
+    cpu: bool = switch("do not use the GPU", matters=False)
+
+    @property
+    def folders(self) -> list[Path]:
+        """The data folder or its shards."""
+        return [Path(part) for part in self.data.split(":") if part]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningSettings(StartSettings):
+    """Where several trainings run, and how many at a time."""
+
+    jobs: int | None = count(
+        None, "at a time (default: one per GPU or core)", group=_RUNNING, matters=False
+    )
+    devices: tuple[str, ...] = option(
+        (), "GPUs to use (default: all)", metavar="0,1,…", group=_RUNNING, matters=False
+    )
+    threads: int | None = count(
+        None,
+        "CPU threads of each (default: $OMP_NUM_THREADS, or cores / jobs)",
+        group=_RUNNING,
+        matters=False,
+    )
+    stop_on_error: bool = switch(
+        "end all when one fails (default: finish the others)",
+        group=_RUNNING,
+        matters=False,
+    )
+    flags: tuple[str, ...] = passed_on()
+    """Further flags of fairseq-train; they win over the base's options."""
+
+    def check(self) -> None:
+        super().check()
+        if self.cpu and self.devices:
+            raise LassError("--cpu and --devices exclude each other; give one of them")
