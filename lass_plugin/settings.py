@@ -44,7 +44,7 @@ from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 from lass_plugin.errors import LassError
 
 _KEY = "option"
-_REMAINDER = argparse.REMAINDER
+REMAINDER = argparse.REMAINDER
 
 Parse = Callable[[str], Any] | str
 """What makes a value of text; ``"module:function"`` is imported only when used."""
@@ -82,7 +82,7 @@ class Declared:
     """Refuses a value, given it and the option's name."""
     positional: bool = False
     matters: bool = True
-    """Whether results depend on it, see :func:`identity`."""
+    """Whether results depend on it, see :func:`.plain_settings.identity`."""
     included: "type[Settings] | None" = None
     only: tuple[str, ...] = ()
     """The options of *included* that are the command's, empty for all."""
@@ -126,7 +126,7 @@ def including(settings: "type[Settings]", *only: str) -> Any:
 
 def passed_on() -> Any:
     """Declare the field for flags after ``--``, meant for another program."""
-    return field(default=(), metadata={_KEY: Declared(nargs=_REMAINDER)})
+    return field(default=(), metadata={_KEY: Declared(nargs=REMAINDER)})
 
 
 def ends_in(suffix: str) -> Callable[[Path, str], None]:
@@ -152,7 +152,7 @@ class Settings:
         Raises:
             LassError: names the option at fault.
         """
-        for one, declared, value in _options(self):
+        for one, declared, value in each_option(self):
             words = value if isinstance(value, tuple) else (value,)
             for word in words:
                 _check_value(_flag(one, declared), declared, word)
@@ -176,8 +176,8 @@ S = TypeVar("S", bound=Settings)
 def add_options(parser: argparse.ArgumentParser, settings: type[Settings]) -> None:
     """Add the options of *settings* to *parser*, in the order of its fields."""
     places: dict[str | OneOf | None, Any] = {None: parser}
-    for one, declared, _ in _options(settings):
-        if declared.nargs == _REMAINDER:
+    for one, declared, _ in each_option(settings):
+        if declared.nargs == REMAINDER:
             parser.parse_known_args = PassingOn(parser, one.name)  # type: ignore
             continue
         group = declared.group
@@ -222,7 +222,7 @@ def read_options(settings: type[S], arguments: argparse.Namespace) -> S:
         LassError: a value cannot be read, or is refused by ``check``.
     """
     values = {}
-    for one, declared in _own(settings):
+    for one, declared in own_options(settings):
         if declared.included is not None:
             wanted = _only(arguments, declared)
             values[one.name] = read_options(declared.included, wanted)
@@ -254,7 +254,7 @@ def given(settings: Settings) -> list[str]:
     """Names of the options that differ from their defaults, but for required ones."""
     return [
         one.name
-        for one, _, value in _options(settings)
+        for one, _, value in each_option(settings)
         if one.default is not MISSING and value != one.default
     ]
 
@@ -279,62 +279,29 @@ def needless(settings: Settings, names: str | Sequence[str], why: str) -> None:
 
 def flag_of(settings: Settings | type[Settings], name: str) -> str:
     """The option of field *name* as the user writes it."""
-    for one, declared, _ in _options(settings):
+    for one, declared, _ in each_option(settings):
         if one.name == name:
             return _flag(one, declared)
     raise KeyError(name)
 
 
-def option_of(settings: Settings | type[Settings], name: str) -> str:
-    """The option of field *name* without dashes, as :func:`identity` calls it."""
-    return flag_of(settings, name).lstrip("-")
-
-
-def record(settings: Settings) -> dict[str, Any]:
-    """All options and their values, as JSON can hold them (paths as text)."""
-    return {one.name: _plain(getattr(settings, one.name)) for one, _ in _own(settings)}
-
-
-def identity(settings: Settings) -> dict[str, Any]:
-    """Option (without dashes) -> value of those that results depend on.
-
-    Paths and flags that are passed on are left out: what files hold and what flags mean
-    is for a stage to say.
-    """
-    return {
-        option_of(settings, one.name): _plain(value)
-        for one, declared, value in _options(settings)
-        if declared.matters
-        and declared.nargs != _REMAINDER
-        and not isinstance(value, Path)
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Settings):
-        return record(value)
-    if isinstance(value, (tuple, list)):
-        return [_plain(each) for each in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)
-
-
-def _own(settings: Settings | type[Settings]) -> Iterator[tuple[Field, Declared]]:
+def own_options(
+    settings: Settings | type[Settings],
+) -> Iterator[tuple[Field, Declared]]:
     """Fields that are options or hold included settings."""
     for one in fields(settings):
         if _KEY in one.metadata:
             yield one, one.metadata[_KEY]
 
 
-def _options(
+def each_option(
     settings: Settings | type[Settings],
 ) -> Iterator[tuple[Field, Declared, Any]]:
     """Options, those of included settings in their place, and values if there are."""
-    for one, declared in _own(settings):
+    for one, declared in own_options(settings):
         value = None if isinstance(settings, type) else getattr(settings, one.name)
         if declared.included is not None:
-            for inner in _options(value or declared.included):
+            for inner in each_option(value or declared.included):
                 if not declared.only or inner[0].name in declared.only:
                     yield inner
         else:

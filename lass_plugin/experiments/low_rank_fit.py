@@ -15,7 +15,7 @@ from lass_plugin.experiments.launching.flags import TASK, TRAINED, FlagBuilder, 
 from lass_plugin.experiments.launching.trainings import make_job, train
 from lass_plugin.experiments.low_rank_fit_settings import FitSettings
 from lass_plugin.experiments.stage import Stage
-from lass_plugin.settings import identity
+from lass_plugin.records.plain_settings import identity
 
 LSLO = Purpose.of(
     "translation_lslo",

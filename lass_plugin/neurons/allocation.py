@@ -27,8 +27,8 @@ from lass_plugin.neurons.budget import Budget, Costs
 from lass_plugin.neurons.importance import NAME, Importance, save_importance
 from lass_plugin.neurons.rule import Rule
 from lass_plugin.records.json_record import RecordFormat
+from lass_plugin.records.plain_settings import record as options_of
 from lass_plugin.selection import select
-from lass_plugin.settings import record as options_of
 
 RECORD = "allocation.json"
 FORM = RecordFormat(

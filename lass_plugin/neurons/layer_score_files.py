@@ -14,7 +14,7 @@ from lass_plugin.neurons.layer_scores import LAYER, MODULES, Spread
 from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.curves import LAYER_LABEL, Curve, draw_panels
 from lass_plugin.records.json_record import RecordFormat
-from lass_plugin.settings import record as options_of
+from lass_plugin.records.plain_settings import record as options_of
 
 NAME = "layer_scores.json"
 FORM = RecordFormat(

@@ -10,6 +10,7 @@ import pytest
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.records.plain_settings import record
 from lass_plugin.schedules import check_ratio
 from lass_plugin.settings import (
     OneOf,
@@ -24,7 +25,6 @@ from lass_plugin.settings import (
     parse_words,
     passed_on,
     read_options,
-    record,
     required,
     switch,
 )
@@ -37,7 +37,7 @@ class Beam(Settings):
     """Options of a part."""
 
     beam: int = option(5, "beam (default: %(default)s)", group="search", least=1)
-    fast: bool = switch("be quick", group="search")
+    fast: bool = switch("be quick", group="search", matters=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +150,14 @@ def test_record_is_plain_and_given_names_what_differs():
     assert values["decoding"] == {"beam": 5, "fast": True}
     assert values["ways"] == ["b"] and values["least"] is None
     assert list(values)[:3] == ["data", "out", "pairs"]
+
+
+def test_the_identity_is_what_results_depend_on():
+    words = ("--min-count", "3", "--searches", "a", "--fast", "--beam", "4")
+    values = identity(read(*PLAIN, *words, "--", "--lr", "1"))
+    assert values["min-count"] == 3 and values["beam"] == 4
+    assert not {"out", "searches", "fast", "flags", "least"} & values.keys()
+    assert values["ways"] == ["a", "b"] and values["losses"] is True
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def train(label: str, jobs: Sequence[Job], devices: Sequence[Device]) -> None:
 
 
 def unfinished(jobs: Iterable[Job]) -> list[Job]:
-    """Those of *jobs* that are not done; the others are noted as done.
+    """The *jobs* that are not done; the others are noted as done.
 
     Raises:
         LassError: a folder holds another training; then nothing is noted.

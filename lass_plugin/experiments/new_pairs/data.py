@@ -38,7 +38,7 @@ class SubwordModel:
     def find(
         cls, folder: Path, dictionary: Dictionary, given: Path | None = None
     ) -> "SubwordModel":
-        """That of the data folder that the model was trained with.
+        """Find the model of the data folder that the checkpoint was trained with.
 
         Args:
             given: a SentencePiece model that is not in the folder.

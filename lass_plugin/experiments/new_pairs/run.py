@@ -18,7 +18,7 @@ from lass_plugin.experiments.searches.searches import run_searches
 from lass_plugin.experiments.stage import OR_FRESH, Stage, State
 from lass_plugin.languages import Pair
 from lass_plugin.records.json_record import read_json
-from lass_plugin.settings import identity, option_of
+from lass_plugin.records.plain_settings import identity, option_of
 
 RECORD = "settings.json"
 """Of earlier versions."""

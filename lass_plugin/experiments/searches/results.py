@@ -15,8 +15,8 @@ from lass_plugin.masks.file import SUFFIX, describe
 from lass_plugin.masks.fingerprint import Fingerprint, same_weights
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import search_states, searched_mask
+from lass_plugin.records.plain_settings import option_of
 from lass_plugin.records.text_tables import in_columns
-from lass_plugin.settings import option_of
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from lass_plugin.experiments.searches.settings import (
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint, fingerprint
-from lass_plugin.settings import identity
+from lass_plugin.records.plain_settings import identity
 
 
 def run_searches(
