@@ -10,7 +10,7 @@ import pytest
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.records.plain_settings import record
+from lass_plugin.records.plain_settings import identity, record
 from lass_plugin.schedules import check_ratio
 from lass_plugin.settings import (
     OneOf,
@@ -154,10 +154,10 @@ def test_record_is_plain_and_given_names_what_differs():
 
 def test_the_identity_is_what_results_depend_on():
     words = ("--min-count", "3", "--searches", "a", "--fast", "--beam", "4")
-    values = identity(read(*PLAIN, *words, "--", "--lr", "1"))
+    values = identity(read(*PLAIN[:3], "--updates", "5", *words, "--", "--lr", "1"))
     assert values["min-count"] == 3 and values["beam"] == 4
     assert not {"out", "searches", "fast", "flags", "least"} & values.keys()
-    assert values["ways"] == ["a", "b"] and values["losses"] is True
+    assert values["ways"] == ["a", "b"] and values["losses"] is False
 
 
 @pytest.mark.parametrize(
