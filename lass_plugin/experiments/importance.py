@@ -20,7 +20,7 @@ from lass_plugin.neurons.importance import (
 )
 from lass_plugin.neurons.measuring import Measuring, Part
 from lass_plugin.neurons.settings import MeasuringSettings
-from lass_plugin.settings import record
+from lass_plugin.records.plain_settings import record
 
 
 def measure_importance(settings: MeasuringSettings) -> Importance | None:

@@ -12,7 +12,7 @@ from lass_plugin.experiments.sweeps.joint import JointTrainings
 from lass_plugin.experiments.sweeps.settings import ComparisonSettings
 from lass_plugin.experiments.sweeps.variants import Variant, stamp
 from lass_plugin.languages import parse_pairs
-from lass_plugin.settings import record
+from lass_plugin.records.plain_settings import record
 
 
 def score_variants(
