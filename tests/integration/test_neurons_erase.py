@@ -12,10 +12,10 @@ from conftest import PAIRS, load
 
 from lass_plugin.anatomy.neurons import owned_parameters
 from lass_plugin.cli.main import main
-from lass_plugin.evaluation import evaluation, kept
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.systems import Saved, System
+from lass_plugin.evaluation.translation import Translator
 from lass_plugin.languages import parse_pairs
 from lass_plugin.neurons.allocation import read_allocation
 from lass_plugin.neurons.erased_neurons import choose, without
@@ -230,13 +230,13 @@ def test_the_same_command_translates_nothing_again_and_a_new_seed_only_itself(
     out = shutil.copytree(outcome, tmp_path / "again")
     words = ("neurons", "erase", data, "--checkpoint", joint, "--out", out, *FLAGS)
     words += ("--allocation", allocated, "--pairs", ",".join(CHOSEN))
-    stock, done = kept.translate, []
+    stock, done = Translator.translate, []
 
-    def translate(ready, *arguments):
-        done.append((ready.system.name, str(arguments[-1][0])))
-        return stock(ready, *arguments)
+    def translate(translator, *arguments):
+        done.append((translator.ready.system.name, str(arguments[-1][0])))
+        return stock(translator, *arguments)
 
-    monkeypatch.setattr(kept, "translate", translate)
+    monkeypatch.setattr(Translator, "translate", translate)
     before = (out / "erasure.json").read_bytes()
     assert lass(*words, "--seed", "1,2") == 0
     assert not done and (out / "erasure.json").read_bytes() == before
@@ -263,9 +263,9 @@ def test_other_conditions_do_not_take_what_was_kept(
     words = ("neurons", "erase", data, "--checkpoint", joint, "--out", out, "--cpu")
     words += ("--allocation", allocated, "--max-len-b", 12)
     words += ("--specific", 0, "--limit", 5)
-    stock, done = kept.translate, []
+    stock, done = Translator.translate, []
     monkeypatch.setattr(
-        kept, "translate", lambda *given: done.append(given) or stock(*given)
+        Translator, "translate", lambda *given: done.append(given) or stock(*given)
     )
     assert lass(*words, "--beam", 1) == 0
     assert len(done) == 8  # nothing erased and general neurons, four pairs each
@@ -296,7 +296,7 @@ def test_mistakes_end_with_one_sentence_and_status_1(
     def untouched(*_, **__):
         raise AssertionError("translated")
 
-    monkeypatch.setattr(evaluation, "translate", untouched)
+    monkeypatch.setattr(Translator, "translate", untouched)
     other = tmp_path / "other"
     words = ("neurons", "allocate", allocated / "importance", "--general", 0.5)
     assert lass(*words, "--out", other) == 0
