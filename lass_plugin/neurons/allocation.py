@@ -89,12 +89,19 @@ def allocate(
             the budget is too small for the general neurons.
     """
     rule.check()
-    theta = _by_key(importance, rule)
-    general = {
-        site: _general(site, values[_first_of_keys(importance, site, rule)], rule)
-        for site, values in theta.items()
-    }
-    relative = {site: _relative(values) for site, values in theta.items()}
+    theta = importance.theta(rule.criterion, rule.average)
+    general: dict[str, Tensor] = {}
+    relative: dict[str, Tensor] = {}
+    for site, values in theta.items():
+        keys = _keys(importance, site, rule)
+        every = list(dict.fromkeys(keys))
+        places = [every.index(key) for key in keys]  # of the pairs
+        rows = torch.tensor(places)
+        by_key = torch.stack(
+            [values[rows == number].mean(dim=0) for number in range(len(every))]
+        )
+        general[site] = _general(site, by_key, rule)
+        relative[site] = _relative(by_key)[places]
     kept: dict[str, dict[str, Tensor]] = {}
     thresholds = dict.fromkeys(importance.pairs, rule.threshold)
     if budget is not None and rule.by != "pair":
@@ -132,36 +139,12 @@ def keys_of(pair: str, by: str) -> tuple[str, str]:
     }[by]
 
 
-def _by_key(importance: Importance, rule: Rule) -> dict[str, Tensor]:
-    """Site -> ``(pairs, neurons)`` Θ of the key of each pair: the mean of its pairs."""
-    theta = importance.theta(rule.criterion, rule.average)
-    if rule.by == "pair":
-        return theta
-    result = {}
-    for site, values in theta.items():
-        keys = _keys(importance, site, rule)
-        means = {
-            key: torch.stack(
-                [row for row, own in zip(values, keys, strict=True) if own == key]
-            ).mean(dim=0)
-            for key in keys
-        }
-        result[site] = torch.stack([means[key] for key in keys])
-    return result
-
-
 def _keys(importance: Importance, site: str, rule: Rule) -> list[str]:
     """For each pair, what the neurons of *site* are allocated to."""
     place = find_place(site)
     assert place is not None
     side = SIDES.index(place.side)
     return [keys_of(pair, rule.by)[side] for pair in importance.pairs]
-
-
-def _first_of_keys(importance: Importance, site: str, rule: Rule) -> list[int]:
-    """The row of the first pair of every key."""
-    keys = _keys(importance, site, rule)
-    return [keys.index(key) for key in dict.fromkeys(keys)]
 
 
 def _general(site: str, theta: Tensor, rule: Rule) -> Tensor:

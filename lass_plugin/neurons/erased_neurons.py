@@ -51,7 +51,7 @@ class Erased:
 
     @property
     def name(self) -> str:
-        """That of the system in the scores, and of the folder of its translations."""
+        """Name of the system in the scores, and of the folder of its translations."""
         return f"{self.label}, seed {self.seed}"
 
     @property

@@ -43,7 +43,7 @@ def erase(settings: ErasureSettings) -> Erasure:
         LassError: the checkpoint has other masks than the allocation, or nothing can be
             erased; before anything is translated.
     """
-    checkpoint = settings.checkpoint
+    checkpoint, scoring = settings.checkpoint, settings.scoring
     allocation = read_allocation(settings.allocation)
     masks = Saved(System(NOTHING, checkpoint)).masks()
     check_masks(masks, allocation, checkpoint, settings.allocation)
@@ -56,11 +56,11 @@ def erase(settings: ErasureSettings) -> Erasure:
         settings.data,
         systems,
         parse_pairs(masks),
-        settings.split,
+        scoring.split,
         settings.out,
-        settings.decoding,
-        references=settings.references,
-        choice=Choice(settings.tokenize),
+        scoring.decoding,
+        references=scoring.references,
+        choice=Choice(scoring.tokenize),
         kept=settings.out / "kept",
     )
     return Erasure(settings, allocation, masks, tuple(erased), evaluation, tuple(notes))

@@ -190,7 +190,11 @@ def load_importance(path: str | os.PathLike) -> Importance:
             "what 'lass neurons importance' wrote"
         ) from error
     except (
-        *(Unreadable, ValueError, KeyError, TypeError, AttributeError),
+        Unreadable,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
         RecursionError,
     ) as error:
         cause = error.cause if isinstance(error, Unreadable) else error

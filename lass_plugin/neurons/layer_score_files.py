@@ -62,10 +62,10 @@ def write_layer_scores(
         "parts": parts,
     }
     data = FORM.write(folder / NAME, record)
+    place = ("side", "layer", "part")
     of_keys = [
         {
-            "side": layer["side"],
-            "layer": layer["layer"],
+            **{name: layer[name] for name in place[:2]},
             "key": key,
             "lscore": score,
             "allocated": layer["allocated"][key],
@@ -76,15 +76,10 @@ def write_layer_scores(
     ]
     of_parts = [
         {
-            "side": part["side"],
-            "layer": part["layer"],
-            "part": part["part"],
-            "mscore": part["mscore"],
+            **{name: part[name] for name in (*place, "mscore")},
             "keys": len(part["allocated"]),
             "allocated": sum(part["allocated"].values()),
-            "specific": part["specific"],
-            "nobodys": part["nobodys"],
-            "neurons": part["neurons"],
+            **{name: part[name] for name in ("specific", "nobodys", "neurons")},
         }
         for part in parts
     ]

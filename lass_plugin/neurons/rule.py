@@ -27,7 +27,7 @@ def check_criterion(criterion: str, flag: str = "criterion") -> None:
         )
 
 
-def criterion_option(**declared: Any) -> Any:
+def criterion_option() -> Any:
     """Declare what is taken for the importance of a neuron."""
     return option(
         "taylor",
@@ -35,17 +35,15 @@ def criterion_option(**declared: Any) -> Any:
         "Eq. 8 (absolute) (default: %(default)s)",
         metavar="CRITERION",
         check=check_criterion,
-        **declared,
     )
 
 
-def average_option(**declared: Any) -> Any:
+def average_option() -> Any:
     """Declare what the sums over the data are divided by."""
     return option(
         "token",
         "what the sums are divided by (default: %(default)s)",
         choices=AVERAGES,
-        **declared,
     )
 
 
@@ -53,28 +51,27 @@ def average_option(**declared: Any) -> Any:
 class Rule(Settings):
     """How importance becomes an allocation."""
 
+    GROUP = "rule"
+
     general: float = option(
         0.9,
         "ρ: share of each site's neurons that are general (default: %(default)s)",
         metavar="RHO",
-        group="rule",
     )
     threshold: float = option(
         0.7,
         "k of Eq. 9, the higher, the fewer pairs share a neuron: 0 gives every neuron "
         "to all, 1 to one pair (default: %(default)s)",
         metavar="K",
-        group="rule",
     )
     by: str = option(
         "pair",
         "allocate to pairs, sources, targets, or to sources in the encoder and targets "
         "in the decoder (default: %(default)s)",
         choices=KEYS,
-        group="rule",
     )
-    criterion: str = criterion_option(group="rule")
-    average: str = average_option(group="rule")
+    criterion: str = criterion_option()
+    average: str = average_option()
 
     def check(self) -> None:
         super().check()

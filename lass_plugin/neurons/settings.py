@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lass_plugin.anatomy.neurons import DEFAULT_UNITS, UNITS, parse_units
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.shared_options import ScoringSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import (
     Settings,
@@ -152,22 +152,7 @@ class ErasureSettings(Settings):
         parse=_parse_seeds,
         group="what is erased",
     )
-    split: str = option(
-        "test", "split of the data (default: %(default)s)", group="test set and scores"
-    )
-    references: str | None = option(
-        None,
-        "folder of SPLIT.X-Y.Y (default: DATA/raw)",
-        metavar="DIR",
-        group="test set and scores",
-    )
-    tokenize: str | None = option(
-        None,
-        "tokenizer of BLEU for all pairs",
-        metavar="NAME",
-        group="test set and scores",
-    )
-    decoding: Decoding = including(Decoding)
+    scoring: ScoringSettings = including(ScoringSettings)
 
     def check(self) -> None:
         super().check()

@@ -48,35 +48,33 @@ class NeuronVariant:
 class Axes(Settings):
     """What is varied; each in the order of the table."""
 
+    GROUP = COMPARED
+
     criteria: tuple[str, ...] = option(
         (Rule.criterion,),
         "taylor, absolute, taylor-sentence (default: %(default)s)",
         flags="--criterion",
         metavar="C,…",
-        group=COMPARED,
     )
     general: tuple[float, ...] = option(
         GENERAL,
         "shares of each site's neurons that are general (default: %(default)s)",
         metavar="RHO,…",
         parse=partial(parse_numbers, "--general", what="shares"),
-        group=COMPARED,
     )
     thresholds: tuple[float, ...] = option(
         THRESHOLDS,
         "k of Eq. 9, 0.5,0.7 or 0:1 or 0:1:0.2 (default: 0:1)",
         metavar="K,…",
         parse=partial(parse_numbers, "--thresholds", what="thresholds"),
-        group=COMPARED,
     )
     by: tuple[str, ...] = option(
         (Rule.by,),
         "pair, source, target, separate (default: %(default)s)",
         metavar="WHAT,…",
-        group=COMPARED,
     )
-    average: str = average_option(group=COMPARED)
-    grid: bool = switch("everything with everything", group=COMPARED)
+    average: str = average_option()
+    grid: bool = switch("everything with everything")
 
     def check(self) -> None:
         super().check()
