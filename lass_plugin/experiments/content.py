@@ -111,7 +111,7 @@ def _names(pairs: Iterable[Any]) -> list[str]:
 def of_words(
     words: Sequence[str], folder: Path, read: Callable[[Path], str] = of_file
 ) -> dict[str, Any]:
-    """The ``words`` of a command, and what its ``inputs`` hold.
+    """The ``words`` of a command by their options, and what its ``inputs`` hold.
 
     Inputs are the files and folders that words name, but for what the command writes
     and what holds its own folder.
@@ -120,9 +120,9 @@ def of_words(
         folder: where the command writes.
         read: gives the digest of a file.
     """
-    kept: list[str] = []
+    kept: dict[str, list[str]] = {}
     inputs: dict[str, Any] = {}
-    before = ""
+    before = latest = ""
     for word in words:
         option, before = before, word if word.startswith("--") else ""
         if {option, word} & {*OUTPUTS, *NO_MATTER} or word in SWITCHES:
@@ -136,8 +136,10 @@ def of_words(
                 for below, digest in _in(place, read).items()
             }
             word = f"{name}="
-        kept.append(word)
-    return {"words": kept, "inputs": inputs}
+        latest = before or latest
+        kept.setdefault(latest, []).extend([] if before else [word])
+    given = {name: " ".join(values) or True for name, values in kept.items()}
+    return {"words": given, "inputs": inputs}
 
 
 def _is_input(place: Path, folder: Path) -> bool:

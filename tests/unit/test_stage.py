@@ -330,7 +330,7 @@ def test_a_command_is_run_once(run, tmp_path):
     with pytest.raises(LassError, match=r"another 1 --input/in.txt \(content"):
         run(*words, code="print('said')")
     place.write_text("input")
-    with pytest.raises(LassError, match="begun with words"):
+    with pytest.raises(LassError, match="begun with --ratio nothing, not 3"):
         run(*words, "--ratio", 3, code="print('said')")
     assert run.times() == 1
 
@@ -345,7 +345,7 @@ def test_what_a_command_prints_is_there_when_it_has_ended(tmp_path):
     assert not (tmp_path / "step.txt").exists()
     run("print(2)")  # nothing was made by the other, so nothing of it is reused
     assert (tmp_path / "step.txt").read_text() == "2\n"
-    with pytest.raises(LassError, match="begun with words"):
+    with pytest.raises(LassError, match="begun with words -c print.2., not -c print.3."):
         run("print(3)")
 
 
@@ -361,7 +361,7 @@ def test_what_was_done_before_there_were_records_stays_done(run):
     (run.folder / "ran").write_text("old")
     run()
     assert (run.folder / "ran").read_text() == "old"
-    with pytest.raises(LassError, match="begun with words"):
+    with pytest.raises(LassError, match="begun with --other nothing, not True"):
         run("--other")
 
 
