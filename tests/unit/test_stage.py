@@ -345,7 +345,7 @@ def test_what_a_command_prints_is_there_when_it_has_ended(tmp_path):
     assert not (tmp_path / "step.txt").exists()
     run("print(2)")  # nothing was made by the other, so nothing of it is reused
     assert (tmp_path / "step.txt").read_text() == "2\n"
-    with pytest.raises(LassError, match="begun with words -c print.2., not -c print.3."):
+    with pytest.raises(LassError, match="words -c print.2., not -c print.3."):
         run("print(3)")
 
 
