@@ -178,7 +178,7 @@ def add_options(parser: argparse.ArgumentParser, settings: type[Settings]) -> No
     places: dict[str | OneOf | None, Any] = {None: parser}
     for one, declared, _ in each_option(settings):
         if declared.nargs == REMAINDER:
-            parser.parse_known_args = PassingOn(parser, one.name)  # type: ignore
+            parser.parse_known_args = _PassingOn(parser, one.name)  # type: ignore
             continue
         group = declared.group
         if group not in places:
@@ -379,13 +379,13 @@ class _Default:
         return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
 
 
-class PassingOn:
+class _PassingOn:
     """Parses what stands before ``--`` and keeps the rest in the field *name*.
 
     argparse alone would take flags after ``--`` for further positional arguments.
     """
 
-    def __init__(self, parser: argparse.ArgumentParser, name: str = "flags"):
+    def __init__(self, parser: argparse.ArgumentParser, name: str):
         self._parse = parser.parse_known_args
         self._name = name
 

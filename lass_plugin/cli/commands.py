@@ -44,12 +44,9 @@ def add_commands(
         )
         if hasattr(module, "MODES"):
             add_commands(one, module.MODES, "mode")
-        elif hasattr(module, "SETTINGS"):
+        else:
             add_options(one, module.SETTINGS)
             one.set_defaults(run=partial(_run, module))
-        else:
-            module.add_arguments(one)
-            one.set_defaults(run=module.run)
 
 
 def _run(module: ModuleType, arguments: argparse.Namespace) -> int | None:

@@ -29,7 +29,6 @@ For other schedulers, --print-commands prints one line of shell for each pair.
 """
 
 from lass_plugin.experiments.searches.settings import SearchSettings
-from lass_plugin.settings import PassingOn  # noqa: F401 (until all are converted)
 
 HELP = "search the sub-network of every pair"
 USAGE = (

@@ -18,7 +18,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.shared_options import SystemsSettings
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.settings import Settings, including, needless, option
+from lass_plugin.settings import Settings, count, including, needless, option
 
 if TYPE_CHECKING:
     from lass_plugin.evaluation.systems import System
@@ -48,23 +48,11 @@ class CostTableSettings(Settings):
         (), "(default: the first pair only)", metavar="SRC-TGT,…", parse=parse_pairs
     )
     split: str = option(
-        "test",
-        "split of the data (default: %(default)s)",
-        metavar="NAME",
+        "test", "split of the data (default: %(default)s)", metavar="NAME"
     )
-    sentences: int = option(
-        100,
-        "first N sentences of each pair (default: %(default)s)",
-        metavar="N",
-        least=1,
-    )
-    runs: int = option(5, "(default: %(default)s)", metavar="N", least=1)
-    threads: int = option(
-        1,
-        "threads of the CPU (default: %(default)s)",
-        metavar="N",
-        least=1,
-    )
+    sentences: int = count(100, "first N sentences of each pair (default: %(default)s)")
+    runs: int = count(5, "(default: %(default)s)")
+    threads: int = count(1, "threads of the CPU (default: %(default)s)")
     decoding: Decoding = including(Decoding, *_DECODING)
     output: OutputSettings = including(OutputSettings)
 

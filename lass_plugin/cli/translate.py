@@ -25,6 +25,7 @@ from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import (
     Settings,
     argument,
+    count,
     including,
     needless,
     option,
@@ -73,12 +74,8 @@ class TranslateSettings(Settings):
         group="input",
     )
     encoded: bool = switch("the sentences are in subwords already", group="input")
-    buffer: int | None = option(
-        None,
-        f"lines that are read ahead (default: {BUFFER})",
-        metavar="N",
-        group="input",
-        least=1,
+    buffer: int | None = count(
+        None, f"lines that are read ahead (default: {BUFFER})", group="input"
     )
     interactive: bool = switch("answer each line at once", group="input")
     keep_going: bool = switch(

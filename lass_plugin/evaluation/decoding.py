@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lass_plugin.errors import LassError
-from lass_plugin.settings import Settings, option, switch
+from lass_plugin.settings import Settings, count, option, switch
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,7 @@ class Decoding(Settings):
 
     GROUP = "translation"
 
-    beam: int = option(5, "beam (default: %(default)s)", metavar="N", least=1)
+    beam: int = count(5, "beam (default: %(default)s)")
     lenpen: float = option(
         1.0,
         "length penalty; above 1 favours longer translations (default: %(default)s)",
@@ -36,15 +36,8 @@ class Decoding(Settings):
         metavar="A",
     )
     max_len_b: int = option(200, "(default: %(default)s)", metavar="B")
-    max_tokens: int = option(
-        4096,
-        "source tokens in a batch (default: %(default)s)",
-        metavar="N",
-        least=1,
-    )
-    limit: int | None = option(
-        None, "only the first N sentences of every pair", metavar="N", least=1
-    )
+    max_tokens: int = count(4096, "source tokens in a batch (default: %(default)s)")
+    limit: int | None = count(None, "only the first N sentences of every pair")
     truncate_source: bool = switch(
         "cut sources that are too long for the model instead of refusing them"
     )

@@ -10,6 +10,7 @@ from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import (
     Settings,
     argument,
+    count,
     including,
     needless,
     option,
@@ -56,18 +57,12 @@ class MeasuringSettings(Settings):
         group="data",
     )
     seed: int = option(1, "of the sample (default: %(default)s)", group="data")
-    max_tokens: int = option(
-        4096,
-        "tokens of a batch, padding included (default: %(default)s)",
-        metavar="N",
-        least=1,
-        group="data",
+    max_tokens: int = count(
+        4096, "tokens of a batch, padding included (default: %(default)s)", group="data"
     )
-    part: int = option(
+    part: int = count(
         5000,
         "sentences after which what was measured is saved (default: %(default)s)",
-        metavar="N",
-        least=1,
         group="data",
     )
     precision: str = option(

@@ -46,11 +46,7 @@ class Layout(Settings):
         metavar="TYPES",
         group=_RESOURCES,
     )
-    centre: str = option(
-        "en",
-        "centre language (default: %(default)s)",
-        metavar="LANG",
-    )
+    centre: str = option("en", "centre language (default: %(default)s)", metavar="LANG")
     show: str = option(
         "both",
         "score and difference to the baseline (default), or one of them",

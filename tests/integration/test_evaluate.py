@@ -8,6 +8,7 @@ import pytest
 from conftest import MODEL_FLAGS, PAIRS, TASK_FLAGS, load
 from in_process import random_mask
 
+from lass_plugin.cli import evaluate as command
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
@@ -15,6 +16,7 @@ from lass_plugin.evaluation.report_file import read
 from lass_plugin.evaluation.systems import System
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet, save_masks
+from lass_plugin.settings import parse_words
 
 PLAIN = Decoding(beam=3, max_len_b=20, cpu=True)
 LONGER = ("--max-update", 400, "--no-epoch-checkpoints", "--disable-validation")
@@ -170,7 +172,7 @@ def test_masks_can_be_given_for_any_checkpoint(base, joint, data):
 @pytest.mark.parametrize(
     "flags, named",
     [
-        (["--system", "a"], "--system a is not of the form NAME=CHECKPOINT"),
+        (["--system", "a"], "--system a is not of the form NAME=VALUE"),
         (["--system", "a={base}", "--system", "a={base}"], "are called 'a'"),
         (["--system", "a={base}", "--dense", "b"], "--dense names the system 'b'"),
         (
@@ -182,24 +184,12 @@ def test_masks_can_be_given_for_any_checkpoint(base, joint, data):
         (["--system", "a={base}", "--split", "dev"], "no dev data of de-en"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(flags, named, base, data, parse):
-    arguments = parse(data, *(flag.format(base=base) for flag in flags))
+def test_mistakes_are_told_in_one_sentence(flags, named, base, data):
+    words = [data, *(flag.format(base=base) for flag in flags)]
     with pytest.raises(LassError) as error:
-        arguments.run(arguments)
+        command.run(parse_words(command.SETTINGS, words))
     assert named in error.value.message
     assert "\n" not in error.value.message
-
-
-@pytest.fixture
-def parse():
-    import argparse
-
-    from lass_plugin.cli import evaluate as command
-
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    parser.set_defaults(run=command.run)
-    return lambda *arguments: parser.parse_args([str(each) for each in arguments])
 
 
 def test_a_truncated_checkpoint_ends_the_command_with_status_1(
