@@ -25,6 +25,7 @@ from lass_plugin.settings import Settings, argument, needless, option, required
 
 if TYPE_CHECKING:
     from lass_plugin.masks import Mask, MaskSet
+    from lass_plugin.methods.search.plan import SearchPlan
 
 HELP = "take masks out of checkpoints, at any ratio"
 
@@ -101,6 +102,7 @@ def _masks_in(path: Path, settings: ExtractSettings) -> "Iterator[tuple[Mask, st
     """The masks of the wanted pairs in one checkpoint, with a remark on each."""
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.masks.places import carried_masks
+    from lass_plugin.methods.search.plan import SearchPlan
     from lass_plugin.methods.search.searched_masks import search_states, searched_mask
 
     wanted = set(map(str, settings.pairs))
@@ -117,13 +119,15 @@ def _masks_in(path: Path, settings: ExtractSettings) -> "Iterator[tuple[Mask, st
         if wanted and key not in wanted:
             continue
         mask = searched_mask(checkpoint, settings.ratio, settings.criterion, key)
-        for warning in (unfinished(state), recut(state, settings.ratio)):
+        plan = SearchPlan.from_dict(state["plan"])
+        unfinished = plan.unfinished(int(state["updates"]))
+        for warning in (unfinished, _recut(plan, settings.ratio)):
             if warning:
                 print(f"warning: {path}: {warning}", file=sys.stderr)
-        yield mask, settled(state)
+        yield mask, _settled(state)
 
 
-def settled(state: Mapping[str, Any]) -> str:
+def _settled(state: Mapping[str, Any]) -> str:
     """How settled the mask of a search is, in words."""
     report, plan = state["settled"], state["plan"]
     parts = [
@@ -141,18 +145,8 @@ def settled(state: Mapping[str, Any]) -> str:
     )
 
 
-def unfinished(state: Mapping[str, Any]) -> str:
-    """What to tell of a gradual search that has not reached its ratio, else ''."""
-    from lass_plugin.methods.search.plan import SearchPlan
-
-    return SearchPlan.from_dict(state["plan"]).unfinished(int(state["updates"]))
-
-
-def recut(state: Mapping[str, Any], ratio: float | None) -> str:
+def _recut(plan: "SearchPlan", ratio: float | None) -> str:
     """What to tell of a mask at another ratio than a gradual search had, else ''."""
-    from lass_plugin.methods.search.plan import SearchPlan
-
-    plan = SearchPlan.from_dict(state["plan"])
     if ratio is None or plan.is_exact_at(ratio, plan.targets):
         return ""
     return (
