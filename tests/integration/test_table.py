@@ -88,7 +88,7 @@ def test_parameters_are_those_of_the_model(base, joint, masks, data):
         assert cost_of("one", path).parameters == expected
     cost = cost_of("joint", joint)
     weights = load(joint)["model"]
-    for key, mask in ready.masks.items():
+    for key, mask in ready.method.masks.items():
         removed = sum(int((~mask.unpack(name)).sum()) for name in mask.shapes)
         assert cost.kept[key] == expected - removed
     assert cost.maskable == sum(weights[name].numel() for name in mask.shapes)
