@@ -11,7 +11,7 @@ from lass_plugin.methods.lowrank.attaching import attach, low_rank_modules
 from lass_plugin.methods.lowrank.entry import Entry
 from lass_plugin.methods.lowrank.frozen_base import fingerprint_of
 from lass_plugin.methods.lowrank.planning.placement import Placement
-from lass_plugin.methods.lowrank.planning.plan import Plan, uniform
+from lass_plugin.methods.lowrank.planning.plan import LowRankPlan, uniform
 from lass_plugin.methods.lowrank.pruning import Pruner
 from lass_plugin.methods.lowrank.saved_weights import is_trained
 from lass_plugin.training.stretches import Stretch
@@ -31,7 +31,9 @@ def _layers(count: int) -> nn.ModuleList:
     return made
 
 
-def equipped(placement: Placement = PLACEMENT, ranks=RANKS) -> tuple[nn.Module, Plan]:
+def equipped(
+    placement: Placement = PLACEMENT, ranks=RANKS
+) -> tuple[nn.Module, LowRankPlan]:
     """A model of two encoder layers and a decoder layer, with modules of some
     languages beside fc1 and fc2, whose B are no longer zero."""
     torch.manual_seed(4)
@@ -58,14 +60,14 @@ def stretches(model: nn.Module) -> dict[str, Stretch]:
 def save(
     path: Path,
     model: nn.Module,
-    plan: Plan,
+    plan: LowRankPlan,
     pruner: Pruner | None = None,
     epoch: int = 1,
     iterations: int = 5,
 ) -> Path:
     """What training would have saved in the midst of *epoch*."""
     state = model.state_dict()
-    fingerprint = fingerprint_of(model, plan.ranks)
+    fingerprint = fingerprint_of(dict(model.named_parameters()), plan.ranks)
     run = {"phase": "lslo", "plan": plan.to_dict(), "pruning": None}
     if pruner is not None:
         run["pruning"] = pruner.plan.to_dict()

@@ -28,7 +28,7 @@ from lass_plugin.settings import Settings, argument, including, option, required
 
 if TYPE_CHECKING:
     from lass_plugin.anatomy.matrices import Matrix
-    from lass_plugin.methods.lowrank.planning.plan import Plan
+    from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
 
 HELP = "individual ranks under a budget, as a plan, from an estimate"
 
@@ -110,7 +110,7 @@ def run(settings: RanksSettings) -> int:
     return 0
 
 
-def _print_ranks(plan: "Plan", matrices: "Mapping[str, Matrix]") -> None:
+def _print_ranks(plan: "LowRankPlan", matrices: "Mapping[str, Matrix]") -> None:
     """A row a language: its parameters, and the mean rank beside each kind."""
     from lass_plugin.records.text_tables import print_table
 

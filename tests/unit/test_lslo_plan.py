@@ -24,7 +24,7 @@ from lass_plugin.methods.lowrank.planning.placement import (
     write_placement,
 )
 from lass_plugin.methods.lowrank.planning.plan import (
-    Plan,
+    LowRankPlan,
     count_parameters,
     read_plan,
     uniform,
@@ -165,7 +165,7 @@ def test_resource_types(tmp_path):
         parse_types(str(path), ["a"])
 
 
-def plan(ranks, **more) -> Plan:
+def plan(ranks, **more) -> LowRankPlan:
     placement = parse_placement("first:1", {"encoder": 2, "decoder": 2})
     return uniform(find_matrices(tensors()), ranks, placement, **more)
 
@@ -183,7 +183,7 @@ def test_a_plan_goes_through_its_file_unchanged(tmp_path_factory, ranks, alpha, 
     made = plan(ranks, alpha=alpha, seed=seed, dropout=0.1)
     write_plan(path, made, "a note")
     assert read_plan(path) == made
-    different = Plan(
+    different = LowRankPlan(
         made.placement,
         {
             name: {code: rank + number % 3 for code, rank in ranks.items()}
@@ -240,7 +240,7 @@ def test_a_plan_whose_placement_lacks_a_layer_is_refused(tmp_path):
     record = plan({"de": 2}).to_dict()
     record["placement"]["decoder"] = record["placement"]["decoder"][:-1]
     with pytest.raises(ValueError, match="no layer of decoder.layers.1"):
-        Plan.from_dict(record)
+        LowRankPlan.from_dict(record)
 
 
 def test_scales():

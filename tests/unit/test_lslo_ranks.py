@@ -11,7 +11,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank.estimation.demands import Demand, Estimate
 from lass_plugin.methods.lowrank.planning.placement import Placement
 from lass_plugin.methods.lowrank.planning.plan import (
-    Plan,
+    LowRankPlan,
     count_parameters,
     read_plan,
     write_plan,
@@ -162,7 +162,7 @@ def made(shares, group=LAYER, placement=PLACEMENT, rank=4) -> Estimate:
             kept = round(units * share * (1 + number))  # of a second index, twice it
             demands.append(Demand(matrix, index, language, rank, units - kept, 0.7))
     pruning = PruningPlan(group, dict.fromkeys(languages, 0.7), 0, 1)
-    plan = Plan(placement, ranks, alpha=8.0, dropout=0.1, seed=5)
+    plan = LowRankPlan(placement, ranks, alpha=8.0, dropout=0.1, seed=5)
     return Estimate(plan, pruning, tuple(demands), 1, "made.pt", "00000000")
 
 

@@ -18,7 +18,7 @@ from lass_plugin.methods.lowrank.modules import (
     take_away,
     written,
 )
-from lass_plugin.methods.lowrank.planning.plan import Plan
+from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
 
 KEPT = "kept_"
 """Buffer beside each weight that can be pruned: ``kept_A_de``, packed, 1 = kept."""
@@ -33,7 +33,7 @@ def kept_buffer(factor: str, language: str) -> str:
     return f"{KEPT}{factor}_{written(language)}"
 
 
-def attach(model: nn.Module, plan: Plan) -> Routing:
+def attach(model: nn.Module, plan: LowRankPlan) -> Routing:
     """Freeze *model* and put the modules of *plan* beside its matrices.
 
     Returns:

@@ -18,20 +18,17 @@ from torch import nn
 from lass_plugin.anatomy.matrices import find_matrices, parse_kinds
 from lass_plugin.anatomy.places import count_layers
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.stock import plain_checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.lowrank.attaching import KEPT, all_matrices, attach, merge
 from lass_plugin.methods.lowrank.entry import ENTRY, Entry
-from lass_plugin.methods.lowrank.exchange.export import exported
+from lass_plugin.methods.lowrank.exchange.merging import merged
 from lass_plugin.methods.lowrank.frozen_base import (
+    FrozenBase,
     check_exists,
-    check_same,
-    check_same_weights,
-    check_tokens,
     fingerprint_of,
-    languages_of_base,
-    load_base,
 )
 from lass_plugin.methods.lowrank.modules import Routing
 from lass_plugin.methods.lowrank.options import check_lslo, pruning_of, spread_option
@@ -42,7 +39,7 @@ from lass_plugin.methods.lowrank.planning.placement import (
     parse_placement,
 )
 from lass_plugin.methods.lowrank.planning.plan import (
-    Plan,
+    LowRankPlan,
     count_parameters,
     read_plan,
     uniform,
@@ -86,7 +83,7 @@ class LowRank(Method):
         self._epoch = 1
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> LowRankPlan:
         assert self.stored is not None
         return self.stored.plan
 
@@ -100,7 +97,7 @@ class LowRank(Method):
     @classmethod
     def languages_of(cls, cfg: Any, pairs: Sequence[Pair]) -> tuple[str, ...]:
         """The base's: its embeddings are numbered by them."""
-        found = languages_of_base(cfg.base, pairs)
+        found = FrozenBase.read(cfg.base).languages(pairs)
         return () if cfg.langs or cfg.lang_dict else found
 
     @classmethod
@@ -111,7 +108,7 @@ class LowRank(Method):
 
     def check_dictionary(self, dictionary: Dictionary) -> None:
         assert self._tokens is not None
-        check_tokens(self._cfg.base, self._tokens, dictionary)
+        FrozenBase.read(self._cfg.base).check_tokens(self._tokens, dictionary)
 
     @classmethod
     def from_state(cls, state: Any, where: str) -> "LowRank":
@@ -123,17 +120,16 @@ class LowRank(Method):
     def attach(self, model: nn.Module, options: Any, cfg: Any) -> None:
         """Put the base's weights and the modules into *model*."""
         trains = self._cfg is not None
+        parameters = dict(model.named_parameters())
         if self.stored is None:
-            load_base(model, str(self._cfg.base), options)
-            plan = self._plan_of(model)
-            base = str(Path(str(self._cfg.base)).resolve())
-            self.stored = Entry(plan, base, fingerprint_of(model, plan.ranks))
+            FrozenBase.read(self._cfg.base).load_into(model, options)
+            plan, place = self._plan_of(parameters), str(Path(self._cfg.base).resolve())
+            self.stored = Entry(plan, place, fingerprint_of(parameters, plan.ranks))
         else:
-            path = check_exists(cfg.base or self.stored.base, recorded=not cfg.base)
-            load_base(model, path, options)
-            check_same(self.stored.fingerprint, model, path)
+            base = self.stored.read_base(cfg.base)
+            base.load_into(model, options)
+            self.stored.check_base(parameters, base.path)
         before = sum(parameter.numel() for parameter in model.parameters())
-        matrices = all_matrices(dict(model.named_parameters()))
         self.routing = attach(model, self.plan)
         if not trains:
             # as in any model that fairseq translates with: torch multiplies a frozen
@@ -146,7 +142,7 @@ class LowRank(Method):
             pruning.check_length(self._cfg.max_epoch)
             self._pruner = Pruner(model, pruning)
         trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        square = count_parameters(self.plan, matrices, square=True)
+        square = count_parameters(self.plan, all_matrices(parameters), square=True)
         logger.info(
             f"low-rank modules of {len(self.plan.languages)} languages beside "
             f"{len(self.plan.ranks)} matrices: {trained:,} parameters, "
@@ -154,10 +150,9 @@ class LowRank(Method):
             f"({square:,} if every matrix counts as square)"
         )
 
-    def _plan_of(self, model: nn.Module) -> Plan:
-        """The plan that the options describe."""
-        cfg, parameters = self._cfg, dict(model.named_parameters())
-        layers = count_layers(parameters)
+    def _plan_of(self, parameters: Mapping[str, nn.Parameter]) -> LowRankPlan:
+        """The plan that the options describe for the model with *parameters*."""
+        cfg, layers = self._cfg, count_layers(parameters)
         if cfg.lslo_plan:
             plan = read_plan(cfg.lslo_plan)
             plan.placement.check_layers(layers, f"in {cfg.lslo_plan}")
@@ -239,17 +234,18 @@ class LowRank(Method):
         self, checkpoint: Checkpoint, settings: ExportSettings
     ) -> tuple[dict[str, Any], str]:
         self.refuse_options_of_masks(settings)
-        pair = settings.pair
-        result = exported(checkpoint, pair, settings.base, settings.half)
-        count = len(low_rank_of(checkpoint, pair).modules)
-        return result, f"{count} low-rank modules merged"
+        found = low_rank_of(checkpoint, settings.pair)
+        base = found.entry.read_base(settings.base)
+        found.entry.check_base(base.weights, base.path)
+        tensors = merged(base, found.modules, settings.half)
+        what = f"{len(found.modules)} low-rank modules merged"
+        return plain_checkpoint(checkpoint, settings.pair, tensors), what
 
     def sizes(self, checkpoint: Checkpoint, base: Path | None) -> PartSizes:
         assert self.stored is not None
-        place = check_exists(base or self.stored.base, recorded=not base)
-        found = Checkpoint.read(place).parameters
-        check_same_weights(self.stored.fingerprint, found, place)
-        units = sum(tensor.numel() for tensor in found.values())
+        found = self.stored.read_base(base)
+        self.stored.check_base(found.parameters, found.path)
+        units = sum(tensor.numel() for tensor in found.parameters.values())
         return PartSizes(base_parameters=units)
 
     @classmethod

@@ -16,7 +16,7 @@ from lass_plugin.masks.packing import count, packed_size
 from lass_plugin.methods.lowrank.attaching import WEIGHTS, kept_buffer
 from lass_plugin.methods.lowrank.entry import Entry, entry_of
 from lass_plugin.methods.lowrank.modules import entry_name, mixing_weight, product
-from lass_plugin.methods.lowrank.planning.plan import Plan
+from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
 from lass_plugin.methods.lowrank.pruning import PruningPlan
 
 LearnedWeights = Mapping[tuple[str, int], Tensor]
@@ -107,7 +107,7 @@ def low_rank_of(checkpoint: Checkpoint, pair: Pair | None = None) -> LowRankChec
 
 def _modules(
     tensors: Mapping[str, Tensor],
-    plan: Plan,
+    plan: LowRankPlan,
     learned: LearnedWeights,
     pair: Pair | None,
 ) -> Iterator[StoredModule]:
@@ -146,7 +146,7 @@ def _pruned(kept: Tensor | None, units: int, name: str) -> int:
     return units - count(kept)
 
 
-def _learned(tensors: Mapping[str, Tensor], plan: Plan) -> LearnedWeights:
+def _learned(tensors: Mapping[str, Tensor], plan: LowRankPlan) -> LearnedWeights:
     found = {}
     for side, layers in plan.placement.layers.items():
         for layer in range(layers):

@@ -11,7 +11,7 @@ from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.languages import Pair
 from lass_plugin.methods.lowrank.modules import Routing
 from lass_plugin.methods.lowrank.planning.placement import SOURCE, TARGET
-from lass_plugin.methods.lowrank.planning.plan import Plan
+from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
 from lass_plugin.methods.lowrank.pruning import MATRIX, Pruner, all_sites
 from lass_plugin.training.participants import Participants
 from lass_plugin.training.stretches import find_stretches
@@ -34,7 +34,7 @@ class LowRankTraining:
     def __init__(
         self,
         model: nn.Module,
-        plan: Plan,
+        plan: LowRankPlan,
         routing: Routing,
         pairs: Sequence[Pair],
         optimizer: FairseqOptimizer,

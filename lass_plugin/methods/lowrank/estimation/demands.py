@@ -19,7 +19,7 @@ from typing import Any, Mapping
 from lass_plugin.anatomy.matrices import Matrix, matrix_of
 from lass_plugin.errors import LassError
 from lass_plugin.masks.fingerprint import short_name
-from lass_plugin.methods.lowrank.planning.plan import Plan, PlannedModule
+from lass_plugin.methods.lowrank.planning.plan import LowRankPlan, PlannedModule
 from lass_plugin.methods.lowrank.pruning import LAYER, MATRIX, PruningPlan
 from lass_plugin.methods.lowrank.stored import LowRankCheckpoint
 from lass_plugin.records.json_record import RecordFormat
@@ -73,7 +73,7 @@ class Demand:
 class Estimate:
     """The demands of all modules of a training that pruned."""
 
-    plan: Plan
+    plan: LowRankPlan
     pruning: PruningPlan
     demands: tuple[Demand, ...]
     epoch: int
@@ -215,7 +215,7 @@ def read_estimate(path: str | os.PathLike) -> Estimate:
 
 
 def _of_record(record: Mapping[str, Any], where: str) -> Estimate:
-    plan = Plan.from_dict(record["plan"])
+    plan = LowRankPlan.from_dict(record["plan"])
     planned = set(plan.modules())
     pruning = PruningPlan.from_dict(record["pruning"])
     epoch, demands = record["epoch"], []

@@ -17,10 +17,7 @@ from lass_plugin import files, tensor_files
 from lass_plugin.anatomy.matrices import Matrix
 from lass_plugin.anatomy.places import count_layers
 from lass_plugin.checkpoints.checkpoint import Checkpoint
-from lass_plugin.checkpoints.stock import (
-    transformer_options,
-    without_optimizer,
-)
+from lass_plugin.checkpoints.stock import transformer_options, without_optimizer
 from lass_plugin.checkpoints.torch_files import load_tensors
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
@@ -32,10 +29,10 @@ from lass_plugin.methods.lowrank.exchange.peft_config import (
     make_config,
     read_config,
 )
-from lass_plugin.methods.lowrank.frozen_base import fingerprint_of_weights, read_base
+from lass_plugin.methods.lowrank.frozen_base import FrozenBase, fingerprint_of
 from lass_plugin.methods.lowrank.modules import entry_name
 from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
-from lass_plugin.methods.lowrank.planning.plan import Plan
+from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
 from lass_plugin.methods.lowrank.stored import StoredModule, low_rank_of
 from lass_plugin.options import TranslationSubnetworkConfig
 
@@ -43,7 +40,6 @@ WEIGHTS = "adapter_model.safetensors"
 OLD_WEIGHTS = "adapter_model.bin"
 
 _PREFIX = "base_model.model."
-_FACTORS = {"A": "lora_A.weight", "B": "lora_B.weight"}
 TASK = "translation_lslo"
 
 
@@ -75,11 +71,11 @@ def to_peft(
             f"{pair.source} and {pair.target} have rank 0; the base translates it as "
             "it is"
         )
-    tensors = {
-        f"{_PREFIX}model.{module.matrix.name}.{ending}": tensor
-        for module in modules
-        for ending, tensor in zip(_FACTORS.values(), (module.a, module.b), strict=True)
-    }
+    tensors = {}
+    for module in modules:
+        name = f"{_PREFIX}model.{module.matrix.name}"
+        tensors[f"{name}.lora_A.weight"] = module.a
+        tensors[f"{name}.lora_B.weight"] = module.b
     ranks = {module.matrix.name: module.rank for module in modules}
     config = make_config(ranks, plan.alpha, plan.dropout, base_name)
     tensor_files.write_plain(folder / WEIGHTS, tensors)
@@ -105,7 +101,7 @@ def from_peft(
     """
     folder = Path(folder)
     config = read_config(folder)
-    trained_on = read_base(base)
+    trained_on = FrozenBase.read(base)
     stored = trained_on.weights
     matrices = all_matrices(stored)
     factors = _read_factors(folder, matrices)
@@ -118,17 +114,16 @@ def from_peft(
     ranks: dict[str, dict[str, int]] = {}
     tensors: dict[str, Tensor] = {}
     alphas: dict[str, float] = {}
-    for name in matrices:  # in the order of the layers
+    for name, matrix in matrices.items():  # in the order of the layers
         if name not in factors:
             continue
         a, b = factors[name]
-        _check(config, matrices[name], a, b, folder)
+        _check(config, matrix, a, b, folder)
         alphas[name] = config.alpha(f"model.{name}")
-        index = rule.of(matrices[name].side, matrices[name].layer)
+        index = rule.of(matrix.side, matrix.layer)
         language = getattr(pair, index)
         # of the other language there is nothing, so it has rank 0
-        ranks[name] = dict.fromkeys((pair.source, pair.target), 0)
-        ranks[name][language] = len(a)
+        ranks[name] = dict.fromkeys((pair.source, pair.target), 0) | {language: len(a)}
         tensors[entry_name(name, index, "A", language)] = a.float().contiguous()
         tensors[entry_name(name, index, "B", language)] = b.float().contiguous()
     alpha = _common_alpha(alphas, {name: max(ranks[name].values()) for name in ranks})
@@ -138,10 +133,10 @@ def from_peft(
             "alpha_pattern) are neither all 1 nor one number above 0 by the rank, as "
             "those of low-rank modules are; train the adapter with one lora_alpha"
         )
-    plan = Plan(rule, ranks, alpha=alpha, dropout=config.lora_dropout)
+    plan = LowRankPlan(rule, ranks, alpha=alpha, dropout=config.lora_dropout)
     plan.check_model(matrices)
     place = str(Path(base).resolve())
-    entry = Entry(plan, place, fingerprint_of_weights(stored, plan.ranks))
+    entry = Entry(plan, place, fingerprint_of(stored, plan.ranks))
     result = without_optimizer(
         transformer_options(trained_on),
         _task_options(trained_on, pair, place),
@@ -174,26 +169,23 @@ def _read_factors(
     found: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         module = name.removeprefix(_PREFIX).removeprefix("model.")
-        for factor, ending in _FACTORS.items():
-            matrix = module.removesuffix(f".{ending}")
-            if matrix != module and matrix in matrices:
-                found.setdefault(matrix, {})[factor] = tensor
-                break
-        else:
+        matrix, _, factor = module.rpartition(".lora_")
+        if matrix not in matrices or factor not in ("A.weight", "B.weight"):
             raise LassError(
                 f"{path} holds {name}, which is no low-rank factor beside a matrix of "
                 "the attention or feed-forward layers of this base; train the adapter "
                 "on these only, or give the base that it is for"
             )
-    for matrix, pair in found.items():
-        if pair.keys() != _FACTORS.keys():
-            missing = "B" if "A" in pair else "A"
+        found.setdefault(matrix, {})[factor[0]] = tensor
+    for matrix, factors in found.items():
+        for missing in {"A", "B"} - factors.keys():
             raise LassError(
-                f"{path} lacks {_FACTORS[missing]} of {matrix}; save the adapter again"
+                f"{path} lacks lora_{missing}.weight of {matrix}; save the adapter "
+                "again"
             )
     if not found:
         raise LassError(f"{path} holds no low-rank factors; save the adapter again")
-    return {matrix: (pair["A"], pair["B"]) for matrix, pair in found.items()}
+    return {matrix: (each["A"], each["B"]) for matrix, each in found.items()}
 
 
 def _check(

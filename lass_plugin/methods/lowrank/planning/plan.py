@@ -33,7 +33,7 @@ class PlannedModule:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LowRankPlan:
     """What stands beside which matrix; a checkpoint carries it."""
 
     placement: Placement
@@ -123,7 +123,7 @@ class Plan:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Plan":
+    def from_dict(cls, values: Mapping[str, Any]) -> "LowRankPlan":
         """What :meth:`to_dict` gave.
 
         Raises:
@@ -154,7 +154,7 @@ def uniform(
     ranks: Mapping[str, float],
     placement: Placement,
     **more: Any,
-) -> Plan:
+) -> LowRankPlan:
     """The same *ranks* beside every one of *matrices*.
 
     Raises:
@@ -164,26 +164,26 @@ def uniform(
         if rank != int(rank):
             raise LassError(f"the rank of {language} is {rank}, not a whole number")
     whole = {language: int(rank) for language, rank in ranks.items()}
-    return Plan(placement, dict.fromkeys(matrices, whole), **more)
+    return LowRankPlan(placement, dict.fromkeys(matrices, whole), **more)
 
 
-def write_plan(path: str | Path, plan: Plan, note: str = "") -> None:
+def write_plan(path: str | Path, plan: LowRankPlan, note: str = "") -> None:
     """Write *plan* to *path* atomically, for ``--lslo-plan``."""
     PLAN.write(path, {**plan.to_dict(), "note": note})
 
 
-def read_plan(path: str | Path) -> Plan:
+def read_plan(path: str | Path) -> LowRankPlan:
     """What :func:`write_plan` wrote.
 
     Raises:
         LassError: missing, damaged or of something else.
     """
     with PLAN.reading(path) as record:
-        return Plan.from_dict(record)
+        return LowRankPlan.from_dict(record)
 
 
 def count_parameters(
-    plan: Plan, matrices: Mapping[str, Matrix], square: bool = False
+    plan: LowRankPlan, matrices: Mapping[str, Matrix], square: bool = False
 ) -> int:
     """Parameters of all modules of *plan*.
 

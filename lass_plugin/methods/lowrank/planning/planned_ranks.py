@@ -15,7 +15,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.methods.lowrank.estimation.demands import Estimate
 from lass_plugin.methods.lowrank.planning.budget import LANGUAGE, MODULE
 from lass_plugin.methods.lowrank.planning.placement import BOTH, Placement
-from lass_plugin.methods.lowrank.planning.plan import Plan
+from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
 from lass_plugin.methods.lowrank.planning.shared_ranks import Claim, share_ranks
 from lass_plugin.methods.lowrank.pruning import LANGUAGE as BY_LANGUAGE
 
@@ -58,7 +58,7 @@ def plan_ranks(
     by: str = MODULE,
     least: int = 0,
     most: int | None = None,
-) -> Plan:
+) -> LowRankPlan:
     """Ranks in proportion to the demands, under *budget* parameters.
 
     Args:

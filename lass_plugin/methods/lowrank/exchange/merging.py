@@ -1,47 +1,14 @@
-"""Export: W + scale · B A of one direction as a plain checkpoint of stock fairseq."""
+"""W + scale · B A of one direction, for a checkpoint of stock fairseq."""
 
-import os
 from collections import defaultdict
-from typing import Any, Sequence
+from typing import Sequence
 
 from torch import Tensor
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
-from lass_plugin.checkpoints.stock import changed_weights, plain_checkpoint
+from lass_plugin.checkpoints.stock import changed_weights
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
-from lass_plugin.methods.lowrank.frozen_base import (
-    check_exists,
-    check_same_weights,
-    read_base,
-)
-from lass_plugin.methods.lowrank.stored import StoredModule, low_rank_of
-
-
-def exported(
-    checkpoint: Checkpoint,
-    pair: Pair,
-    base: str | os.PathLike | None = None,
-    half: bool = False,
-) -> dict[str, Any]:
-    """A checkpoint of stock fairseq that translates *pair*, its modules merged.
-
-    Args:
-        checkpoint: of a training of low-rank modules.
-        base: where the base is now; None for where it was in training.
-        half: store the weights in half precision.
-
-    Raises:
-        LassError: the base is missing or another one, or the plan says nothing of a
-            language.
-    """
-    found = low_rank_of(checkpoint, pair)
-    entry = found.entry
-    place = check_exists(base or entry.base, recorded=not base)
-    trained_on = read_base(place)
-    check_same_weights(entry.fingerprint, trained_on.weights, place)
-    tensors = merged(trained_on, found.modules, half)
-    return plain_checkpoint(checkpoint, pair, tensors)
+from lass_plugin.methods.lowrank.stored import StoredModule
 
 
 def merged(
