@@ -8,7 +8,7 @@ hold the modules and a fingerprint of the base.
 import contextlib
 import logging
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 import torch
 from fairseq.data import Dictionary

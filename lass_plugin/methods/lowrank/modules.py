@@ -29,7 +29,7 @@ class Chosen:
 
     @classmethod
     def of(cls, languages: Sequence[str], device: Any = None) -> "Chosen":
-        """Those of *languages*, one for each sentence of the batch."""
+        """The choice of *languages*, one for each sentence of the batch."""
         distinct = tuple(sorted(set(languages)))
         if len(distinct) == 1:
             return cls(distinct)
@@ -140,7 +140,7 @@ class LowRankModules(nn.Module):
         return mixing_weight(weights, number)
 
     def chosen_factors(self) -> Factors | None:
-        """Those of the languages of the batch; None where nothing is added."""
+        """The factors of the batch's languages; None where nothing is added."""
         chosen = self._routing.chosen.get(self.index)
         if chosen is None:
             return None
@@ -230,7 +230,7 @@ class LowRankLinear(nn.Linear):
 
     @property
     def dropout(self) -> float:
-        """Of the input of the modules, in training."""
+        """Dropout of the input of the modules, in training."""
         return next(self.low_rank()).dropout
 
     def beside(self) -> Factors | None:

@@ -1,6 +1,6 @@
 """Options of the training of low-rank modules, and what of them is refused."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Optional, Sequence
 
 from fairseq.dataclass import ChoiceEnum
@@ -113,21 +113,10 @@ def check_lslo(cfg: Any) -> None:
             "--finetune-from-model trains all of a model; the base that low-rank "
             "modules stand in is given with --base"
         )
-    planned = {
-        "--lslo-ranks": cfg.lslo_ranks,
-        "--lslo-placement": cfg.lslo_placement,
-        "--lslo-matrices": cfg.lslo_matrices != ",".join(DEFAULT_KINDS),
-        "--lslo-alpha": cfg.lslo_alpha,
-        "--lslo-dropout": cfg.lslo_dropout,
-        "--lslo-seed": cfg.lslo_seed != 1,
-    }
     if cfg.lslo_plan:
-        for option, given in planned.items():
-            if given:
-                raise LassError(
-                    f"{option} has no effect with --lslo-plan, which decides it; leave "
-                    "one of them out"
-                )
+        planned = ("ranks", "placement", "matrices", "alpha", "dropout", "seed")
+        why = "with --lslo-plan, which decides it; leave one of them out"
+        _refuse_given(cfg, planned, why)
     elif not cfg.lslo_ranks:
         raise LassError(
             "give the ranks of the languages with --lslo-ranks, such as 8 or 2;2;8, or "
@@ -136,18 +125,23 @@ def check_lslo(cfg: Any) -> None:
     if bool(cfg.lslo_pruning) != bool(cfg.lslo_pruning_ratio):
         raise LassError("give both --lslo-pruning and --lslo-pruning-ratio, or neither")
     if not cfg.lslo_pruning:
-        for name, default in (("start", 2), ("length", 8)):
-            if getattr(cfg, f"lslo_pruning_{name}") != default:
-                raise LassError(
-                    f"--lslo-pruning-{name} has no effect without --lslo-pruning; "
-                    "leave it out"
-                )
+        why = "without --lslo-pruning; leave it out"
+        _refuse_given(cfg, ("pruning_start", "pruning_length"), why)
     by_type = [cfg.lslo_ranks, cfg.lslo_pruning_ratio]
     if cfg.resource_types and not any(";" in (text or "") for text in by_type):
         raise LassError(
             "--resource-types has no effect where neither --lslo-ranks nor "
             "--lslo-pruning-ratio has a number for each type (2;2;8); leave it out"
         )
+
+
+def _refuse_given(cfg: Any, names: Sequence[str], why: str) -> None:
+    """Refuse options ``--lslo-NAME`` that differ from their defaults."""
+    defaults = {each.name: each.default for each in fields(TranslationLsloConfig)}
+    for name in names:
+        if (getattr(cfg, f"lslo_{name}") or None) != (defaults[f"lslo_{name}"] or None):
+            option = name.replace("_", "-")
+            raise LassError(f"--lslo-{option} has no effect {why}")
 
 
 def spread_option(cfg: Any, languages: Sequence[str], option: str) -> dict[str, float]:

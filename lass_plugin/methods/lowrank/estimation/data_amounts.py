@@ -23,7 +23,7 @@ class Amounts:
 
 
 def flores_amounts() -> Amounts:
-    """Those of the paper, English left out."""
+    """The amounts of the paper, English left out."""
     return Amounts(flores_bitext(), FLORES)
 
 

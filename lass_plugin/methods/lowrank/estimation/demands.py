@@ -10,6 +10,7 @@ negative one says that the language needs more there. Within a group the scores 
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -151,21 +152,17 @@ def estimate(checkpoint: LowRankCheckpoint, where: str) -> Estimate:
 
 def _check_counts(demands: Sequence[Demand], group: str, where: str) -> None:
     """Refuse numbers that exact selection in each group does not give."""
-    units: dict[str, int] = {}
-    pruned: dict[str, int] = {}
-    ratios: dict[str, float] = {}
+    groups: dict[str, list[Demand]] = defaultdict(list)
     for demand in demands:
-        name = group_of(demand, group)
-        units[name] = units.get(name, 0) + demand.units
-        pruned[name] = pruned.get(name, 0) + demand.pruned
-        ratios[name] = demand.ratio
-    for name, count in pruned.items():
-        expected = removed_units(units[name], ratios[name])
+        groups[group_of(demand, group)].append(demand)
+    for name, members in groups.items():
+        count, ratio = sum(each.pruned for each in members), members[-1].ratio
+        expected = removed_units(sum(each.units for each in members), ratio)
         if count != expected:
             raise LassError(
                 f"{count} weights of B of {name} are pruned in {where}, where a ratio "
-                f"of {ratios[name]:g} gives {expected}; the checkpoint is damaged, "
-                "take another one"
+                f"of {ratio:g} gives {expected}; the checkpoint is damaged, take "
+                "another one"
             )
 
 

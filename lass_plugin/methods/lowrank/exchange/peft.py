@@ -223,7 +223,7 @@ def _common_alpha(
 
 
 def _task_options(checkpoint: Checkpoint, pair: Pair, base: str) -> dict[str, Any]:
-    """Those of the base that matter in translation, for *pair*."""
+    """The options of the base's task that matter in translation, for *pair*."""
     given = checkpoint.task_options or {}
     known = {field.name for field in fields(TranslationSubnetworkConfig)}
     known -= {"masks", "extend", "hold", "source_lang", "target_lang"}
