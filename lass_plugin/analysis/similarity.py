@@ -21,11 +21,10 @@ from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.masks.mask import packing_units
+from lass_plugin.masks.packing import ones
 
 _BLOCK = 1 << 15
 """Bytes of each mask that are compared at once: all masks together fit in a cache."""
-
-_POPCOUNT = np.array([bin(word).count("1") for word in range(1 << 16)], dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -117,15 +116,8 @@ def _shared(masks: MaskSet, site: str) -> np.ndarray:
             row[: part.size] = part
         words = block.view(np.uint64)  # (n, words)
         for i in range(len(bits)):
-            shared[i, i:] += _ones(words[i] & words[i:])
+            shared[i, i:] += ones(words[i] & words[i:])
     return shared + np.triu(shared, 1).T
-
-
-def _ones(words: np.ndarray) -> np.ndarray:
-    """``(rows, words)`` uint64 -> ``(rows,)`` number of ones of each row."""
-    if hasattr(np, "bitwise_count"):  # numpy 2
-        return np.bitwise_count(words).sum(axis=1, dtype=np.int64)
-    return _POPCOUNT[words.view(np.uint16)].sum(axis=1, dtype=np.int64)
 
 
 def between(matrix: np.ndarray) -> np.ndarray:

@@ -52,17 +52,18 @@ def unpack(packed: Tensor, shape: torch.Size | tuple[int, ...]) -> Tensor:
 
 def count(packed: Tensor) -> int:
     """Number of ones."""
-    return _popcount(packed.cpu().numpy())
+    return int(ones(packed.cpu().numpy()))
 
 
 def count_shared(first: Tensor, second: Tensor) -> int:
     """Number of ones that two packed masks of the same length share."""
     if first.shape != second.shape:
         raise ValueError(f"masks of {first.numel()} and {second.numel()} bytes")
-    return _popcount(first.cpu().numpy() & second.cpu().numpy())
+    return int(ones(first.cpu().numpy() & second.cpu().numpy()))
 
 
-def _popcount(data: np.ndarray) -> int:
+def ones(data: np.ndarray) -> np.ndarray:
+    """``(…, n)`` unsigned integers -> ``(…)`` number of ones in each row."""
     if hasattr(np, "bitwise_count"):  # numpy 2
-        return int(np.bitwise_count(data).sum(dtype=np.int64))
-    return int(_POPCOUNT[data].sum(dtype=np.int64))
+        return np.bitwise_count(data).sum(axis=-1, dtype=np.int64)
+    return _POPCOUNT[data.view(np.uint8)].sum(axis=-1, dtype=np.int64)
