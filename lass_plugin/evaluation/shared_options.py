@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,10 +26,10 @@ class Named(NamedTuple):
         return cls(name, value)
 
 
-def check_named(given: Named, flag: str) -> None:
-    """Refuse what is not ``NAME=VALUE``."""
+def check_named(form: str, given: Named, flag: str) -> None:
+    """Refuse what is not of *form*, such as ``NAME=CHECKPOINT``."""
     if not (given.name and given.value):
-        raise LassError(f"{flag} {given.name} is not of the form NAME=VALUE")
+        raise LassError(f"{flag} {given.name} is not of the form {form}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class SystemsSettings(Settings):
         "a system; give it again for more, the baseline first",
         metavar="NAME=CHECKPOINT",
         repeated=True,
-        check=check_named,
+        check=partial(check_named, "NAME=CHECKPOINT"),
     )
     inference_masks: tuple[Named, ...] = option(
         (),
@@ -49,7 +50,7 @@ class SystemsSettings(Settings):
         "(separated by commas) instead of those that the system's checkpoint carries",
         metavar="NAME=MASKS",
         repeated=True,
-        check=check_named,
+        check=partial(check_named, "NAME=MASKS"),
     )
     base: tuple[Named, ...] = option(
         (),
@@ -57,7 +58,7 @@ class SystemsSettings(Settings):
         "was in training",
         metavar="NAME=FILE",
         repeated=True,
-        check=check_named,
+        check=partial(check_named, "NAME=FILE"),
     )
 
     def make(self, dense: Sequence[str] = ()) -> "list[System]":

@@ -1,6 +1,7 @@
 """What zero-shot translation compares: the options of ``lass zero-shot``."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lass_plugin.evaluation.shared_options import Named, ScoringSettings, check_named
@@ -67,7 +68,7 @@ class ZeroShotSettings(Settings):
         metavar="CODE=LANGUAGE",
         group=_SCORES,
         repeated=True,
-        check=check_named,
+        check=partial(check_named, "CODE=LANGUAGE"),
     )
     among: str = option(
         "all",
