@@ -134,3 +134,13 @@ def check_space(needed: float, folder: Path, what: str, advice: str) -> None:
 
 def _gigabytes(count: float) -> str:
     return f"{count / 1e9:.1f} GB"
+
+
+def ends_in(suffix: str) -> Callable[[Path, str], None]:
+    """A check of an option: the name of a file that ends in *suffix*."""
+
+    def check(path: Path, flag: str) -> None:
+        if path.suffix != suffix:
+            raise LassError(f"{flag} {path} must be a file that ends in {suffix}")
+
+    return check

@@ -44,6 +44,8 @@ from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 from lass_plugin.errors import LassError
 
 _KEY = "option"
+_STATED = "_stated"
+"""Where an instance keeps the names of the options that the user gave."""
 REMAINDER = argparse.REMAINDER
 
 Parse = Callable[[str], Any] | str
@@ -127,16 +129,6 @@ def including(settings: "type[Settings]", *only: str) -> Any:
 def passed_on() -> Any:
     """Declare the field for flags after ``--``, meant for another program."""
     return field(default=(), metadata={_KEY: Declared(nargs=REMAINDER)})
-
-
-def ends_in(suffix: str) -> Callable[[Path, str], None]:
-    """A check of an option: the name of a file that ends in *suffix*."""
-
-    def check(path: Path, flag: str) -> None:
-        if path.suffix != suffix:
-            raise LassError(f"{flag} {path} must be a file that ends in {suffix}")
-
-    return check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,9 +220,12 @@ def read_options(settings: type[S], arguments: argparse.Namespace) -> S:
             values[one.name] = read_options(declared.included, wanted)
             continue
         given = getattr(arguments, one.name, None)
-        if given is not None and not isinstance(given, _Default):
+        absent = given is None or given is False or given == ()
+        if not absent and not isinstance(given, _Default):
             values[one.name] = _read(given, one, declared)
     read = settings(**values)
+    parts = [value for value in values.values() if isinstance(value, Settings)]
+    vars(read)[_STATED] = {*values}.union(*(vars(part)[_STATED] for part in parts))
     read.check()
     return read
 
@@ -251,11 +246,15 @@ def parse_words(settings: type[S], words: Sequence[object]) -> S:
 
 
 def given(settings: Settings) -> list[str]:
-    """Names of the options that differ from their defaults, but for required ones."""
+    """Names of the options, but for required ones, that the user has given.
+
+    Of settings that were not read from a command: that differ from their defaults.
+    """
+    stated = vars(settings).get(_STATED, ())
     return [
         one.name
         for one, _, value in each_option(settings)
-        if one.default is not MISSING and value != one.default
+        if one.default is not MISSING and (value != one.default or one.name in stated)
     ]
 
 
@@ -267,7 +266,7 @@ def needless(settings: Settings, names: str | Sequence[str], why: str) -> None:
         why: such as ``"with --losses-only"``.
 
     Raises:
-        LassError: one of them differs from its default.
+        LassError: one of them is given.
     """
     names = (names,) if isinstance(names, str) else names
     for name in given(settings):

@@ -11,8 +11,9 @@ translates with 'lass evaluate', 'lass translate', 'lass export' and fairseq-gen
 from dataclasses import dataclass
 from pathlib import Path
 
+from lass_plugin.files import ends_in
 from lass_plugin.languages import Pair
-from lass_plugin.settings import Settings, argument, ends_in, option, required
+from lass_plugin.settings import Settings, argument, option, required
 
 HELP = "make a checkpoint from a LoRA adapter of peft"
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lass_plugin.files import ends_in
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import (
     Settings,
     argument,
     count,
-    ends_in,
     option,
     required,
     switch,

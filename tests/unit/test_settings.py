@@ -170,6 +170,7 @@ def test_the_identity_is_what_results_depend_on():
         (("--min-count", "0"), "--min-count must be 1 or more, not 0"),
         (("--beam", "0"), "--beam must be 1 or more, not 0"),
         (("--beam", "3"), "--beam has no effect with --losses; leave it out"),
+        (("--beam", "5"), "--beam has no effect with --losses"),  # its default, given
     ],
 )
 def test_mistakes_are_named(words, message):
