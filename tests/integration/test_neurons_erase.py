@@ -212,13 +212,14 @@ def test_the_files_hold_every_score(outcome, record):
 
 def test_the_tables_show_differences_and_deviations(record):
     bleu, chrf, lost = tables(record)
-    assert bleu.header == ("erased", "neurons", *PAIRS, "mean")
-    assert bleu.rows[0][:2] == ("nothing", "0")
+    assert list(bleu.header) == ["erased", "neurons", *PAIRS, "mean"]
+    assert list(bleu.rows[0][:2]) == ["nothing", "0"]
     mean = record["erased"][0]["mean"]["de-en"]["chrF"]
     cell = chrf.rows[1][2]
     assert cell.startswith(f"{mean['delta']:+.2f} ±{mean['deviation']:.2f}")
     assert cell.endswith("*") == (mean["significant"] == 2)
-    assert lost.rows[1][2:] == (f"{record['erased'][0]['neurons']}",) * 4
+    removed = f"{record['erased'][0]['neurons']}"
+    assert list(lost.rows[1][2:]) == [removed] * 4
     # a pair's own specific neurons stand out
     assert bleu.strong == {(2, 2), (3, 4)}
 
