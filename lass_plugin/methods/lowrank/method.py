@@ -22,7 +22,13 @@ from lass_plugin.checkpoints.stock import plain_checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.methods.export_settings import ExportSettings
-from lass_plugin.methods.lowrank.attaching import KEPT, all_matrices, attach, merge
+from lass_plugin.methods.lowrank.attaching import (
+    KEPT,
+    all_matrices,
+    attach,
+    low_rank_modules,
+    merge,
+)
 from lass_plugin.methods.lowrank.entry import ENTRY, Entry
 from lass_plugin.methods.lowrank.exchange.merging import merged
 from lass_plugin.methods.lowrank.frozen_base import (
@@ -77,7 +83,6 @@ class LowRank(Method):
     ):
         self.stored = stored
         self._cfg, self._pairs, self._tokens = cfg, list(pairs), tokens
-        self.routing = Routing()
         self._pruner: Pruner | None = None
         self._training: LowRankTraining | None = None
         self._epoch = 1
@@ -86,6 +91,15 @@ class LowRank(Method):
     def plan(self) -> LowRankPlan:
         assert self.stored is not None
         return self.stored.plan
+
+    @property
+    def routing(self) -> Routing:
+        """What the modules of the model ask for the languages of a batch.
+
+        Taken from the model: fairseq reads ``task_state`` again when it loads a model,
+        so the method that was attached to it may be another instance.
+        """
+        return next(low_rank_modules(self.model))[1].routing
 
     # -- set-up ------------------------------------------------------------------
 
@@ -130,7 +144,7 @@ class LowRank(Method):
             base.load_into(model, options)
             self.stored.check_base(parameters, base.path)
         before = sum(parameter.numel() for parameter in model.parameters())
-        self.routing = attach(model, self.plan)
+        attach(model, self.plan)
         if not trains:
             # as in any model that fairseq translates with: torch multiplies a frozen
             # matrix in batches of one, which takes half as long again

@@ -99,7 +99,7 @@ class LowRankModules(nn.Module):
         super().__init__()
         self.index = index
         self.dropout = dropout
-        self._routing = routing
+        self.routing = routing
         self._scales = dict(scales)
         self._ranks = {language: rank for language, rank in ranks.items() if rank}
         self._mixing: list[tuple[nn.Parameter, int]] = []
@@ -141,7 +141,7 @@ class LowRankModules(nn.Module):
 
     def chosen_factors(self) -> Factors | None:
         """The factors of the batch's languages; None where nothing is added."""
-        chosen = self._routing.chosen.get(self.index)
+        chosen = self.routing.chosen.get(self.index)
         if chosen is None:
             return None
         present = [each for each in chosen.languages if each in self._ranks]
