@@ -144,6 +144,9 @@ class Method:
     def attach(self, model: nn.Module, options: Any, cfg: Any) -> None:
         """Make *model*, just built, ready for the weights of a checkpoint.
 
+        What is needed of it later belongs into the model: fairseq reads ``task_state``
+        again when it loads one, so that another instance may be bound to it.
+
         Args:
             options: those that *model* was built with.
             cfg: the task's.
