@@ -168,7 +168,7 @@ def read_language_list(path: Path) -> tuple[str, ...]:
         LassError: missing, empty, or a language is listed twice.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise LassError(
             f"the list of languages {path} cannot be read ({error}); give a file with "

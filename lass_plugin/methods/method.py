@@ -91,6 +91,8 @@ class Method:
     stopped: str = ""
     """Why training is to end before its last update; empty while it is not."""
 
+    _made: ClassVar[tuple[str, ...]] = ()
+    """Attributes that belong to the model and the optimizer of a training."""
     _model: nn.Module | None = None
     _baked: str | None = None
 
@@ -165,10 +167,20 @@ class Method:
         before: Method | None = getattr(inner, "method", None)
         if before is not None and before._baked is not None:
             raise before._already_baked(None)
-        bound = copy.copy(self)
-        bound._model = inner
-        inner.method = bound
-        return bound
+        inner.method = self._twin(inner)
+        return inner.method
+
+    def _twin(self, model: Any) -> "Method":
+        """This method for another model, without what it has made for its own."""
+        twin = copy.copy(self)
+        twin._model = model
+        for name in self._made:
+            setattr(twin, name, None)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Method":
+        """The method of a copy of its model."""
+        return self._twin(memo.get(id(self._model)))
 
     @property
     def model(self) -> nn.Module:

@@ -161,10 +161,10 @@ def test_other_data_in_the_same_folder_are_refused(searched, data, base, tmp_pat
     out, _ = searched
     folder = shutil.copytree(data, tmp_path / "data")
     assert len(run_searches(settings(folder, base, out, interval=1))) == 2
-    path = folder / "train.de-en.de.bin"
+    path = folder / "train.en-de.de.bin"
     content = path.read_bytes()
     path.write_bytes(content[:-2] + content[:2])
-    with pytest.raises(LassError, match="begun with another train.de-en.de.bin"):
+    with pytest.raises(LassError, match="begun with another train.en-de.de.bin"):
         run_searches(settings(folder, base, out, interval=1))
 
 

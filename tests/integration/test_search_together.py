@@ -164,7 +164,7 @@ def test_the_same_again_does_nothing_and_extract_gives_the_same_masks(
 def test_how_settled_each_pair_is_and_its_place_in_a_sweep(searched, base, capsys):
     from lass_plugin.experiments.launching.base import Base
     from lass_plugin.experiments.sweeps.sources import Sources
-    from lass_plugin.experiments.sweeps.variants import Method
+    from lass_plugin.experiments.sweeps.variants import SearchKind
     from lass_plugin.masks import fingerprint
 
     out, _ = searched
@@ -176,8 +176,10 @@ def test_how_settled_each_pair_is_and_its_place_in_a_sweep(searched, base, capsy
     assert sources.pairs == ["de-en", "en-nl"]
     for key in sources.pairs:
         (source,) = sources._of[key]
-        method = Method("gradient", "gradual")
-        assert source.gives(method) and not source.gives(Method("magnitude", "gradual"))
+        method = SearchKind("gradient", "gradual")
+        assert source.gives(method) and not source.gives(
+            SearchKind("magnitude", "gradual")
+        )
         mask = source.scores(method).mask(0.6)
         written = load_masks(out / "masks")[key]
         assert all(mask.bits[name].equal(written.bits[name]) for name in mask.bits)

@@ -107,7 +107,7 @@ def test_masks_that_are_there_are_not_cut_again(settings, monkeypatch, tmp_path)
         shutil.copytree(path.parent, tmp_path / "others" / path.parent.name)
     others = checkpoints(tmp_path / "others")
     WeightSweep(replace(settings, searches=others)).cut_masks()
-    assert {path for _, path, *_ in again} == set(others)
+    assert {found.path for found, *_ in again} == set(others)
 
 
 def test_a_sweep_of_other_data_is_refused(settings, data, base, tmp_path, capsys):

@@ -140,7 +140,7 @@ def test_options_that_contradict_each_other_are_refused(
         assert status == 1 and not found
         return told
 
-    assert "--buffer is 0" in told("--buffer", 0)
+    assert "--buffer must be 1 or more, not 0" in told("--buffer", 0)
     assert "--buffer 5 has no effect with --interactive" in told(
         *("--buffer", 5, "--interactive")
     )

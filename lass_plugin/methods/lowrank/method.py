@@ -73,6 +73,7 @@ class LowRank(Method):
     words = "low-rank modules"
     phase = "lslo"
     takes_base = True
+    _made = ("_training",)
 
     def __init__(
         self,

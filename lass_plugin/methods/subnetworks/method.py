@@ -48,6 +48,7 @@ class Subnetworks(Method):
 
     entry = "masks"
     words = "sub-networks"
+    _made = ("joint", "_weights")
 
     def __init__(
         self,
