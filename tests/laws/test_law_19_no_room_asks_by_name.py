@@ -1,7 +1,10 @@
 """Law 19: no room asks for a method or a score by name; others work everywhere."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,8 +98,17 @@ def test_evaluate_translate_and_table_cost_take_it(run, data, scaled, tmp_path):
     run("lass", "evaluate", data, *("--system", f"toy={scaled}"), *("--out", tmp_path))
     report = json.loads((tmp_path / "scores.json").read_text())
     assert "a factor of each pair" in json.dumps(report)
-    lines = tmp_path / "lines"
-    lines.write_text("de-en\tde1 de2 de3\n")
+    places = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    given = {"LASS_PLUGINS": "toy_plugin", "PYTHONPATH": places}
+    words = [sys.executable, "-m", "lass_plugin.cli", "translate", str(scaled)]
+    ended = subprocess.run(
+        [*words, "--data", str(data), "--cpu", "--beam", "2", "--max-len-b", "20"],
+        input="de-en\tde1 de2 de3\nnl-en\tnl1 nl2\n",
+        env={**os.environ, **given},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0 and ended.stdout.count("\n") == 2, ended.stderr
     command = ("table", "cost", "--system", f"toy={scaled}", "--out", tmp_path)
     run("lass", *command)
     table = json.loads((tmp_path / "table-cost.json").read_text())
