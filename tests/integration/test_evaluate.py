@@ -171,7 +171,7 @@ def test_masks_can_be_given_for_any_checkpoint(base, joint, data):
 @pytest.mark.parametrize(
     "flags, named",
     [
-        (["--system", "a"], "--system a is not of the form NAME=VALUE"),
+        (["--system", "a"], "--system a is not of the form NAME=CHECKPOINT"),
         (["--system", "a={base}", "--system", "a={base}"], "are called 'a'"),
         (["--system", "a={base}", "--dense", "b"], "--dense names the system 'b'"),
         (

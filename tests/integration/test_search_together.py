@@ -164,7 +164,7 @@ def test_the_same_again_does_nothing_and_extract_gives_the_same_masks(
 def test_how_settled_each_pair_is_and_its_place_in_a_sweep(searched, base, capsys):
     from lass_plugin.experiments.launching.base import Base
     from lass_plugin.experiments.sweeps.sources import Sources
-    from lass_plugin.experiments.sweeps.variants import SearchKind
+    from lass_plugin.experiments.sweeps.weight_variants import SearchKind
     from lass_plugin.masks import fingerprint
 
     out, _ = searched
