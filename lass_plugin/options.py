@@ -153,7 +153,6 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     save_dir: str = II("checkpoint.save_dir")
-    update_freq: list[int] = II("optimization.update_freq")
 
 
 def directions(cfg: Any) -> list[Pair]:

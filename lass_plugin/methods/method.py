@@ -87,7 +87,8 @@ class Method:
     """Key -> number of symbols it knows, the first ones; a key that is not here knows
     all."""
     whole_updates: bool = False
-    """Whether all batches of an update have to be of one key."""
+    """Whether all batches of an update have to be of one key; the task's options then
+    have fairseq's ``update_freq``."""
     stopped: str = ""
     """Why training is to end before its last update; empty while it is not."""
 

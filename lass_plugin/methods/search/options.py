@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from fairseq.dataclass import ChoiceEnum
+from omegaconf import II
 
 from lass_plugin.anatomy.targets import DEFAULT_TARGETS, parse_targets
 from lass_plugin.errors import LassError
@@ -75,6 +76,7 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
             "every 1000 where --max-update is open)"
         },
     )
+    update_freq: list[int] = II("optimization.update_freq")
 
 
 def plan_of(cfg: Any, key: str) -> SearchPlan:
