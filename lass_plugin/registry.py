@@ -6,6 +6,7 @@ group ``lass_plugin``, or if the environment variable ``LASS_PLUGINS`` names its
 (several: with commas).
 """
 
+import functools
 import importlib
 import os
 from importlib.metadata import entry_points
@@ -68,8 +69,12 @@ def load_plugins() -> None:
     Raises:
         LassError: one of them cannot be imported.
     """
-    named = os.environ.get(VARIABLE, "").split(",")
-    modules = [name.strip() for name in named if name.strip()]
+    _load(os.environ.get(VARIABLE, ""))
+
+
+@functools.cache  # looked up in every update of a search, and packages are many
+def _load(named: str) -> None:
+    modules = [name.strip() for name in named.split(",") if name.strip()]
     modules += [point.module for point in entry_points(group=GROUP)]
     for module in modules:
         try:
