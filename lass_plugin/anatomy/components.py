@@ -1,6 +1,6 @@
 """Components: the parts of a model by which masks and neurons are compared."""
 
-from typing import Callable, Iterable
+from typing import Iterable
 
 from lass_plugin.anatomy.places import (
     CROSS_ATTENTION,
@@ -11,37 +11,21 @@ from lass_plugin.anatomy.places import (
     PROJECTIONS,
     SELF_ATTENTION,
     SIDES,
-    Place,
     find_place,
 )
 from lass_plugin.errors import LassError
 
-Choice = Callable[[Place], bool]
-
-
-def _attention(name: str, side: str) -> Choice:
-    return lambda place: (place.attention, place.side) == (name, side)
-
-
-def _matrix(name: str) -> Choice:
-    return lambda place: place.matrix == name
-
-
-def _side(name: str) -> Choice:
-    return lambda place: place.side == name
-
-
-COMPONENTS: dict[str, Choice] = {
-    "encoder": _side("encoder"),
-    "decoder": _side("decoder"),
-    "encoder self-attention": _attention(SELF_ATTENTION, "encoder"),
-    "decoder self-attention": _attention(SELF_ATTENTION, "decoder"),
-    "cross-attention": _attention(CROSS_ATTENTION, "decoder"),
-    **{name: _matrix(name) for name in (*PROJECTIONS, *FEED_FORWARD, HEADS)},
-    "embeddings": _matrix(EMBEDDING),
-    "output projection": _matrix(OUTPUT_PROJECTION),
+COMPONENTS: dict[str, dict[str, str]] = {
+    "encoder": {"side": "encoder"},
+    "decoder": {"side": "decoder"},
+    "encoder self-attention": {"attention": SELF_ATTENTION, "side": "encoder"},
+    "decoder self-attention": {"attention": SELF_ATTENTION, "side": "decoder"},
+    "cross-attention": {"attention": CROSS_ATTENTION, "side": "decoder"},
+    **{name: {"matrix": name} for name in (*PROJECTIONS, *FEED_FORWARD, HEADS)},
+    "embeddings": {"matrix": EMBEDDING},
+    "output projection": {"matrix": OUTPUT_PROJECTION},
 }
-"""Part of the model and the sites that belong to it; a site can be in several."""
+"""Part of the model -> what the places of its sites have; a site can be in several."""
 
 ATTENTION_LABELS = {
     SELF_ATTENTION: "self-attention",
@@ -72,20 +56,17 @@ def parts_of(sites: Iterable[str], by: str) -> dict[str, list[str]]:
         )
     placed = [(site, place) for site in sites if (place := find_place(site))]
     if by in ("component", "every"):
-        for name, belongs in COMPONENTS.items():
-            parts[name] = [site for site, place in placed if belongs(place)]
-    inside = [(site, place) for site, place in placed if place.layer is not None]
-    for site, place in sorted(inside, key=_order):
+        for name, of_all in COMPONENTS.items():
+            parts[name] = [
+                site
+                for site, place in placed
+                if all(getattr(place, what) == value for what, value in of_all.items())
+            ]
+    placed.sort(key=lambda each: (SIDES.index(each[1].side), each[1].layer or 0))
+    for site, place in placed:
         layer = f"{place.side} layer {place.layer}"
-        if by in ("layer", "every"):
+        if place.layer is not None and by in ("layer", "every"):
             parts.setdefault(layer, []).append(site)
-        if by in ("layer-component", "every"):
-            matrix = place.part.replace(".", " ")
-            parts.setdefault(f"{layer} {matrix}", []).append(site)
+        if place.layer is not None and by in ("layer-component", "every"):
+            parts.setdefault(f"{layer} {place.part.replace('.', ' ')}", []).append(site)
     return {name: chosen for name, chosen in parts.items() if chosen}
-
-
-def _order(item: tuple[str, Place]) -> tuple[int, int]:
-    place = item[1]
-    assert place.layer is not None
-    return SIDES.index(place.side), place.layer

@@ -1,6 +1,7 @@
 """Matrices of a transformer that a low-rank module can stand beside."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Iterable, Mapping
 
 from torch import Tensor
@@ -16,6 +17,7 @@ from lass_plugin.anatomy.places import (
     SIDES,
     VALUE,
     find_place,
+    parse_names,
 )
 from lass_plugin.errors import LassError
 
@@ -64,21 +66,7 @@ class Matrix:
         return 2 * self.highest_rank
 
 
-def parse_kinds(text: str | Iterable[str]) -> tuple[str, ...]:
-    """Read ``q,k,fc1`` into a tuple in the order of :data:`KINDS`.
-
-    Raises:
-        LassError: a name is unknown, or there is none.
-    """
-    items = text.split(",") if isinstance(text, str) else list(text)
-    wanted = {item.strip() for item in items if item.strip()}
-    unknown = sorted(wanted - KINDS.keys())
-    if unknown or not wanted:
-        raise LassError(
-            f"unknown matrix '{unknown[0] if unknown else ''}'; choose from "
-            f"{', '.join(KINDS)}"
-        )
-    return tuple(kind for kind in KINDS if kind in wanted)
+parse_kinds = partial(parse_names, KINDS, "matrix")
 
 
 def find_matrices(
@@ -92,14 +80,12 @@ def find_matrices(
     Raises:
         LassError: there is none of a kind.
     """
-    kinds = tuple(kinds)
-    found = []
-    for name, tensor in tensors.items():
-        place = find_place(name)
-        if place is None or place.tensor != "weight":
-            continue
-        if _KIND_OF.get(place.part) in kinds:
-            found.append(matrix_of(place.owner, *tensor.shape))
+    kinds, places = tuple(kinds), {name: find_place(name) for name in tensors}
+    found = [
+        matrix_of(place.owner, *tensors[name].shape)
+        for name, place in places.items()
+        if place.tensor == "weight" and _KIND_OF.get(place.part) in kinds
+    ]
     for kind in kinds:
         if all(matrix.kind != kind for matrix in found):
             raise LassError(
@@ -116,11 +102,10 @@ def matrix_of(name: str, outputs: int, inputs: int) -> Matrix:
     Raises:
         ValueError: it is no name of a matrix that modules can stand beside.
     """
-    place = find_place(name)
-    side, layer = place_of(name)
-    if place is None or place.part not in _KIND_OF:
+    kind = _KIND_OF.get(find_place(name).part)
+    if kind is None:
         raise ValueError(f"{name} is no matrix that modules stand beside")
-    return Matrix(name, side, layer, _KIND_OF[place.part], outputs, inputs)
+    return Matrix(name, *place_of(name), kind, outputs, inputs)
 
 
 def place_of(matrix: str) -> tuple[str, int]:
@@ -130,6 +115,6 @@ def place_of(matrix: str) -> tuple[str, int]:
         ValueError: it is no name of a matrix of a layer.
     """
     place = find_place(matrix)
-    if place is None or place.layer is None or place.tensor:
+    if place.layer is None or place.tensor:
         raise ValueError(f"{matrix} is no matrix of a layer")
     return place.side, place.layer

@@ -5,6 +5,7 @@ a module, such as ``encoder.layers.0.fc1``, or ``….self_attn.heads``.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Iterable, Mapping, Sequence
 
 from lass_plugin.anatomy.places import (
@@ -17,8 +18,8 @@ from lass_plugin.anatomy.places import (
     QUERY,
     VALUE,
     find_place,
+    parse_names,
 )
-from lass_plugin.errors import LassError
 
 
 @dataclass(frozen=True)
@@ -77,31 +78,15 @@ the matrix that they are named after."""
 DEFAULT_UNITS = ("attention-output", "ffn-hidden", "ffn-output")
 """Output units of self-attention, cross-attention and both feed-forward layers."""
 
-
 _UNIT_OF = {part: unit for unit in _KINDS for part in unit.parts}
 
-
-def parse_units(text: str | Iterable[str]) -> tuple[str, ...]:
-    """Read ``ffn-hidden,heads`` into a tuple in the order of :data:`UNITS`.
-
-    Raises:
-        LassError: an unknown kind, or none.
-    """
-    items = text.split(",") if isinstance(text, str) else list(text)
-    wanted = {item.strip() for item in items if item.strip()}
-    unknown = sorted(wanted - UNITS.keys())
-    if unknown or not wanted:
-        raise LassError(
-            f"unknown unit '{unknown[0] if unknown else ''}'; choose from "
-            f"{', '.join(UNITS)}"
-        )
-    return tuple(name for name in UNITS if name in wanted)
+parse_units = partial(parse_names, UNITS, "unit")
 
 
 def unit_of(site: str) -> Unit | None:
     """The kind of neuron whose outputs stand at *site*; None for a weight matrix."""
     place = find_place(site)
-    return _UNIT_OF.get(place.part) if place and not place.tensor else None
+    return None if place.tensor else _UNIT_OF.get(place.part)
 
 
 def owned_parameters(site: str) -> tuple[tuple[str, int], ...]:

@@ -13,7 +13,9 @@ vocabulary are choices of parts.
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Iterable
+from typing import Iterable, Mapping
+
+from lass_plugin.errors import LassError
 
 SIDES = ("encoder", "decoder")
 
@@ -89,6 +91,9 @@ class Place:
     tensor: str
     """``weight``, ``bias`` …; empty for the module or the neurons themselves."""
 
+    def __bool__(self) -> bool:
+        return bool(self.part)
+
     @property
     def attention(self) -> str:
         """One of :data:`ATTENTIONS` that it is a projection of, else empty."""
@@ -101,11 +106,6 @@ class Place:
         return self.part.rpartition(".")[2]
 
     @property
-    def layer_name(self) -> str:
-        """Name of the module of the layer: ``encoder.layers.0``."""
-        return self.owner.removesuffix(f".{self.part}")
-
-    @property
     def reads_source(self) -> bool:
         """Whether it is used on the tokens of the source, not on those of the target.
 
@@ -116,9 +116,13 @@ class Place:
         )
 
 
+NOWHERE = Place("", "", None, "", "")
+"""The place of anything else; it counts as false."""
+
+
 @lru_cache(maxsize=1 << 14)
-def find_place(name: str) -> Place | None:
-    """The place of a parameter, module or row of neurons; None for anything else."""
+def find_place(name: str) -> Place:
+    """The place of a parameter, module or row of neurons, or :data:`NOWHERE`."""
     found = _NAME.fullmatch(name)
     if found:
         owner, inside = found["owner"], found["inside"]
@@ -128,7 +132,7 @@ def find_place(name: str) -> Place | None:
     for module, part in _HEADS_OF_ENCODER:
         if name == module or name.startswith(f"{module}."):
             return Place(module, SIDES[0], None, part, name[len(module) + 1 :])
-    return None
+    return NOWHERE
 
 
 def layer_name(side: str, layer: int) -> str:
@@ -140,7 +144,7 @@ def count_layers(names: Iterable[str]) -> dict[str, int]:
     """Side -> number of its layers, from the names of a model's weights."""
     counts = dict.fromkeys(SIDES, 0)
     for place in map(find_place, names):
-        if place is not None and place.layer is not None:
+        if place.layer is not None:
             counts[place.side] = max(counts[place.side], place.layer + 1)
     return counts
 
@@ -156,8 +160,26 @@ def is_computed(name: str) -> bool:
     Older fairseq has them, and so the checkpoint of M2M-100.
     """
     place = find_place(name)
-    return (
-        place is not None
-        and place.part == POSITIONS
-        and place.tensor in ("weights", "_float_tensor")
-    )
+    return place.part == POSITIONS and place.tensor in ("weights", "_float_tensor")
+
+
+def parse_names(
+    known: Mapping[str, object], what: str, text: str | Iterable[str]
+) -> tuple[str, ...]:
+    """Read ``fc1,q`` into a tuple in the order of *known*.
+
+    Args:
+        what: one of them in the message, ``matrix``.
+
+    Raises:
+        LassError: a name is unknown, or there is none.
+    """
+    items = text.split(",") if isinstance(text, str) else text
+    wanted = {item.strip() for item in items if item.strip()}
+    unknown = sorted(wanted - known.keys())
+    if unknown or not wanted:
+        raise LassError(
+            f"unknown {what} '{unknown[0] if unknown else ''}'; choose from "
+            f"{', '.join(known)}"
+        )
+    return tuple(name for name in known if name in wanted)

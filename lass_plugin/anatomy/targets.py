@@ -1,6 +1,7 @@
 """Sites: the named weight matrices of a transformer that a mask can cover."""
 
-from typing import Any, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any, Iterable, Mapping
 
 from torch import Tensor, nn
 
@@ -11,6 +12,7 @@ from lass_plugin.anatomy.places import (
     OUTPUT_PROJECTION,
     PROJECTIONS,
     find_place,
+    parse_names,
 )
 from lass_plugin.errors import LassError
 
@@ -26,17 +28,7 @@ and feed-forward matrices (He 2023, §4.2; Lin 2021, §3.2)."""
 DEFAULT_TARGETS = ("attention", "feed-forward")
 
 
-def parse_targets(text: str | Iterable[str]) -> tuple[str, ...]:
-    """Read ``attention,feed-forward`` into a tuple in the order of :data:`TARGETS`."""
-    items = text.split(",") if isinstance(text, str) else list(text)
-    wanted = {item.strip() for item in items if item.strip()}
-    unknown = sorted(wanted - TARGETS.keys())
-    if unknown or not wanted:
-        raise LassError(
-            f"unknown mask target '{unknown[0] if unknown else ''}'; "
-            f"choose from {', '.join(TARGETS)}"
-        )
-    return tuple(target for target in TARGETS if target in wanted)
+parse_targets = partial(parse_names, TARGETS, "mask target")
 
 
 def select_sites(
@@ -44,12 +36,11 @@ def select_sites(
 ) -> dict[str, Tensor]:
     """The tensors (parameters or entries of a state dict) that *targets* cover."""
     parts = {part for target in targets for part in TARGETS[target]}
-    return {name: tensor for name, tensor in tensors.items() if _is_of(name, parts)}
-
-
-def _is_of(name: str, parts: Collection[str]) -> bool:
-    place = find_place(name)
-    return place is not None and place.part in parts and place.tensor == "weight"
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if (place := find_place(name)).part in parts and place.tensor == "weight"
+    }
 
 
 def find_sites(model: nn.Module, targets: Iterable[str]) -> dict[str, nn.Parameter]:

@@ -16,35 +16,26 @@ from lass_plugin.anatomy.places import (
 def is_vocabulary(name: str) -> bool:
     """Whether *name* is of the weight of an embedding or of the output projection."""
     place = find_place(name)
-    return (
-        place is not None
-        and place.part in (EMBEDDING, OUTPUT_PROJECTION)
-        and place.tensor == "weight"
-    )
+    return place.part in (EMBEDDING, OUTPUT_PROJECTION) and place.tensor == "weight"
 
 
 def is_embedding(name: str) -> bool:
     """Whether *name* is of an embedding or its module."""
-    place = find_place(name)
-    return place is not None and place.part == EMBEDDING
+    return find_place(name).part == EMBEDDING
 
 
 def vocabulary_of(names: Iterable[str]) -> list[str]:
     """The names of vocabulary matrices: embeddings of source and target, projection."""
-    return sorted(filter(is_vocabulary, names), key=_order)
-
-
-def _order(name: str) -> tuple[bool, int]:
-    place = find_place(name)
-    assert place is not None
-    return place.part == OUTPUT_PROJECTION, SIDES.index(place.side)
+    return sorted(
+        filter(is_vocabulary, names),
+        key=lambda name: (not is_embedding(name), SIDES.index(find_place(name).side)),
+    )
 
 
 def embedding_of(tensors: Mapping[str, Tensor], side: str) -> Tensor | None:
     """``(symbols, units)`` embedding of *side*; None where it is in another form."""
-    for name in vocabulary_of(tensors):
-        place = find_place(name)
-        if place is not None and (place.side, place.part) == (side, EMBEDDING):
+    for name in filter(is_embedding, vocabulary_of(tensors)):
+        if find_place(name).side == side:
             return tensors[name]
     return None
 
@@ -57,10 +48,10 @@ def shared_names(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, 
         names: of its weights, every name of a shared one among them.
     """
     known = vocabulary_of(names)
-    of_decoder = [name for name in known if _is_of_decoder(name)]
+    of_decoder = [name for name in known if find_place(name).side == SIDES[1]]
     if of_decoder:
         everything = ("share_all_embeddings", "merge_src_tgt_embed")
-        if not any(options.get(option) for option in everything):
+        if not any(map(options.get, everything)):
             shares = options.get("share_decoder_input_output_embed")
             known = of_decoder if shares else []
     elif options.get("untie_weights_roberta"):  # else an encoder alone shares them
@@ -68,12 +59,6 @@ def shared_names(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, 
     return {name: known[0] for name in known[1:]}
 
 
-def _is_of_decoder(name: str) -> bool:
-    place = find_place(name)
-    return place is not None and place.side == SIDES[1]
-
-
 def is_adaptive_softmax(name: str) -> bool:
     """Whether *name* is of an output layer that is no plain projection."""
-    place = find_place(name)
-    return place is not None and place.part == ADAPTIVE_SOFTMAX
+    return find_place(name).part == ADAPTIVE_SOFTMAX

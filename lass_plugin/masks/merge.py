@@ -35,7 +35,7 @@ def merge(encoder: Mask, decoder: Mask, key: str) -> Mask:
     bits = {}
     for name in encoder.shapes:
         place = find_place(name)
-        if place is None:
+        if not place:
             raise LassError(f"{name} belongs neither to the encoder nor to the decoder")
         bits[name] = (encoder if place.side == "encoder" else decoder).bits[name]
     parts = (encoder.provenance, decoder.provenance)

@@ -141,9 +141,7 @@ def keys_of(pair: str, by: str) -> tuple[str, str]:
 
 def _keys(importance: Importance, site: str, rule: Rule) -> list[str]:
     """For each pair, what the neurons of *site* are allocated to."""
-    place = find_place(site)
-    assert place is not None
-    side = SIDES.index(place.side)
+    side = SIDES.index(find_place(site).side)
     return [keys_of(pair, rule.by)[side] for pair in importance.pairs]
 
 

@@ -95,9 +95,7 @@ class Costs:
         """How often a weight counts: once, or twice for each token it is used on."""
         if kind == "parameters":
             return 1.0
-        place = find_place(name)
-        in_source = place is not None and place.reads_source
-        tokens = counts.source if in_source else counts.target
+        tokens = counts.source if find_place(name).reads_source else counts.target
         return 2.0 * tokens / counts.sentences
 
     def choose(

@@ -144,8 +144,7 @@ def sites_to_draw(importance: Importance, sites: Iterable[str] = ()) -> list[str
         of_layer = {
             name: place.part
             for name in known
-            if (place := find_place(name)) and place.side == side
-            if place.layer == last[side]
+            if (place := find_place(name)).side == side and place.layer == last[side]
         }
         feed_forward = [name for name in of_layer if of_layer[name] in FEED_FORWARD]
         chosen += feed_forward or list(of_layer)

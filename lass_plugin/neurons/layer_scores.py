@@ -99,7 +99,7 @@ def module_of(part: str) -> str:
 
 def _place(site: str) -> tuple[str, int, str]:
     found = find_place(site)
-    assert found is not None and found.layer is not None  # all neurons are in layers
+    assert found.layer is not None  # all neurons are in layers
     return found.side, found.layer, found.part
 
 

@@ -75,7 +75,7 @@ def _place(site: str, order: Mapping[str, int]) -> int:
 
 def _site(name: str, modules: Mapping[str, nn.Module]) -> Site:
     unit, place, parent = unit_of(name), find_place(name), name.rpartition(".")[0]
-    assert unit is not None and place is not None
+    assert unit is not None
     side = SOURCE if place.reads_source else TARGET
     seen_in = modules[f"{parent}.{unit.seen_in}" if unit.seen_in else parent]
     if name in modules:

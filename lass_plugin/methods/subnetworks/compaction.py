@@ -87,7 +87,7 @@ class Cut:
             return tensor
         site, axis = self._axes[name]
         shape = list(tensor.shape)
-        shape[axis] = self.after[_side(site)]
+        shape[axis] = self.after[find_place(site).side]
         places = self.kept[site]
         result = tensor.new_zeros(shape)
         result.narrow(axis, 0, len(places)).copy_(tensor.index_select(axis, places))
@@ -131,7 +131,7 @@ def plan_cut(used: Iterable[Mapping[str, Tensor]], multiple: int = MULTIPLE) -> 
     before: dict[str, int] = {}
     most: dict[str, int] = {}
     for site, units in union.items():
-        side = _side(site)
+        side = find_place(site).side
         before[side] = len(units)
         most[side] = max(most.get(side, 1), int(units.sum()))
     after = {
@@ -315,12 +315,6 @@ def _made_up_dictionary(size: int) -> Dictionary:
     for number in range(size - len(result)):
         result.add_symbol(f"{number}")
     return result
-
-
-def _side(site: str) -> str:
-    place = find_place(site)
-    assert place is not None
-    return place.side
 
 
 def _cut_tensors(tensors: Mapping[str, Tensor], cut: Cut) -> dict[str, Tensor]:
