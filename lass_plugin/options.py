@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+import torch
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import II
 
@@ -10,134 +11,91 @@ from lass_plugin.data import sampling
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes.missing_start import check_start
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.training.precision import check_precision
 
 DEFAULT_TEMPERATURE = 1.5
 
 
+def flag(default: Any, help: str, **metadata: str) -> Any:
+    """An option of a task; fairseq makes a flag of it, called like the field."""
+    return field(default=default, metadata={"help": help, **metadata})
+
+
 @dataclass
 class TranslationSubnetworkConfig(FairseqDataclass):
-    data: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "folder of binarized data; several, separated by colons, are the "
-            "shards of the training data, one an epoch"
-        },
+    data: Optional[str] = flag(
+        None,
+        "folder of binarized data; several, separated by colons, are the shards of the "
+        "training data, one an epoch",
     )
-    source_lang: Optional[str] = field(
-        default=None,
-        metadata={"help": "source language (translation)", "argparse_alias": "-s"},
+    source_lang: Optional[str] = flag(
+        None, "source language (translation)", argparse_alias="-s"
     )
-    target_lang: Optional[str] = field(
-        default=None,
-        metadata={"help": "target language (translation)", "argparse_alias": "-t"},
+    target_lang: Optional[str] = flag(
+        None, "target language (translation)", argparse_alias="-t"
     )
-    lang_pairs: Optional[str] = field(
-        default=None, metadata={"help": "pairs of languages: en-de,de-en,…"}
+    lang_pairs: Optional[str] = flag(None, "pairs of languages: en-de,de-en,…")
+    langs: Optional[str] = flag(
+        None, "all languages, in the order of their tokens: de,en,…"
     )
-    langs: Optional[str] = field(
-        default=None,
-        metadata={"help": "all languages, in the order of their tokens: de,en,…"},
+    lang_dict: Optional[str] = flag(
+        None, "file with one language a line (default: DATA/langs.txt)"
     )
-    lang_dict: Optional[str] = field(
-        default=None,
-        metadata={"help": "file with one language a line (default: DATA/langs.txt)"},
+    source_dict: Optional[str] = flag(None, "dictionary of all source languages")
+    target_dict: Optional[str] = flag(None, "dictionary of all target languages")
+    lang_tok_style: ChoiceEnum(["multilingual", "mbart", "none"]) = flag(  # type: ignore
+        "multilingual", "__de__, [de], or no tokens in the dictionary"
     )
-    source_dict: Optional[str] = field(
-        default=None, metadata={"help": "dictionary of all source languages"}
+    encoder_langtok: Optional[str] = flag(
+        None, "token before the source: src or tgt language (or none)"
     )
-    target_dict: Optional[str] = field(
-        default=None, metadata={"help": "dictionary of all target languages"}
+    decoder_langtok: bool = flag(False, "target language token before the target")
+    left_pad_source: str = flag("True", "pad sources on the left: True or False")
+    left_pad_target: str = flag("False", "pad targets on the left: True or False")
+    max_source_positions: int = flag(1024, "longest source sentence in tokens")
+    max_target_positions: int = flag(1024, "longest target sentence in tokens")
+    truncate_source: bool = flag(False, "cut sources to --max-source-positions")
+    sampling_method: ChoiceEnum(list(sampling.METHODS)) = flag(  # type: ignore
+        "concat", "how often each pair is drawn"
     )
-    lang_tok_style: ChoiceEnum(  # type: ignore[valid-type]
-        ["multilingual", "mbart", "none"]
-    ) = field(
-        default="multilingual",
-        metadata={"help": "__de__, [de], or no tokens in the dictionary"},
+    sampling_temperature: Optional[float] = flag(
+        None,
+        f"T of p ∝ n^(1/T), for temperature sampling (default: {DEFAULT_TEMPERATURE})",
     )
-    encoder_langtok: Optional[str] = field(
-        default=None,
-        metadata={"help": "token before the source: src or tgt language (or none)"},
+    mixed_batches: bool = flag(
+        False, "batches of all pairs together (only without masks)"
     )
-    decoder_langtok: bool = field(
-        default=False, metadata={"help": "target language token before the target"}
+    masks: Optional[str] = flag(
+        None,
+        "masks for joint training: a folder or files separated by commas; in "
+        "translation, for a checkpoint that carries none",
     )
-    left_pad_source: str = field(
-        default="True", metadata={"help": "pad sources on the left: True or False"}
+    extend: Optional[str] = flag(
+        None,
+        "extended checkpoint that pairs are added to: its older pairs are carried on, "
+        "see 'lass extend'",
     )
-    left_pad_target: str = field(
-        default="False", metadata={"help": "pad targets on the left: True or False"}
+    hold: Optional[str] = flag(
+        None,
+        "what does not move while pairs are added: others (the weights that masks of "
+        "older pairs keep), shared (what no mask covers, but new embeddings), or "
+        "others,shared",
     )
-    max_source_positions: int = field(
-        default=1024, metadata={"help": "longest source sentence in tokens"}
+    inference_masks: Optional[str] = flag(
+        None, "masks to translate with instead of the checkpoint's"
     )
-    max_target_positions: int = field(
-        default=1024, metadata={"help": "longest target sentence in tokens"}
+    dense: bool = flag(False, "translate without the checkpoint's masks")
+    allow_other_base: bool = flag(
+        False, "accept masks that were searched on other weights"
     )
-    truncate_source: bool = field(
-        default=False, metadata={"help": "cut sources to --max-source-positions"}
+    base: Optional[str] = flag(
+        None,
+        "the model that low-rank modules stand in; in translation only where it is no "
+        "longer where it was in training",
     )
-    sampling_method: ChoiceEnum(list(sampling.METHODS)) = field(  # type: ignore[valid-type]
-        default="concat", metadata={"help": "how often each pair is drawn"}
+    bf16_autocast: bool = flag(
+        False, "multiply in bfloat16, weights in float32 (CPU and GPU)"
     )
-    sampling_temperature: Optional[float] = field(
-        default=None,
-        metadata={
-            "help": "T of p ∝ n^(1/T), for temperature sampling "
-            f"(default: {DEFAULT_TEMPERATURE})"
-        },
-    )
-    mixed_batches: bool = field(
-        default=False,
-        metadata={"help": "batches of all pairs together (only without masks)"},
-    )
-    masks: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "masks for joint training: a folder or files separated by commas; "
-            "in translation, for a checkpoint that carries none"
-        },
-    )
-    extend: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "extended checkpoint that pairs are added to: its older pairs are "
-            "carried on, see 'lass extend'"
-        },
-    )
-    hold: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "what does not move while pairs are added: others (the weights "
-            "that masks of older pairs keep), shared (what no mask covers, but new "
-            "embeddings), or others,shared"
-        },
-    )
-    inference_masks: Optional[str] = field(
-        default=None,
-        metadata={"help": "masks to translate with instead of the checkpoint's"},
-    )
-    dense: bool = field(
-        default=False, metadata={"help": "translate without the checkpoint's masks"}
-    )
-    allow_other_base: bool = field(
-        default=False,
-        metadata={"help": "accept masks that were searched on other weights"},
-    )
-    base: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "the model that low-rank modules stand in; in translation only "
-            "where it is no longer where it was in training"
-        },
-    )
-    bf16_autocast: bool = field(
-        default=False,
-        metadata={"help": "multiply in bfloat16, weights in float32 (CPU and GPU)"},
-    )
-    keep_inference_langtok: bool = field(
-        default=False, metadata={"help": "keep language tokens in translations"}
-    )
+    keep_inference_langtok: bool = flag(False, "keep language tokens in translations")
     # taken from fairseq's own options, so that they are given once
     train_subset: str = II("dataset.train_subset")
     fp16: bool = II("common.fp16")
@@ -187,7 +145,7 @@ def check_training(
     """Refuse options of a training that cannot be strict or would have no effect.
 
     Args:
-        cfg: :class:`TranslationSubnetworkConfig` with fairseq's own options filled in.
+        cfg: with fairseq's own options filled in.
         strict: whether some weights must not move in an update.
         mixes: whether a batch may mix pairs all the same.
         base: whether the method stands in another model.
@@ -195,7 +153,7 @@ def check_training(
     Raises:
         LassError: names the option.
     """
-    check_precision(cfg)
+    _check_precision(cfg)
     if cfg.save_dir:  # an evaluation sets up the task of a training, but saves nothing
         check_start(cfg.restore_file, cfg.finetune_from_model, cfg.save_dir)
     if cfg.mixed_batches and strict and not mixes:
@@ -203,12 +161,12 @@ def check_training(
             "--mixed-batches and sub-networks exclude each other (--masks, or a "
             "search): a batch must belong to one sub-network; leave --mixed-batches out"
         )
-    for option in ("inference_masks", "dense", "keep_inference_langtok"):
-        if getattr(cfg, option):
-            raise LassError(
-                f"--{option.replace('_', '-')} is for translation; training under "
-                "masks takes --masks"
-            )
+    of_translation = _given(cfg, "inference_masks", "dense", "keep_inference_langtok")
+    if of_translation:
+        raise LassError(
+            f"{of_translation[0]} is for translation; training under masks takes "
+            "--masks"
+        )
     if cfg.base and not base:
         raise LassError(
             "--base is for low-rank modules (--task translation_lslo); start from a "
@@ -219,20 +177,18 @@ def check_training(
         raise LassError(
             f"--sampling-temperature {cfg.sampling_temperature} is not above 0"
         )
-    sharded = {
-        "--ddp-backend fully_sharded": str(cfg.ddp_backend) == "fully_sharded",
-        "--ddp-backend slowmo": str(cfg.ddp_backend) == "slowmo",
-        "--zero-sharding os": str(cfg.zero_sharding) == "os",
-        "--use-bmuf": cfg.use_bmuf,
-        "--tpu": cfg.tpu,
-    }
-    for option, given in sharded.items():
-        if given and strict:
-            raise LassError(
-                f"{option} takes the weights or the optimizer's state out of the "
-                "plugin's sight, so the update could not be strict; use "
-                "--ddp-backend legacy_ddp or pytorch_ddp"
-            )
+    sharded = []
+    if str(cfg.ddp_backend) in ("fully_sharded", "slowmo"):
+        sharded.append(f"--ddp-backend {cfg.ddp_backend}")
+    if str(cfg.zero_sharding) == "os":
+        sharded.append("--zero-sharding os")
+    sharded += _given(cfg, "use_bmuf", "tpu")
+    if sharded and strict:
+        raise LassError(
+            f"{sharded[0]} takes the weights or the optimizer's state out of the "
+            "plugin's sight, so the update could not be strict; use --ddp-backend "
+            "legacy_ddp or pytorch_ddp"
+        )
 
 
 def check_translation(cfg: Any) -> None:
@@ -241,25 +197,44 @@ def check_translation(cfg: Any) -> None:
     Raises:
         LassError: names the option.
     """
-    sources = [
-        name for name in ("dense", "inference_masks", "masks") if getattr(cfg, name)
-    ]
-    if len(sources) > 1:
-        first, second = (f"--{name.replace('_', '-')}" for name in sources[:2])
-        raise LassError(f"{first} and {second} exclude each other; give one of them")
+    first, *more = _given(cfg, "dense", "inference_masks", "masks") or [""]
+    if more:
+        raise LassError(f"{first} and {more[0]} exclude each other; give one of them")
     _check_other_base(cfg)
-    for option, given in {
-        "--extend": cfg.extend,
-        "--hold": cfg.hold,
-        "--mixed-batches": cfg.mixed_batches,
-        "--sampling-method": str(cfg.sampling_method) != "concat",
-        "--sampling-temperature": cfg.sampling_temperature is not None,
-    }.items():
-        if given:
-            raise LassError(
-                f"{option} has no effect with --source-lang and --target-lang, which "
-                "are for translation; leave it out, or give --lang-pairs to train"
-            )
+    needless = _given(cfg, "extend", "hold", "mixed_batches")
+    if str(cfg.sampling_method) != "concat":
+        needless.append("--sampling-method")
+    if cfg.sampling_temperature is not None:
+        needless.append("--sampling-temperature")
+    if needless:
+        raise LassError(
+            f"{needless[0]} has no effect with --source-lang and --target-lang, which "
+            "are for translation; leave it out, or give --lang-pairs to train"
+        )
+
+
+def _check_precision(cfg: Any) -> None:
+    """Refuse combinations of precision and device that do not do what they say."""
+    others = _given(cfg, "fp16", "bf16", "amp", "memory_efficient_fp16")
+    if cfg.bf16_autocast and others:
+        raise LassError(
+            f"--bf16-autocast and {others[0]} exclude each other; leave one of them out"
+        )
+    on_cpu = cfg.cpu or not torch.cuda.is_available()
+    if on_cpu and cfg.amp:
+        raise LassError(
+            "--amp has no effect on a CPU (everything would run in float32); use "
+            "--bf16-autocast, or leave it out"
+        )
+    if on_cpu and cfg.bf16:
+        raise LassError(
+            "--bf16 does not work on a CPU; use --bf16-autocast, which keeps the "
+            "weights in float32 and multiplies matrices in bfloat16"
+        )
+
+
+def _given(cfg: Any, *names: str) -> list[str]:
+    return [f"--{name.replace('_', '-')}" for name in names if getattr(cfg, name)]
 
 
 def _check_other_base(cfg: Any) -> None:

@@ -60,10 +60,7 @@ class CometModel:
                         "--comet-model"
                     ) from error
             found = self._model.predict(
-                samples,
-                batch_size=_BATCH_SIZE,
-                gpus=int(self._gpu),
-                progress_bar=False,
+                samples, batch_size=_BATCH_SIZE, gpus=int(self._gpu), progress_bar=False
             )
         return [float(score) for score in found.scores]
 

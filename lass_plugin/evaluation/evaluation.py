@@ -127,11 +127,7 @@ def _compare(outputs: Sequence[Outputs], test_set: TestSet, choice: Choice) -> R
     total = len(outputs) * len(test_set.references) * len(choice.names)
     progress = Progress("scoring", total)
     report = compare(
-        outputs,
-        test_set.references,
-        choice,
-        test_set.sources,
-        advance=progress.advance,
+        outputs, test_set.references, choice, test_set.sources, advance=progress.advance
     )
     progress.finish()
     return report

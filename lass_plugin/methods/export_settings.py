@@ -5,14 +5,7 @@ from pathlib import Path
 
 from lass_plugin.files import ends_in
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.settings import (
-    Settings,
-    argument,
-    count,
-    option,
-    required,
-    switch,
-)
+from lass_plugin.settings import Settings, argument, count, option, required, switch
 
 MULTIPLE = 8
 """Widths are rounded up to a multiple of this: what a GPU's matrix products in half
