@@ -18,13 +18,13 @@ from fairseq import utils
 
 from lass_plugin.data import batching
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.likelihood import negative_log_likelihood
 from lass_plugin.evaluation.systems import Ready
 from lass_plugin.masks.fitting import base_of
 from lass_plugin.neurons.importance import Counts, Importance
 from lass_plugin.neurons.recording import Recorder
 from lass_plugin.neurons.settings import MeasuringSettings
 from lass_plugin.scores.neuron import CRITERIA
+from lass_plugin.training.validation import negative_log_likelihood
 
 LOSS_SCALE = 1024.0
 """What the loss is multiplied by in float16, whose small numbers are too large for the

@@ -1,5 +1,3 @@
 """Registered optimizers."""
 
-from lass_plugin.optim.strict_adam import FairseqStrictAdam, StrictAdam
-
-__all__ = ["FairseqStrictAdam", "StrictAdam"]
+from lass_plugin.optim.strict_adam import StrictAdam as StrictAdam

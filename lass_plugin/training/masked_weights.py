@@ -30,7 +30,7 @@ class MaskedWeights:
 
     Args:
         sites: name -> parameter.
-        masks: the masks of the keys; more can be set with :meth:`set_mask`.
+        masks: of the keys; more can be set with :meth:`set_mask`.
         held: packed mask of weights that get no gradient, whatever the key: the model
             computes with them, but they are not trained.
     """
@@ -43,10 +43,7 @@ class MaskedWeights:
     ):
         self.sites = dict(sites)
         self._bits: dict[str, PackedMask] = {}
-        self._held = {
-            name: bits.to(self.sites[name].device)
-            for name, bits in (held or {}).items()
-        }
+        self._held = held or {}
         self._movable: dict[str, PackedMask] = {}
         self._dense: dict[str, Tensor] = {}
         self._working: dict[str, Tensor] = {}
@@ -60,20 +57,17 @@ class MaskedWeights:
             if parameter.requires_grad:
                 parameter.register_hook(partial(self._mask_gradient, name))
 
-    @property
-    def keys(self) -> list[str]:
-        return list(self._bits)
-
     def set_mask(self, key: str, bits: PackedMask) -> None:
         """Set or replace the packed mask of *key*."""
         self._bits[key] = {
             name: bits[name].to(parameter.device)
             for name, parameter in self.sites.items()
         }
-        self._movable[key] = {
-            name: packed & ~self._held[name] if name in self._held else packed
-            for name, packed in self._bits[key].items()
+        free = {
+            name: self._bits[key][name] & ~held.to(self.sites[name].device)
+            for name, held in self._held.items()
         }
+        self._movable[key] = {**self._bits[key], **free}
         if self._current == key:
             self._current = None
 
@@ -106,7 +100,6 @@ class MaskedWeights:
         """Compute with W ⊙ M of *key* inside this block; θ is back after it.
 
         Args:
-            key: language key of the micro-batch.
             mask_gradients: multiply the gradient of this micro-batch by its mask before
                 it is accumulated (joint training). False passes it straight through
                 (search).
@@ -127,8 +120,10 @@ class MaskedWeights:
         return self.applied(key, mask_gradients=False, reuse=True)
 
     def bake(self, key: str) -> None:
-        """Multiply the mask of *key* into the weights for good."""
-        bake(self.sites, self.bits(key))
+        """Multiply the mask of *key* into the weights for good: dense speed."""
+        for name, bits in self.bits(key).items():
+            weight = self.sites[name].data
+            weight.mul_(unpack(bits.to(weight.device), weight.shape))
 
     def apply(self, key: str, reuse: bool = False) -> None:
         """Swap the storage of every site for W ⊙ M of *key*. Idempotent."""
@@ -136,12 +131,10 @@ class MaskedWeights:
         if self._applied is not None:
             self.release()
         if not (reuse and self._current == key):
-            with torch.no_grad():
-                for name, parameter in self.sites.items():
-                    self._fill(name, parameter.data, bits[name])
-        for name, parameter in self.sites.items():
-            self._dense[name] = parameter.data
-            parameter.data = self._working[name]
+            for name, parameter in self.sites.items():
+                self._fill(name, parameter.data, bits[name])
+        for name, parameter in self.sites.items():  # once memory has sufficed for all
+            self._dense[name], parameter.data = parameter.data, self._working[name]
         self._applied = self._current = key
 
     def release(self) -> None:
@@ -167,11 +160,3 @@ class MaskedWeights:
             gradient.mul_(mask)
             return gradient
         return gradient * mask
-
-
-@torch.no_grad()
-def bake(sites: Mapping[str, nn.Parameter], bits: PackedMask) -> None:
-    """Multiply the mask into the weights for good: inference at dense speed."""
-    for name, parameter in sites.items():
-        mask = unpack(bits[name].to(parameter.device), parameter.shape)
-        parameter.data.mul_(mask)

@@ -1,9 +1,10 @@
 """Which language keys an update is made of, on this rank or another."""
 
+import itertools
 from typing import Mapping, Sequence
 
 import torch
-import torch.distributed
+import torch.distributed as distributed
 from fairseq.distributed import utils as distributed_utils
 from torch import nn
 
@@ -24,8 +25,7 @@ class Participants:
     def add(self, key: str, counts: bool = True) -> None:
         """Note a micro-batch that is about to be computed.
 
-        Args:
-            counts: False for the dummy batch of a rank that has run out of data.
+        It does not *count* if it is the dummy batch of a rank without further data.
         """
         if all(site.grad is None for site in self._sites.values()):
             # gradients have just been cleared: this micro-batch begins an update
@@ -41,18 +41,12 @@ class Participants:
 
     def gather(self) -> list[str]:
         """Keys that took part in this update, on this rank or another."""
-        if distributed_utils.get_data_parallel_world_size() > 1:
-            device = next(iter(self._sites.values())).device
-            took_part = torch.tensor(
-                [key in self._seen for key in self._keys],
-                dtype=torch.int32,
-                device=device,
-            )
-            torch.distributed.all_reduce(
-                took_part,
-                op=torch.distributed.ReduceOp.MAX,
-                group=distributed_utils.get_data_parallel_group(),
-            )
-            flags = took_part.tolist()
-            return [key for key, flag in zip(self._keys, flags, strict=True) if flag]
-        return sorted(self._seen)
+        if distributed_utils.get_data_parallel_world_size() == 1:
+            return sorted(self._seen)
+        device = next(iter(self._sites.values())).device
+        took_part = torch.tensor(
+            [key in self._seen for key in self._keys], dtype=torch.int32, device=device
+        )
+        group = distributed_utils.get_data_parallel_group()
+        distributed.all_reduce(took_part, op=distributed.ReduceOp.MAX, group=group)
+        return list(itertools.compress(self._keys, took_part.tolist()))

@@ -63,20 +63,19 @@ def _owners(optimizer: FairseqOptimizer) -> dict[int, Stretch]:
     """id of a model parameter -> stretch, where that is not the parameter itself."""
     if not isinstance(optimizer, FP16Optimizer):
         return {}
-    places: dict[int, Stretch] = {}
-    if optimizer.has_flat_params:
-        offsets = dict.fromkeys(optimizer.fp32_params, 0)
-        only_device = next(iter(offsets)) if len(offsets) == 1 else None
-        for parameter in optimizer.fp16_params:
-            device = parameter.device.index if only_device is None else only_device
-            units = parameter.numel()
-            owner = optimizer.fp32_params[device]
-            places[id(parameter)] = Stretch(owner, offsets[device], units)
-            offsets[device] += units
-    else:
-        copies = optimizer.fp32_params
-        for parameter, copy in zip(optimizer.fp16_params, copies, strict=True):
-            places[id(parameter)] = Stretch(copy, 0, copy.numel())
+    parameters, copies = optimizer.fp16_params, optimizer.fp32_params
+    if not optimizer.has_flat_params:
+        return {
+            id(parameter): Stretch(copy, 0, copy.numel())
+            for parameter, copy in zip(parameters, copies, strict=True)
+        }
+    places = {}
+    offsets = dict.fromkeys(copies, 0)  # of the flat copy of each device
+    for parameter in parameters:
+        device = next(iter(copies)) if len(copies) == 1 else parameter.device.index
+        units = parameter.numel()
+        places[id(parameter)] = Stretch(copies[device], offsets[device], units)
+        offsets[device] += units
     return places
 
 

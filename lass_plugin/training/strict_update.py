@@ -68,11 +68,11 @@ def check_optimizer(optimizer: FairseqOptimizer) -> None:
     """Refuse an optimizer that cannot be made strict.
 
     Raises:
-        LassError: the optimizer mixes information between weights (factored moments,
-            norms of whole layers) or keeps its state in a form that cannot be restored.
+        LassError: it mixes information between weights (factored moments, norms of
+            whole layers) or keeps its state in a form that cannot be restored.
     """
     inner = innermost(optimizer)
-    if supports_regions(optimizer):
+    if hasattr(inner.optimizer, "hold"):
         return
     if not isinstance(inner, ELEMENTWISE):
         raise LassError(
@@ -85,19 +85,6 @@ def check_optimizer(optimizer: FairseqOptimizer) -> None:
             "--fp16-adam-stats keeps scaled moments that cannot be held still; leave "
             "it out, or use --optimizer strict_adam"
         )
-
-
-def supports_regions(optimizer: FairseqOptimizer) -> bool:
-    """Whether the optimizer itself knows how to hold weights back."""
-    return hasattr(torch_optimizer(optimizer), "hold")
-
-
-def _movable(region: Region) -> Tensor:
-    """``(units,)`` boolean."""
-    if region.bits is None:
-        device = region.stretch.owner.device
-        return torch.zeros(region.stretch.units, dtype=torch.bool, device=device)
-    return unpack(region.bits, (region.stretch.units,))
 
 
 @contextlib.contextmanager
@@ -115,28 +102,28 @@ def strict(
     """
     inner = torch_optimizer(optimizer)
     regions = [Region(stretches[name], bits) for name, bits in movable.items()]
-    if supports_regions(optimizer):
-        with inner.hold(regions):  # type: ignore[attr-defined]
+    if hasattr(inner, "hold"):
+        with inner.hold(regions):
             yield
         return
     before = [
-        (
-            region.stretch.value.clone(),
-            {k: v.clone() for k, v in region.stretch.state(inner).items()},
-        )
+        {name: tensor.clone() for name, tensor in _tensors(region, inner).items()}
         for region in regions
     ]
     yield
-    for region, (value, states) in zip(regions, before, strict=True):
-        stretch = region.stretch
-        may_move = _movable(region)
-        restore_outside(stretch.value, value, may_move)
-        for name, state in stretch.state(inner).items():
+    for region, old in zip(regions, before, strict=True):
+        units, device = region.stretch.units, region.stretch.owner.device
+        may_move = torch.zeros(units, dtype=torch.bool, device=device)
+        if region.bits is not None:
+            may_move = unpack(region.bits, (units,))
+        for name, tensor in _tensors(region, inner).items():
             # state that this very step has created was nothing before: zero
-            old = states.get(name)
-            restore_outside(
-                state, torch.zeros_like(state) if old is None else old, may_move
-            )
+            was = old[name] if name in old else torch.zeros_like(tensor)
+            restore_outside(tensor, was, may_move)
     if isinstance(optimizer, FP16Optimizer):
         # its step has already copied what it made of the held weights to the model
         optimizer._sync_fp32_params_to_fp16()
+
+
+def _tensors(region: Region, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {"weights": region.stretch.value, **region.stretch.state(optimizer)}

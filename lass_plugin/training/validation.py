@@ -1,16 +1,19 @@
-"""Validation of each pair: a loss a pair, and their unweighted mean."""
+"""Losses: of each pair in validation with their unweighted mean; and of a batch."""
 
 import math
 from typing import Any, Sequence
+
+import torch
+from torch import Tensor
 
 
 def add_pair(
     logging_output: dict[str, Any], key: str | None, keys: Sequence[str]
 ) -> None:
     """Note the loss of a batch under its pair; every rank gets the same entries."""
+    loss = logging_output.get("nll_loss", logging_output["loss"])
     for name in keys:
         own = name == key
-        loss = logging_output.get("nll_loss", logging_output["loss"])
         logging_output[f"pair_loss:{name}"] = loss if own else 0
         logging_output[f"pair_tokens:{name}"] = logging_output["ntokens"] if own else 0
 
@@ -45,3 +48,26 @@ def _mean_of_pairs(meters: Any, names: set[str]) -> float:
 
 def _total(logging_outputs: Sequence[dict[str, Any]], name: str) -> float:
     return float(sum(float(output.get(name, 0)) for output in logging_outputs))
+
+
+def negative_log_likelihood(
+    model: Any, output: Any, target: Tensor, padding: int
+) -> Tensor:
+    """Σ −log p of the target tokens of a batch, in nats, without label smoothing.
+
+    Args:
+        model: a model of fairseq, which knows what its output means.
+        output: what *model* gave for the batch, in any precision.
+        target: ``(sentences, positions)``.
+        padding: the token of *target* that does not count.
+
+    Returns:
+        A scalar in float32, with a gradient if *output* has one.
+    """
+    log_probabilities = model.get_normalized_probs(output, log_probs=True)
+    return torch.nn.functional.nll_loss(
+        log_probabilities.flatten(0, 1).float(),
+        target.flatten(),
+        ignore_index=padding,
+        reduction="sum",
+    )

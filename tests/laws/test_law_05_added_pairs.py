@@ -18,7 +18,6 @@ from lass_plugin.masks import save_masks
 from lass_plugin.masks.packing import unpack
 from lass_plugin.methods.subnetworks.extension import Extension, choosing_from
 from lass_plugin.methods.subnetworks.joint import masked_weights
-from lass_plugin.training.masked_weights import bake
 from lass_plugin.training.stretches import find_stretches, torch_optimizer
 
 NEW = ("en-uk", "uk-en")
@@ -61,7 +60,7 @@ def outputs(run: Run, out: Path, extension: Extension, key: str) -> torch.Tensor
     """Log-probabilities of test sentences of an older pair."""
     model = copy.deepcopy(run.model).float().eval()
     assert extension.masks is not None
-    bake(masked_weights(model, extension.masks).sites, extension.masks[key].bits)
+    masked_weights(model, extension.masks).bake(key)
     dictionary = run.task.source_dictionary
     part = load_pair(
         out / "data", "test", Pair.parse(key), dictionary, dictionary, run.task.tokens

@@ -13,7 +13,6 @@ import torch
 from fairseq import utils
 
 from lass_plugin.data.progress import Progress
-from lass_plugin.evaluation.likelihood import negative_log_likelihood
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.experiments import content
 from lass_plugin.experiments.sweeps.settings import BaseSettings
@@ -23,6 +22,7 @@ from lass_plugin.masks import MaskSet
 from lass_plugin.masks.state import digest
 from lass_plugin.methods.subnetworks.joint import masked_weights
 from lass_plugin.records.json_record import RecordFormat
+from lass_plugin.training.validation import negative_log_likelihood
 
 FORM = RecordFormat("lass_plugin sweep losses", "a losses.json of a sweep")
 
