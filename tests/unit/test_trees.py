@@ -14,9 +14,8 @@ from scipy.spatial.distance import squareform
 
 from lass_plugin.analysis.trees import least_squares, neighbour_joining
 from lass_plugin.analysis.trees.fit import delta_score, fit_of
-from lass_plugin.analysis.trees.layout import equal_angle, phylogram
 from lass_plugin.analysis.trees.least_squares import fit_tree, power_weights
-from lass_plugin.analysis.trees.pictures import draw_tree
+from lass_plugin.analysis.trees.pictures import draw_tree, equal_angle, phylogram
 from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
 from lass_plugin.analysis.trees.topology import (
     Tree,
@@ -24,7 +23,6 @@ from lass_plugin.analysis.trees.topology import (
     interchanges,
     is_inner,
     paths,
-    resolve,
 )
 from lass_plugin.errors import LassError
 
@@ -130,10 +128,10 @@ def test_an_interchange_changes_one_inner_edge(leaves, seed):
         assert compatible(tuple(other)) and len(other - set(tree.splits)) == 1
 
 
-def test_a_star_is_resolved_to_a_binary_tree():
-    splits = resolve((), 6)
-    assert len(splits) == 9 and compatible(splits)
-    assert set(QUARTET.splits) == set(resolve((0b1100,), 4))
+@pytest.mark.parametrize("leaves", [3, 4, 6, 70])
+def test_a_star_is_joined_to_a_binary_tree(leaves):
+    splits = neighbour_joining.join(names(leaves), np.zeros((leaves, leaves))).splits
+    assert len(set(splits)) == 2 * leaves - 3 and compatible(splits)
 
 
 # -- least squares -------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """Trees of languages: from the distances of masks to a tree, its fit and its picture.
 
 Read as data flows: distances → topology → least_squares, neighbour_joining → fit,
-families → rooted, layout, pictures → results.
+families → rooted, pictures → results.
 """

@@ -17,7 +17,7 @@ from typing import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from lass_plugin.analysis.trees.rooted import Node, at_midpoint
-from lass_plugin.analysis.trees.topology import Tree, is_inner
+from lass_plugin.analysis.trees.topology import Tree, is_inner, split_of
 
 EXACT = 20_000
 """Most arrangements of families that are all tried."""
@@ -124,8 +124,7 @@ def family_splits(paths: Sequence[str]) -> set[int]:
         for depth in range(1, len(names) + 1):
             name = "/".join(names[:depth])
             groups[name] = groups.get(name, 0) | 1 << leaf
-    everything = (1 << len(paths)) - 1
-    splits = {everything & ~group if group & 1 else group for group in groups.values()}
+    splits = {split_of(group, len(paths)) for group in groups.values()}
     return {split for split in splits if is_inner(split, len(paths))}
 
 
@@ -138,10 +137,9 @@ class Purity:
 
         def visit(node: Node) -> None:
             """From the root down: the clade that is set last is the smallest."""
-            below = list(node.leaves())
             members = np.zeros(leaves, dtype=bool)
-            members[below] = True
-            smallest[np.ix_(below, below)] = members
+            members[[*node.leaves]] = True
+            smallest[np.ix_(node.leaves, node.leaves)] = members
             for child in node.children:
                 visit(child)
 
@@ -163,12 +161,10 @@ class Purity:
 def restrict(tree: Tree, kept: Sequence[str]) -> Tree:
     """The part of a tree that joins the leaves *kept*, in their order in the tree."""
     places = [tree.leaves.index(leaf) for leaf in kept]
-    everything = (1 << len(kept)) - 1
     lengths: dict[int, float] = {}
     for split, length in zip(tree.splits, tree.lengths, strict=True):
         side = sum(1 << new for new, old in enumerate(places) if split >> old & 1)
-        side = everything & ~side if side & 1 else side
-        if side:
+        if side := split_of(side, len(kept)):
             lengths[side] = lengths.get(side, 0.0) + length
     return Tree(tuple(kept), tuple(lengths), tuple(lengths.values()))
 

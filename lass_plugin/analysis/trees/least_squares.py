@@ -26,15 +26,13 @@ from typing import Callable, Sequence
 
 import numpy as np
 
-from lass_plugin.analysis.trees import neighbour_joining
-from lass_plugin.analysis.trees.packages import need
+from lass_plugin.analysis.trees.neighbour_joining import join, need
 from lass_plugin.analysis.trees.topology import (
     Splits,
     Tree,
     all_topologies,
     interchanges,
     paths,
-    resolve,
 )
 from lass_plugin.errors import LassError
 
@@ -100,8 +98,8 @@ def fit_tree(
     pairs = np.triu_indices(len(leaves), 1)
     root = np.sqrt(weights[pairs])
     problem = _Problem(len(leaves), root, root * distances[pairs])
-    start = neighbour_joining.join(leaves, distances).splits
-    splits, tried = _interchange(problem, resolve(start, len(leaves)), advance)
+    start = join(leaves, distances).splits
+    splits, tried = _interchange(problem, start, advance)
     exact = problem.solve(splits)[1] <= problem.margin  # no tree can be better
     if len(leaves) <= EXHAUSTIVE and not exact:
         splits, tried = _try_all(problem, splits, advance)

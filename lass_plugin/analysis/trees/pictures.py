@@ -1,13 +1,13 @@
 """Pictures of trees, families in colour, and of how well they fit."""
 
 import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, Sequence
 
 import numpy as np
 
-from lass_plugin.analysis.trees.layout import Drawing, equal_angle, phylogram
-from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint
+from lass_plugin.analysis.trees.rooted import Node, at_inner_node, at_midpoint
 from lass_plugin.analysis.trees.topology import Tree
 from lass_plugin.records.figures import colour, marker, save_figure
 
@@ -18,6 +18,65 @@ _UNKNOWN = "0.45"
 """Grey of leaves without a family."""
 
 Families = Mapping[str, str | None]
+
+Point = tuple[float, float]
+
+
+@dataclass
+class Drawing:
+    """Lines, and the ends of the leaves' edges."""
+
+    lines: list[list[Point]] = field(default_factory=list)
+    ends: dict[int, tuple[Point, float]] = field(default_factory=dict)
+    """Leaf -> its place and the direction in which its name is written, in radians."""
+
+
+def equal_angle(root: Node) -> Drawing:
+    """An unrooted tree, every subtree in a sector as wide as it has leaves (Felsenstein
+    2004, ch. 34): no edges cross. Negative lengths are drawn as none."""
+    drawing = Drawing()
+    share = 2 * math.pi / len(root.leaves)
+
+    def visit(node: Node, place: Point, start: float) -> None:
+        for child in node.children:
+            width = share * len(child.leaves)
+            angle, length = start + width / 2, max(child.length, 0.0)
+            x, y = (
+                place[0] + length * math.cos(angle),
+                place[1] + length * math.sin(angle),
+            )
+            end = (x, y)
+            drawing.lines.append([place, end])
+            if not child.children:
+                drawing.ends[child.leaves[0]] = (end, angle)
+            visit(child, end, start)
+            start += width
+
+    visit(root, (0.0, 0.0), 0.0)
+    return drawing
+
+
+def phylogram(root: Node) -> Drawing:
+    """A rooted tree from left to right: x is the distance from the root, and the leaves
+    are one apart. Negative lengths are drawn as none."""
+    drawing = Drawing()
+
+    def visit(node: Node, distance: float) -> float:
+        """Draws what hangs from *node*; returns its height."""
+        if not node.children:
+            height = float(len(drawing.ends))
+            drawing.ends[node.leaves[0]] = ((distance, height), 0.0)
+            return height
+        heights = []
+        for child in node.children:
+            end = distance + max(child.length, 0.0)
+            heights.append(visit(child, end))
+            drawing.lines.append([(distance, heights[-1]), (end, heights[-1])])
+        drawing.lines.append([(distance, min(heights)), (distance, max(heights))])
+        return (min(heights) + max(heights)) / 2
+
+    visit(root, 0.0)
+    return drawing
 
 
 def draw_tree(

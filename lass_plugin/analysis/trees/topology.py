@@ -6,7 +6,7 @@ tree are nested or disjoint, as if the tree hung from leaf 0, and they determine
 """
 
 from dataclasses import dataclass
-from typing import Iterator, Sequence
+from typing import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -69,6 +69,11 @@ class Tree:
         return Tree(self.leaves, self.splits, lengths), cut
 
 
+def split_of(side: int, leaves: int) -> int:
+    """One side of an edge, as bits -> the side without leaf 0."""
+    return ((1 << leaves) - 1) & ~side if side & 1 else side
+
+
 def is_inner(split: int, leaves: int) -> bool:
     """Whether each side of *split* has two leaves at least."""
     return 2 <= split.bit_count() <= leaves - 2
@@ -108,6 +113,12 @@ def all_topologies(leaves: int) -> np.ndarray:
     return trees
 
 
+def children(clade: int, clades: Iterable[int]) -> list[int]:
+    """The largest of *clades* that are parts of *clade*."""
+    below = [c for c in clades if c != clade and c & clade == c]
+    return [c for c in below if not any(c != d and c & d == c for d in below)]
+
+
 def interchanges(splits: Splits, leaves: int) -> Iterator[Splits]:
     """The trees one nearest-neighbour interchange away from a binary tree.
 
@@ -117,24 +128,7 @@ def interchanges(splits: Splits, leaves: int) -> Iterator[Splits]:
     for place, split in enumerate(splits):
         if not is_inner(split, leaves):
             continue
-        below = [s for s in splits if s != split and s & split == s]
-        children = [s for s in below if not any(s != t and s & t == s for t in below)]
         above = [s for s in splits if s != split and s & split == split]
         beside = min(above, key=int.bit_count) & ~split
-        for child in children:
+        for child in children(split, splits):
             yield (*splits[:place], child | beside, *splits[place + 1 :])
-
-
-def resolve(splits: Splits, leaves: int) -> Splits:
-    """A binary tree that has all edges of *splits*, every leaf's among them."""
-    everything = (1 << leaves) - 2
-    found = {*splits, everything, *(1 << leaf for leaf in range(1, leaves))}
-    for split in sorted(found, key=lambda s: (s.bit_count(), s)):
-        below = [s for s in found if s != split and s & split == s]
-        children = [s for s in below if not any(s != t and s & t == s for t in below)]
-        children.sort()
-        joined = children[0] if children else 0
-        for child in children[1:-1]:
-            joined |= child
-            found.add(joined)
-    return tuple(sorted(found))
