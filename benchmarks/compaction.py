@@ -99,7 +99,7 @@ def _compacted(whole: Path, target: Path) -> Path:
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.checkpoints.torch_files import save_tensors
     from lass_plugin.cli.compact import print_cut
-    from lass_plugin.masks.places import carried_masks
+    from lass_plugin.masks.file import carried_masks
     from lass_plugin.methods.subnetworks.compaction import compacted_group
 
     checkpoint = Checkpoint.read(whole)

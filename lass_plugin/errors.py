@@ -1,5 +1,15 @@
 """The one error that a user of this package is meant to see."""
 
+DAMAGED = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What taking values out of a file raises that is not what it should be."""
+
 
 class LassError(SystemExit):
     """A user's mistake, told in one sentence that names the thing at fault.

@@ -4,15 +4,17 @@ The header has sorted keys and is the only entry of the metadata, because safete
 does not fix the order of several. The entry's name tells what kind of file it is.
 """
 
+import contextlib
 import json
 import os
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from lass_plugin import files
+from lass_plugin.errors import DAMAGED
+from lass_plugin.files import write_bytes
 
 
 class OtherKind(Exception):
@@ -33,18 +35,25 @@ def write_tensors(
     header: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Write *header* and *tensors* to *path* atomically.
+    """Write *header*, which is JSON-able, and *tensors* to *path* atomically.
 
     Args:
         entry: name of the header in the metadata, one for each kind of file.
-        header: JSON-able.
-        tensors: on any device.
 
     Raises:
         LassError: the file cannot be written.
     """
     text = json.dumps(header, sort_keys=True, separators=(",", ":"))
-    _write(path, {entry: text}, tensors)
+    write_plain(path, tensors, {entry: text})
+
+
+@contextlib.contextmanager
+def _open(path: str | os.PathLike) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            yield stored
+    except (SafetensorError, OSError, *DAMAGED) as error:
+        raise Unreadable(error) from error
 
 
 def read_tensors(path: str | os.PathLike, entry: str) -> tuple[Any, dict[str, Tensor]]:
@@ -54,32 +63,12 @@ def read_tensors(path: str | os.PathLike, entry: str) -> tuple[Any, dict[str, Te
         OtherKind: the file is of another kind.
         Unreadable: it is no such file, or a damaged one.
     """
-    try:
-        with safe_open(path, framework="pt") as stored:
-            metadata = stored.metadata() or {}
-            if entry not in metadata:
-                raise OtherKind(f"there is no {entry} in {path}")
-            header = json.loads(metadata[entry])
-            return header, {name: stored.get_tensor(name) for name in stored.keys()}
-    except (
-        SafetensorError,
-        OSError,
-        ValueError,
-        RecursionError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        raise Unreadable(error) from error
-
-
-def write_plain(path: str | os.PathLike, tensors: Mapping[str, Tensor]) -> None:
-    """Write *tensors* to *path* atomically, as other libraries for torch do.
-
-    Raises:
-        LassError: the file cannot be written.
-    """
-    _write(path, {"format": "pt"}, tensors)
+    with _open(path) as stored:
+        metadata = stored.metadata() or {}
+        if entry not in metadata:
+            raise OtherKind(f"there is no {entry} in {path}")
+        header = json.loads(metadata[entry])
+        return header, {name: stored.get_tensor(name) for name in stored.keys()}
 
 
 def read_plain(path: str | os.PathLike) -> dict[str, Tensor]:
@@ -88,15 +77,19 @@ def read_plain(path: str | os.PathLike) -> dict[str, Tensor]:
     Raises:
         Unreadable: it is missing, damaged or of another format.
     """
-    try:
-        with safe_open(path, framework="pt") as stored:
-            return {name: stored.get_tensor(name) for name in stored.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise Unreadable(error) from error
+    with _open(path) as stored:
+        return {name: stored.get_tensor(name) for name in stored.keys()}
 
 
-def _write(
-    path: str | os.PathLike, metadata: dict[str, str], tensors: Mapping[str, Tensor]
+def write_plain(
+    path: str | os.PathLike,
+    tensors: Mapping[str, Tensor],
+    metadata: dict[str, str] | None = None,
 ) -> None:
+    """Write *tensors* to *path* atomically, by default as other libraries for torch.
+
+    Raises:
+        LassError: the file cannot be written.
+    """
     stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    files.write_bytes(path, save(stored, metadata=metadata))
+    write_bytes(path, save(stored, metadata=metadata or {"format": "pt"}))

@@ -11,6 +11,7 @@ in every matrix as these would share
 over the matrices s of n_s weights: the density of M2, if that is the same everywhere.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Iterable, Mapping
 
@@ -20,7 +21,6 @@ from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.fingerprint import short_name
-from lass_plugin.masks.mask import packing_units
 from lass_plugin.masks.packing import ones
 
 _BLOCK = 1 << 15
@@ -94,7 +94,7 @@ def overlaps(
                     "they cover"
                 )
             kept = np.diagonal(by_site[site]).astype(np.float64)
-            size = packing_units(masks.shapes[site])
+            size = math.prod(masks.shapes[site])
             shared += by_site[site]
             expected += np.outer(kept, kept) / size
             units += size

@@ -31,7 +31,7 @@ def run(settings: CompactSettings) -> int:
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.checkpoints.torch_files import save_tensors
     from lass_plugin.errors import LassError
-    from lass_plugin.masks.places import carried_masks, masks_at
+    from lass_plugin.masks.file import carried_masks, masks_at
     from lass_plugin.methods.subnetworks.compaction import compacted_group
 
     path, given = settings.checkpoint, settings.masks

@@ -61,7 +61,7 @@ def run(settings: CompareSettings) -> int:
     from lass_plugin.analysis.similarity import base_models, overlaps
     from lass_plugin.anatomy.components import WHOLE, parts_of
     from lass_plugin.languages import order_keys
-    from lass_plugin.masks.places import masks_at
+    from lass_plugin.masks.file import masks_at
 
     masks = masks_at(settings.places)
     if len(masks) < 2:

@@ -101,7 +101,7 @@ def run(settings: ExtractSettings) -> int:
 def _masks_in(path: Path, settings: ExtractSettings) -> "Iterator[tuple[Mask, str]]":
     """The masks of the wanted pairs in one checkpoint, with a remark on each."""
     from lass_plugin.checkpoints.checkpoint import Checkpoint
-    from lass_plugin.masks.places import carried_masks
+    from lass_plugin.masks.file import carried_masks
     from lass_plugin.methods.search.plan import SearchPlan
     from lass_plugin.methods.search.searched_masks import search_states, searched_mask
 

@@ -4,8 +4,8 @@ PATH is a mask file, a folder of mask files, or a jointly trained checkpoint.
 """
 
 import json
-import sys
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Sequence
 
@@ -45,18 +45,20 @@ SETTINGS = ListSettings
 
 def run(settings: ListSettings) -> int:
     """Print the table, or JSON."""
-    from lass_plugin.masks.places import masks_at
+    from lass_plugin.masks.file import SUFFIX, masks_at
     from lass_plugin.records.text_tables import print_table
 
-    records = [
-        _record(mask, path, settings.by_site)
-        for place in settings.places
-        for path in _files(place)
-        for mask in masks_at(path).values()
-    ]
+    records = []
+    for place in settings.places:
+        files = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else []
+        for path in files or [place]:
+            size = path.stat().st_size if path.suffix == SUFFIX else None
+            records += [_record(mask, path, size) for mask in masks_at(path).values()]
+    if not settings.by_site:
+        for record in records:
+            del record["sites"]
     if settings.json:
-        json.dump(records, sys.stdout, indent=2, ensure_ascii=False)
-        print()
+        print(json.dumps(records, indent=2, ensure_ascii=False))
         return 0
     columns = dict(_COLUMNS)
     if len(settings.places) > 1:
@@ -68,28 +70,23 @@ def run(settings: ListSettings) -> int:
             print(f"{record['key']}: {record['note']}")
     if settings.by_site:
         print()
-        _print_sites(records)
+        print_table(_site_rows(records))
     return 0
 
 
-def _files(place: Path) -> list[Path]:
-    """The mask files of a folder; anything else stands for itself."""
-    from lass_plugin.masks.file import SUFFIX
+def _record(mask: "Mask", path: Path, size: int | None) -> dict[str, Any]:
+    """All that is listed of one mask; ``kept`` is a share, ``bytes`` those on disk.
 
-    return (sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else []) or [place]
-
-
-def _record(mask: "Mask", path: Path, by_site: bool) -> dict[str, Any]:
-    """All that is listed of one mask; ``kept`` is a share, ``bytes`` those on disk."""
-    from lass_plugin.masks.file import SUFFIX
+    Args:
+        size: of the file; None for a mask inside a checkpoint, where its bits count.
+    """
     from lass_plugin.masks.fingerprint import short_name
 
-    size = sum(bits.numel() for bits in mask.bits.values())  # inside a checkpoint
-    if path.suffix == SUFFIX:
-        size = path.stat().st_size
-    record = {
+    if size is None:
+        size = sum(bits.numel() for bits in mask.bits.values())
+    return {
         "key": mask.key,
-        **mask.provenance.to_dict(),
+        **asdict(mask.provenance),
         "weights": mask.units,
         "kept": mask.kept() / mask.units,
         "matrices": len(mask.shapes),
@@ -97,13 +94,11 @@ def _record(mask: "Mask", path: Path, by_site: bool) -> dict[str, Any]:
         "bytes": size,
         "bits_per_weight": 8 * size / mask.units,
         "place": str(path),
-    }
-    if by_site:
-        record["sites"] = {
+        "sites": {
             name: {"shape": list(shape), "kept": mask.kept(name)}
             for name, shape in mask.shapes.items()
-        }
-    return record
+        },
+    }
 
 
 def _text(name: str, value: Any) -> str:
@@ -118,19 +113,13 @@ def _text(name: str, value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _print_sites(records: Sequence[dict[str, Any]]) -> None:
-    """A table of the share kept: a row a matrix, a column a mask."""
-    from lass_plugin.masks.mask import packing_units
-    from lass_plugin.records.text_tables import print_table
-
-    names = list(dict.fromkeys(name for record in records for name in record["sites"]))
+def _site_rows(records: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The share kept: a row a matrix, a column a mask."""
     rows = [["kept % of", "shape", *(record["key"] for record in records)]]
-    for name in names:
+    for name in dict.fromkeys(name for record in records for name in record["sites"]):
         found = [record["sites"].get(name) for record in records]
         shape = next(site["shape"] for site in found if site)
-        cells = [
-            f"{100 * site['kept'] / packing_units(site['shape']):.2f}" if site else "-"
-            for site in found
-        ]
+        units = math.prod(shape)
+        cells = [f"{100 * site['kept'] / units:.2f}" if site else "-" for site in found]
         rows.append([name, "×".join(map(str, shape)), *cells])
-    print_table(rows)
+    return rows

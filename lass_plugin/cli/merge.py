@@ -72,9 +72,8 @@ SETTINGS = MergeSettings
 def run(settings: MergeSettings) -> int:
     """Merge, and print what each result was merged from."""
     from lass_plugin.masks import MaskSet, load_mask, save_mask
-    from lass_plugin.masks.file import mask_files
+    from lass_plugin.masks.file import mask_files, masks_at
     from lass_plugin.masks.merge import merge, merge_through
-    from lass_plugin.masks.places import masks_at
 
     if settings.encoder and settings.decoder and settings.pair:
         pair = settings.pair

@@ -72,7 +72,7 @@ def run(settings: RandomSettings) -> int:
     """Make the masks and print where they are."""
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.masks import DEFAULT_TARGETS, fingerprint, save_masks
-    from lass_plugin.masks.places import masks_at
+    from lass_plugin.masks.file import masks_at
     from lass_plugin.masks.random import random_masks
 
     keys = list(map(str, settings.pairs))

@@ -121,7 +121,7 @@ def _similarity(
     from lass_plugin.analysis.similarity import base_models, overlaps
     from lass_plugin.analysis.similarity_files import read_similarity
     from lass_plugin.anatomy.components import WHOLE, parts_of
-    from lass_plugin.masks.places import masks_at
+    from lass_plugin.masks.file import masks_at
 
     part = part or WHOLE
     if any(place.suffix == ".json" for place in places):

@@ -21,8 +21,8 @@ from lass_plugin.checkpoints.stock import STOCK_TASK
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet
-from lass_plugin.masks.fitting import check_fit
-from lass_plugin.masks.places import masks_at
+from lass_plugin.masks.file import masks_at
+from lass_plugin.masks.neurons import check_fit
 from lass_plugin.methods.method import Dense, Method
 from lass_plugin.methods.registry import method_of
 from lass_plugin.methods.subnetworks.method import Subnetworks

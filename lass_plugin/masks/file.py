@@ -1,35 +1,35 @@
-"""The mask file: safetensors, one bit a weight, the same bytes for the same mask.
+"""Masks as they are stored: in files of their own, and inside checkpoints.
 
-A file holds the mask of one language key. Each site is a uint8 tensor of packed bits
-under the site's name; everything else is the header of the file
-(:mod:`lass_plugin.tensor_files`). A mask set is a folder of such files,
-``de-en.safetensors`` and so on.
+A mask file is safetensors, the same bytes for the same mask. It holds the mask of one
+language key: each site is a uint8 tensor of packed bits under the site's name, the rest
+is the header of the file (:mod:`lass_plugin.tensor_files`). A mask set is a folder of
+such files, ``de-en.safetensors`` and so on.
+
+``task_state`` of a jointly trained checkpoint holds a mask set in plain tensors and
+numbers, so that a checkpoint is all that translating needs.
 """
 
+import hashlib
 import math
 import operator
 import os
+import zipfile
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Collection, Mapping
+from typing import Any, Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
-from lass_plugin.errors import LassError
-from lass_plugin.masks.mask import Mask, MaskSet, Provenance, is_key, packing_units
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.errors import DAMAGED, LassError
+from lass_plugin.masks.mask import Mask, MaskSet, Provenance, is_key
 from lass_plugin.masks.packing import packed_size
 from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_tensors
 
 SUFFIX = ".safetensors"
 _ENTRY = "lass_mask"
 VERSION = 1
-_SIGNS_OF_ANOTHER_KIND = (
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    OverflowError,
-)
 
 
 def save_mask(path: str | os.PathLike, mask: Mask) -> None:
@@ -39,10 +39,9 @@ def save_mask(path: str | os.PathLike, mask: Mask) -> None:
 
 def save_masks(folder: str | os.PathLike, masks: MaskSet) -> list[Path]:
     """Write every mask of the set to ``folder/KEY.safetensors``."""
-    paths = []
-    for key, mask in masks.items():
-        paths.append(Path(folder) / f"{key}{SUFFIX}")
-        save_mask(paths[-1], mask)
+    paths = [Path(folder) / f"{key}{SUFFIX}" for key in masks]
+    for path, mask in zip(paths, masks.values(), strict=True):
+        save_mask(path, mask)
     return paths
 
 
@@ -78,17 +77,16 @@ def describe(mask: Mask) -> dict[str, Any]:
         "version": VERSION,
         "key": mask.key,
         "shapes": {name: list(shape) for name, shape in mask.shapes.items()},
-        "provenance": mask.provenance.to_dict(),
+        "provenance": asdict(mask.provenance),
         "base": mask.base,
     }
 
 
-def restore(header: Any, tensors: Mapping[str, Tensor], where: str) -> Mask:
+def _restore(header: Any, tensors: Mapping[str, Tensor], where: str) -> Mask:
     """The mask of a description and its packed bits; everything is checked.
 
     Raises:
-        LassError: the description or the bits are not those of a mask of ours; *where*
-            names the file in the message.
+        LassError: they are not those of a mask of ours; names *where* they stand.
     """
     try:
         if header["version"] != VERSION:
@@ -96,28 +94,23 @@ def restore(header: Any, tensors: Mapping[str, Tensor], where: str) -> Mask:
                 f"{where} is a mask of format version {header['version']}; this "
                 f"release reads version {VERSION}, so use the release that wrote it"
             )
-        shapes = {
-            name: tuple(operator.index(size) for size in shape)
-            for name, shape in header["shapes"].items()
-        }
         if not is_key(header["key"]):
             raise ValueError(f"its key is {header['key']!r}")
-        mask = Mask(
-            key=header["key"],
-            bits=dict(tensors),
-            shapes=shapes,
-            provenance=Provenance.from_dict(header["provenance"]),
-            base={name: float(value) for name, value in header["base"].items()},
-        )
-    except _SIGNS_OF_ANOTHER_KIND as error:
+        shapes = {
+            name: tuple(map(operator.index, shape))
+            for name, shape in header["shapes"].items()
+        }
+        provenance = Provenance.from_dict(header["provenance"])
+        base = {name: float(value) for name, value in header["base"].items()}
+        mask = Mask(header["key"], dict(tensors), shapes, provenance, base)
+    except DAMAGED as error:
         raise LassError(
             f"{where} is not a mask of this package ({type(error).__name__}: {error}); "
             "write it again with 'lass extract' or 'lass import-lass'"
         ) from error
     _check_bits(mask, where)
-    if (mask.base and mask.base.keys() != mask.shapes.keys()) or not all(
-        map(math.isfinite, mask.base.values())
-    ):
+    sound = base.keys() in (set(), shapes.keys())
+    if not sound or not all(map(math.isfinite, base.values())):
         raise LassError(f"{where} has a fingerprint of other weights; it is broken")
     return mask
 
@@ -126,14 +119,9 @@ def _check_bits(mask: Mask, where: str) -> None:
     if mask.bits.keys() != mask.shapes.keys() or not mask.shapes:
         raise LassError(f"{where} names matrices without their bits; it is broken")
     for name, shape in mask.shapes.items():
-        bits, units = mask.bits[name], packing_units(shape)
-        if (
-            not shape
-            or min(shape) < 1
-            or bits.dtype != torch.uint8
-            or bits.dim() != 1
-            or bits.numel() != packed_size(units)
-        ):
+        bits, units = mask.bits[name], math.prod(shape)
+        sound = bool(shape) and min(shape) >= 1 and bits.dtype == torch.uint8
+        if not sound or bits.shape != (packed_size(units),):
             raise LassError(
                 f"{where} holds {bits.numel()} bytes of {bits.dtype} for {name} of "
                 f"shape {shape}; one bit a weight is expected, so it is broken"
@@ -149,8 +137,7 @@ def load_mask(path: str | os.PathLike) -> Mask:
     Raises:
         LassError: missing, unreadable, truncated, or not a mask file of ours.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not Path(path).is_file():
         raise LassError(f"there is no mask file {path}")
     try:
         header, tensors = read_tensors(path, _ENTRY)
@@ -164,19 +151,111 @@ def load_mask(path: str | os.PathLike) -> Mask:
             f"{path} cannot be read as a mask ({error}); it is truncated, damaged or "
             "of another format ('lass import-lass' reads the masks of LaSS)"
         ) from error
-    return restore(header, tensors, str(path))
+    return _restore(header, tensors, str(path))
 
 
 def load_masks(path: str | os.PathLike) -> MaskSet:
     """Read a mask set: a folder of mask files, or one file, or several with commas."""
     masks: list[Mask] = []
-    for part in str(path).split(","):
-        place = Path(part)
-        if place.is_dir():
-            found = sorted(place.glob(f"*{SUFFIX}"))
-            if not found:
-                raise LassError(f"there is no mask file (*{SUFFIX}) in {place}")
-            masks.extend(load_mask(file) for file in found)
-        else:
-            masks.append(load_mask(place))
+    for place in map(Path, str(path).split(",")):
+        files = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else [place]
+        if not files:
+            raise LassError(f"there is no mask file (*{SUFFIX}) in {place}")
+        masks += map(load_mask, files)
     return MaskSet(masks)
+
+
+def to_state(masks: MaskSet) -> dict[str, Any]:
+    """Lists, numbers, strings and one uint8 tensor a key, safe to load anywhere."""
+    bases: list[dict[str, float]] = []
+    entries = {}
+    for key, mask in masks.items():
+        if mask.base not in bases:
+            bases.append(mask.base)
+        entries[key] = {
+            "bits": torch.cat([mask.bits[name].cpu() for name in masks.shapes]),
+            "provenance": asdict(mask.provenance),
+            "base": bases.index(mask.base),
+        }
+    shapes = {name: list(shape) for name, shape in masks.shapes.items()}
+    return {"version": VERSION, "shapes": shapes, "bases": bases, "masks": entries}
+
+
+def from_state(state: Mapping[str, Any], where: str = "the checkpoint") -> MaskSet:
+    """The mask set that :func:`to_state` stored; everything is checked.
+
+    Raises:
+        LassError: the state is not one of ours or does not fit together.
+    """
+    masks = []
+    try:
+        common = {name: state[name] for name in ("version", "shapes")}
+        shapes = common["shapes"]
+        sizes = [packed_size(math.prod(shape)) for shape in shapes.values()]
+        for key, entry in state["masks"].items():
+            bits = entry["bits"]
+            if bits.shape != (sum(sizes),):
+                raise LassError(
+                    f"{where} holds {bits.numel()} bytes for the mask of {key} where "
+                    f"{sum(sizes)} are expected; it is damaged"
+                )
+            base = state["bases"][entry["base"]]
+            header = {**common, **entry, "key": key, "base": base}
+            tensors = dict(zip(shapes, torch.split(bits, sizes), strict=True))
+            masks.append(_restore(header, tensors, f"the mask of {key} in {where}"))
+    except (*DAMAGED, RuntimeError) as error:
+        raise LassError(
+            f"the masks in {where} cannot be read ({type(error).__name__}: {error}); "
+            "the checkpoint is damaged or was not written by this package"
+        ) from error
+    return MaskSet(masks)
+
+
+def digest(masks: MaskSet) -> str:
+    """Hexadecimal SHA-256 of keys, names, shapes and bits."""
+    result = hashlib.sha256()
+    for key, mask in masks.items():
+        result.update(key.encode())
+        for name in sorted(mask.bits):
+            result.update(f"{name}{mask.shapes[name]}".encode())
+            result.update(mask.bits[name].cpu().numpy().tobytes())
+    return result.hexdigest()
+
+
+def carried_masks(checkpoint: Checkpoint) -> MaskSet | None:
+    """The masks that a jointly trained checkpoint carries, None for any other."""
+    state = checkpoint.task_state.get("masks")
+    if state is None:
+        return None
+    if not isinstance(state, dict):
+        raise LassError(
+            f"the masks in {checkpoint.path} are damaged; take another checkpoint"
+        )
+    return from_state(state, str(checkpoint.path))
+
+
+def masks_at(places: str | os.PathLike | Iterable[str | os.PathLike]) -> MaskSet:
+    """The masks at one or several places, as one set.
+
+    Args:
+        places: mask files, folders of mask files, jointly trained checkpoints; in a
+            single text these may be separated by commas.
+
+    Raises:
+        LassError: a place holds no mask, or the masks are of different models.
+    """
+    if isinstance(places, str | os.PathLike):
+        places = str(places).split(",")
+    found: list[Mask] = []
+    for place in map(Path, places):
+        if place.is_file() and (place.suffix == ".pt" or zipfile.is_zipfile(place)):
+            masks = carried_masks(Checkpoint.read(place))
+            if masks is None:
+                raise LassError(
+                    f"{place} carries no masks; give a jointly trained checkpoint, or "
+                    "take the mask of a search out with 'lass extract'"
+                )
+        else:
+            masks = load_masks(place)
+        found.extend(masks.values())
+    return MaskSet(found)

@@ -1,8 +1,10 @@
 """Mask and mask set: which weights a language key keeps."""
 
+import math
 import re
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from itertools import pairwise
+from typing import Any, Iterable, Mapping, get_type_hints
 
 import torch
 from torch import Tensor
@@ -18,7 +20,7 @@ class Provenance:
 
     criterion: str
     """``magnitude``, ``gradient``, ``random``, ``merged``, ``imported``."""
-    ratio: float | None
+    ratio: float | int | None
     """Share removed from each matrix, in [0, 1); None where it is not one number."""
     schedule: str = ""
     """``oneshot`` or ``gradual``; empty where there was no search."""
@@ -28,29 +30,17 @@ class Provenance:
     """For people: seed, parts merged, file imported."""
 
     def __post_init__(self) -> None:
-        for name, kind in _KINDS.items():
+        for name, kind in get_type_hints(type(self)).items():
             value = getattr(self, name)
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise TypeError(f"{name} of a mask is {value!r}")
         if self.ratio is not None and not 0.0 <= self.ratio < 1.0:
             raise ValueError(f"ratio of a mask is {self.ratio}, outside [0, 1)")
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Provenance":
         known = {item.name for item in fields(cls)}
         return cls(**{name: values[name] for name in values if name in known})
-
-
-_KINDS: dict[str, Any] = {
-    "criterion": str,
-    "ratio": float | int | None,
-    "schedule": str,
-    "updates": int,
-    "note": str,
-}
 
 
 def is_key(value: Any) -> bool:
@@ -86,18 +76,14 @@ class Mask:
         base: Fingerprint | None = None,
     ) -> "Mask":
         """Pack boolean tensors (True = keep), one for each site."""
-        return cls(
-            key=key,
-            bits={name: packing.pack(mask) for name, mask in masks.items()},
-            shapes={name: tuple(mask.shape) for name, mask in masks.items()},
-            provenance=provenance,
-            base=dict(base or {}),
-        )
+        bits = {name: packing.pack(mask) for name, mask in masks.items()}
+        shapes = {name: tuple(mask.shape) for name, mask in masks.items()}
+        return cls(key, bits, shapes, provenance, dict(base or {}))
 
     @property
     def units(self) -> int:
         """Number of weights that the mask covers."""
-        return sum(packing_units(shape) for shape in self.shapes.values())
+        return sum(map(math.prod, self.shapes.values()))
 
     def kept(self, site: str | None = None) -> int:
         """Number of weights kept, in one site or in all."""
@@ -110,15 +96,15 @@ class Mask:
 
     def check_fits(self, sites: Mapping[str, Tensor], what: str = "the model") -> None:
         """Refuse a mask whose names or shapes are not those of *sites*."""
-        for name in {**self.shapes, **sites}:
-            shape = self.shapes.get(name)
-            theirs = tuple(sites[name].shape) if name in sites else None
-            if theirs is None:
+        theirs = {name: tuple(tensor.shape) for name, tensor in sites.items()}
+        for name in {**self.shapes, **theirs}:
+            if name not in theirs:
                 fault = f"covers {name}, which {what} does not have"
-            elif shape is None:
+            elif name not in self.shapes:
                 fault = f"lacks {name} of {what}"
-            elif shape != theirs:
-                fault = f"has shape {shape} for {name}, but {what} has {theirs}"
+            elif self.shapes[name] != theirs[name]:
+                shape = self.shapes[name]
+                fault = f"has shape {shape} for {name}, but {what} has {theirs[name]}"
             else:
                 continue
             raise LassError(
@@ -136,59 +122,37 @@ class Mask:
             )
 
 
-def packing_units(shape: Iterable[int]) -> int:
-    """Number of weights of a matrix of *shape*."""
-    units = 1
-    for size in shape:
-        units *= size
-    return units
-
-
-class MaskSet(Mapping[str, Mask]):
+class MaskSet(dict[str, Mask]):
     """The masks of several language keys for one model, in the order of their keys.
 
     Raises:
-        LassError: two masks cover different sites or shapes, or have one key.
+        LassError: two masks cover different sites or shapes, or have one key; a mask
+            that is not there is asked for.
     """
 
     def __init__(self, masks: Iterable[Mask]):
-        self._masks: dict[str, Mask] = {}
-        for mask in sorted(masks, key=lambda mask: mask.key):
-            if mask.key in self._masks:
+        ordered = sorted(masks, key=lambda mask: mask.key)
+        for before, mask in pairwise(ordered):
+            if mask.key == before.key:
                 raise LassError(f"there are two masks of {mask.key}; keep one of them")
-            self._masks[mask.key] = mask
-        if not self._masks:
-            return
-        first = next(iter(self._masks.values()))
-        for mask in self._masks.values():
-            if mask.shapes != first.shapes:
+            if mask.shapes != before.shapes:
                 raise LassError(
-                    f"the masks of {first.key} and {mask.key} cover different matrices "
-                    "and cannot be used together; search both on the same model with "
-                    "the same mask targets"
+                    f"the masks of {before.key} and {mask.key} cover different "
+                    "matrices and cannot be used together; search both on the same "
+                    "model with the same mask targets"
                 )
+        super().__init__((mask.key, mask) for mask in ordered)
 
-    def __getitem__(self, key: str) -> Mask:
-        if key not in self._masks:
-            raise LassError(
-                f"there is no mask of {key}; the masks here are of "
-                f"{', '.join(self._masks) or 'no pair'}"
-            )
-        return self._masks[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._masks
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._masks)
-
-    def __len__(self) -> int:
-        return len(self._masks)
+    def __missing__(self, key: str) -> Mask:
+        raise LassError(
+            f"there is no mask of {key}; the masks here are of "
+            f"{', '.join(self) or 'no pair'}"
+        )
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Site name -> shape, the same for every mask of the set."""
-        return next(iter(self._masks.values())).shapes if self._masks else {}
+        return next(iter(self.values())).shapes if self else {}
 
     def only(self, keys: Iterable[str]) -> "MaskSet":
         """The masks of *keys*; a missing one is an error that names it."""
@@ -196,10 +160,7 @@ class MaskSet(Mapping[str, Mask]):
 
     def union(self, keys: Iterable[str]) -> dict[str, Tensor]:
         """Site name -> packed union of the masks of *keys* (at least one)."""
-        masks = [self[key] for key in keys]
-        merged = dict(masks[0].bits)
-        for mask in masks[1:]:
-            merged = {
-                name: torch.bitwise_or(merged[name], mask.bits[name]) for name in merged
-            }
-        return merged
+        merged, *others = (self[key].bits for key in keys)
+        for bits in others:
+            merged = {name: torch.bitwise_or(merged[name], bits[name]) for name in bits}
+        return dict(merged)

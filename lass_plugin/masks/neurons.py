@@ -1,4 +1,4 @@
-"""Masks of neurons, and the weights that they stand for (Xie 2021).
+"""Masks of neurons, the weights that they stand for (Xie 2021), and their model.
 
 A neuron mask has one bit a neuron, under the name of the tensor that the neurons are
 the entries of. Where the model computes or is trained, it stands for the mask of the
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lass_plugin.anatomy.neurons import UNITS, are_neurons, owned_parameters, unit_of
 from lass_plugin.errors import LassError
-from lass_plugin.masks.fingerprint import Fingerprint
+from lass_plugin.masks.fingerprint import Fingerprint, fingerprint
 from lass_plugin.masks.mask import Mask, MaskSet, Provenance
 from lass_plugin.masks.packing import unpack
 
@@ -99,3 +99,42 @@ def neuron_mask(
                 f"{site} of shape {tuple(kept.shape)} is no row of neurons"
             )
     return Mask.from_tensors(key, neurons, provenance, base)
+
+
+def check_fit(masks: MaskSet, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Refuse masks, of weights or of neurons, that are not those of the model.
+
+    Args:
+        tensors: name -> parameter or stored weight.
+        what: the model, for the message.
+
+    Raises:
+        LassError: names the matrix that has another name or shape.
+    """
+    if are_neurons(masks.shapes):
+        weight_shapes(masks.shapes, tensors, what)
+        return
+    sites = {name: tensors[name] for name in masks.shapes if name in tensors}
+    for mask in masks.values():
+        mask.check_fits(sites, what)
+
+
+def base_of(
+    shapes: Mapping[str, Sequence[int]], tensors: Mapping[str, Tensor]
+) -> Fingerprint:
+    """Fingerprint, site by site, of the weights that masks with *shapes* belong to.
+
+    The fingerprint of a site of neurons is that of the first matrix that they own.
+    """
+    owners = {site: site for site in shapes}
+    if are_neurons(shapes):
+        owners = {site: owned_parameters(site)[0][0] for site in shapes}
+    return fingerprint({s: tensors[n] for s, n in owners.items() if n in tensors})
+
+
+def check_weights(masks: MaskSet, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Refuse masks as :func:`check_fit`, and those searched on other weights."""
+    check_fit(masks, tensors, what)
+    base = base_of(masks.shapes, tensors)
+    for mask in masks.values():
+        mask.check_base(base, what)

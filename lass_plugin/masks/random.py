@@ -1,6 +1,7 @@
 """Random masks: the baseline that a searched mask has to beat."""
 
 import hashlib
+import math
 from typing import Iterable, Mapping
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lass_plugin.masks.fingerprint import Fingerprint
-from lass_plugin.masks.mask import Mask, MaskSet, Provenance, packing_units
+from lass_plugin.masks.mask import Mask, MaskSet, Provenance
 from lass_plugin.schedules import check_ratio
 from lass_plugin.selection import select
 
@@ -53,5 +54,5 @@ def _draw(seed: int, key: str, site: str, shape: tuple[int, ...]) -> Tensor:
     """Scores of *shape*: the raw 63 high bits of a generator of this site's own."""
     words = hashlib.sha256(f"{seed}\0{key}\0{site}".encode()).digest()
     generator = np.random.Philox(key=np.frombuffer(words[:16], dtype="<u8"))
-    raw = generator.random_raw(packing_units(shape)) >> np.uint64(1)
+    raw = generator.random_raw(math.prod(shape)) >> np.uint64(1)
     return torch.from_numpy(raw.astype(np.int64)).view(shape)

@@ -6,7 +6,7 @@ from typing import Any, Mapping, Sequence
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import load_masks
-from lass_plugin.masks.places import masks_at
+from lass_plugin.masks.file import masks_at
 from lass_plugin.methods.lowrank.method import LowRank
 from lass_plugin.methods.method import Dense, Method
 from lass_plugin.methods.subnetworks.method import Subnetworks

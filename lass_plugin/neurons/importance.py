@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from lass_plugin.anatomy.neurons import unit_of
-from lass_plugin.errors import LassError
+from lass_plugin.errors import DAMAGED, LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint
 from lass_plugin.masks.fingerprint import same_weights
-from lass_plugin.masks.fitting import base_of
-from lass_plugin.masks.neurons import weight_shapes
+from lass_plugin.masks.neurons import base_of, weight_shapes
 from lass_plugin.neurons.recording import SOURCE, TARGET
 from lass_plugin.neurons.rule import AVERAGES, check_criterion
 from lass_plugin.scores.neuron import CRITERIA
@@ -189,14 +188,7 @@ def load_importance(path: str | os.PathLike) -> Importance:
             f"{path} is a safetensors file but not of the importance of neurons; give "
             "what 'lass neurons importance' wrote"
         ) from error
-    except (
-        Unreadable,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except (Unreadable, *DAMAGED) as error:
         cause = error.cause if isinstance(error, Unreadable) else error
         raise LassError(
             f"{path} cannot be read as the importance of neurons "

@@ -19,7 +19,7 @@ from fairseq import utils
 from lass_plugin.data import batching
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.systems import Ready
-from lass_plugin.masks.fitting import base_of
+from lass_plugin.masks.neurons import base_of
 from lass_plugin.neurons.importance import Counts, Importance
 from lass_plugin.neurons.recording import Recorder
 from lass_plugin.neurons.settings import MeasuringSettings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lass_plugin.errors import LassError
+from lass_plugin.errors import DAMAGED, LassError
 from lass_plugin.files import write_json
 
 
@@ -89,13 +89,7 @@ class RecordFormat:
             raise RecordError(
                 f"{path} is not {self.described} ({error.strerror or error}){advice}"
             ) from error
-        except (
-            ValueError,  # of JSON and of UTF-8 too
-            LookupError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except DAMAGED as error:
             reason = str(error) or type(error).__name__
             if isinstance(error, KeyError):
                 reason = f"it has no {reason}"

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
-from lass_plugin.masks.file import SUFFIX
-from lass_plugin.masks.places import masks_at
+from lass_plugin.masks.file import SUFFIX, masks_at
 from lass_plugin.methods.registry import method_of
 from lass_plugin.methods.subnetworks.method import Subnetworks
 

@@ -14,7 +14,7 @@ from conftest import ROOT, load
 
 from lass_plugin.cli.main import main as lass
 from lass_plugin.masks import load_masks
-from lass_plugin.masks.state import digest, from_state
+from lass_plugin.masks.file import digest, from_state
 
 CONFIGS = ROOT / "configs" / "he2023"
 PAIRS = ("de-en", "en-de")

@@ -10,8 +10,8 @@ from translations import in_stock_fairseq, with_the_plugin
 from lass_plugin.anatomy.neurons import UNITS
 from lass_plugin.cli.main import main
 from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
+from lass_plugin.masks.file import from_state
 from lass_plugin.masks.neurons import neuron_mask
-from lass_plugin.masks.state import from_state
 
 GROUP = ("de-en", "en-nl")
 

@@ -11,7 +11,7 @@ from translations import in_stock_fairseq, with_the_plugin
 
 from lass_plugin.cli.main import main
 from lass_plugin.masks import load_mask, load_masks
-from lass_plugin.masks.state import from_state
+from lass_plugin.masks.file import from_state
 
 RESTART = (
     "--reset-optimizer --reset-dataloader --reset-meters --reset-lr-scheduler"

@@ -11,7 +11,7 @@ from in_process import load_model, logits, translation_task
 from translations import in_stock_fairseq, with_the_plugin
 
 from lass_plugin.cli.main import main
-from lass_plugin.masks.state import from_state
+from lass_plugin.masks.file import from_state
 
 
 @pytest.fixture(scope="module")

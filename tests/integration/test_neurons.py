@@ -13,8 +13,8 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.new_pairs.models import OldModel
 from lass_plugin.masks import load_masks
+from lass_plugin.masks.file import carried_masks
 from lass_plugin.masks.neurons import weight_masks
-from lass_plugin.masks.places import carried_masks
 from lass_plugin.neurons.importance import load_importance
 
 

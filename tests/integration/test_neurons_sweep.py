@@ -12,7 +12,7 @@ from runs import assert_same
 from lass_plugin.cli.main import main
 from lass_plugin.experiments.sweeps.losses import ValidationLosses
 from lass_plugin.masks import load_masks
-from lass_plugin.masks.state import digest, from_state
+from lass_plugin.masks.file import digest, from_state
 from lass_plugin.neurons.allocation import allocate
 from lass_plugin.neurons.importance import load_importance, save_importance
 from lass_plugin.neurons.rule import Rule

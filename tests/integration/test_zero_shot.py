@@ -25,8 +25,8 @@ from lass_plugin.evaluation.zero_shot_tables import (
 )
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet, load_mask
+from lass_plugin.masks.file import carried_masks, masks_at
 from lass_plugin.masks.merge import merge
-from lass_plugin.masks.places import carried_masks, masks_at
 
 PLAIN = Decoding(beam=2, max_len_b=12, cpu=True)
 FLAGS = ("--cpu", "--beam", "2", "--max-len-b", "12")

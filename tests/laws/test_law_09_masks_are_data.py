@@ -35,7 +35,7 @@ from lass_plugin.masks import (
     save_mask,
     save_masks,
 )
-from lass_plugin.masks.state import from_state, to_state
+from lass_plugin.masks.file import from_state, to_state
 
 FC1 = "encoder.layers.0.fc1.weight"
 SHAPES = {

@@ -14,7 +14,7 @@ from in_process import as_stock, load_model, logits, translation_task
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks import load_masks
-from lass_plugin.masks.state import digest, from_state
+from lass_plugin.masks.file import digest, from_state
 
 
 def translate(forked, data: Path, checkpoint: Path, *flags, check=True, cwd=None):

@@ -22,8 +22,7 @@ from lass_plugin.masks import (
     save_mask,
     save_masks,
 )
-from lass_plugin.masks.places import carried_masks, masks_at
-from lass_plugin.masks.state import digest, to_state
+from lass_plugin.masks.file import carried_masks, digest, masks_at, to_state
 from lass_plugin.methods.search.searched_masks import search_states, searched_mask
 
 FC1 = "encoder.layers.0.fc1.weight"

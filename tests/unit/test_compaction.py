@@ -15,8 +15,8 @@ from lass_plugin.anatomy.neurons import UNITS
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Mask, MaskSet, Provenance
+from lass_plugin.masks.file import from_state
 from lass_plugin.masks.neurons import neuron_mask
-from lass_plugin.masks.state import from_state
 from lass_plugin.methods.subnetworks import compaction
 from lass_plugin.methods.subnetworks.compaction import (
     LIMIT,

@@ -8,7 +8,7 @@ import torch
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.throughput import Throughput
 from lass_plugin.masks import Mask, MaskSet, Provenance, save_masks
-from lass_plugin.masks.state import to_state
+from lass_plugin.masks.file import to_state
 from lass_plugin.tables.cost import Cost, cost_of
 from lass_plugin.tables.cost_tables import pair_table, size_table, speed_table
 

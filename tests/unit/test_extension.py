@@ -26,7 +26,7 @@ from lass_plugin.experiments.new_pairs.vocabulary import (
 )
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import Mask, MaskSet, Provenance
-from lass_plugin.masks.state import from_state, to_state
+from lass_plugin.masks.file import from_state, to_state
 from lass_plugin.methods.subnetworks.extension import (
     Extension,
     choosing_from,

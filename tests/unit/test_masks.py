@@ -22,7 +22,7 @@ from lass_plugin.masks import (
     save_mask,
     save_masks,
 )
-from lass_plugin.masks.state import digest, from_state, to_state
+from lass_plugin.masks.file import digest, from_state, to_state
 
 FC1 = "encoder.layers.0.fc1.weight"
 QUERY = "decoder.layers.0.self_attn.q_proj.weight"

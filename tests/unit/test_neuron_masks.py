@@ -12,10 +12,9 @@ from runs import Run, same_bits
 from lass_plugin.anatomy.neurons import DEFAULT_UNITS, UNITS, parse_units, unit_of
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
+from lass_plugin.masks.file import from_state, to_state
 from lass_plugin.masks.fingerprint import fingerprint
-from lass_plugin.masks.fitting import base_of, check_fit
-from lass_plugin.masks.neurons import neuron_mask, weight_masks
-from lass_plugin.masks.state import from_state, to_state
+from lass_plugin.masks.neurons import base_of, check_fit, neuron_mask, weight_masks
 from lass_plugin.methods.subnetworks.joint import masked_weights
 from lass_plugin.neurons.recording import find_neurons
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
+from lass_plugin.masks.file import digest
 from lass_plugin.masks.random import random_mask, random_masks
-from lass_plugin.masks.state import digest
 
 FC1 = "encoder.layers.0.fc1.weight"
 SHAPES = {FC1: (40, 30), "encoder.layers.1.fc1.weight": (40, 30)}

@@ -13,9 +13,8 @@ from lass_plugin.errors import LassError
 from lass_plugin.experiments.new_pairs.vocabulary import Vocabulary
 from lass_plugin.languages import Pair
 from lass_plugin.masks import Mask, MaskSet
+from lass_plugin.masks.file import carried_masks, to_state
 from lass_plugin.masks.packing import pack
-from lass_plugin.masks.places import carried_masks
-from lass_plugin.masks.state import to_state
 from lass_plugin.methods.subnetworks.extension import read_symbols
 
 

@@ -20,7 +20,7 @@ from lass_plugin.experiments.new_pairs.data import (
 from lass_plugin.experiments.new_pairs.settings import DENSE, ExtendSettings
 from lass_plugin.experiments.new_pairs.vocabulary import Vocabulary
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.masks.places import carried_masks
+from lass_plugin.masks.file import carried_masks
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments.new_pairs.effects import effect_of
 from lass_plugin.experiments.new_pairs.settings import DENSE, ExtendSettings
 from lass_plugin.languages import Pair
-from lass_plugin.masks.places import masks_at
+from lass_plugin.masks.file import masks_at
 from lass_plugin.methods.subnetworks.extension import read_symbols
 
 Checkpoints = Mapping[str, Mapping[int, Path]]

@@ -32,8 +32,8 @@ from lass_plugin.experiments.sweeps.variants import DENSE, V, Variant
 from lass_plugin.files import check_space
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, MaskSet, fingerprint
+from lass_plugin.masks.file import digest
 from lass_plugin.masks.fingerprint import short_name
-from lass_plugin.masks.state import digest
 
 JOINT = Purpose.of(
     "translation_subnetwork",

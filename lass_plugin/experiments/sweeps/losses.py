@@ -19,7 +19,7 @@ from lass_plugin.experiments.sweeps.settings import BaseSettings
 from lass_plugin.experiments.sweeps.variants import V
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet
-from lass_plugin.masks.state import digest
+from lass_plugin.masks.file import digest
 from lass_plugin.methods.subnetworks.joint import masked_weights
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.training.validation import negative_log_likelihood

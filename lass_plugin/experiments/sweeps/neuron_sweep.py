@@ -13,7 +13,7 @@ from lass_plugin.experiments.sweeps.neuron_variants import NeuronVariant
 from lass_plugin.experiments.sweeps.run import Sweep
 from lass_plugin.experiments.sweeps.settings import NeuronSweepSettings
 from lass_plugin.masks import MaskSet
-from lass_plugin.masks.state import digest
+from lass_plugin.masks.file import digest
 from lass_plugin.neurons.allocation import allocate, write_allocation
 from lass_plugin.neurons.importance import check_model, load_importance
 

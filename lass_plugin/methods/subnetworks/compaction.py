@@ -36,10 +36,10 @@ from lass_plugin.checkpoints.stock import (
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
-from lass_plugin.masks.fitting import base_of
+from lass_plugin.masks.file import to_state
 from lass_plugin.masks.mask import Mask, MaskSet
+from lass_plugin.masks.neurons import base_of
 from lass_plugin.masks.packing import pack
-from lass_plugin.masks.state import to_state
 from lass_plugin.methods.export_settings import MULTIPLE
 from lass_plugin.methods.subnetworks.export import baked
 

@@ -7,9 +7,8 @@ from torch import Tensor
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import changed_weights, plain_checkpoint
 from lass_plugin.languages import Pair
-from lass_plugin.masks.fitting import check_fit
 from lass_plugin.masks.mask import Mask, MaskSet
-from lass_plugin.masks.neurons import weight_masks
+from lass_plugin.masks.neurons import check_fit, weight_masks
 
 
 def exported(checkpoint: Checkpoint, mask: Mask, half: bool = False) -> dict[str, Any]:

@@ -21,8 +21,7 @@ from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet
-from lass_plugin.masks.places import carried_masks
-from lass_plugin.masks.state import digest
+from lass_plugin.masks.file import carried_masks, digest
 from lass_plugin.methods.subnetworks.holding import Holding, parse_holding
 
 

@@ -20,10 +20,8 @@ from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet, load_masks
-from lass_plugin.masks.fitting import base_of, check_fit, check_weights
-from lass_plugin.masks.neurons import weight_masks
-from lass_plugin.masks.places import masks_at
-from lass_plugin.masks.state import digest, from_state, to_state
+from lass_plugin.masks.file import digest, from_state, masks_at, to_state
+from lass_plugin.masks.neurons import base_of, check_fit, check_weights, weight_masks
 from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.method import Method, MicroBatch, PartSizes
 from lass_plugin.methods.subnetworks.export import exported
