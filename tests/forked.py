@@ -6,6 +6,7 @@ so every command still has a process of its own that can be killed or limited.
 
 import importlib
 import io
+import itertools
 import logging
 import multiprocessing
 import os
@@ -53,7 +54,7 @@ class ForkedCommands(Commands):
     def __init__(self, data: Path, folder: Path):
         super().__init__(data)
         self.folder = folder
-        self.count = 0
+        self.numbers = itertools.count(1)
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload([*MODULES.values(), *PLUGIN])
 
@@ -71,8 +72,8 @@ class ForkedCommands(Commands):
             prepare: name of a function of this module, and its arguments, that the
                 process calls first.
         """
-        self.count += 1
-        outputs = [self.folder / f"{self.count}.{end}" for end in ("out", "err")]
+        number = next(self.numbers)
+        outputs = [self.folder / f"{number}.{end}" for end in ("out", "err")]
         process = self.context.Process(
             target=_child,
             args=(

@@ -127,6 +127,38 @@ def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
     )
 
 
+OF_THE_PROCESS = {
+    *("metrics", "previous_training_time"),  # the time taken
+    *("cfg", "args"),  # the folder written to
+    "optimizer_history",  # one entry for each start
+}
+"""Entries of a checkpoint that are not of the model but of how it was run."""
+
+
+def differences(first, second, where: str = "") -> list[str]:
+    """The places where two checkpoints differ in any bit."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        if first.keys() != second.keys():
+            return [f"{where}: {sorted(map(str, first.keys() ^ second.keys()))}"]
+        return [
+            difference
+            for key in first
+            if key not in OF_THE_PROCESS
+            for difference in differences(first[key], second[key], f"{where}/{key}")
+        ]
+    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
+        if len(first) != len(second):
+            return [f"{where}: {len(first)} and {len(second)}"]
+        return [
+            difference
+            for number, pair in enumerate(zip(first, second, strict=True))
+            for difference in differences(*pair, f"{where}/{number}")
+        ]
+    if torch.is_tensor(first) and torch.is_tensor(second):
+        return [] if same_bits(first, second) else [where]
+    return [] if first == second and type(first) is type(second) else [where]
+
+
 def assert_same(first: dict, second: dict) -> None:
     """Two dictionaries of tensors have the same names and the same bits."""
     assert first.keys() == second.keys()
@@ -147,19 +179,32 @@ def free_port() -> int:
         return taken.getsockname()[1]
 
 
-def train_by_two(commands, save_dir: Path, *flags: Any) -> None:
-    """``fairseq-train`` as two processes on one CPU, which exchange gradients."""
+def train_by_two(
+    commands, save_dir: Path, *flags: Any, backend: str = "legacy_ddp", **more: Any
+) -> list:
+    """``fairseq-train`` as two processes on one CPU, which exchange gradients.
+
+    Returns:
+        What *commands* return of each rank.
+    """
     shared = [
         *("--distributed-init-method", f"tcp://127.0.0.1:{free_port()}"),
         *("--distributed-world-size", 2, "--distributed-backend", "gloo"),
-        *("--distributed-no-spawn", "--device-id", 0, "--ddp-backend", "legacy_ddp"),
+        *("--distributed-no-spawn", "--device-id", 0, "--ddp-backend", backend),
     ]
     with ThreadPoolExecutor() as pool:
         ranks = [
             pool.submit(
-                commands.train, save_dir, *flags, *shared, "--distributed-rank", rank
+                *(
+                    commands.train,
+                    save_dir,
+                    *flags,
+                    *shared,
+                    "--distributed-rank",
+                    rank,
+                ),
+                **more,
             )
             for rank in range(2)
         ]
-        for rank in ranks:
-            rank.result()
+        return [rank.result() for rank in ranks]

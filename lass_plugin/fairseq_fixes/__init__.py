@@ -6,6 +6,7 @@ from lass_plugin.checkpoints.torch_files import allow_checkpoint_types
 from lass_plugin.fairseq_fixes.explanations import explain_mistakes
 from lass_plugin.fairseq_fixes.interval_checkpoints import keep_points_at_epoch_ends
 from lass_plugin.fairseq_fixes.reader_threads import stop_readers
+from lass_plugin.fairseq_fixes.several_processes import train_by_several
 from lass_plugin.fairseq_fixes.whole_checkpoints import write_checkpoints_atomically
 
 
@@ -13,6 +14,7 @@ def prepare_fairseq() -> None:
     """Repair all of it, when the plugin is loaded; safe to call again."""
     allow_checkpoint_types()
     write_checkpoints_atomically()
+    train_by_several()
     keep_points_at_epoch_ends()
     explain_mistakes()
     atexit.unregister(stop_readers)

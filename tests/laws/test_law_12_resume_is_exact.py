@@ -9,10 +9,9 @@ from pathlib import Path
 from signal import SIGKILL
 
 import pytest
-import torch
 from conftest import PAIRS, load
 from in_process import random_mask, training_task
-from runs import same_bits
+from runs import differences
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet, save_mask, save_masks
@@ -21,36 +20,6 @@ from lass_plugin.methods.search.searched_masks import scores_from_checkpoint
 
 SAVING = ("--save-interval-updates", 6, "--keep-interval-updates", 1)
 SAVING += ("--no-epoch-checkpoints",)
-OF_THE_PROCESS = {
-    *("metrics", "previous_training_time"),  # the time taken
-    *("cfg", "args"),  # the folder written to
-    "optimizer_history",  # one entry for each start
-}
-"""Entries of a checkpoint that are not of the model but of how it was run."""
-
-
-def differences(first, second, where: str = "") -> list[str]:
-    """The places where two checkpoints differ in any bit."""
-    if isinstance(first, dict) and isinstance(second, dict):
-        if first.keys() != second.keys():
-            return [f"{where}: {sorted(map(str, first.keys() ^ second.keys()))}"]
-        return [
-            difference
-            for key in first
-            if key not in OF_THE_PROCESS
-            for difference in differences(first[key], second[key], f"{where}/{key}")
-        ]
-    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
-        if len(first) != len(second):
-            return [f"{where}: {len(first)} and {len(second)}"]
-        return [
-            difference
-            for number, pair in enumerate(zip(first, second, strict=True))
-            for difference in differences(*pair, f"{where}/{number}")
-        ]
-    if torch.is_tensor(first) and torch.is_tensor(second):
-        return [] if same_bits(first, second) else [where]
-    return [] if first == second and type(first) is type(second) else [where]
 
 
 def live_and_die(forked, folder: Path, flags, deaths) -> dict:
