@@ -82,7 +82,7 @@ def _at(training: trainings.Training, samples: list, place: int):
     """An update in the middle of the ramp, *place* updates after a selection."""
 
     def update(number: int) -> None:
-        training.task.method.searches.only.updates = 25_000 + number * INTERVAL + place
+        training.task.method.only.updates = 25_000 + number * INTERVAL + place
         training.step_with(samples[number])
 
     return update

@@ -90,7 +90,7 @@ def _flags(every: list[str], pairs: list[str], common: list[str]) -> list[str]:
 
 def _step(training: trainings.Training, sample: dict, place: int) -> None:
     """An update in the middle of the ramp, *place* updates after a selection."""
-    searches = training.task.method.searches.searches
+    searches = training.task.method.searches
     key = sample["language_key"]
     if key not in searches:  # the only pair there takes the batches of all
         (key,) = searches
@@ -104,7 +104,7 @@ def _update(training: trainings.Training, samples: list, place: int):
 
 def _beside(args, folder: Path, alone, together) -> None:
     """What is paid now and then: the report of the search, and its checkpoint."""
-    searches = together.task.method.searches.searches
+    searches = together.task.method.searches
     start = time.perf_counter()
     next(iter(searches.values())).settled()
     seconds = time.perf_counter() - start

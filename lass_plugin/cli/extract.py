@@ -13,10 +13,10 @@ From a jointly trained checkpoint, the masks that it carries are taken as they a
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
@@ -24,8 +24,7 @@ from lass_plugin.schedules import check_ratio
 from lass_plugin.settings import Settings, argument, needless, option, required
 
 if TYPE_CHECKING:
-    from lass_plugin.masks import Mask, MaskSet
-    from lass_plugin.methods.search.plan import SearchPlan
+    from lass_plugin.masks import Mask
 
 HELP = "take masks out of checkpoints, at any ratio"
 
@@ -71,30 +70,33 @@ def run(settings: ExtractSettings) -> int:
     from lass_plugin.masks import MaskSet, save_mask
     from lass_plugin.masks.file import mask_files
 
-    masks: dict[str, Mask] = {}
-    origins: dict[str, Path] = {}
-    remarks: dict[str, str] = {}
+    found: dict[str, tuple[Mask, str, Path]] = {}
     for path in checkpoint_files(settings.checkpoints):
         for mask, remark in _masks_in(path, settings):
-            if mask.key in masks:
+            if mask.key in found:
                 raise LassError(
-                    f"{origins[mask.key]} and {path} both hold a mask of {mask.key}; "
+                    f"{found[mask.key][2]} and {path} both hold a mask of {mask.key}; "
                     "give one of them"
                 )
-            masks[mask.key], origins[mask.key] = mask, path
-            remarks[mask.key] = remark
+            found[mask.key] = mask, remark, path
     for key in map(str, settings.pairs):
-        if key not in masks:
+        if key not in found:
             raise LassError(
                 f"no mask of {key} is in the checkpoints given (they hold "
-                f"{', '.join(sorted(masks)) or 'none of the pairs'})"
+                f"{', '.join(sorted(found)) or 'none of the pairs'})"
             )
-    extracted = MaskSet(masks.values())
-    _check_bases(extracted, origins)
-    targets = mask_files(settings.out, extracted)
-    for key, mask in extracted.items():
+    _check_bases((mask, path) for mask, _, path in found.values())
+    masks = MaskSet(mask for mask, _, _ in found.values())
+    targets = mask_files(settings.out, masks)
+    for key, mask in masks.items():
         save_mask(targets[key], mask)
-        print(f"{_describe(mask)}; {remarks[key]} -> {targets[key]}")
+        source = mask.provenance
+        how = " ".join(filter(None, (source.criterion, source.schedule)))
+        ratio = "" if source.ratio is None else f", ratio {source.ratio:g}"
+        print(
+            f"{key}: {how}{ratio}, {mask.kept():,} of {mask.units:,} weights kept, "
+            f"after {source.updates:,} updates; {found[key][1]} -> {targets[key]}"
+        )
     return 0
 
 
@@ -104,6 +106,7 @@ def _masks_in(path: Path, settings: ExtractSettings) -> "Iterator[tuple[Mask, st
     from lass_plugin.masks.file import carried_masks
     from lass_plugin.methods.search.plan import SearchPlan
     from lass_plugin.methods.search.searched_masks import search_states, searched_mask
+    from lass_plugin.methods.search.settling import described, measure_of
 
     wanted = set(map(str, settings.pairs))
     checkpoint = Checkpoint.read(path)
@@ -115,65 +118,35 @@ def _masks_in(path: Path, settings: ExtractSettings) -> "Iterator[tuple[Mask, st
             if not wanted or mask.key in wanted:
                 yield mask, "carried by the checkpoint"
         return
+    ratio = settings.ratio
     for key, state in search_states(checkpoint).items():
         if wanted and key not in wanted:
             continue
-        mask = searched_mask(checkpoint, settings.ratio, settings.criterion, key)
-        plan = SearchPlan.from_dict(state["plan"])
-        unfinished = plan.unfinished(int(state["updates"]))
-        for warning in (unfinished, _recut(plan, settings.ratio)):
-            if warning:
-                print(f"warning: {path}: {warning}", file=sys.stderr)
-        yield mask, _settled(state)
+        mask = searched_mask(checkpoint, ratio, settings.criterion, key)
+        plan, settled = SearchPlan.from_dict(state["plan"]), state["settled"]
+        warnings = [plan.unfinished(int(state["updates"]))]
+        if ratio is not None and not plan.is_exact_at(ratio, plan.targets):
+            warnings.append(
+                f"the gradual search of {key} trained under ratio {plan.ratio:g}, so "
+                f"its mask at ratio {ratio:g} is near to what a search for that would "
+                "find, but not the same"
+            )
+        for warning in filter(None, warnings):
+            print(f"warning: {path}: {warning}", file=sys.stderr)
+        remark = "too early to say how settled it is"
+        if measure_of(settled):
+            remark = f"{described(settled)} at ratio {plan.ratio:g}"
+        yield mask, remark
 
 
-def _settled(state: Mapping[str, Any]) -> str:
-    """How settled the mask of a search is, in words."""
-    report, plan = state["settled"], state["plan"]
-    parts = [
-        f"{label} share {report[name]:.3f}"
-        for name, label in (
-            ("halves", "masks of even and odd updates"),
-            ("since_halfway", "mask and the one at half the updates"),
-        )
-        if name in report
-    ]
-    if not parts:
-        return "too early to say how settled it is"
-    return (
-        f"{', '.join(parts)} (chance {report['chance']:.3f}) at ratio {plan['ratio']:g}"
-    )
-
-
-def _recut(plan: "SearchPlan", ratio: float | None) -> str:
-    """What to tell of a mask at another ratio than a gradual search had, else ''."""
-    if ratio is None or plan.is_exact_at(ratio, plan.targets):
-        return ""
-    return (
-        f"the gradual search of {plan.key} trained under ratio {plan.ratio:g}, so its "
-        f"mask at ratio {ratio:g} is near to what a search for that would find, but "
-        "not the same"
-    )
-
-
-def _describe(mask: "Mask") -> str:
-    source = mask.provenance
-    how = " ".join(filter(None, (source.criterion, source.schedule)))
-    ratio = "" if source.ratio is None else f", ratio {source.ratio:g}"
-    return (
-        f"{mask.key}: {how}{ratio}, {mask.kept():,} of {mask.units:,} weights kept, "
-        f"after {source.updates:,} updates"
-    )
-
-
-def _check_bases(masks: "MaskSet", origins: Mapping[str, Path]) -> None:
+def _check_bases(found: "Iterable[tuple[Mask, Path]]") -> None:
     """Refuse masks of different base models: they could not be trained jointly."""
     from lass_plugin.masks.fingerprint import same_weights
 
-    known = [mask for mask in masks.values() if mask.base]
-    for mask in known[1:]:
-        if not same_weights(known[0].base, mask.base):
+    known = [(mask.base, path) for mask, path in found if mask.base]
+    for base, path in known[1:]:
+        if not same_weights(known[0][0], base):
             raise LassError(
-                f"{origins[known[0].key]} and {origins[mask.key]} were searched on "
-                "different base models; extract them into different folders"
+                f"{known[0][1]} and {path} were searched on different base models; "
+                "extract them into different folders"
             )

@@ -86,7 +86,7 @@ def test_two_processes_search_as_one_that_accumulates(commands, data, tmp_path):
         while batches.has_next() and updates < 14:
             run.update(next(batches), next(batches))
             updates += 1
-    for key, search in run.task.method.searches.searches.items():
+    for key, search in run.task.method.searches.items():
         assert stored[key]["updates"] == search.updates > 0
         for half in (0, 1):
             for name, score in search.scores(half).items():

@@ -194,7 +194,7 @@ def test_the_gradient_of_a_search_passes_straight_through_the_mask(start):
     run = start(*SEARCH)
     for _ in range(3):
         run.update("de-en")
-    search = run.task.method.searches.only
+    search = run.task.method.only
     bits = search.weights.bits("de-en")
     masks = {name: unpack(bits[name], run.sites[name].shape) for name in bits}
     multiplied = start(*NO_DROPOUT)
@@ -217,7 +217,7 @@ def test_scores_of_removed_weights_keep_moving(start):
     run = start(*SEARCH)
     for _ in range(3):
         run.update("de-en")
-    search = run.task.method.searches.only
+    search = run.task.method.only
     before = search.scores()
     bits = search.weights.bits("de-en")
     run.update(run.batch("de-en", 1))

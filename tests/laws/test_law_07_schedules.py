@@ -84,7 +84,7 @@ def test_the_mask_in_use_follows_the_schedule(start):
         *("--pruning-ratio", 0.7, "--pruning-start", 2, "--pruning-ramp", 5),
         *("--pruning-interval", 3),
     )
-    search = run.task.method.searches.only
+    search = run.task.method.only
     seen = {}
     for updates in range(1, 10):
         run.update(run.batch(PAIRS[0], updates))

@@ -70,7 +70,7 @@ def test_scores_are_those_of_the_equation(start, clip):
     """Two micro-batches an update; with clipping, of the gradient as clipped."""
     expected = by_equation(start, updates=3, clip=clip)
     run = start(*SEARCH, "--clip-norm", clip)
-    search = run.task.method.searches.only
+    search = run.task.method.only
     for update in range(3):
         run.update(*micro_batches(run, update))
         assert search.updates == update + 1
@@ -87,10 +87,9 @@ def test_clipping_makes_a_difference(start):
     free, clipped = (start(*SEARCH, "--clip-norm", clip) for clip in (0.0, 0.05))
     for run in (free, clipped):
         run.update(*micro_batches(run, 0))
-    for name, score in clipped.task.method.searches.only.scores().items():
+    for name, score in clipped.task.method.only.scores().items():
         assert (
-            score.abs().sum()
-            < 0.2 * free.task.method.searches.only.scores()[name].abs().sum()
+            score.abs().sum() < 0.2 * free.task.method.only.scores()[name].abs().sum()
         )
 
 
@@ -98,7 +97,7 @@ def test_the_weight_is_the_one_before_the_update_and_not_masked(start, monkeypat
     run = start(*SEARCH, *GRADUAL, "--clip-norm", 0)
     for update in range(3):
         run.update(*micro_batches(run, update))
-    search = run.task.method.searches.only
+    search = run.task.method.only
     before, scores, gradients = run.weights(), search.scores(), {}
     stock = SubnetworkSearch._accumulate
 
@@ -118,7 +117,7 @@ def test_validation_adds_nothing(start):
     run = start(*SEARCH, *GRADUAL)
     for _ in range(3):
         run.update(KEY)
-    search = run.task.method.searches.only
+    search = run.task.method.only
     before = {name: score.clone() for name, score in search.scores().items()}
     for number in range(2):
         batch = run.batch(KEY, number, split="valid")
@@ -166,9 +165,9 @@ def test_scores_in_half_precision_are_those_in_single(
     for scale in (64, 1024):
         run = start(*SEARCH, *flags, "--fp16-init-scale", scale, "--clip-norm", clip)
         run.update(*micro_batches(run, 0))
-        assert run.task.method.searches.only.updates == 1
-        for name, expected in single.task.method.searches.only.scores().items():
-            score = run.task.method.searches.only.scores()[name]
+        assert run.task.method.only.updates == 1
+        for name, expected in single.task.method.only.scores().items():
+            score = run.task.method.only.scores()[name]
             assert score.dtype == torch.float32
             difference = (score - expected).norm() / expected.norm()
             assert difference < 0.03, (name, difference)
@@ -184,7 +183,7 @@ def test_an_update_dropped_for_an_overflow_counts_for_nothing(
         run.cfg.common.amp_batch_retries = run.trainer._amp_retries = 0
     for update in range(2):
         run.update(*micro_batches(run, update))
-    search = run.task.method.searches.only
+    search = run.task.method.only
     assert search.updates == run.trainer.get_num_updates() == 2
     before = {name: score.clone() for name, score in search.scores().items()}
     weights = run.weights()
@@ -221,9 +220,9 @@ def test_two_processes_store_the_scores_of_one_that_accumulates(
     batches = reader.next_epoch_itr(shuffle=True)
     for _ in range(3):
         run.update(next(batches), next(batches))
-    assert stored["updates"] == run.task.method.searches.only.updates == 3
+    assert stored["updates"] == run.task.method.only.updates == 3
     for half in (0, 1):
-        for name, score in run.task.method.searches.only.scores(half).items():
+        for name, score in run.task.method.only.scores(half).items():
             torch.testing.assert_close(
                 stored["halves"][half][name],
                 score,

@@ -1,5 +1,6 @@
 """Several pairs searched in one training: against the equations, one pair at a time."""
 
+import contextlib
 import math
 from collections import Counter
 
@@ -14,10 +15,10 @@ from runs import Run, assert_same
 from lass_plugin.data.updates import shuffle_updates, whole_updates
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import unpack
-from lass_plugin.methods.search.one_search import SubnetworkSearch
-from lass_plugin.methods.search.plan import SearchPlan, check_together
+from lass_plugin.methods.search.method import Search
+from lass_plugin.methods.search.one_search import SubnetworkSearch, states_of
+from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import scores_from_checkpoint
-from lass_plugin.methods.search.several import SearchRun, states_of
 from lass_plugin.schedules import cubic
 
 A, B = "de-en", "en-nl"
@@ -80,7 +81,7 @@ def test_scores_masks_and_weights_are_those_of_the_equations(data):
             weights.update(dict.fromkeys(names_of[name], moved))
         own[key] += 1
         run.update(*batches)
-        search = run.task.method.searches.searches[key]
+        search = run.task.method.searches[key]
         assert search.updates == own[key]
         ratio = cubic(own[key], 0.6, 1, 2)
         for name, shape in sites.items():
@@ -95,7 +96,7 @@ def test_scores_masks_and_weights_are_those_of_the_equations(data):
                 masks[key][name] = torch.tensor(kept).float().view(shape)
         for name, weight in run.weights().items():
             torch.testing.assert_close(weight, weights[name], rtol=1e-4, atol=1e-5)
-    assert own == {A: 4, B: 3} and run.task.method.searches.updates == 7
+    assert own == {A: 4, B: 3} and run.task.method.updates == 7
     assert run.trainer.get_num_updates() == 7
 
 
@@ -104,13 +105,19 @@ def test_one_pair_is_searched_as_before(data, flags):
     """A run of one pair and the search by itself: the same bytes of everything."""
     run = together(data, *flags, keys=(A,))
     other = together(data, *flags, keys=(A,))
-    alone = SubnetworkSearch(other.task.method.searches.only.plan)
+    alone = SubnetworkSearch(other.task.method.only.plan)
     for number in range(5):
         run.update(run.batch(A, number))
+
     # what the task did before it could search several pairs
-    other.task.method.searches.begin = alone.begin
-    other.task.method.searches.micro_batch = lambda key, counts: alone.micro_batch()
-    other.task.method.searches.step = alone.step
+    @contextlib.contextmanager
+    def micro_batch(batch):
+        alone.begin(batch.model, batch.optimizer)
+        with torch.enable_grad(), alone.micro_batch():
+            yield
+
+    other.task.method.micro_batch = micro_batch
+    other.task.method.step = alone.step
     for number in range(5):
         other.update(other.batch(A, number))
     assert_same(run.weights(), other.weights())
@@ -129,10 +136,10 @@ def test_a_pair_that_alone_is_drawn_is_searched_as_in_a_run_of_its_own(data):
         both.update(both.batch(A, number))
         alone.update(alone.batch(A, number))
     assert_same(both.weights(), alone.weights())
-    search = both.task.method.searches.searches[A]
-    assert_same(search.scores(), alone.task.method.searches.only.scores())
-    assert_same(search.weights.bits(A), alone.task.method.searches.only.weights.bits(A))
-    other = both.task.method.searches.searches[B]
+    search = both.task.method.searches[A]
+    assert_same(search.scores(), alone.task.method.only.scores())
+    assert_same(search.weights.bits(A), alone.task.method.only.weights.bits(A))
+    other = both.task.method.searches[B]
     assert other.updates == 0
     assert not any(score.any() for score in other.scores().values())
 
@@ -146,7 +153,7 @@ def test_validation_sees_the_sub_network_of_its_pair(data):
         loss, _, output = run.task.valid_step(batch, run.model, run.trainer.criterion)
         multiplied = Run(data, "--lang-pairs", f"{A},{B}", "--dropout", 0)
         multiplied.model.load_state_dict(run.weights())
-        bits = run.task.method.searches.searches[key].weights.bits(key)
+        bits = run.task.method.searches[key].weights.bits(key)
         with torch.no_grad():
             for name, weight in multiplied.sites.items():
                 weight.mul_(unpack(bits[name], weight.shape))
@@ -182,7 +189,7 @@ def test_the_state_gives_every_pairs_mask_at_any_ratio(searched):
             assert mask.key == key
             assert mask.provenance.updates == {A: 2, B: 3}[key]
             assert "1 other pair" in mask.provenance.note
-            scores = searched.task.method.searches.searches[key].scores()
+            scores = searched.task.method.searches[key].scores()
             for name, score in scores.items():
                 kept = slow_mask(score.view(-1).tolist(), ratio)
                 assert mask.unpack(name).view(-1).tolist() == kept
@@ -197,12 +204,12 @@ def test_weights_that_pairs_share_give_no_mask_by_magnitude():
 
 def test_a_state_is_taken_up_whole(searched):
     state = searched.task.method.state_dict()
-    plans = [search.plan for search in searched.task.method.searches.searches.values()]
-    again = SearchRun(plans)
+    plans = [search.plan for search in searched.task.method.searches.values()]
+    again = Search(plans)
     again.load_state_dict(state)
     assert again.updates == 5
     for key, search in again.searches.items():
-        before = searched.task.method.searches.searches[key]
+        before = searched.task.method.searches[key]
         assert_same(search.scores(), before.scores())
         assert search.base == before.base
 
@@ -217,8 +224,8 @@ def test_a_state_is_taken_up_whole(searched):
 )
 def test_the_state_of_other_pairs_is_refused(searched, keys, message):
     state = searched.task.method.state_dict()
-    plan = searched.task.method.searches.searches[A].plan
-    run = SearchRun([SearchPlan(**{**plan.__dict__, "key": key}) for key in keys])
+    plan = searched.task.method.searches[A].plan
+    run = Search([SearchPlan(**{**plan.__dict__, "key": key}) for key in keys])
     with pytest.raises(LassError, match=message):
         run.load_state_dict(state)
 
@@ -226,7 +233,7 @@ def test_the_state_of_other_pairs_is_refused(searched, keys, message):
 def test_the_state_of_one_pair_or_of_another_version_is_refused(searched):
     state = searched.task.method.state_dict()
     with pytest.raises(LassError, match="is of de-en, not of de-en, en-nl"):
-        searched.task.method.searches.load_state_dict(state["searches"][A])
+        searched.task.method.load_state_dict(state["searches"][A])
     with pytest.raises(LassError, match="format version 3"):
         states_of({**state, "version": 3})
 
@@ -234,24 +241,24 @@ def test_the_state_of_one_pair_or_of_another_version_is_refused(searched):
 def test_all_pairs_go_on_until_all_have_settled(data):
     """A rule that every agreement fulfils, after T1 + T2 = 3 updates of the pair."""
     run = together(data, "--stop-when-settled", 1e-6)
-    searches = run.task.method.searches
+    method = run.task.method
     reasons = []
     for key in (A, A, A, A, B, B, B, A):
         run.update(key)
-        assert len(searches.report()) == len({A, B} & set(run_keys(searches)))
-        reasons.append(searches.stopped)
-    settled = {key: s.history[-1] for key, s in searches.searches.items()}
+        assert len(method.report()) == len({A, B} & set(run_keys(method)))
+        reasons.append(method.stopped)
+    settled = {key: s.history[-1] for key, s in method.searches.items()}
     assert [bool(reason) for reason in reasons[:6]] == [False] * 6
     assert settled[A]["updates"] >= 4 and settled[B]["updates"] == 3
     if reasons[6]:  # both halves agree by more than nothing
         assert "de-en: agreement" in reasons[6] and "en-nl: agreement" in reasons[6]
-        assert searches.updates == 7  # the last update came too late
+        assert method.updates == 7  # the last update came too late
         states = run.task.method.state_dict()["searches"]
         assert all(state["stopped"] for state in states.values())
 
 
-def run_keys(searches) -> list[str]:
-    return [key for key, search in searches.searches.items() if search.updates]
+def run_keys(method: Search) -> list[str]:
+    return [key for key, search in method.searches.items() if search.updates]
 
 
 # -- updates of one pair ---------------------------------------------------------------
@@ -322,10 +329,10 @@ def test_all_batches_of_an_update_are_of_one_pair(data, ranks):
 
 def test_a_schedule_longer_than_a_pairs_updates_is_refused_by_the_pair():
     plan = SearchPlan(A, "gradient", "gradual", ratio=0.5, start=4, ramp=6)
-    check_together(plan, {A: 0.75, B: 0.25}, 40)
-    check_together(plan, {A: 0.75, B: 0.25}, 0)
+    plan.check_together({A: 0.75, B: 0.25}, 40)
+    plan.check_together({A: 0.75, B: 0.25}, 0)
     with pytest.raises(LassError, match="en-nl gets about 10 of --max-update 39.*40"):
-        check_together(plan, {A: 0.75, B: 0.25}, 39)
+        plan.check_together({A: 0.75, B: 0.25}, 39)
 
 
 def test_a_pair_that_is_drawn_too_rarely_is_named_before_training(data):
@@ -360,10 +367,8 @@ def test_scores_kept_on_the_cpu_are_the_same(data):
     runs = []
     for flags in ((), ("--scores-on-cpu",)):
         run = together(data, "--dropout", 0)
-        run.task.method.searches = SearchRun(
-            [search.plan for search in run.task.method.searches.searches.values()],
-            scores_on_cpu=bool(flags),
-        )
+        plans = [search.plan for search in run.task.method.searches.values()]
+        run.task.method.searches = Search(plans, scores_on_cpu=bool(flags)).searches
         run.trainer.cuda = True
         run.model.cuda()
         for key in (A, B, A, B, A):
@@ -371,10 +376,10 @@ def test_scores_kept_on_the_cpu_are_the_same(data):
             batch["net_input"] = {k: v.cuda() for k, v in batch["net_input"].items()}
             batch["target"] = batch["target"].cuda()
             run.backward(batch)
-            run.task.method.searches.step(run.optimizer)
+            run.task.method.step(run.optimizer)
             run.optimizer.zero_grad()
         runs.append(run)
     for key in (A, B):
-        first, second = (run.task.method.searches.searches[key] for run in runs)
+        first, second = (run.task.method.searches[key] for run in runs)
         assert second._halves[0]["encoder.layers.0.fc1.weight"].device.type == "cpu"
         assert_same(first.scores(), second.scores())

@@ -6,7 +6,7 @@ from pathlib import Path
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.settings import RunningSettings
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.methods.search.plan import SearchPlan, check_together
+from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.settings import (
     count,
     option,
@@ -168,7 +168,7 @@ class SearchSettings(RunningSettings):
             plan.check(self.updates)
             if self.together:
                 shares = {str(pair): 1 / len(self.pairs) for pair in self.pairs}
-                check_together(plan, shares, self.updates)
+                plan.check_together(shares, self.updates)
         except LassError as error:
             message = error.message
             for theirs, ours in _TASK_OPTIONS.items():

@@ -1,4 +1,10 @@
-"""The search: fine-tunes on a pair, scores its weights, selects its mask as it goes."""
+"""The search: fine-tunes on pairs, scores their weights, selects masks as it goes.
+
+Of several pairs every update is of one, and is the update that a search of that pair
+alone would take: forward under the pair's mask, the gradient into the pair's scores, a
+step within the pair's mask. The pairs share the weights (and the optimizer's moments),
+so what is scored is not W fine-tuned on the pair but W fine-tuned on all of them.
+"""
 
 import contextlib
 import logging
@@ -11,9 +17,14 @@ from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.methods.method import Method, MicroBatch
+from lass_plugin.methods.search.one_search import (
+    VERSION_TOGETHER,
+    SubnetworkSearch,
+    states_of,
+)
 from lass_plugin.methods.search.options import check_search, plan_of
-from lass_plugin.methods.search.plan import check_together
-from lass_plugin.methods.search.several import SearchRun
+from lass_plugin.methods.search.plan import SearchPlan
+from lass_plugin.training.participants import Participants
 
 logger = logging.getLogger(__name__)
 
@@ -21,19 +32,35 @@ logger = logging.getLogger(__name__)
 class Search(Method):
     """The searches of one training (He 2023, §3.2; Lin 2021, §3.2).
 
-    With several pairs every update is of one of them, and scores its weights. The
-    checkpoint keeps the scores with the run; ``lass extract`` takes masks from them.
+    The checkpoint keeps the scores with the run; ``lass extract`` takes masks from
+    them.
+
+    Args:
+        plans: one for each pair; start, ramp and interval count the pair's own updates.
+        scores_on_cpu: see :class:`.SubnetworkSearch`.
+        last: updates of the training, all pairs together; 0 where that is open.
+        every: updates between two reports; 0 for 20 reports, or one in 1000 updates.
     """
 
     words = "searches"
     phase = "search"
     translates = False
 
-    def __init__(self, cfg: Any, pairs: Sequence[Pair]):
-        self._cfg = cfg
-        plans = [plan_of(cfg, str(pair)) for pair in pairs]
-        self.searches = SearchRun(plans, cfg.scores_on_cpu)
-        self.whole_updates = len(pairs) > 1
+    def __init__(
+        self,
+        plans: Sequence[SearchPlan],
+        scores_on_cpu: bool = False,
+        last: int = 0,
+        every: int = 0,
+    ):
+        self.searches = {
+            plan.key: SubnetworkSearch(plan, scores_on_cpu) for plan in plans
+        }
+        self.whole_updates = len(plans) > 1
+        self._last = last
+        self._every = every or (max(1, last // 20) if last else 1000)
+        self._participants: Participants | None = None
+        self._optimizer: FairseqOptimizer | None = None
 
     @classmethod
     def check_options(cls, cfg: Any) -> None:
@@ -43,11 +70,25 @@ class Search(Method):
     def from_options(
         cls, cfg: Any, pairs: Sequence[Pair], tokens: LanguageTokens
     ) -> "Search":
-        return cls(cfg, pairs)
+        plans = [plan_of(cfg, str(pair)) for pair in pairs]
+        return cls(plans, cfg.scores_on_cpu, cfg.max_update, cfg.report_interval)
+
+    @property
+    def only(self) -> SubnetworkSearch:
+        """The search of a training of one pair."""
+        (search,) = self.searches.values()
+        return search
+
+    @property
+    def updates(self) -> int:
+        """Updates of the training: of all pairs together."""
+        return sum(search.updates for search in self.searches.values())
+
+    # -- training ----------------------------------------------------------------
 
     def check_batches(self, batches: Mapping[str, int]) -> None:
         """Refuse a schedule that a pair which is drawn rarely would not end."""
-        for key in self.searches.searches:
+        for key in self.searches:
             if key not in batches:
                 raise LassError(
                     f"no training sentence of {key} is within the limits of the "
@@ -55,40 +96,109 @@ class Search(Method):
                 )
         total = sum(batches.values())
         shares = {key: count / total for key, count in batches.items()}
-        plan = next(iter(self.searches.searches.values())).plan
-        check_together(plan, shares, self._cfg.max_update)
+        plan = next(iter(self.searches.values())).plan
+        plan.check_together(shares, self._last)
 
     @contextlib.contextmanager
     def micro_batch(self, batch: MicroBatch) -> Iterator[None]:
         """Forward with W ⊙ M, gradient straight through (He 2023, Eq. 5)."""
-        self.searches.begin(batch.model, batch.optimizer)
-        with torch.enable_grad(), self.searches.micro_batch(batch.key, batch.counts):
+        first, *others = self.searches.values()
+        first.begin(batch.model, batch.optimizer)
+        for other in others:
+            other.begin(batch.model, batch.optimizer, beside=first)
+        if others and self._optimizer is not batch.optimizer:
+            self._optimizer = batch.optimizer
+            self._participants = Participants(list(self.searches), first.sites)
+        if self._participants is not None:
+            self._participants.add(batch.key, batch.counts)
+        with torch.enable_grad(), self.part(batch.key):
             yield
 
+    def part(self, key: str) -> contextlib.AbstractContextManager[None]:
+        """Compute with the sub-network of *key* that is in use."""
+        if key not in self.searches:
+            raise LassError(
+                f"a batch is of {key}, which is not searched; the searches are of "
+                f"{', '.join(self.searches)}"
+            )
+        return self.searches[key].micro_batch()
+
     def step(self, optimizer: FairseqOptimizer) -> None:
-        """Score, step, select; report now and then, and see whether to stop."""
-        self.searches.step(optimizer)
-        last = self._cfg.max_update
-        every = self._cfg.report_interval or (max(1, last // 20) if last else 1000)
-        if self.searches.updates % every == 0 and not self.searches.stopped:
-            for line in self.searches.report():
+        """Score, step, select; report now and then, and see whether to stop.
+
+        Raises:
+            LassError: the update is of several pairs; their gradients cannot be told
+                apart.
+        """
+        if self._participants is None:
+            self.only.step(optimizer)
+        else:
+            keys = self._participants.gather()
+            if len(keys) != 1:
+                raise LassError(
+                    f"an update holds batches of {' and '.join(keys) or 'no pair'}, "
+                    "but a score needs the gradient of one pair; this comes of going "
+                    "on with another --update-freq or number of processes than the "
+                    "search was begun with, so go on with the same"
+                )
+            self.searches[keys[0]].step(optimizer)
+            self._participants.clear()
+        if self.updates % self._every == 0 and not self.stopped:
+            for line in self.report():
                 logger.info(line)
-        if self.searches.stopped:
-            logger.info(f"the search has settled: {self.searches.stopped}")
+        if self.stopped:
+            logger.info(f"the search has settled: {self.stopped}")
+
+    def report(self) -> list[str]:
+        """Record how settled each pair is, see whether to stop; a line for each pair.
+
+        All pairs go on until all have settled: were the batches of one left out, the
+        weights would forget it, and the others' scores would be of another training.
+        """
+        begun = [search for search in self.searches.values() if search.updates]
+        lines = [search.report() for search in begun]
+        if not self.stopped:
+            for search in begun:
+                search.stopped = ""
+        return lines
 
     @property
     def stopped(self) -> str:  # type: ignore[override]
-        return self.searches.stopped
+        reasons = {key: search.stopped for key, search in self.searches.items()}
+        if not all(reasons.values()):
+            return ""
+        if len(reasons) == 1:
+            return self.only.stopped
+        return "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
 
     def metrics(self) -> dict[str, float]:
-        return {"pruned": self.searches.ratio}
+        """The share removed in use, the mean over the pairs."""
+        ratios = [s.plan.ratio_at(s.updates) for s in self.searches.values()]
+        return {"pruned": sum(ratios) / len(ratios)}
+
+    # -- state -------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        return self.searches.state_dict()
+        """State of the search of one pair, or of all with what they share."""
+        keys = list(self.searches)
+        states = {key: self.searches[key].state_dict() for key in keys}
+        if len(keys) == 1:
+            return states[keys[0]]
+        each = {key: {**state, "together": keys} for key, state in states.items()}
+        return {"phase": "search", "version": VERSION_TOGETHER, "searches": each}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.searches.load_state_dict(state)
-
-    def part(self, key: str) -> contextlib.AbstractContextManager[None]:
-        """Compute with the sub-network in use."""
-        return self.searches.using(key)
+        if len(self.searches) == 1:
+            self.only.load_state_dict(state)
+            return
+        singles = states_of(state)
+        saved = [single["plan"]["key"] for single in singles]
+        if saved != list(self.searches):
+            raise LassError(
+                f"the search in this folder is of {', '.join(saved)}, not of "
+                f"{', '.join(self.searches)}; give the same --lang-pairs in the same "
+                "order, or choose another --save-dir"
+            )
+        for search, single in zip(self.searches.values(), singles, strict=True):
+            search.load_state_dict(single)
+        self._optimizer = None

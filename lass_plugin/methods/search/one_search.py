@@ -2,11 +2,10 @@
 
 Scores are kept, not just the mask, so that a mask at another ratio needs no new
 training; and two half scores are kept, so that the search can say how much of its mask
-is more than chance. Several searches may share one training: :mod:`.search_run`.
+is more than chance. Several searches may share one training: :class:`.method.Search`.
 """
 
 import contextlib
-import logging
 from typing import Any, Iterator, Mapping
 
 import torch
@@ -17,6 +16,7 @@ from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Fingerprint, find_sites, fingerprint, packing
 from lass_plugin.methods.search.plan import SearchPlan
+from lass_plugin.methods.search.settling import described
 from lass_plugin.selection import select
 from lass_plugin.training.masked_weights import MaskedWeights
 from lass_plugin.training.stretches import (
@@ -27,9 +27,8 @@ from lass_plugin.training.stretches import (
 )
 from lass_plugin.training.strict_update import check_optimizer, strict
 
-logger = logging.getLogger(__name__)
-
-VERSION = 1
+VERSION, VERSION_TOGETHER = 1, 2
+"""Of the state of one search, and of several in one training."""
 
 
 class SubnetworkSearch:
@@ -47,7 +46,7 @@ class SubnetworkSearch:
         self.updates = 0
         self.base: Fingerprint = {}
         self._halves: list[dict[str, Tensor]] = [{}, {}]
-        """Scores of the even and of the odd updates; their sum is Eq. 2."""
+        """Scores of the even and of the odd updates; their sum is He 2023, Eq. 2."""
         self.history: list[dict[str, Any]] = []
         """:meth:`settled` and the updates, at every report."""
         self.stopped = ""
@@ -56,9 +55,10 @@ class SubnetworkSearch:
         """Packed mask in use, empty while nothing is removed."""
         self._snapshots: dict[int, dict[str, Tensor]] = {}
         """Updates -> packed mask at the final ratio then, for how it settles."""
-        self._sites: dict[str, nn.Parameter] = {}
+        self.sites: dict[str, nn.Parameter] = {}
+        """The matrices searched in; empty before the first micro-batch."""
+        self.weights: MaskedWeights | None = None
         self._stretches: dict[str, Stretch] = {}
-        self._weights: MaskedWeights | None = None
         self._optimizer: FairseqOptimizer | None = None
 
     # -- training ----------------------------------------------------------------
@@ -80,44 +80,29 @@ class SubnetworkSearch:
         check_optimizer(optimizer)
         self._optimizer = optimizer
         if beside is not None:
-            self._sites, self._stretches = beside._sites, beside._stretches
-            self._weights = beside._weights
-            self.base = self.base or beside.base
+            self.sites, self._stretches = beside.sites, beside._stretches
+            self.weights, self.base = beside.weights, self.base or beside.base
         else:
-            self._sites = find_sites(unwrap(model), self.plan.targets)
-            self._stretches = find_stretches(optimizer, self._sites)
-        if self._weights is None or self._weights.sites != self._sites:
-            self._weights = MaskedWeights(self._sites)
-        if not self.base:
-            self.base = fingerprint(self._sites)
+            self.sites = find_sites(unwrap(model), self.plan.targets)
+            self._stretches = find_stretches(optimizer, self.sites)
+            if self.weights is None or self.weights.sites != self.sites:
+                self.weights = MaskedWeights(self.sites)
+            self.base = self.base or fingerprint(self.sites)
         if self.plan.score.accumulates:
-            for half in self._halves:
-                for name, parameter in self._sites.items():
-                    known = half.get(name)
-                    if known is None:
-                        known = torch.zeros(parameter.shape, dtype=torch.float32)
-                    half[name] = known.to(self._place_of(parameter))
-        if self._bits:
-            self._weights.set_mask(self.plan.key, self._bits)
-
-    def _place_of(self, parameter: Tensor) -> torch.device:
-        """Where the scores of a matrix are kept."""
-        return torch.device("cpu") if self._scores_on_cpu else parameter.device
-
-    @property
-    def weights(self) -> MaskedWeights | None:
-        return self._weights
-
-    @property
-    def sites(self) -> dict[str, nn.Parameter]:
-        """The matrices searched in; empty before the first micro-batch."""
-        return self._sites
+            for name, parameter in self.sites.items():
+                device = "cpu" if self._scores_on_cpu else parameter.device
+                for half in self._halves:
+                    if name not in half:
+                        half[name] = torch.zeros(parameter.shape, dtype=torch.float32)
+                    half[name] = half[name].to(device)
+        if self._bits and self.weights is not None:
+            self.weights.set_mask(self.plan.key, self._bits)
 
     @contextlib.contextmanager
     def micro_batch(self) -> Iterator[None]:
-        """Forward with W ⊙ M, gradient straight through (Eq. 5)."""
-        if self._bits and self._weights is not None:
-            with self._weights.applied(self.plan.key, mask_gradients=False):
+        """Forward with W ⊙ M, gradient straight through (He 2023, Eq. 5)."""
+        if self._bits and self.weights is not None:
+            with self.weights.applied(self.plan.key, mask_gradients=False):
                 yield
         else:
             yield
@@ -133,11 +118,10 @@ class SubnetworkSearch:
         if drops_update(optimizer):
             optimizer.step()  # lets the gradient scaler lower its scale
             return
-        if self.plan.score.accumulates:
-            self._accumulate(optimizer)
-        if self._bits and self._weights is not None and not self.plan.move_pruned:
+        self._accumulate(optimizer)
+        if self._bits and self.weights is not None and not self.plan.move_pruned:
             # Eq. 6: ∂L/∂W has the mask as a factor; a strict update discards the rest
-            with strict(optimizer, self._stretches, self._weights.bits(self.plan.key)):
+            with strict(optimizer, self._stretches, self.weights.bits(self.plan.key)):
                 optimizer.step()
         else:
             optimizer.step()
@@ -145,9 +129,10 @@ class SubnetworkSearch:
         self._select()
 
     def _accumulate(self, optimizer: FairseqOptimizer) -> None:
-        factor, accumulate = gradient_factor(optimizer), self.plan.score.accumulate
-        assert accumulate is not None
-        half = self._halves[self.updates % 2]
+        accumulate = self.plan.score.accumulate
+        if accumulate is None:
+            return
+        factor, half = gradient_factor(optimizer), self._halves[self.updates % 2]
         for name, stretch in self._stretches.items():
             if stretch.gradient is not None:
                 score = half[name].view(-1).to(stretch.value.device)
@@ -156,41 +141,34 @@ class SubnetworkSearch:
                     half[name].view(-1).copy_(score)
 
     def _select(self) -> None:
-        plan = self.plan
-        ratio = plan.ratio_at(self.updates)
-        due = self.updates % plan.interval == 0 or self.updates == (
-            plan.start + plan.ramp
-        )
-        if ratio > 0.0 and due:
-            self._bits = self._select_bits(self.scores(), ratio)
-            if self._weights is not None:
-                self._weights.set_mask(plan.key, self._bits)
+        plan, ratio = self.plan, self.plan.ratio_at(self.updates)
+        reached = self.updates == plan.start + plan.ramp
+        if ratio > 0.0 and (reached or self.updates % plan.interval == 0):
+            self._bits = self._select_bits(ratio)
+            if self.weights is not None:
+                self.weights.set_mask(plan.key, self._bits)
 
-    def _select_bits(
-        self, scores: Mapping[str, Tensor], ratio: float
-    ) -> dict[str, Tensor]:
-        try:
-            return {
-                name: packing.pack(select(score, ratio))
-                for name, score in scores.items()
-            }
-        except ValueError as error:
-            raise LassError(f"the search of {self.plan.key} failed: {error}") from error
+    def _select_bits(self, ratio: float, half: int | None = None) -> dict[str, Tensor]:
+        """The packed mask at *ratio* by :meth:`scores`."""
+        kept = select_all(self.plan.key, self.scores(half), ratio)
+        return {name: packing.pack(bits) for name, bits in kept.items()}
 
     # -- results -----------------------------------------------------------------
 
     def scores(self, half: int | None = None) -> dict[str, Tensor]:
         """Score of every weight: of all updates, or of the even or odd ones only."""
         if of_weight := self.plan.score.of_weight:
-            return {name: of_weight(weight) for name, weight in self._sites.items()}
-        return {name: self._score(name, half) for name in self._halves[0]}
+            return {name: of_weight(weight) for name, weight in self.sites.items()}
 
-    def _score(self, name: str, half: int | None) -> Tensor:
-        halves = self._halves if half is None else [self._halves[half]]
-        scores = [scores[name] for scores in halves]
-        if name in self._sites:  # selection is quickest where the weights are
-            scores = [score.to(self._sites[name].device) for score in scores]
-        return scores[0] + scores[1] if half is None else scores[0]
+        def score(number: int, name: str) -> Tensor:
+            kept = self._halves[number][name]
+            # selection is quickest where the weights are
+            return kept.to(self.sites[name].device) if name in self.sites else kept
+
+        names = self._halves[0]
+        if half is not None:
+            return {name: score(half, name) for name in names}
+        return {name: score(0, name) + score(1, name) for name in names}
 
     def settled(self) -> dict[str, float]:
         """How much of the mask at the final ratio is more than chance.
@@ -199,29 +177,21 @@ class SubnetworkSearch:
         ``since_halfway``: Sim of the mask now and the one after about half as many
         updates. ``chance``: Sim of two random masks. 1 is perfect agreement.
         """
-        self._take_snapshot()
-        report = {"chance": 1.0 - self.plan.ratio}
+        ratio, snapshots = self.plan.ratio, self._snapshots
+        if self.updates not in snapshots:
+            bits = self._select_bits(ratio)
+            snapshots[self.updates] = {name: each.cpu() for name, each in bits.items()}
+        report = {"chance": 1.0 - ratio}
         if self.plan.score.accumulates and self.updates > 1:
-            bits = [
-                self._select_bits(self.scores(half), self.plan.ratio) for half in (0, 1)
-            ]
-            report["halves"] = _similarity(*bits)
-        earlier = [n for n in self._snapshots if n <= 0.5 * self.updates]
+            even, odd = (self._select_bits(ratio, half) for half in (0, 1))
+            report["halves"] = _similarity(even, odd)
+        earlier = [n for n in snapshots if n <= 0.5 * self.updates]
         if earlier:
-            then = self._snapshots[max(earlier)]
-            report["since_halfway"] = _similarity(self._snapshots[self.updates], then)
+            then, now = snapshots[max(earlier)], snapshots[self.updates]
+            report["since_halfway"] = _similarity(now, then)
+        for number in sorted(earlier)[:-1]:  # no later report asks for these
+            del snapshots[number]
         return report
-
-    def _take_snapshot(self) -> None:
-        if self.updates in self._snapshots:
-            return
-        self._snapshots[self.updates] = {
-            name: bits.cpu()
-            for name, bits in self._select_bits(self.scores(), self.plan.ratio).items()
-        }
-        useful = [n for n in self._snapshots if n <= 0.5 * self.updates]
-        oldest = max(useful, default=0)
-        self._snapshots = {n: m for n, m in self._snapshots.items() if n >= oldest}
 
     def report(self) -> str:
         """Record :meth:`settled`, see whether to stop; one line for the log."""
@@ -230,13 +200,16 @@ class SubnetworkSearch:
         self.history.append({"updates": self.updates, **settled})
         if self.updates >= plan.start + plan.ramp:
             self.stopped = plan.stopping.reason(self.history)
-        return describe_settled(self, settled)
+        return (
+            f"search of {plan.key} after {self.updates} updates: ratio in use "
+            f"{plan.ratio_at(self.updates):.3f}; {described(settled)}"
+        )
 
     # -- state -------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, numbers and strings, saved with every checkpoint of the search."""
-        settled = self.settled() if self.updates and self._sites else {}
+        settled = self.settled() if self.updates and self.sites else {}
         return {
             "phase": "search",
             "version": VERSION,
@@ -261,13 +234,13 @@ class SubnetworkSearch:
             LassError: it was another search.
         """
         check_state(state)
-        saved = SearchPlan.from_dict(state["plan"])
+        saved = SearchPlan.from_dict(state["plan"]).to_dict()
         for name, value in self.plan.to_dict().items():
-            if saved.to_dict()[name] != value:
+            if saved[name] != value:
                 raise LassError(
-                    f"the search in this folder was begun with {name} "
-                    f"{saved.to_dict()[name]}, not {value}; go on with the same "
-                    "options or choose another --save-dir"
+                    f"the search in this folder was begun with {name} {saved[name]}, "
+                    f"not {value}; go on with the same options or choose another "
+                    "--save-dir"
                 )
         self.updates = int(state["updates"])
         self.base = dict(state["base"])
@@ -280,8 +253,12 @@ class SubnetworkSearch:
         self._optimizer = None
 
 
-def check_state(state: Mapping[str, Any]) -> None:
-    """Refuse a run state that is not that of a search of ours."""
+def states_of(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The states of single searches in that of a training.
+
+    Raises:
+        LassError: it is no state of a search, or of another version.
+    """
     if state.get("phase") != "search":
         raise LassError(
             f"this checkpoint is of the {state.get('phase', 'base')} phase, not of a "
@@ -289,34 +266,37 @@ def check_state(state: Mapping[str, Any]) -> None:
             "--restore-file and --reset-optimizer --reset-dataloader --reset-meters "
             "--reset-lr-scheduler"
         )
+    known = VERSION_TOGETHER if "searches" in state else VERSION
+    if state.get("version") != known:
+        raise LassError(
+            f"this search was written in format version {state.get('version')}; this "
+            f"release reads version {known}, so use the release that wrote it"
+        )
+    return list(state["searches"].values()) if "searches" in state else [state]
+
+
+def check_state(state: Mapping[str, Any]) -> None:
+    """Refuse a state that is not that of a single search of ours."""
     if "searches" in state:
         raise LassError(
             f"this search is one training of {', '.join(state['searches'])} together, "
             "and goes on with the same --lang-pairs only; or choose another --save-dir"
         )
-    if state.get("version") != VERSION:
-        raise LassError(
-            f"this search was written in format version {state.get('version')}; this "
-            f"release reads version {VERSION}, so use the release that wrote it"
-        )
+    states_of(state)
 
 
-def describe_settled(search: SubnetworkSearch, report: Mapping[str, float]) -> str:
-    """What :meth:`SubnetworkSearch.settled` says, in one line."""
-    parts = [
-        f"{label} {report[name]:.3f}"
-        for name, label in (
-            ("halves", "masks of even and odd updates share"),
-            ("since_halfway", "mask now and at half the updates share"),
-        )
-        if name in report
-    ]
-    agreement = "; ".join(parts) or "too early to say"
-    return (
-        f"search of {search.plan.key} after {search.updates} updates: ratio in use "
-        f"{search.plan.ratio_at(search.updates):.3f}; {agreement} "
-        f"(chance {report['chance']:.3f})"
-    )
+def select_all(
+    key: str, scores: Mapping[str, Tensor], ratio: float
+) -> dict[str, Tensor]:
+    """Site -> boolean tensor of its shape, True = keep; see :func:`.selection.select`.
+
+    Raises:
+        LassError: a score of the search of *key* is NaN.
+    """
+    try:
+        return {name: select(score, ratio) for name, score in scores.items()}
+    except ValueError as error:
+        raise LassError(f"the search of {key} has failed: {error}") from error
 
 
 def _similarity(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:

@@ -10,90 +10,64 @@ from omegaconf import II
 from lass_plugin.anatomy.targets import DEFAULT_TARGETS, parse_targets
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
-from lass_plugin.methods.search.plan import SCHEDULES, SearchPlan, check_together
+from lass_plugin.methods.search.plan import OPTIONS, SCHEDULES, SearchPlan
 from lass_plugin.options import TranslationSubnetworkConfig, check_training
-from lass_plugin.scores import SCORES
+
+
+def _option(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
 
 
 @dataclass
 class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
-    pruning_criterion: str = field(
-        default="magnitude",
-        metadata={"help": "score of a weight: magnitude, gradient, or another by name"},
+    pruning_criterion: str = _option(
+        "magnitude", "score of a weight: magnitude, gradient, or another by name"
     )
-    pruning_schedule: ChoiceEnum(list(SCHEDULES)) = field(  # type: ignore[valid-type]
-        default="oneshot",
-        metadata={"help": "prune once at the end, or more and more during training"},
+    pruning_schedule: ChoiceEnum(list(SCHEDULES)) = _option(  # type: ignore[valid-type]
+        "oneshot", "prune once at the end, or more and more during training"
     )
-    pruning_ratio: float = field(
-        default=0.5, metadata={"help": "share of each matrix removed in the end"}
+    pruning_ratio: float = _option(0.5, "share of each matrix removed in the end")
+    pruning_start: int = _option(0, "T1: updates before pruning begins (gradual)")
+    pruning_ramp: int = _option(0, "T2: updates until the ratio is reached (gradual)")
+    pruning_interval: int = _option(
+        10, "select the mask anew every N updates (gradual)"
     )
-    pruning_start: int = field(
-        default=0, metadata={"help": "T1: updates before pruning begins (gradual)"}
+    mask_targets: str = _option(
+        ",".join(DEFAULT_TARGETS),
+        "matrices to search in: attention, feed-forward, embeddings, output-projection",
     )
-    pruning_ramp: int = field(
-        default=0, metadata={"help": "T2: updates until the ratio is reached (gradual)"}
+    move_pruned: bool = _option(
+        False, "update weights that are masked out too (gradual)"
     )
-    pruning_interval: int = field(
-        default=10, metadata={"help": "select the mask anew every N updates (gradual)"}
+    stop_when_settled: float = _option(
+        0.0,
+        "end the search once its mask agrees with itself so well, above chance, in "
+        "(0, 1] (0: never; gradual: not before the ramp ends)",
     )
-    mask_targets: str = field(
-        default=",".join(DEFAULT_TARGETS),
-        metadata={
-            "help": "matrices to search in: attention, feed-forward, embeddings, "
-            "output-projection"
-        },
+    stop_when_growth_below: float = _option(
+        0.0,
+        "end the search once that agreement has grown, and doubling the updates adds "
+        "less than this to it (0: never)",
     )
-    move_pruned: bool = field(
-        default=False,
-        metadata={"help": "update weights that are masked out too (gradual)"},
+    scores_on_cpu: bool = _option(
+        False,
+        "keep the scores in the CPU's memory, not the GPU's (8 bytes a weight and "
+        "pair); the same scores, more slowly",
     )
-    stop_when_settled: float = field(
-        default=0.0,
-        metadata={
-            "help": "end the search once its mask agrees with itself so well, above "
-            "chance, in (0, 1] (0: never; gradual: not before the ramp ends)"
-        },
-    )
-    stop_when_growth_below: float = field(
-        default=0.0,
-        metadata={
-            "help": "end the search once that agreement has grown, and doubling the "
-            "updates adds less than this to it (0: never)"
-        },
-    )
-    scores_on_cpu: bool = field(
-        default=False,
-        metadata={
-            "help": "keep the scores in the CPU's memory, not the GPU's (8 bytes a "
-            "weight and pair); the same scores, more slowly"
-        },
-    )
-    report_interval: int = field(
-        default=0,
-        metadata={
-            "help": "say every N updates how settled the mask is (0: 20 times, or "
-            "every 1000 where --max-update is open)"
-        },
+    report_interval: int = _option(
+        0,
+        "say every N updates how settled the mask is (0: 20 times, or every 1000 where "
+        "--max-update is open)",
     )
     update_freq: list[int] = II("optimization.update_freq")
 
 
 def plan_of(cfg: Any, key: str) -> SearchPlan:
     """The plan that the options of *cfg* describe."""
-    return SearchPlan(
-        key=key,
-        criterion=str(cfg.pruning_criterion),
-        schedule=str(cfg.pruning_schedule),
-        ratio=cfg.pruning_ratio,
-        start=cfg.pruning_start,
-        ramp=cfg.pruning_ramp,
-        interval=cfg.pruning_interval,
-        targets=parse_targets(cfg.mask_targets),
-        move_pruned=cfg.move_pruned,
-        stop_settled=cfg.stop_when_settled,
-        stop_growth=cfg.stop_when_growth_below,
-    )
+    values = {name: getattr(cfg, option) for name, option in OPTIONS.items()}
+    values["schedule"] = str(values["schedule"])  # of an enumeration
+    values["targets"] = parse_targets(values["targets"])
+    return SearchPlan(key, **values)
 
 
 def check_search(cfg: Any) -> None:
@@ -126,20 +100,14 @@ def check_search(cfg: Any) -> None:
     plan = plan_of(cfg, keys[0])
     plan.check(cfg.max_update)
     if len(keys) > 1:
-        check_together(plan, dict.fromkeys(keys, 1 / len(keys)), cfg.max_update)
-    if cfg.scores_on_cpu:
-        _check_scores_on_cpu(cfg)
-
-
-def _check_scores_on_cpu(cfg: Any) -> None:
-    if cfg.cpu or not torch.cuda.is_available():
+        plan.check_together(dict.fromkeys(keys, 1 / len(keys)), cfg.max_update)
+    if cfg.scores_on_cpu and (cfg.cpu or not torch.cuda.is_available()):
         raise LassError(
             "--scores-on-cpu has no effect where the training is on the CPU; leave it "
             "out"
         )
-    criterion = str(cfg.pruning_criterion)
-    if not SCORES.get(criterion).accumulates:
+    if cfg.scores_on_cpu and not plan.score.accumulates:
         raise LassError(
-            f"--scores-on-cpu has no effect with --pruning-criterion {criterion}, "
+            f"--scores-on-cpu has no effect with --pruning-criterion {plan.criterion}, "
             "which keeps no scores; leave it out"
         )

@@ -13,6 +13,20 @@ if TYPE_CHECKING:
 
 SCHEDULES = ("oneshot", "gradual")
 
+OPTIONS = {
+    "criterion": "pruning_criterion",
+    "schedule": "pruning_schedule",
+    "ratio": "pruning_ratio",
+    "start": "pruning_start",
+    "ramp": "pruning_ramp",
+    "interval": "pruning_interval",
+    "targets": "mask_targets",
+    "move_pruned": "move_pruned",
+    "stop_settled": "stop_when_settled",
+    "stop_growth": "stop_when_growth_below",
+}
+"""Part of a plan -> the option of ``--task translation_subnetwork_search`` for it."""
+
 
 @dataclass(frozen=True)
 class SearchPlan:
@@ -43,10 +57,9 @@ class SearchPlan:
 
     @property
     def score(self) -> "Score":
-        """How weights are scored."""
         from lass_plugin.scores import SCORES
 
-        return SCORES.get(self.criterion)
+        return SCORES.get(self.criterion, "--pruning-criterion")
 
     @property
     def stopping(self) -> StoppingRule:
@@ -58,10 +71,8 @@ class SearchPlan:
         Raises:
             LassError: names the option at fault.
         """
-        from lass_plugin.scores import SCORES
-
         check_ratio(self.ratio, "--pruning-ratio")
-        SCORES.get(self.criterion, "--pruning-criterion")
+        _ = self.score, self.stopping  # say what is wrong with them
         if self.schedule not in SCHEDULES:
             raise LassError(
                 f"unknown --pruning-schedule '{self.schedule}'; choose from "
@@ -72,21 +83,14 @@ class SearchPlan:
                 "--pruning-start and --pruning-ramp must be 0 or more, and "
                 "--pruning-interval 1 or more"
             )
-        _ = self.stopping  # says what is wrong with it
         if self.schedule == "oneshot":
-            for option, default in (
-                ("start", 0),
-                ("ramp", 0),
-                ("interval", SearchPlan.interval),
-                ("move_pruned", False),
-            ):
-                if getattr(self, option) != default:
-                    flag = option if option == "move_pruned" else f"pruning_{option}"
+            for name in ("start", "ramp", "interval", "move_pruned"):
+                if getattr(self, name) != getattr(SearchPlan, name):
                     raise LassError(
-                        f"--{flag.replace('_', '-')} has no effect with "
+                        f"--{OPTIONS[name].replace('_', '-')} has no effect with "
                         "--pruning-schedule oneshot; leave it out or choose gradual"
                     )
-        if self.schedule == "gradual" and not self.ramp:
+        elif not self.ramp:
             raise LassError(
                 "--pruning-schedule gradual needs --pruning-ramp (T2 of Eq. 4), such "
                 "as half of the updates"
@@ -97,8 +101,37 @@ class SearchPlan:
                 f"--pruning-ramp {self.ramp} is more than --max-update {max_update}"
             )
 
+    def check_together(self, shares: Mapping[str, float], max_update: int) -> None:
+        """Refuse one training for several pairs that would not give each its mask.
+
+        T1 and T2 count the updates of the pair.
+
+        Args:
+            shares: pair -> share of the updates of the training that are its own.
+            max_update: updates of the training, all pairs together (0: open).
+
+        Raises:
+            LassError: names the option at fault.
+        """
+        if not self.score.accumulates:
+            raise LassError(
+                "one training of several pairs has one set of weights, so that "
+                f"--pruning-criterion {self.criterion} would give all its pairs the "
+                "same mask; take gradient, or search each pair in a training of its own"
+            )
+        end = self.start + self.ramp
+        least, share = min(shares.items(), key=lambda pair: pair[1])
+        if max_update and share * max_update < end:
+            raise LassError(
+                f"--pruning-start {self.start} + --pruning-ramp {self.ramp} count the "
+                f"updates of each pair, and {least} gets about {share * max_update:.0f}"
+                f" of --max-update {max_update}; train for {math.ceil(end / share)} or "
+                "shorten the schedule (how often a pair is drawn is for "
+                "--sampling-method to say)"
+            )
+
     def ratio_at(self, updates: int) -> float:
-        """Share removed while training after *updates* updates (Eq. 4)."""
+        """Share removed while training after *updates* updates (He 2023, Eq. 4)."""
         if self.schedule == "oneshot":
             return 0.0
         return cubic(updates, self.ratio, self.start, self.ramp)
@@ -130,35 +163,4 @@ class SearchPlan:
             f"updates of its schedule, at ratio {self.ratio_at(updates):.3f} instead "
             f"of {self.ratio:g}; the model was never trained under the mask that is "
             "taken, so let the search go on"
-        )
-
-
-def check_together(
-    plan: SearchPlan, shares: Mapping[str, float], max_update: int
-) -> None:
-    """Refuse one training for several pairs that would not give each its mask.
-
-    Args:
-        plan: of each pair; its T1 and T2 count the updates of the pair.
-        shares: pair -> share of the updates of the training that are its own.
-        max_update: updates of the training, all pairs together (0: open).
-
-    Raises:
-        LassError: names the option at fault.
-    """
-    if not plan.score.accumulates:
-        raise LassError(
-            "one training of several pairs has one set of weights, so that "
-            f"--pruning-criterion {plan.criterion} would give all its pairs the same "
-            "mask; take gradient, or search each pair in a training of its own"
-        )
-    end = plan.start + plan.ramp
-    least = min(shares, key=lambda key: shares[key])
-    if max_update and shares[least] * max_update < end:
-        raise LassError(
-            f"--pruning-start {plan.start} + --pruning-ramp {plan.ramp} count the "
-            f"updates of each pair, and {least} gets about "
-            f"{shares[least] * max_update:.0f} of --max-update {max_update}; train "
-            f"for {math.ceil(end / shares[least])} or shorten the schedule (how often "
-            "a pair is drawn is for --sampling-method to say)"
         )

@@ -11,12 +11,10 @@ from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Fingerprint, Mask, Provenance, parse_targets
-from lass_plugin.methods.search.one_search import check_state
+from lass_plugin.methods.search.one_search import check_state, select_all, states_of
 from lass_plugin.methods.search.plan import SearchPlan
-from lass_plugin.methods.search.several import states_of
 from lass_plugin.schedules import check_ratio
 from lass_plugin.scores import SCORES
-from lass_plugin.selection import select
 
 
 @dataclass(frozen=True)
@@ -39,27 +37,20 @@ class SearchedScores:
             LassError: the search has no scores of a target, or a score is NaN.
         """
         check_ratio(ratio)
-        scores = self.scores
-        for target in () if targets is None else parse_targets(targets):
-            if not select_sites(self.scores, [target]):
-                raise LassError(
-                    f"the search of {self.plan.key} was in "
-                    f"{', '.join(self.plan.targets)}, so it has no scores of {target}; "
-                    "search again with --targets"
-                )
+        plan, scores = self.plan, self.scores
         if targets is not None:
-            scores = select_sites(self.scores, parse_targets(targets))
-        try:
-            masks = {name: select(score, ratio) for name, score in scores.items()}
-        except ValueError as error:
-            raise LassError(
-                f"the search of {self.plan.key} has failed: {error}"
-            ) from error
-        provenance = Provenance(
-            self.criterion, ratio, self.plan.schedule, self.updates, self.note
-        )
+            targets = parse_targets(targets)
+            for target in targets:
+                if not select_sites(scores, [target]):
+                    raise LassError(
+                        f"the search of {plan.key} was in {', '.join(plan.targets)}, "
+                        f"so it has no scores of {target}; search again with --targets"
+                    )
+            scores = select_sites(scores, targets)
+        masks = select_all(plan.key, scores, ratio)
+        made = Provenance(self.criterion, ratio, plan.schedule, self.updates, self.note)
         base = {name: self.base[name] for name in masks}
-        return Mask.from_tensors(self.plan.key, masks, provenance, base)
+        return Mask.from_tensors(plan.key, masks, made, base)
 
 
 def scores_from_checkpoint(
@@ -70,7 +61,7 @@ def scores_from_checkpoint(
     """The scores of a search.
 
     Args:
-        state: what :meth:`.search.SubnetworkSearch.state_dict` returned.
+        state: what :meth:`.one_search.SubnetworkSearch.state_dict` returned.
         model: name -> weight of the search's checkpoint (the score by magnitude).
         criterion: None for that of the search. A one-shot search by gradient trains
             exactly as one by magnitude does, so it gives that one's mask too, as of
@@ -83,8 +74,8 @@ def scores_from_checkpoint(
     check_state(state)
     plan = SearchPlan.from_dict(state["plan"])
     criterion = plan.criterion if criterion is None else criterion
-    others = len(state.get("together", [plan.key])) - 1
     score = SCORES.get(criterion, "--criterion")
+    others = len(state.get("together", [plan.key])) - 1
     if criterion != plan.criterion and (
         others or score.accumulates or plan.schedule != "oneshot"
     ):
@@ -103,9 +94,6 @@ def scores_from_checkpoint(
     base = dict(state["base"])
     note = f"searched together with {others} other pairs" if others else ""
     return SearchedScores(plan, criterion, int(state["updates"]), scores, base, note)
-
-
-_FIELDS = {"updates": int, "base": dict, "halves": list, "settled": dict}
 
 
 def search_states(checkpoint: Checkpoint) -> dict[str, Mapping[str, Any]]:
@@ -127,11 +115,11 @@ def search_states(checkpoint: Checkpoint) -> dict[str, Mapping[str, Any]]:
     with _naming_damage(path):
         for single in states_of(state):
             check_state(single)
-            plan = SearchPlan.from_dict(single["plan"])
-            for name, kind in _FIELDS.items():
+            kinds = {"updates": int, "base": dict, "halves": list, "settled": dict}
+            for name, kind in kinds.items():
                 if not isinstance(single[name], kind):
                     raise TypeError(f"{name} is {type(single[name]).__name__}")
-            found[plan.key] = single
+            found[SearchPlan.from_dict(single["plan"]).key] = single
     return found
 
 
@@ -156,9 +144,8 @@ def searched_scores(
         wanted = "one of them has to be named" if key is None else f"not of {key}"
         raise LassError(f"the search in {path} is of {', '.join(states)}, {wanted}")
     with _naming_damage(path):
-        return scores_from_checkpoint(
-            states[key], checkpoint.content["model"], criterion
-        )
+        model = checkpoint.content["model"]
+        return scores_from_checkpoint(states[key], model, criterion)
 
 
 def searched_mask(

@@ -1,9 +1,9 @@
 """Settling: how much of a search's mask is more than chance, and when to end it.
 
-The measure is one of two (see :meth:`.search.SubnetworkSearch.settled`): what the masks
-of the even and of the odd updates share (gradient), or what the mask now and the mask
-at half the updates share (magnitude, which has no two halves). Chance is taken out of
-it, so that masks at different ratios can be compared.
+The measure is one of two (see :meth:`.one_search.SubnetworkSearch.settled`): what the
+masks of the even and of the odd updates share (gradient), or what the mask now and the
+mask at half the updates share (magnitude, which has no two halves). Chance is taken out
+of it, so that masks at different ratios can be compared.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,22 @@ from lass_plugin.errors import LassError
 Record = Mapping[str, Any]
 """``updates``, ``chance`` and, once they are known, ``halves``, ``since_halfway``."""
 
-MEASURES = ("halves", "since_halfway")
-"""The first that a record has is the one that counts."""
+MEASURES = {
+    "halves": "masks of even and odd updates share",
+    "since_halfway": "mask now and at half the updates share",
+}
+"""In words. The first that a record has is the one that counts."""
 
 
 def measure_of(record: Record) -> str | None:
     """The measure that counts for *record*; None while it is too early to say."""
     return next((name for name in MEASURES if name in record), None)
+
+
+def described(record: Record) -> str:
+    """Every measure of *record* in words, and chance."""
+    said = [f"{words} {record[m]:.3f}" for m, words in MEASURES.items() if m in record]
+    return f"{'; '.join(said) or 'too early to say'} (chance {record['chance']:.3f})"
 
 
 def agreement(record: Record) -> float | None:
@@ -57,44 +66,35 @@ def growth(history: Sequence[Record], place: int = -1) -> float | None:
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """When a search has settled; looked at whenever it reports.
-
-    Args:
-        settled: end once the agreement has reached this, in (0, 1]; 0: never.
-        growth: end once the agreement grows by less than this while the updates
-            double, having grown by as much before; 0: never. (A search begins as noise
-            that does not grow either.)
-    """
+    """When a search has settled; looked at whenever it reports."""
 
     settled: float = 0.0
+    """End once the agreement has reached this, in (0, 1]; 0: never."""
     growth: float = 0.0
+    """End once the agreement grows by less than this while the updates double, having
+    grown by as much before; 0: never. (A search begins as noise that does not grow
+    either.)"""
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("--stop-when-settled", self.settled),
-            ("--stop-when-growth-below", self.growth),
-        ):
+        options = {"settled": self.settled, "growth-below": self.growth}
+        for option, value in options.items():
             if not 0.0 <= value <= 1.0:
                 raise LassError(
-                    f"{name} {value:g} is outside [0, 1]; it is a share of the mask "
-                    "above chance, such as 0.5 (0: never)"
+                    f"--stop-when-{option} {value:g} is outside [0, 1]; it is a share "
+                    "of the mask above chance, such as 0.5 (0: never)"
                 )
 
     def reason(self, history: Sequence[Record]) -> str:
         """Why a search with this *history* is to end now; empty if it is not."""
-        if not history:
+        now = agreement(history[-1]) if history else None
+        if now is None:
             return ""
-        now = agreement(history[-1])
-        if self.settled and now is not None and now >= self.settled:
+        if self.settled and now >= self.settled:
             return f"agreement above chance {now:.3f} has reached {self.settled:g}"
         if self.growth:
-            grown = [growth(history, place) for place in range(len(history))]
-            last = grown[-1]
-            if (
-                last is not None
-                and last < self.growth
-                and any(g is not None and g >= self.growth for g in grown[:-1])
-            ):
+            *before, last = (growth(history, place) for place in range(len(history)))
+            has_grown = any(g is not None and g >= self.growth for g in before)
+            if has_grown and last is not None and last < self.growth:
                 return (
                     f"agreement above chance {now:.3f} has grown by {last:.3f} while "
                     f"the updates doubled, less than {self.growth:g}"
@@ -107,8 +107,7 @@ class StoppingRule:
         Args:
             earliest: updates before which it would not (the end of a gradual ramp).
         """
-        for end in range(1, len(history) + 1):
-            record = history[end - 1]
+        for end, record in enumerate(history, start=1):
             if record["updates"] >= earliest and self.reason(history[:end]):
                 return int(record["updates"])
         return None
