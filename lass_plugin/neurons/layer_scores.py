@@ -16,15 +16,39 @@ Note:
     is. The layers are numbered as in the names of the weights, from 0.
 """
 
-from dataclasses import dataclass
-from typing import Iterable
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
 
 from lass_plugin.anatomy.components import ATTENTION_LABELS
+from lass_plugin.anatomy.matrices import place_of
 from lass_plugin.anatomy.places import SIDES, find_place
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, hub_of
 from lass_plugin.neurons.allocation import Allocation, keys_of
+from lass_plugin.records.csv_table import write_csv
+from lass_plugin.records.curves import LAYER_LABEL, Curve, draw_panels
+from lass_plugin.records.json_record import RecordFormat
+from lass_plugin.records.plain_settings import record as options_of
 
 LAYER = "layer"
 MODULES = (*ATTENTION_LABELS.values(), "FFN")
+
+NAME = "layer_scores.json"
+FORM = RecordFormat(
+    "lass_plugin layer scores", f"a {NAME} of 'lass neurons show'", unmarked=True
+)
+_MEASURES = {
+    "lscore": "neurons allocated to the key / specific neurons of the layer (Xie 2021, "
+    "Eq. 10)",
+    "mscore": "mean over the keys of: neurons allocated to the key / specific neurons "
+    "of the part (Eq. 11)",
+    "specific": "neurons that are not general; without any, both scores are null",
+}
 
 
 @dataclass(frozen=True)
@@ -75,20 +99,22 @@ def spread_over_layers(allocation: Allocation) -> list[Spread]:
     Returns:
         Encoder, then decoder, layer by layer: the whole layer, its modules, its sites.
     """
-    by_layer: dict[tuple[str, int], list[str]] = {}
+    layers: dict[tuple[int, int], dict[str, str]] = {}
     for site in allocation.general:
-        side, number, _ = _place(site)
-        by_layer.setdefault((side, number), []).append(site)
+        side, layer = place_of(site)
+        of_layer = layers.setdefault((SIDES.index(side), layer), {})
+        of_layer[find_place(site).part] = site
     spreads = []
-    for side, layer in sorted(by_layer, key=lambda at: (SIDES.index(at[0]), at[1])):
-        counted = [_count(allocation, site) for site in by_layer[side, layer]]
-        spreads.append(_add(LAYER, counted))
+    for (number, layer), sites in sorted(layers.items()):
+        parts = {LAYER: list(sites.values())}
         for module in MODULES:
-            if own := [
-                spread for spread in counted if module_of(spread.part) == module
-            ]:
-                spreads.append(_add(module, own))
-        spreads += counted
+            parts[module] = [sites[part] for part in sites if module_of(part) == module]
+        parts |= {part: [site] for part, site in sites.items()}
+        spreads += [
+            _count(allocation, SIDES[number], layer, part, own)
+            for part, own in parts.items()
+            if own
+        ]
     return spreads
 
 
@@ -97,35 +123,160 @@ def module_of(part: str) -> str:
     return ATTENTION_LABELS.get(part.partition(".")[0], MODULES[-1])
 
 
-def _place(site: str) -> tuple[str, int, str]:
-    found = find_place(site)
-    assert found.layer is not None  # all neurons are in layers
-    return found.side, found.layer, found.part
+def _count(
+    allocation: Allocation, side: str, layer: int, part: str, sites: Sequence[str]
+) -> Spread:
+    specific = torch.cat([~allocation.general[site] for site in sites])
+    own = {
+        key: torch.cat([allocation.specific(pair, site) for site in sites])
+        for key, pair in keys_of_side(allocation, side).items()
+    }
+    count = int(specific.sum())
+    somebodys = int(torch.stack(list(own.values())).any(dim=0).sum())
+    allocated = {key: int(each.sum()) for key, each in own.items()}
+    neurons = specific.numel()
+    return Spread(side, layer, part, neurons, count, count - somebodys, allocated)
 
 
-def _count(allocation: Allocation, site: str) -> Spread:
-    """The neurons of one site."""
-    side, layer, part = _place(site)
-    general = allocation.general[site]
-    somebodys = general.clone()
-    allocated = {}
-    for key, pair in keys_of_side(allocation, side).items():
-        somebodys |= allocation.kept[pair][site]
-        allocated[key] = int(allocation.specific(pair, site).sum())
-    neurons, specific = general.numel(), int((~general).sum())
-    nobodys = int((~somebodys).sum())
-    return Spread(side, layer, part, neurons, specific, nobodys, allocated)
+def lscore_rows(side: str, spreads: Sequence[Spread]) -> list[list[str]]:
+    """A row a key, a column a layer."""
+    layers = [each for each in spreads if (each.side, each.part) == (side, LAYER)]
+    rows = [[f"LScore, {side}", *(f"layer {each.layer}" for each in layers)]]
+    for key in layers[0].allocated:
+        rows.append([key, *(_text(each.lscore(key)) for each in layers)])
+    return [*rows, ["specific neurons", *(f"{each.specific:,}" for each in layers)]]
 
 
-def _add(part: str, spreads: Iterable[Spread]) -> Spread:
-    """The neurons of several sites of one layer."""
-    first, *others = spreads
-    allocated = dict(first.allocated)
-    neurons, specific, nobodys = first.neurons, first.specific, first.nobodys
-    for spread in others:
-        neurons += spread.neurons
-        specific += spread.specific
-        nobodys += spread.nobodys
-        for key, count in spread.allocated.items():
-            allocated[key] += count
-    return Spread(first.side, first.layer, part, neurons, specific, nobodys, allocated)
+def mscore_rows(side: str, spreads: Sequence[Spread]) -> list[list[str]]:
+    """A row a module, below it its sites if there are several; a column a layer."""
+    own = [each for each in spreads if each.side == side]
+    scores = {(each.part, each.layer): each.mscore() for each in own}
+    numbers = dict.fromkeys(each.layer for each in own)
+    rows = [[f"MScore, {side}", *(f"layer {number}" for number in numbers)]]
+    parts = dict.fromkeys(each.part for each in own if each.part != LAYER)
+    for module in (part for part in MODULES if part in parts):
+        sites = [p for p in parts if p not in MODULES and module_of(p) == module]
+        for part in (module, *(sites if len(sites) > 1 else ())):
+            values = [_text(scores.get((part, number))) for number in numbers]
+            rows.append([part if part == module else f"  {part}", *values])
+    return rows
+
+
+def _text(score: float | None) -> str:
+    return "-" if score is None else f"{score:.3f}"
+
+
+def write_layer_scores(
+    spreads: Sequence[Spread], allocation: Allocation, folder: str | os.PathLike
+) -> list[Path]:
+    """Write ``layer_scores.json``, ``lscore`` and ``mscore`` (.csv, .png and .svg).
+
+    Args:
+        spreads: of :func:`spread_over_layers`, counted in *allocation*.
+    """
+    folder = Path(folder)
+    layers = [
+        {**asdict(each), "lscore": {key: each.lscore(key) for key in each.allocated}}
+        for each in spreads
+        if each.part == LAYER
+    ]
+    parts = [
+        {**asdict(each), "mscore": each.mscore()}
+        for each in spreads
+        if each.part != LAYER
+    ]
+    record = {
+        "measure": _MEASURES,
+        "rule": options_of(allocation.rule),
+        "thresholds": allocation.thresholds,
+        "layers": layers,
+        "parts": parts,
+    }
+    data = FORM.write(folder / NAME, record)
+    of_keys = [
+        {
+            **{name: layer[name] for name in ("side", "layer")},
+            "key": key,
+            "lscore": score,
+            "allocated": layer["allocated"][key],
+            "specific": layer["specific"],
+        }
+        for layer in layers
+        for key, score in layer["lscore"].items()
+    ]
+    of_parts = [
+        {
+            **{name: part[name] for name in ("side", "layer", "part", "mscore")},
+            "keys": len(part["allocated"]),
+            "allocated": sum(part["allocated"].values()),
+            **{name: part[name] for name in ("specific", "nobodys", "neurons")},
+        }
+        for part in parts
+    ]
+    lscores = write_csv(folder / "lscore.csv", of_keys)
+    mscores = write_csv(folder / "mscore.csv", of_parts)
+    return [data, lscores, mscores, *draw_layer_scores(data)]
+
+
+def draw_layer_scores(data: str | os.PathLike) -> list[Path]:
+    """Draw what is in a ``layer_scores.json``, beside that file (Xie 2021, Fig. 3).
+
+    Raises:
+        LassError: *data* is not such a file.
+    """
+    by_key: dict[str, list[Curve]] = {}
+    by_module: dict[str, list[Curve]] = {}
+    with FORM.reading(data) as record:
+        rule, thresholds = record["rule"], record["thresholds"].values()
+        least, most = min(thresholds), max(thresholds)  # a budget gives each pair its k
+        k = f"{least:.4g}" if least == most else f"{least:.4g} to {most:.4g}"
+        caption = f"general {rule['general']:g}, k {k}, by {rule['by']}"
+        for side in SIDES:
+            if layers := [each for each in record["layers"] if each["side"] == side]:
+                keys = list(layers[0]["lscore"])
+                by_key[side] = [
+                    _curve(key, [(e["layer"], e["lscore"][key]) for e in layers], group)
+                    for key, group in zip(keys, _directions(keys), strict=True)
+                ]
+            parts = [each for each in record["parts"] if each["side"] == side]
+            for module in MODULES:
+                own = [(e["layer"], e["mscore"]) for e in parts if e["part"] == module]
+                if own:
+                    by_module.setdefault(side, []).append(_curve(module, own))
+    kind = "source or target" if rule["by"] == "separate" else rule["by"]
+    written = []
+    for name, panels, title, share in (
+        ("lscore", by_key, f"LScore of each {kind}", "share of the layer's"),
+        ("mscore", by_module, "MScore of each module", "mean share of the module's"),
+    ):
+        path, y_label = Path(data).with_name(f"{name}.png"), f"{share} specific neurons"
+        written += draw_panels(
+            panels, path, title, LAYER_LABEL, y_label, caption=caption
+        )
+    return written
+
+
+def _curve(
+    label: str, points: Sequence[tuple[int, float | None]], group: str = ""
+) -> Curve:
+    """A curve with a gap where there is no score."""
+    x, y = zip(*points, strict=True)
+    values = [math.nan if value is None else float(value) for value in y]
+    return Curve(label, [int(layer) for layer in x], values, group=group)
+
+
+def _directions(keys: Sequence[str]) -> list[str]:
+    """For each pair ``en→X``, ``X→en`` or ``no en``; nothing for other keys."""
+    try:
+        pairs = [Pair.parse(key) for key in keys]
+    except LassError:
+        return [""] * len(keys)
+    hub = hub_of(pairs)
+    return [
+        f"{hub}→X"
+        if p.source == hub
+        else f"X→{hub}"
+        if p.target == hub
+        else f"no {hub}"
+        for p in pairs
+    ]

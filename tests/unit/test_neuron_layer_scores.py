@@ -10,19 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
-from lass_plugin.neurons import layer_score_files
+from lass_plugin.neurons import layer_scores
 from lass_plugin.neurons.allocation import Allocation, allocate
 from lass_plugin.neurons.importance import Counts, Importance
-from lass_plugin.neurons.layer_score_files import (
-    NAME,
-    draw_layer_scores,
-    write_layer_scores,
-)
 from lass_plugin.neurons.layer_scores import (
     LAYER,
+    NAME,
+    draw_layer_scores,
     keys_of_side,
     module_of,
     spread_over_layers,
+    write_layer_scores,
 )
 from lass_plugin.neurons.rule import Rule
 from lass_plugin.records.curves import CROWD
@@ -196,7 +194,7 @@ def test_a_picture_has_a_gap_where_there_is_no_score(by_hand, tmp_path, monkeypa
         drawn[path.stem] = panels
         return []
 
-    monkeypatch.setattr(layer_score_files, "draw_panels", keep)
+    monkeypatch.setattr(layer_scores, "draw_panels", keep)
     write_layer_scores(spread_over_layers(by_hand), by_hand, tmp_path)
     curves = {curve.label: curve for curve in drawn["mscore"]["encoder"]}
     assert list(curves) == ["self-attention", "FFN"] and list(curves["FFN"].x) == [0]
