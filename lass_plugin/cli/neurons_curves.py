@@ -15,18 +15,12 @@ a picture of each site, importance_correlation.json, .csv and a heat map, and
 importance_peaks.csv.
 """
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.neurons.rule import average_option, criterion_option
 from lass_plugin.settings import Settings, argument, needless, option
-
-if TYPE_CHECKING:
-    from lass_plugin.neurons.importance_curve_files import Comparison
 
 HELP = "show how the importance of neurons differs between pairs"
 
@@ -74,7 +68,7 @@ SETTINGS = CurveSettings
 def run(settings: CurveSettings) -> int:
     """Print the correlations and the shares; write the files."""
     from lass_plugin.neurons.importance import load_importance
-    from lass_plugin.neurons.importance_curve_files import write_comparison
+    from lass_plugin.neurons.importance_curve_files import to_text, write_comparison
     from lass_plugin.neurons.importance_curves import compare_pairs, sites_to_draw
 
     importance = load_importance(settings.importance)
@@ -82,11 +76,7 @@ def run(settings: CurveSettings) -> int:
         importance, map(str, settings.pairs), settings.criterion, settings.average
     )
     sites = sites_to_draw(importance, settings.site)
-    _print_correlations(comparison)
-    print()
-    _print_parts(comparison)
-    print()
-    _print_peaks(comparison)
+    print(to_text(comparison))
     if settings.out:
         drawn = comparison.pairs if settings.pairs else comparison.pairs[:_DRAWN]
         print()
@@ -95,65 +85,3 @@ def run(settings: CurveSettings) -> int:
         if len(drawn) < len(comparison.pairs):
             print(f"note: the curves are those of {', '.join(drawn)}; --pairs chooses")
     return 0
-
-
-def _print_correlations(comparison: "Comparison") -> None:
-    """Every two pairs, in the whole model."""
-    from lass_plugin.anatomy.components import WHOLE
-    from lass_plugin.languages import order_keys
-    from lass_plugin.records.text_tables import print_table
-
-    keys = order_keys(comparison.pairs)
-    order = [comparison.pairs.index(key) for key in keys]
-    found = comparison.correlations[WHOLE]
-    rows = [["", *keys]]
-    for key, row in zip(keys, order, strict=True):
-        rows.append([key, *(_text(found.within[row, column]) for column in order)])
-    print_table(rows)
-    print(
-        f"rank correlation of the importance of {found.neurons:,} neurons within each "
-        f"site, mean over the sites; {comparison.how}"
-    )
-
-
-def _print_parts(comparison: "Comparison") -> None:
-    """A row for the whole model and for each layer: two different pairs on average."""
-    import numpy as np
-
-    from lass_plugin.records.text_tables import print_table
-
-    rows = [["part", "neurons", "within", "least", "most", "together"]]
-    above = np.triu_indices(len(comparison.pairs), 1)
-    for name in _shown(comparison.correlations):
-        found = comparison.correlations[name]
-        within, together = found.within[above], found.together[above]
-        values = (within.mean(), within.min(), within.max(), together.mean())
-        rows.append([name, f"{found.neurons:,}", *map(_text, values)])
-    print_table(rows)
-
-
-def _print_peaks(comparison: "Comparison") -> None:
-    """A row a pair: share of the neurons above twice the lowest importance."""
-    from lass_plugin.anatomy.components import WHOLE
-    from lass_plugin.records.text_tables import print_table
-
-    parts = [part for part in (WHOLE, "encoder", "decoder") if part in comparison.peaks]
-    found = [comparison.peaks[part] for part in parts]
-    rows = [["above twice the lowest", *parts]]
-    for pair in comparison.pairs:
-        shares = [f"{peaks.by_pair[pair] / peaks.neurons:.1%}" for peaks in found]
-        rows.append([pair, *shares])
-    highest = [f"{peaks.any_pair / peaks.neurons:.1%}" for peaks in found]
-    print_table([*rows, ["highest of all pairs", *highest]])
-
-
-def _shown(parts: Iterable[str]) -> list[str]:
-    """The whole model, its sides and its layers."""
-    from lass_plugin.anatomy.components import WHOLE
-
-    shown = rf"{WHOLE}|(encoder|decoder)( layer \d+)?"
-    return [part for part in parts if re.fullmatch(shown, part)]
-
-
-def _text(value: float) -> str:
-    return "-" if value != value else f"{value:.3f}"

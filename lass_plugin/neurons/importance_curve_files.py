@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ import numpy as np
 from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.data.progress import Progress
 from lass_plugin.languages import order_keys
-from lass_plugin.neurons.importance_curves import Comparison, Peaks
+from lass_plugin.neurons.importance_curves import Comparison
 from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.figures import colour, line_style, save_figure
 from lass_plugin.records.heat_map import heat_map
 from lass_plugin.records.json_record import RecordFormat
+from lass_plugin.records.text_tables import in_columns
 
 CURVES = RecordFormat(
     "lass_plugin importance curves",
@@ -39,6 +40,39 @@ _WITHIN = (
 )
 
 
+def to_text(comparison: Comparison) -> str:
+    """Tables for a terminal: every two pairs, parts of the model, and the peaks."""
+    pairs, whole = comparison.pairs, comparison.correlations[WHOLE]
+    order = {key: pairs.index(key) for key in order_keys(pairs)}
+    of_pairs = [["", *order]]
+    for key, row in order.items():
+        of_pairs.append([key, *(_text(whole.within[row, i]) for i in order.values())])
+    of_parts = [["part", "neurons", "within", "least", "most", "together"]]
+    above = np.triu_indices(len(pairs), 1)  # two different pairs
+    for name, found in comparison.correlations.items():
+        if re.fullmatch(rf"{WHOLE}|(encoder|decoder)( layer \d+)?", name):
+            within, together = found.within[above], found.together[above]
+            values = (within.mean(), within.min(), within.max(), together.mean())
+            of_parts.append([name, f"{found.neurons:,}", *map(_text, values)])
+    shown = [part for part in (WHOLE, "encoder", "decoder") if part in comparison.peaks]
+    peaks = [["above twice the lowest", *shown]]
+    for pair in (*pairs, "highest of all pairs"):
+        of_part = [comparison.peaks[part] for part in shown]
+        counts = [each.by_pair.get(pair, each.any_pair) for each in of_part]
+        shares = [n / each.neurons for n, each in zip(counts, of_part, strict=True)]
+        peaks.append([pair, *(f"{share:.1%}" for share in shares)])
+    said = (
+        f"rank correlation of the importance of {whole.neurons:,} neurons within each "
+        f"site, mean over the sites; {comparison.how}"
+    )
+    blocks = [[*in_columns(of_pairs), said], in_columns(of_parts), in_columns(peaks)]
+    return "\n\n".join(map("\n".join, blocks))
+
+
+def _text(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"
+
+
 def write_comparison(
     comparison: Comparison,
     sites: Sequence[str],
@@ -50,9 +84,6 @@ def write_comparison(
     Args:
         sites: whose neurons get curves.
         drawn: the pairs that get curves.
-
-    Returns:
-        The files written.
     """
     folder = Path(folder)
     rows = [comparison.pairs.index(pair) for pair in drawn]
@@ -64,24 +95,23 @@ def write_comparison(
         for site in sites
         for number, neuron in enumerate(zip(*values[site], strict=True))
     ]
-    written = [curves, write_csv(curves.with_suffix(".csv"), neurons)]
-    peaks = folder / "importance_peaks.csv"
-    written.append(write_csv(peaks, _peaks(comparison.peaks)))
-    written += draw_importance(curves)
-    return written + _write_correlations(comparison, folder)
-
-
-def _peaks(found: Mapping[str, Peaks]) -> Iterator[dict[str, Any]]:
-    """A line for each part and pair, and one for any pair."""
-    for part, peaks in found.items():
-        for pair, count in {**peaks.by_pair, "any": peaks.any_pair}.items():
-            yield {
-                "part": part,
-                "pair": pair,
-                "above_twice_the_lowest": count,
-                "neurons": peaks.neurons,
-                "share": count / peaks.neurons,
-            }
+    peaks = [
+        {
+            "part": part,
+            "pair": pair,
+            "above_twice_the_lowest": count,
+            "neurons": found.neurons,
+            "share": count / found.neurons,
+        }
+        for part, found in comparison.peaks.items()
+        for pair, count in {**found.by_pair, "any": found.any_pair}.items()
+    ]
+    tables = [
+        write_csv(curves.with_suffix(".csv"), neurons),
+        write_csv(folder / "importance_peaks.csv", peaks),
+    ]
+    pictures = draw_importance(curves)
+    return [curves, *tables, *pictures, *_write_correlations(comparison, folder)]
 
 
 def _write_correlations(comparison: Comparison, folder: Path) -> list[Path]:
@@ -93,21 +123,19 @@ def _write_correlations(comparison: Comparison, folder: Path) -> list[Path]:
     order = [comparison.pairs.index(key) for key in keys]
     parts, lines = {}, []
     for name, found in comparison.correlations.items():
-        within, together = (
-            matrix[np.ix_(order, order)] for matrix in (found.within, found.together)
-        )
-        if not np.isnan([within, together]).any():
+        matrices = {"within": found.within, "together": found.together}
+        ordered = {each: m[np.ix_(order, order)] for each, m in matrices.items()}
+        if not np.isnan(list(ordered.values())).any():
             parts[name] = {
                 "neurons": found.neurons,
-                "similarity": within.tolist(),
-                "together": together.tolist(),
+                "similarity": ordered["within"].tolist(),
+                "together": ordered["together"].tolist(),
                 "chance": np.eye(len(keys)).tolist(),
             }
         for i, j in combinations(range(len(keys)), 2):
             line: dict[str, Any] = {"part": name, "first": keys[i], "second": keys[j]}
-            for column, matrix in (("within", within), ("together", together)):
-                value = float(matrix[i, j])
-                line[column] = None if np.isnan(value) else value
+            for column, matrix in ordered.items():
+                line[column] = None if np.isnan(matrix[i, j]) else float(matrix[i, j])
             lines.append({**line, "neurons": found.neurons})
     record = {"measure": _WITHIN, "how": comparison.how, "keys": keys, "parts": parts}
     path = folder / "importance_correlation.json"

@@ -8,12 +8,14 @@ least.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Iterable, Mapping, Sequence
 
 import numpy as np
+from scipy.stats import rankdata
 
 from lass_plugin.anatomy.components import parts_of
-from lass_plugin.anatomy.places import FEED_FORWARD, SIDES, count_layers, find_place
+from lass_plugin.anatomy.places import FEED_FORWARD, count_layers, find_place
 from lass_plugin.errors import LassError
 from lass_plugin.neurons.importance import Importance
 
@@ -56,20 +58,21 @@ class Peaks:
 class Comparison:
     """What is known of the importance of neurons for several pairs."""
 
-    pairs: tuple[str, ...]
+    pairs: Sequence[str]
     """All that are compared; the rows of *theta*."""
-    criterion: str
-    average: str
     theta: Theta
-    correlations: Mapping[str, Correlation]
-    """Part of the model -> every two pairs."""
-    peaks: Mapping[str, Peaks]
-    """Part of the model -> neurons that stand out."""
+    how: str
+    """What the importance is, for captions."""
 
-    @property
-    def how(self) -> str:
-        """What the importance is, for captions."""
-        return f"criterion {self.criterion}, mean over each {self.average}"
+    @cached_property
+    def correlations(self) -> dict[str, Correlation]:
+        """Part of the model -> every two pairs."""
+        return correlations(self.theta, parts_of(self.theta, "every"))
+
+    @cached_property
+    def peaks(self) -> dict[str, Peaks]:
+        """Part of the model -> neurons that stand out."""
+        return peaks(self.theta, parts_of(self.theta, "every"), self.pairs)
 
 
 def compare_pairs(
@@ -86,30 +89,6 @@ def compare_pairs(
     Raises:
         LassError: an unknown pair, or one pair only.
     """
-    chosen = compared_pairs(importance, pairs)
-    rows = [importance.pairs.index(pair) for pair in chosen]
-    theta = {
-        site: values[rows].cpu().numpy()
-        for site, values in importance.theta(criterion, average).items()
-    }
-    return comparison_of(chosen, criterion, average, theta)
-
-
-def comparison_of(
-    pairs: Sequence[str], criterion: str, average: str, theta: Theta
-) -> Comparison:
-    """The comparison of *theta*, whose rows are *pairs*."""
-    parts = parts_of(theta, "every")
-    found = correlations(theta, parts), peaks(theta, parts, pairs)
-    return Comparison(tuple(pairs), criterion, average, theta, *found)
-
-
-def compared_pairs(importance: Importance, pairs: Iterable[str] = ()) -> list[str]:
-    """The pairs to compare: *pairs*, or all.
-
-    Raises:
-        LassError: an unknown pair, or one pair only.
-    """
     chosen = list(pairs) or importance.pairs
     for pair in chosen:
         if pair not in importance.pairs:
@@ -122,7 +101,11 @@ def compared_pairs(importance: Importance, pairs: Iterable[str] = ()) -> list[st
             f"there is one pair only ({', '.join(chosen)}) and nothing to compare it "
             "with; give two or more"
         )
-    return chosen
+    rows = [importance.pairs.index(pair) for pair in chosen]
+    found = importance.theta(criterion, average)
+    theta = {site: values[rows].numpy() for site, values in found.items()}
+    how = f"criterion {criterion}, mean over each {average}"
+    return Comparison(chosen, theta, how)
 
 
 def sites_to_draw(importance: Importance, sites: Iterable[str] = ()) -> list[str]:
@@ -139,15 +122,11 @@ def sites_to_draw(importance: Importance, sites: Iterable[str] = ()) -> list[str
             raise LassError(f"there is no site {site}; choose from {', '.join(known)}")
     if chosen:
         return chosen
-    last = {side: count - 1 for side, count in count_layers(known).items()}
-    for side in SIDES:
-        of_layer = {
-            name: place.part
-            for name in known
-            if (place := find_place(name)).side == side and place.layer == last[side]
-        }
-        feed_forward = [name for name in of_layer if of_layer[name] in FEED_FORWARD]
-        chosen += feed_forward or list(of_layer)
+    places = {site: find_place(site) for site in known}
+    for side, count in count_layers(known).items():
+        ends = (side, count - 1)
+        last = [s for s in known if (places[s].side, places[s].layer) == ends]
+        chosen += [s for s in last if places[s].part in FEED_FORWARD] or last
     return chosen
 
 
@@ -163,19 +142,11 @@ def correlations(
     result = {}
     for part, sites in parts.items():
         sizes = [theta[site].shape[1] for site in sites]
+        each = np.ma.masked_invalid([by_site[site] for site in sites])
+        within = np.ma.filled(np.ma.average(each, axis=0, weights=sizes), np.nan)
         together = spearman(np.concatenate([theta[site] for site in sites], axis=1))
-        within = _mean([by_site[site] for site in sites], sizes)
         result[part] = Correlation(sum(sizes), within, together)
     return result
-
-
-def _mean(matrices: Sequence[np.ndarray], weights: Sequence[int]) -> np.ndarray:
-    """The weighted mean of each entry over the matrices that have it; else NaN."""
-    values = np.stack(matrices)
-    weight = np.where(np.isnan(values), 0.0, np.array(weights)[:, None, None])
-    total = weight.sum(axis=0)
-    found = (np.nan_to_num(values) * weight).sum(axis=0)
-    return np.divide(found, total, out=np.full_like(total, np.nan), where=total > 0)
 
 
 def spearman(values: np.ndarray) -> np.ndarray:
@@ -188,7 +159,7 @@ def spearman(values: np.ndarray) -> np.ndarray:
         ``(rows, rows)``, symmetric; NaN for rows whose values are all the same.
     """
     # twice the ranks, so that they are whole numbers and all sums are exact
-    ranks = np.stack([2.0 * mean_ranks(row) for row in values])
+    ranks = 2.0 * rankdata(values, axis=1)
     centred = ranks - (ranks.shape[1] + 1)
     products = centred @ centred.T
     squares = np.diagonal(products)
@@ -200,13 +171,6 @@ def spearman(values: np.ndarray) -> np.ndarray:
     return found.clip(-1.0, 1.0)
 
 
-def mean_ranks(values: np.ndarray) -> np.ndarray:
-    """The ranks 1 to n of ``(n,)`` values; equal ones share the mean of their ranks."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = counts.cumsum()
-    return (last - (counts - 1) / 2)[place]
-
-
 def peaks(
     theta: Theta, parts: Mapping[str, Sequence[str]], pairs: Sequence[str]
 ) -> dict[str, Peaks]:
@@ -216,14 +180,10 @@ def peaks(
         parts: name of a part of the model -> its sites.
         pairs: the rows of *theta*.
     """
-    above = {
-        site: values > PEAK * values.min(axis=0, keepdims=True)
-        for site, values in theta.items()
-    }
     result = {}
     for part, sites in parts.items():
-        chosen = np.concatenate([above[site] for site in sites], axis=1)
-        counts = chosen.sum(axis=1).tolist()
-        by_pair = dict(zip(pairs, counts, strict=True))
-        result[part] = Peaks(chosen.shape[1], by_pair, int(chosen.any(axis=0).sum()))
+        values = np.concatenate([theta[site] for site in sites], axis=1)
+        above = values > PEAK * values.min(axis=0)
+        by_pair = dict(zip(pairs, above.sum(axis=1).tolist(), strict=True))
+        result[part] = Peaks(above.shape[1], by_pair, int(above.any(axis=0).sum()))
     return result

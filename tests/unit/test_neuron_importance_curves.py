@@ -21,10 +21,7 @@ from lass_plugin.neurons.importance_curve_files import (
 from lass_plugin.neurons.importance_curves import (
     Comparison,
     compare_pairs,
-    compared_pairs,
-    comparison_of,
     correlations,
-    mean_ranks,
     peaks,
     sites_to_draw,
     spearman,
@@ -38,8 +35,12 @@ CURVES, CORRELATION = "importance_curves.json", "importance_correlation.json"
 
 
 def test_ranks_by_hand():
-    assert mean_ranks(np.array([3.0, 1.0, 3.0, 9.0])).tolist() == [2.5, 1.0, 2.5, 4.0]
-    assert mean_ranks(np.array([5.0, 5.0, 5.0])).tolist() == [2.0, 2.0, 2.0]
+    """Equal values share the mean of their ranks."""
+    values = np.array([[3.0, 1.0, 3.0, 9.0], [2.5, 1.0, 2.5, 4.0]])
+    assert spearman(values).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    found = spearman(np.array([[3.0, 1.0, 3.0, 9.0], [1.0, 2.0, 3.0, 4.0]]))
+    # 2.5, 1, 2.5, 4 and 1, 2, 3, 4: Σxy = 3, Σx² = 4.5, Σy² = 5
+    assert found[0, 1] == pytest.approx(3 / 22.5**0.5, abs=1e-15)
 
 
 def test_spearman_by_hand():
@@ -146,12 +147,12 @@ def test_what_the_importance_lacks():
     with pytest.raises(
         LassError, match="is not of fr-en; it is of de-en, en-de, nl-en"
     ):
-        compared_pairs(importance, ["de-en", "fr-en"])
+        compare_pairs(importance, ["de-en", "fr-en"])
     with pytest.raises(LassError, match="one pair only .de-en. and nothing to compare"):
-        compared_pairs(importance, ["de-en"])
+        compare_pairs(importance, ["de-en"])
     with pytest.raises(LassError, match="one pair only"):
-        compared_pairs(importance_of(pairs=("de-en",)))
-    assert compared_pairs(importance) == list(PAIRS)
+        compare_pairs(importance_of(pairs=("de-en",)))
+    assert compare_pairs(importance).pairs == list(PAIRS)
 
 
 @pytest.fixture
@@ -206,9 +207,7 @@ def test_correlations_are_read_as_similarity(comparison, tmp_path):
 
 def test_a_part_without_correlation_is_in_the_table_only(tmp_path):
     theta = {FC1: np.ones((3, 4)), FC2: np.random.default_rng(1).random((3, 4))}
-    write_comparison(
-        comparison_of(PAIRS, "taylor", "token", theta), [FC1], PAIRS, tmp_path
-    )
+    write_comparison(Comparison(PAIRS, theta, "taylor"), [FC1], PAIRS, tmp_path)
     record = read_similarity(tmp_path / CORRELATION)
     assert "encoder" not in record["parts"] and "decoder" in record["parts"]
     rows = read(tmp_path / "importance_correlation.csv")
