@@ -42,7 +42,7 @@ SETTINGS = FromPeftSettings
 def run(settings: FromPeftSettings) -> int:
     """Write the checkpoint."""
     from lass_plugin.checkpoints.torch_files import save_tensors
-    from lass_plugin.methods.lowrank.exchange.peft import from_peft
+    from lass_plugin.methods.lowrank.peft import from_peft
     from lass_plugin.methods.lowrank.planning.placement import DEFAULT
 
     rule = settings.placement or DEFAULT

@@ -39,7 +39,7 @@ SETTINGS = ToPeftSettings
 def run(settings: ToPeftSettings) -> int:
     """Write the folder, and say what is in it."""
     from lass_plugin.checkpoints.checkpoint import Checkpoint
-    from lass_plugin.methods.lowrank.exchange.peft import to_peft
+    from lass_plugin.methods.lowrank.peft import to_peft
 
     modules = to_peft(
         Checkpoint.read(settings.checkpoint),

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from lass_plugin.anatomy.matrices import KINDS
 from lass_plugin.errors import LassError
-from lass_plugin.methods.lowrank.exchange.peft_config import (
-    NAME,
+from lass_plugin.methods.lowrank.peft import (
+    CONFIG,
     make_config,
     read_config,
 )
@@ -25,7 +25,7 @@ MODULES = [
 
 def written(folder, **changes):
     values = {**make_config({"encoder.layers.0.fc1": 4}, 8.0, 0.1), **changes}
-    (folder / NAME).write_text(json.dumps(values))
+    (folder / CONFIG).write_text(json.dumps(values))
     return folder
 
 
@@ -38,7 +38,7 @@ ranks_of_modules = st.dictionaries(
 @given(ranks=ranks_of_modules, alpha=st.sampled_from([0.0, 1.0, 3.0, 0.5, 16.0]))
 def test_ranks_and_scales_survive_the_file(ranks, alpha, tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapter")
-    (folder / NAME).write_text(json.dumps(make_config(ranks, alpha, 0.25)))
+    (folder / CONFIG).write_text(json.dumps(make_config(ranks, alpha, 0.25)))
     found = read_config(folder)
     assert found.lora_dropout == 0.25
     for module, rank in ranks.items():
@@ -120,6 +120,6 @@ def test_what_cannot_be_represented_is_refused_by_name(tmp_path, changes, told):
 def test_a_missing_or_damaged_file_is_named(tmp_path):
     with pytest.raises(LassError, match="adapter_config.json is not .*No such file"):
         read_config(tmp_path)
-    (tmp_path / NAME).write_text("{")
+    (tmp_path / CONFIG).write_text("{")
     with pytest.raises(LassError, match="adapter_config.json is not a description"):
         read_config(tmp_path)

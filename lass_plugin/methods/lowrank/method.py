@@ -7,19 +7,21 @@ hold the modules and a fingerprint of the base.
 
 import contextlib
 import logging
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
 import torch
 from fairseq.data import Dictionary
 from fairseq.optim import FairseqOptimizer
-from torch import nn
+from torch import Tensor, nn
 
 from lass_plugin.anatomy.matrices import find_matrices, parse_kinds
 from lass_plugin.anatomy.places import count_layers
 from lass_plugin.checkpoints.checkpoint import Checkpoint
-from lass_plugin.checkpoints.stock import plain_checkpoint
+from lass_plugin.checkpoints.stock import changed_weights, plain_checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.lowrank.attaching import (
@@ -30,7 +32,6 @@ from lass_plugin.methods.lowrank.attaching import (
     merge,
 )
 from lass_plugin.methods.lowrank.entry import ENTRY, Entry
-from lass_plugin.methods.lowrank.exchange.merging import merged
 from lass_plugin.methods.lowrank.frozen_base import (
     FrozenBase,
     check_exists,
@@ -52,7 +53,7 @@ from lass_plugin.methods.lowrank.planning.plan import (
 )
 from lass_plugin.methods.lowrank.pruning import Pruner
 from lass_plugin.methods.lowrank.saved_weights import save_trained_only
-from lass_plugin.methods.lowrank.stored import low_rank_of
+from lass_plugin.methods.lowrank.stored import StoredModule, low_rank_of
 from lass_plugin.methods.lowrank.training import LowRankTraining
 from lass_plugin.methods.method import Method, MicroBatch, PartSizes
 
@@ -252,7 +253,25 @@ class LowRank(Method):
         found = low_rank_of(checkpoint, settings.pair)
         base = found.entry.read_base(settings.base)
         found.entry.check_base(base.weights, base.path)
-        tensors = merged(base, found.modules, settings.half)
+        beside: dict[str, list[StoredModule]] = defaultdict(list)
+        for module in found.modules:
+            beside[f"{module.matrix.name}.weight"].append(module)
+
+        def merged(name: str, first: str, weight: Tensor) -> Tensor:
+            """W + scale · B A, float32 also where the base is stored in half precision:
+            rounded, the modules would be lost in part."""
+            for module in beside.get(name, ()):
+                delta = module.delta()
+                if delta.shape != weight.shape:
+                    raise LassError(
+                        f"{name} of {base.path} is of shape {tuple(weight.shape)}, the "
+                        f"low-rank module of {module.language} beside it of "
+                        f"{tuple(delta.shape)}; give the base that it was trained on"
+                    )
+                weight = weight.float() + delta
+            return weight
+
+        tensors = changed_weights(base, merged, settings.half)
         what = f"{len(found.modules)} low-rank modules merged"
         return plain_checkpoint(checkpoint, settings.pair, tensors), what
 

@@ -1,1 +1,0 @@
-"""The modules of one direction for others: in a stock checkpoint, or as PEFT's LoRA."""
