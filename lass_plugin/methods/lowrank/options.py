@@ -1,6 +1,6 @@
 """Options of the training of low-rank modules, and what of them is refused."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Optional, Sequence
 
 from fairseq.dataclass import ChoiceEnum
@@ -11,75 +11,54 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import languages_of, parse_pairs
 from lass_plugin.methods.lowrank.planning.placement import DEFAULT
 from lass_plugin.methods.lowrank.pruning import GROUPS, LAYER, PruningPlan
-from lass_plugin.options import TranslationSubnetworkConfig, check_training
+from lass_plugin.options import TranslationSubnetworkConfig, check_training, flag
 from lass_plugin.resource_types import parse_types, spread
 
 
 @dataclass
 class TranslationLsloConfig(TranslationSubnetworkConfig):
-    lslo_matrices: str = field(
-        default=",".join(DEFAULT_KINDS),
-        metadata={"help": f"matrices that modules stand beside, of {', '.join(KINDS)}"},
+    lslo_matrices: str = flag(
+        ",".join(DEFAULT_KINDS),
+        f"matrices that modules stand beside, of {', '.join(KINDS)}",
     )
-    lslo_ranks: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "rank of each language: 8 for all, 2;2;8 by resource type (high; "
-            "medium; low; very low, those that occur), or de=2,or=8; 0 for none"
-        },
+    lslo_ranks: Optional[str] = flag(
+        None,
+        "rank of each language: 8 for all, 2;2;8 by resource type (high; "
+        "medium; low; very low, those that occur), or de=2,or=8; 0 for none",
     )
-    resource_types: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "'H=en,fr;M=nl;V=oc', or a file with a language and its type on "
-            "each line (default: those of FLORES-101)"
-        },
+    resource_types: Optional[str] = flag(
+        None,
+        "'H=en,fr;M=nl;V=oc', or a file with a language and its type on "
+        "each line (default: those of FLORES-101)",
     )
-    lslo_placement: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "which language chooses the modules of a layer: learn, source, "
-            "target, first:N or first:P% (so many of the first encoder layers by "
-            f"source), or a file of 'lass lslo placement' (default: {DEFAULT})"
-        },
+    lslo_placement: Optional[str] = flag(
+        None,
+        "which language chooses the modules of a layer: learn, source, "
+        "target, first:N or first:P% (so many of the first encoder layers by "
+        f"source), or a file of 'lass lslo placement' (default: {DEFAULT})",
     )
-    lslo_plan: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "file of 'lass lslo ranks' with matrices, ranks and placement, in "
-            "place of these options"
-        },
+    lslo_plan: Optional[str] = flag(
+        None,
+        "file of 'lass lslo ranks' with matrices, ranks and placement, in "
+        "place of these options",
     )
-    lslo_alpha: float = field(
-        default=0.0,
-        metadata={"help": "multiply a module's output by alpha / rank (0: do not)"},
+    lslo_alpha: float = flag(
+        0.0, "multiply a module's output by alpha / rank (0: do not)"
     )
-    lslo_dropout: float = field(
-        default=0.0, metadata={"help": "dropout of the input of a module"}
+    lslo_dropout: float = flag(0.0, "dropout of the input of a module")
+    lslo_seed: int = flag(1, "decides the A that training begins with")
+    lslo_pruning: Optional[ChoiceEnum(list(GROUPS))] = flag(  # type: ignore[valid-type]
+        None,
+        "prune the modules gradually; weights compete within each matrix, "
+        "within a layer over all languages (B only), or within a language (B only)",
     )
-    lslo_seed: int = field(
-        default=1, metadata={"help": "decides the A that training begins with"}
+    lslo_pruning_ratio: Optional[str] = flag(
+        None,
+        "share pruned in the end: 0.7 for all, 0.9;0.9;0 by resource type, "
+        "or de=0.9,or=0",
     )
-    lslo_pruning: Optional[ChoiceEnum(list(GROUPS))] = field(  # type: ignore[valid-type]
-        default=None,
-        metadata={
-            "help": "prune the modules gradually; weights compete within each matrix, "
-            "within a layer over all languages (B only), or within a language (B only)"
-        },
-    )
-    lslo_pruning_ratio: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "share pruned in the end: 0.7 for all, 0.9;0.9;0 by resource type, "
-            "or de=0.9,or=0"
-        },
-    )
-    lslo_pruning_start: int = field(
-        default=2, metadata={"help": "E: epochs before pruning begins"}
-    )
-    lslo_pruning_length: int = field(
-        default=8, metadata={"help": "k: epochs until the ratio is reached"}
-    )
+    lslo_pruning_start: int = flag(2, "E: epochs before pruning begins")
+    lslo_pruning_length: int = flag(8, "k: epochs until the ratio is reached")
     max_epoch: int = II("optimization.max_epoch")
     distributed_world_size: int = II("distributed_training.distributed_world_size")
     find_unused_parameters: bool = II("distributed_training.find_unused_parameters")

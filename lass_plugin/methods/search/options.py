@@ -1,6 +1,6 @@
 """Options of a search, and what of them is refused."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,50 +11,42 @@ from lass_plugin.anatomy.targets import DEFAULT_TARGETS, parse_targets
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
 from lass_plugin.methods.search.plan import OPTIONS, SCHEDULES, SearchPlan
-from lass_plugin.options import TranslationSubnetworkConfig, check_training
-
-
-def _option(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+from lass_plugin.options import TranslationSubnetworkConfig, check_training, flag
 
 
 @dataclass
 class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
-    pruning_criterion: str = _option(
+    pruning_criterion: str = flag(
         "magnitude", "score of a weight: magnitude, gradient, or another by name"
     )
-    pruning_schedule: ChoiceEnum(list(SCHEDULES)) = _option(  # type: ignore[valid-type]
+    pruning_schedule: ChoiceEnum(list(SCHEDULES)) = flag(  # type: ignore[valid-type]
         "oneshot", "prune once at the end, or more and more during training"
     )
-    pruning_ratio: float = _option(0.5, "share of each matrix removed in the end")
-    pruning_start: int = _option(0, "T1: updates before pruning begins (gradual)")
-    pruning_ramp: int = _option(0, "T2: updates until the ratio is reached (gradual)")
-    pruning_interval: int = _option(
-        10, "select the mask anew every N updates (gradual)"
-    )
-    mask_targets: str = _option(
+    pruning_ratio: float = flag(0.5, "share of each matrix removed in the end")
+    pruning_start: int = flag(0, "T1: updates before pruning begins (gradual)")
+    pruning_ramp: int = flag(0, "T2: updates until the ratio is reached (gradual)")
+    pruning_interval: int = flag(10, "select the mask anew every N updates (gradual)")
+    mask_targets: str = flag(
         ",".join(DEFAULT_TARGETS),
         "matrices to search in: attention, feed-forward, embeddings, output-projection",
     )
-    move_pruned: bool = _option(
-        False, "update weights that are masked out too (gradual)"
-    )
-    stop_when_settled: float = _option(
+    move_pruned: bool = flag(False, "update weights that are masked out too (gradual)")
+    stop_when_settled: float = flag(
         0.0,
         "end the search once its mask agrees with itself so well, above chance, in "
         "(0, 1] (0: never; gradual: not before the ramp ends)",
     )
-    stop_when_growth_below: float = _option(
+    stop_when_growth_below: float = flag(
         0.0,
         "end the search once that agreement has grown, and doubling the updates adds "
         "less than this to it (0: never)",
     )
-    scores_on_cpu: bool = _option(
+    scores_on_cpu: bool = flag(
         False,
         "keep the scores in the CPU's memory, not the GPU's (8 bytes a weight and "
         "pair); the same scores, more slowly",
     )
-    report_interval: int = _option(
+    report_interval: int = flag(
         0,
         "say every N updates how settled the mask is (0: 20 times, or every 1000 where "
         "--max-update is open)",
