@@ -200,7 +200,7 @@ def from_state(state: Mapping[str, Any], where: str = "the checkpoint") -> MaskS
                     f"{sum(sizes)} are expected; it is damaged"
                 )
             base = state["bases"][entry["base"]]
-            header = {**common, **entry, "key": key, "base": base}
+            header = {**entry, **common, "key": key, "base": base}
             tensors = dict(zip(shapes, torch.split(bits, sizes), strict=True))
             masks.append(_restore(header, tensors, f"the mask of {key} in {where}"))
     except (*DAMAGED, RuntimeError) as error:

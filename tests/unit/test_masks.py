@@ -276,3 +276,10 @@ def test_a_shared_embedding_is_one_site():
         find_sites(Tied(True), both)
     with pytest.raises(LassError, match="'attention' covers no parameter"):
         find_sites(Tied(False), ["attention"])
+
+
+def test_a_mask_in_a_checkpoint_cannot_replace_what_all_share():
+    masks = MaskSet([make("de-en"), make("en-de", seed=1)])
+    state = to_state(masks)
+    state["masks"]["de-en"].update(version=99, shapes={}, key="nl-en")
+    assert digest(from_state(state)) == digest(masks)
