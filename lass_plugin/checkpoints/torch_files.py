@@ -18,11 +18,10 @@ def allow_checkpoint_types() -> None:
     """Let torch's safe loading read what fairseq itself puts into checkpoints.
 
     torch >= 2.6 refuses every class that it was not told of. Exactly these are
-    allowed: the namespace of old-style model options, numpy scalars and arrays (best
-    scores, counters) and OmegaConf's containers (broadcast when training resumes).
+    allowed: the namespace of old-style model options, and numpy scalars and arrays
+    (best scores, counters).
     """
     import numpy as np
-    from omegaconf import base, dictconfig, listconfig, nodes
 
     try:
         from numpy._core import multiarray
@@ -36,11 +35,6 @@ def allow_checkpoint_types() -> None:
         multiarray._reconstruct,
         multiarray.scalar,
         *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "b1")),
-        dictconfig.DictConfig,
-        listconfig.ListConfig,
-        base.ContainerMetadata,
-        base.Metadata,
-        nodes.AnyNode,
     ]
     torch.serialization.add_safe_globals(allowed)
 
