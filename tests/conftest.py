@@ -230,6 +230,37 @@ def joint(forked, base, masks, tmp_path_factory) -> Path:
     return folder / "checkpoint_last.pt"
 
 
+NEW = ("en-uk", "uk-en")
+
+
+@pytest.fixture(scope="session")
+def grown(joint, data, new_text, tmp_path_factory) -> Path:
+    """Data and checkpoint with room for the pairs NEW, and random masks for these."""
+    from in_process import random_mask
+
+    from lass_plugin.experiments.new_pairs.run import extend
+    from lass_plugin.experiments.new_pairs.settings import ExtendSettings
+    from lass_plugin.languages import parse_pairs
+    from lass_plugin.masks import MaskSet, save_masks
+
+    out = tmp_path_factory.mktemp("grown") / "out"
+    extend(
+        ExtendSettings(
+            checkpoint=joint,
+            data=data,
+            text=new_text,
+            pairs=tuple(parse_pairs(NEW)),
+            out=out,
+            until="extend",
+            cpu=True,
+            least=1,
+        )
+    )
+    weights = load(out / "extended.pt")["model"]
+    save_masks(out / "masks", MaskSet(random_mask(pair, weights) for pair in NEW))
+    return out
+
+
 LSLO_FLAGS = (
     "--task translation_lslo --lslo-ranks de=4,en=5,nl=4 --lslo-placement first:1 "
     "--lr 0.02"

@@ -4,7 +4,8 @@ from signal import SIGKILL
 
 import pytest
 import torch
-from conftest import LSLO_FLAGS, PAIRS, load
+from conftest import LSLO_FLAGS, NEW, PAIRS, load
+from forked import ForkedCommands
 from runs import Run, differences, train_by_two
 
 from lass_plugin.anatomy.neurons import UNITS
@@ -45,7 +46,7 @@ def neurons(data, tmp_path):
 
 
 @pytest.fixture
-def kinds(base, masks, neurons):
+def kinds(base, masks, neurons, grown):
     """Kind of training -> its flags."""
     tuned = ("--finetune-from-model", base)
     return {
@@ -55,10 +56,15 @@ def kinds(base, masks, neurons):
         "neurons": (*tuned, "--masks", neurons),
         "search": (*SEARCH, *tuned),
         "low-rank": (*LSLO_FLAGS, "--base", base),
+        "extension": (
+            *("--lang-pairs", ",".join(NEW), "--finetune-from-model"),
+            *(grown / "extended.pt", "--extend", grown / "extended.pt"),
+            *("--masks", grown / "masks"),
+        ),
     }
 
 
-KINDS = ("base", "fine-tuned", "joint", "neurons", "search", "low-rank")
+KINDS = ("base", "fine-tuned", "joint", "neurons", "search", "low-rank", "extension")
 QUICK = [("joint", "legacy_ddp")]
 
 
@@ -73,7 +79,9 @@ QUICK = [("joint", "legacy_ddp")]
         for backend in BACKENDS
     ],
 )
-def test_a_killed_training_goes_on(forked, kinds, tmp_path, kind, backend):
+def test_a_killed_training_goes_on(forked, kinds, grown, tmp_path, kind, backend):
+    if kind == "extension":
+        forked = ForkedCommands(grown / "data", tmp_path)
     flags = (*kinds[kind], *LENGTH)
     if (kind, backend) == ("low-rank", "pytorch_ddp"):
         flags += ("--find-unused-parameters",)

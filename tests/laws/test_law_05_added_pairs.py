@@ -5,52 +5,24 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import PAIRS, load
+from conftest import NEW, PAIRS, load
 from in_process import load_model, logits, translation_task
-from runs import Run, random_masks, same_bits
+from runs import Run, same_bits
 
 from lass_plugin.data.pair_data import load_pair
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.new_pairs.run import extend
-from lass_plugin.experiments.new_pairs.settings import ExtendSettings
-from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.masks import save_masks
+from lass_plugin.languages import Pair
 from lass_plugin.masks.packing import unpack
 from lass_plugin.methods.subnetworks.extension import Extension, choosing_from
 from lass_plugin.methods.subnetworks.joint import masked_weights
 from lass_plugin.training.stretches import find_stretches, torch_optimizer
 
-NEW = ("en-uk", "uk-en")
 
-
-@pytest.fixture(scope="module")
-def grown(joint, data, new_text, tmp_path_factory) -> Path:
-    """Data and checkpoint with room for two pairs, and random masks for these."""
-    out = tmp_path_factory.mktemp("grown") / "out"
-    pairs = tuple(parse_pairs(NEW))
-    extend(
-        ExtendSettings(
-            checkpoint=joint,
-            data=data,
-            text=new_text,
-            pairs=pairs,
-            out=out,
-            until="extend",
-            cpu=True,
-            least=1,
-        )
-    )
-    run = begin(out, masks=False)
-    save_masks(out / "masks", random_masks(run.sites, NEW, seed=4))
-    return out
-
-
-def begin(out: Path, *flags: object, masks: bool = True) -> Run:
+def begin(out: Path, *flags: object) -> Run:
     """A training of the new pairs from the extended checkpoint."""
     given: list[object] = ["--lang-pairs", ",".join(NEW), *flags]
-    if masks:
-        given += ["--masks", out / "masks", "--extend", out / "extended.pt"]
-        given += ["--weight-decay", 0.1, "--lr", 0.03]
+    given += ["--masks", out / "masks", "--extend", out / "extended.pt"]
+    given += ["--weight-decay", 0.1, "--lr", 0.03]
     run = Run(out / "data", *given)
     run.model.load_state_dict(load(out / "extended.pt")["model"])
     return run
