@@ -11,12 +11,12 @@ def replace_once(
     """Put ``wrapper(stock)`` in the place of ``owner.name``, unless that was done.
 
     Args:
-        owner: a module or a class whose functions are static.
+        owner: a module or a class.
     """
     stock = getattr(owner, name)
     if getattr(stock, "replaces_stock", False):
         return
     replaced = wraps(stock)(wrapper(stock))
     replaced.replaces_stock = True  # type: ignore[attr-defined]
-    is_class = isinstance(owner, type)
-    setattr(owner, name, staticmethod(replaced) if is_class else replaced)
+    static = isinstance(vars(owner)[name], staticmethod)
+    setattr(owner, name, staticmethod(replaced) if static else replaced)
