@@ -84,7 +84,7 @@ SETTINGS = TreeSettings
 def run(settings: TreeSettings) -> int:
     """Make the trees, write them, and print what they say."""
     from lass_plugin.analysis.trees.distances import leaf_distances
-    from lass_plugin.analysis.trees.neighbour_joining import need
+    from lass_plugin.analysis.trees.reconstruction import need
     from lass_plugin.analysis.trees.results import (
         families_of,
         grow_trees,

@@ -212,12 +212,12 @@ def test_families_that_say_nothing():
 def test_drawn_arrangements_agree_with_all(monkeypatch):
     leaves = tuple("abcdefgh")
     generator = np.random.default_rng(2)
-    from lass_plugin.analysis.trees.least_squares import fit_tree, power_weights
+    from lass_plugin.analysis.trees.reconstruction import fit_tree, power_weights
 
     distances = generator.uniform(0.5, 1, (8, 8))
     distances = (distances + distances.T) / 2
     np.fill_diagonal(distances, 0)
-    tree = fit_tree(leaves, distances, power_weights(distances, 0)).tree
+    tree = fit_tree(leaves, distances, power_weights(distances, 0))[0]
     families = dict(zip(leaves, "xxxyyyzz", strict=True))
     exact = compare_with_families(tree, families)
     assert exact.exact and exact.arrangements == amount_of_work(families) == 560

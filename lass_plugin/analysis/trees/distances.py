@@ -95,25 +95,15 @@ class _Side:
     distances: np.ndarray
     """``(n, n)``; NaN where no two masks compare the languages."""
 
-    def check_complete(self) -> None:
-        """Refuse languages that no two masks compare."""
-        for gap in np.argwhere(np.isnan(self.distances)):
-            one, other = (self.languages[place] for place in gap)
-            common = "target" if self.name == "source" else "source"
-            raise LassError(
-                f"{one} and {other} cannot be compared as {self.name}s: there are no "
-                f"two masks of them with one {common}; add these or choose another "
-                "direction"
-            )
-
     @property
-    def complete(self) -> bool:
-        return not np.isnan(self.distances).any()
+    def gaps(self) -> list[list[int]]:
+        """Places of two languages that no two masks compare."""
+        return np.argwhere(np.isnan(self.distances)).tolist()
 
     @property
     def rank(self) -> tuple[bool, int]:
         """The greater, the better can a tree be made of this side alone."""
-        return self.complete and len(self.languages) >= 3, len(self.languages)
+        return not self.gaps and len(self.languages) >= 3, len(self.languages)
 
 
 def _of_languages(
@@ -139,16 +129,22 @@ def _of_languages(
             f"unknown direction '{direction}'; choose source, target or mean"
         )
     used = [side for side in (source, target) if direction in (side.name, "mean")]
-    for one, other in zip(used, used[::-1], strict=True):
-        for language in one.languages:
-            if language not in other.languages:
-                raise LassError(
-                    f"{language} has masks as {one.name} but none to compare it by as "
-                    f"{other.name}; add the missing pair or choose the direction "
-                    f"{one.name}"
-                )
+    for side, other in zip(used, used[::-1], strict=True):
+        if lacking := [each for each in side.languages if each not in other.languages]:
+            raise LassError(
+                f"{lacking[0]} has masks as {side.name} but none to compare it by as "
+                f"{other.name}; add the missing pair or choose the direction "
+                f"{side.name}"
+            )
     for side in used:
-        side.check_complete()
+        for gap in side.gaps:
+            one, other = (side.languages[place] for place in gap)
+            common = "target" if side.name == "source" else "source"
+            raise LassError(
+                f"{one} and {other} cannot be compared as {side.name}s: there are no "
+                f"two masks of them with one {common}; add these or choose another "
+                "direction"
+            )
     leaves = used[0].languages
     # the language of all pairs, mostly English, is not missed
     ends: list[set[str]] = [{pair.source, pair.target} for pair in pairs]
@@ -161,8 +157,7 @@ def _of_languages(
 
 def _choose_direction(source: _Side, target: _Side) -> tuple[str, list[str]]:
     """The mean where every language has both, else the better one; notes on it."""
-    whole = source.complete and target.complete
-    if whole and source.languages == target.languages:
+    if source.languages == target.languages and not source.gaps + target.gaps:
         return "mean", []
     worse, better = sorted((source, target), key=lambda side: side.rank)
     if not worse.languages:
@@ -176,17 +171,13 @@ def _choose_direction(source: _Side, target: _Side) -> tuple[str, list[str]]:
 
 def _side(name: str, pairs: Sequence[Pair], distances: np.ndarray) -> _Side:
     """Average over every two masks that have the other side in common."""
+    common = "target" if name == "source" else "source"
     values: dict[tuple[str, str], list[float]] = {}
-    for i, j in combinations(range(len(pairs)), 2):
-        one, other = pairs[i], pairs[j]
-        if name == "source" and one.target == other.target:
-            compared = (one.source, other.source)
-        elif name == "target" and one.source == other.source:
-            compared = (one.target, other.target)
-        else:
-            continue
-        for ends in (compared, compared[::-1]):
-            values.setdefault(ends, []).append(float(distances[i, j]))
+    for (i, one), (j, other) in combinations(enumerate(pairs), 2):
+        if getattr(one, common) == getattr(other, common):
+            ends = getattr(one, name), getattr(other, name)
+            for compared in (ends, ends[::-1]):
+                values.setdefault(compared, []).append(float(distances[i, j]))
     languages = tuple(sorted({code for ends in values for code in ends}))
     matrix = np.full((len(languages), len(languages)), np.nan)
     np.fill_diagonal(matrix, 0.0)

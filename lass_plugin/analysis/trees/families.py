@@ -81,9 +81,8 @@ def compare_with_families(
         return None
     purity = Purity(at_midpoint(tree), len(known))
     distance, pure = len(own ^ theirs), purity.of(paths)
-    arrangements, exact = _arrangements(paths, seed)
     as_near = as_pure = tried = 0
-    for arranged in arrangements:
+    for arranged in _arrangements(paths, seed):
         tried += 1
         advance(1)
         as_near += len(own ^ family_splits(arranged)) <= distance
@@ -100,7 +99,7 @@ def compare_with_families(
         purity=pure,
         purity_p=None if pure is None else as_pure / tried,
         arrangements=tried,
-        exact=exact,
+        exact=_ways(paths) <= EXACT,
     )
 
 
@@ -169,26 +168,21 @@ def restrict(tree: Tree, kept: Sequence[str]) -> Tree:
     return Tree(tuple(kept), tuple(lengths), tuple(lengths.values()))
 
 
-def _arrangements(paths: list[str], seed: int) -> tuple[Iterator[list[str]], bool]:
-    """The families dealt out to the leaves: every way, or the true one and random ones;
-    whether it is every way."""
+def _arrangements(paths: list[str], seed: int) -> Iterator[list[str]]:
+    """The families dealt out to the leaves: every way, or the true one and random
+    ones."""
     if _ways(paths) <= EXACT:
-        return _every_way(dict(sorted(Counter(paths).items())), len(paths)), True
-
-    def draw() -> Iterator[list[str]]:
-        generator = np.random.default_rng(seed)
-        yield paths
-        for _ in range(DRAWN - 1):
-            yield [paths[place] for place in generator.permutation(len(paths))]
-
-    return draw(), False
-
-
-def _every_way(counts: dict[str, int], leaves: int) -> Iterator[list[str]]:
-    if leaves == 0:
-        yield []
+        yield from _every_way(Counter(sorted(paths)))
         return
-    for path, count in counts.items():
-        if count:
-            for rest in _every_way(counts | {path: count - 1}, leaves - 1):
-                yield [path, *rest]
+    generator = np.random.default_rng(seed)
+    yield paths
+    for _ in range(DRAWN - 1):
+        yield [paths[place] for place in generator.permutation(len(paths))]
+
+
+def _every_way(counts: Counter[str]) -> Iterator[list[str]]:
+    if not counts:
+        yield []
+    for path in counts:
+        for rest in _every_way(counts - Counter([path])):
+            yield [path, *rest]

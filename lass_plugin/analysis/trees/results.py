@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from lass_plugin.analysis.trees import least_squares, neighbour_joining
 from lass_plugin.analysis.trees.distances import LeafDistances
 from lass_plugin.analysis.trees.families import amount_of_work, compare_with_families
 from lass_plugin.analysis.trees.fit import delta_score, fit_of
-from lass_plugin.analysis.trees.least_squares import power_weights
 from lass_plugin.analysis.trees.pictures import draw_fit, draw_tree
+from lass_plugin.analysis.trees.reconstruction import (
+    fit_tree,
+    join,
+    power_weights,
+    trees_to_try,
+)
 from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
 from lass_plugin.analysis.trees.topology import Tree
 from lass_plugin.data.progress import Progress
@@ -90,18 +94,14 @@ def grow_trees(
         What ``tree.json`` holds.
     """
     weights = power_weights(leaves.distances, weights_power)
-    progress = Progress("least squares", least_squares.amount_of_work(len(families)))
-    best = least_squares.fit_tree(
+    progress = Progress("least squares", trees_to_try(len(families)))
+    fitted, best, tried = fit_tree(
         leaves.leaves, leaves.distances, weights, progress.advance
     )
     progress.finish()
-    joined = neighbour_joining.join(leaves.leaves, leaves.distances)
     found = {
-        LEAST_SQUARES: (
-            best.tree,
-            {"best": best.best, "tried": best.tried},
-        ),
-        NEIGHBOUR_JOINING: (joined, {}),
+        LEAST_SQUARES: (fitted, {"best": best, "tried": tried}),
+        NEIGHBOUR_JOINING: (join(leaves.leaves, leaves.distances), {}),
     }
     trees = {}
     progress = Progress("families", 2 * amount_of_work(families))

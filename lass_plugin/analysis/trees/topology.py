@@ -6,7 +6,7 @@ tree are nested or disjoint, as if the tree hung from leaf 0, and they determine
 """
 
 from dataclasses import dataclass
-from typing import Iterable, Iterator, Sequence
+from typing import Iterable
 
 import numpy as np
 
@@ -79,17 +79,24 @@ def is_inner(split: int, leaves: int) -> bool:
     return 2 <= split.bit_count() <= leaves - 2
 
 
-def paths(splits: Sequence[int], leaves: int) -> np.ndarray:
-    """``(pairs, edges)`` 1 where the edge lies between the two leaves, else 0.
+def paths(splits: Splits | np.ndarray, leaves: int) -> np.ndarray:
+    """1 where the edge lies between the two leaves, else 0.
 
-    The pairs are in the order of ``np.triu_indices(leaves, 1)``.
+    Args:
+        splits: ``(edges,)``, or those of many trees, ``(trees, edges)``.
+
+    Returns:
+        ``(…, pairs, edges)``, the pairs in the order of ``np.triu_indices(leaves, 1)``.
     """
-    sides = np.array(
-        [[split >> leaf & 1 for split in splits] for leaf in range(leaves)],
-        dtype=np.float64,
-    )  # (leaves, edges)
+    bits = np.arange(leaves)[:, None]
+    sides = np.asarray(splits, _integers(leaves))[..., None, :] >> bits & 1
     first, second = np.triu_indices(leaves, 1)
-    return np.abs(sides[first] - sides[second])
+    return (sides[..., first, :] ^ sides[..., second, :]).astype(np.float64)
+
+
+def _integers(leaves: int) -> type:
+    """What holds a set of leaves in an array: an int64 has 63 bits to spare."""
+    return np.int64 if leaves < 64 else object
 
 
 def all_topologies(leaves: int) -> np.ndarray:
@@ -119,16 +126,19 @@ def children(clade: int, clades: Iterable[int]) -> list[int]:
     return [c for c in below if not any(c != d and c & d == c for d in below)]
 
 
-def interchanges(splits: Splits, leaves: int) -> Iterator[Splits]:
-    """The trees one nearest-neighbour interchange away from a binary tree.
+def interchanges(splits: Splits, leaves: int) -> np.ndarray:
+    """``(2n − 6, 2n − 3)``: the trees one nearest-neighbour interchange away from a
+    binary tree.
 
     An inner edge has two subtrees below it and one beside it; either of the two changes
     place with the third.
     """
+    trees = []
     for place, split in enumerate(splits):
         if not is_inner(split, leaves):
             continue
         above = [s for s in splits if s != split and s & split == split]
         beside = min(above, key=int.bit_count) & ~split
         for child in children(split, splits):
-            yield (*splits[:place], child | beside, *splits[place + 1 :])
+            trees.append((*splits[:place], child | beside, *splits[place + 1 :]))
+    return np.array(trees, _integers(leaves))
