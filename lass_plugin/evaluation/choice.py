@@ -4,15 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.comet import DEFAULT_MODEL, CometModel, comet
-from lass_plugin.evaluation.metrics import (
-    Metric,
-    bleu,
-    check_spbleu,
-    chrf,
-    spbleu,
-    tokenizer_for,
-)
+from lass_plugin.evaluation import metrics
+from lass_plugin.evaluation.metrics import COMET_MODEL, CometModel, Metric
 from lass_plugin.languages import Pair
 
 METRICS = ("BLEU", "chrF")
@@ -20,44 +13,37 @@ METRICS = ("BLEU", "chrF")
 FURTHER = ("spBLEU", "COMET")
 """What a report may have beside these: both need a download."""
 EVERY_METRIC = METRICS + FURTHER
-DIGITS = {"COMET": 4}
-"""Digits after the point in tables, where they are not 2."""
 
 
 def digits_of(metric: str) -> int:
     """Return how many digits after the point a table shows."""
-    return DIGITS.get(metric, 2)
+    return 4 if metric == "COMET" else 2
 
 
-def parse_further(text: str | Iterable[str]) -> tuple[str, ...]:
-    """Read ``spBLEU,COMET``, in any case of letters; BLEU and chrF may be named too.
+def parse_further(text: str) -> tuple[str, ...]:
+    """Read ``spBLEU,COMET`` as :func:`parse_metrics`; BLEU and chrF may be named too.
 
     Returns:
         Those of :data:`FURTHER`, in that order.
-
-    Raises:
-        LassError: there is no such metric.
     """
     wanted = parse_metrics(text)
     return tuple(name for name in FURTHER if name in wanted)
 
 
-def parse_metrics(text: str | Iterable[str]) -> list[str]:
+def parse_metrics(text: str) -> list[str]:
     """Read names of metrics in any case of letters, each once, in the order given.
 
     Raises:
         LassError: there is no such metric.
     """
-    items = text.split(",") if isinstance(text, str) else list(text)
     names = {name.lower(): name for name in EVERY_METRIC}
-    found: dict[str, None] = {}
-    for item in map(str.strip, items):
+    items = [item.strip() for item in text.split(",")]
+    for item in items:
         if item.lower() not in names:
             raise LassError(
                 f"there is no metric '{item}'; choose from {', '.join(EVERY_METRIC)}"
             )
-        found[names[item.lower()]] = None
-    return list(found)
+    return list(dict.fromkeys(names[item.lower()] for item in items))
 
 
 @dataclass(frozen=True)
@@ -85,27 +71,21 @@ class Choice:
             LassError: a package or model is missing, or *comet_model* is without use.
         """
         if "spBLEU" in further:
-            check_spbleu()
-        if "COMET" not in further:
-            if comet_model is not None:
-                raise LassError(
-                    "--comet-model has no effect without COMET; add --metrics COMET or "
-                    "leave it out"
-                )
-            return cls(tokenize, "spBLEU" in further)
-        model = CometModel(comet_model or DEFAULT_MODEL, gpu)
+            metrics.check_spbleu()
+        model = None
+        if "COMET" in further:
+            model = CometModel(comet_model or COMET_MODEL, gpu)
+        elif comet_model is not None:
+            raise LassError(
+                "--comet-model has no effect without COMET; add --metrics COMET or "
+                "leave it out"
+            )
         return cls(tokenize, "spBLEU" in further, model)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The metrics in the order of the tables."""
-        further = (("spBLEU", self.spbleu), ("COMET", self.comet_model is not None))
-        return METRICS + tuple(name for name, wanted in further if wanted)
 
     def check(self, pairs: Iterable[Pair]) -> None:
         """Refuse tokenizers that cannot be used here, before a long translation."""
         for pair in pairs:
-            tokenizer_for(pair.target, self.tokenize)
+            metrics.tokenizer_for(pair.target, self.tokenize)
 
     def of(
         self,
@@ -113,14 +93,17 @@ class Choice:
         references: Sequence[str],
         sources: Sequence[str] | None = None,
     ) -> list[Metric]:
-        """The metrics of one pair, in the order of :attr:`names`."""
-        metrics = [bleu(pair, references, self.tokenize), chrf(pair, references)]
+        """The metrics of one pair, in the order of the tables."""
+        found = [
+            metrics.bleu(pair, references, self.tokenize),
+            metrics.chrf(pair, references),
+        ]
         if self.spbleu:
-            metrics.append(spbleu(pair, references))
+            found.append(metrics.spbleu(pair, references))
         if self.comet_model is not None:
             if sources is None:
                 raise LassError(
                     f"COMET needs the sources of {pair} and there are none; give them"
                 )
-            metrics.append(comet(pair, sources, references, self.comet_model))
-        return metrics
+            found.append(metrics.Comet(pair, sources, references, self.comet_model))
+        return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
-from lass_plugin.evaluation.choice import Choice
+from lass_plugin.evaluation.choice import METRICS, Choice
 from lass_plugin.evaluation.comparison import Outputs, Report, compare
 from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.kept import KeptTranslations
@@ -124,7 +124,8 @@ def _translations(
 
 
 def _compare(outputs: Sequence[Outputs], test_set: TestSet, choice: Choice) -> Report:
-    total = len(outputs) * len(test_set.references) * len(choice.names)
+    metrics = len(METRICS) + choice.spbleu + (choice.comet_model is not None)
+    total = len(outputs) * len(test_set.references) * metrics
     progress = Progress("scoring", total)
     report = compare(
         outputs, test_set.references, choice, test_set.sources, advance=progress.advance

@@ -14,7 +14,6 @@ import numpy as np
 from lass_plugin.evaluation.comparison import Outputs, PairScores, score_pair
 from lass_plugin.evaluation.language_identifier import LanguageIdentifier
 from lass_plugin.evaluation.metrics import Metric, Score
-from lass_plugin.languages import Pair
 
 NAME = "on-target"
 
@@ -25,8 +24,8 @@ class OnTarget(Metric):
     A sentence that shows no language (empty, or numbers only) is not on target.
     """
 
-    def __init__(self, pair: Pair, size: int, identifier: LanguageIdentifier):
-        super().__init__(NAME, pair, size)
+    def __init__(self, pair: str, lines: Sequence[str], identifier: LanguageIdentifier):
+        super().__init__(NAME, pair, lines)
         self._identifier = identifier
 
     @property
@@ -65,7 +64,7 @@ def score_on_target(
     """Identify the language of every translation and reference."""
     result = OnTargetScores({system.name: {} for system in systems}, {})
     for key, lines in references.items():
-        metric = OnTarget(Pair.parse(key), len(lines), identifier)
+        metric = OnTarget(key, lines, identifier)
         result.references[key] = metric.score(lines)
         scores = score_pair(key, systems, [metric])
         for system, of_pair in zip(systems, scores, strict=True):

@@ -10,9 +10,8 @@ import sentencepiece
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import metrics
 from lass_plugin.evaluation.choice import Choice, parse_further
-from lass_plugin.evaluation.comet import CometModel, comet
 from lass_plugin.evaluation.comparison import Outputs, compare
-from lass_plugin.evaluation.metrics import check_spbleu, spbleu
+from lass_plugin.evaluation.metrics import Comet, CometModel, check_spbleu, spbleu
 from lass_plugin.evaluation.report_file import read, write
 from lass_plugin.evaluation.report_tables import render
 
@@ -107,7 +106,7 @@ def test_without_its_model_spbleu_is_refused_in_one_sentence(no_model):
 
 def test_comet_is_the_mean_of_its_sentences_scores(package):
     model = CometModel("hub/model")
-    score = comet("de-en", SOURCES, REFERENCES, model).score(WORSE)
+    score = Comet("de-en", SOURCES, REFERENCES, model).score(WORSE)
     assert score.value == pytest.approx((2 / 3 + 1 + 1) / 3)
     assert score.signature == "model:hub/model|comet:2.2.7"
 
@@ -157,15 +156,15 @@ def test_a_model_that_cannot_be_had_or_read_is_a_clear_error(package, tmp_path):
     broken = tmp_path / "broken.ckpt"
     broken.write_bytes(b"?")
     with pytest.raises(LassError, match="broken.ckpt cannot be loaded.*no such"):
-        comet("de-en", SOURCES, REFERENCES, CometModel(str(broken))).score(WORSE)
+        Comet("de-en", SOURCES, REFERENCES, CometModel(str(broken))).score(WORSE)
 
 
 def test_comet_needs_as_many_sources_and_hypotheses_as_references(package):
     model = CometModel("hub/model")
     with pytest.raises(LassError, match="2 sources for 3 references"):
-        comet("de-en", SOURCES[:2], REFERENCES, model)
+        Comet("de-en", SOURCES[:2], REFERENCES, model)
     with pytest.raises(LassError, match="2 hypotheses for 3"):
-        comet("de-en", SOURCES, REFERENCES, model).score(WORSE[:2])
+        Comet("de-en", SOURCES, REFERENCES, model).score(WORSE[:2])
     with pytest.raises(LassError, match="needs the sources of de-en"):
         Choice.make(["COMET"], comet_model="hub/model").of("de-en", REFERENCES)
 

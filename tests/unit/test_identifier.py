@@ -11,7 +11,6 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import Outputs
 from lass_plugin.evaluation.language_identifier import LanguageIdentifier
 from lass_plugin.evaluation.on_target import OnTarget, score_on_target
-from lass_plugin.languages import Pair
 
 GERMAN = "Die Kinder spielen jeden Nachmittag im Garten hinter dem Haus."
 DUTCH = "De kinderen spelen elke middag in de tuin achter het huis."
@@ -80,7 +79,7 @@ def test_the_extra_is_declared():
 
 
 def test_accuracy_is_the_share_of_sentences_on_target(identifier):
-    metric = OnTarget(Pair.parse("en-de"), 4, identifier)
+    metric = OnTarget("en-de", [GERMAN] * 4, identifier)
     statistics = metric.statistics([GERMAN, ENGLISH, GERMAN, ""])
     assert statistics.tolist() == [[1, 1], [0, 1], [1, 1], [0, 1]]
     assert metric.score_of(statistics).value == 50.0
@@ -121,7 +120,7 @@ def test_unequal_numbers_of_sentences_are_refused(identifier):
 @settings(max_examples=25, deadline=None)
 @given(texts=st.lists(st.sampled_from([GERMAN, DUTCH, ENGLISH, ""]), min_size=1))
 def test_accuracy_is_a_mean_of_sentences(identifier, texts):
-    metric = OnTarget(Pair.parse("en-de"), len(texts), identifier)
+    metric = OnTarget("en-de", texts, identifier)
     statistics = metric.statistics(texts)
     expected = 100 * np.mean([text == GERMAN for text in texts])
     assert metric.score_of(statistics).value == pytest.approx(expected)
