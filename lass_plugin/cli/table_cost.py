@@ -115,7 +115,7 @@ def _scores(settings: CostTableSettings) -> dict[str, tuple[str, float]]:
             f"{settings.scores} has no {metric}; choose {', '.join(compared.metrics)}"
         )
     return {
-        name: (metric, compared.system(name).mean(metric, compared.pairs))
+        name: (metric, compared.system(name).scores.average(metric, compared.pairs))
         for name, _ in settings.systems.system
     }
 

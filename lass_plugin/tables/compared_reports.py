@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
@@ -60,13 +59,6 @@ class ComparedSystem:
     original: str
     folders: Mapping[str, Path]
     scores: SystemScores
-
-    def value(self, metric: str, pair: str) -> float:
-        return self.scores.pairs[pair].scores[metric].value
-
-    def mean(self, metric: str, pairs: Sequence[str]) -> float:
-        """The plain mean of *metric* over *pairs*."""
-        return fmean(self.value(metric, pair) for pair in pairs)
 
 
 @dataclass(frozen=True)

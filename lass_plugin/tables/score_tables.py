@@ -1,37 +1,29 @@
 """The tables of scores: by language, direction, source, target, resource group."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from statistics import fmean
+from typing import Any, NamedTuple
 
 from lass_plugin.data.amounts import GROUPS, short_count
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.choice import digits_of
 from lass_plugin.evaluation.significance import LEVEL
-from lass_plugin.languages import Pair
-from lass_plugin.records.table import Table
-from lass_plugin.resource_types import TYPES, parse_types
+from lass_plugin.records.table import Table, best_in_columns
+from lass_plugin.records.text_tables import signed
 from lass_plugin.tables.compared_reports import ComparedReports, ComparedSystem
-from lass_plugin.tables.layout import Layout
-from lass_plugin.tables.score_cells import ScoreRow, table_of
+from lass_plugin.tables.layout import COLUMNS, Layout
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Lists of pairs under headings, as the columns of a table; text with {centre}.
+class Cell(NamedTuple):
+    """A cell of a system: as it is shown, its number, what CSV and JSON hold of it.
 
-    Attributes:
-        title: of the table.
-        make: from the layout and all pairs, heading -> pairs.
-        missing: why there may be none, for messages.
-        average: they are sorted by size, and in the last column is their mean.
-        notes: below the table, from the layout and the columns.
+    Only cells with a number compete for the best of their column.
     """
 
-    title: str
-    make: Callable[[Layout, Sequence[str]], dict[str, list[str]]]
-    missing: str
-    average: bool = True
-    notes: Callable[[Layout, dict[str, list[str]]], list[str]] = lambda layout, of: []
+    text: str
+    value: float | None = None
+    record: dict[str, Any] = {}
 
 
 def score_tables(
@@ -62,42 +54,36 @@ def score_tables(
         reason = _reason_against(kind, compared, layout)
         if reason is not None:
             raise LassError(f"the table '{kind}' cannot be made: {reason}")
-    chosen = list(dict.fromkeys(kinds)) or [
+    chosen = dict.fromkeys(kinds) or [
         kind for kind in KINDS if _reason_against(kind, compared, layout) is None
     ]
-    tables = []
-    for metric in metrics:
-        for kind in chosen:
-            if kind in _COLUMNS:
-                tables.append(_by_columns(compared, layout, metric, kind))
-            elif kind in _WINS:
-                tables.append(_WINS[kind](compared, layout, metric))
+    tables = [
+        _TABLES[kind](compared, layout, metric)
+        for metric in metrics
+        for kind in chosen
+        if kind in _TABLES
+    ]
     if "metrics" in chosen:
-        tables.append(_metrics(compared, metrics, layout))
+        tables.append(_metrics(compared, layout, metrics))
     return tables
 
 
-def wins(
+def win_ratio(
     system: ComparedSystem,
     other: ComparedSystem,
     metric: str,
     units: Sequence[Sequence[str]],
-) -> int:
-    """In how many of *units* (lists of pairs) *system* has the higher mean.
-
-    Equal scores are no win.
-    """
-    return sum(
-        system.mean(metric, pairs) > other.mean(metric, pairs) for pairs in units
-    )
+) -> dict[str, float]:
+    """How many of *units* (lists of pairs) *system* ``wins``; ties are no win."""
+    ours, theirs = system.scores, other.scores
+    won = sum(ours.average(metric, of) > theirs.average(metric, of) for of in units)
+    return {"wins": won, "of": len(units), "win_ratio": won / len(units)}
 
 
 def _reason_against(kind: str, compared: ComparedReports, layout: Layout) -> str | None:
     """Why a table cannot be made, None where it can."""
-    if kind in _COLUMNS:
-        if _COLUMNS[kind].make(layout, compared.pairs):
-            return None
-        return _COLUMNS[kind].missing.format(centre=layout.centre)
+    if kind in COLUMNS and not COLUMNS[kind].make(layout, compared.pairs):
+        return COLUMNS[kind].missing.format(centre=layout.centre)
     if kind == "groups" and layout.sizes is None:
         return "the sizes of the training data are not known; give --sizes"
     if kind == "wins" and not compared.others:
@@ -105,130 +91,99 @@ def _reason_against(kind: str, compared: ComparedReports, layout: Layout) -> str
     return None
 
 
-def _direction(
-    layout: Layout, pairs: Sequence[str], into: bool
-) -> dict[str, list[str]]:
-    columns: dict[str, list[str]] = {}
-    for language, around in layout.with_centre(pairs).items():
-        for text in around:
-            if layout.is_centre(Pair.parse(text).target) == into:
-                # two codes of the centre, such as en_GB and en_US, are two columns
-                columns[text if language in columns else language] = [text]
-    return columns
-
-
-def _without_centre(layout: Layout, pairs: Sequence[str]) -> dict[str, list[str]]:
-    centric = {pair for of in layout.with_centre(pairs).values() for pair in of}
-    return {pair: [pair] for pair in pairs if pair not in centric}
-
-
-def _by_side(layout: Layout, pairs: Sequence[str], side: str) -> dict[str, list[str]]:
-    columns: dict[str, list[str]] = {}
-    if _without_centre(layout, pairs):
-        for pair in pairs:
-            columns.setdefault(getattr(Pair.parse(pair), side), []).append(pair)
-    return columns
-
-
-def _by_type(layout: Layout, pairs: Sequence[str]) -> dict[str, list[str]]:
-    """Pairs from each resource type into each, ``H2H H2M …``, and all pairs."""
-    if layout.resource_types is None:
-        return {}
-    types = _types(layout, pairs)
-    found: dict[str, list[str]] = {f"{a}2{b}": [] for a in TYPES for b in TYPES}
-    for text in pairs:
-        pair = Pair.parse(text)
-        found[f"{types[pair.source]}2{types[pair.target]}"].append(text)
-    return {name: of for name, of in found.items() if of} | {"AVG": list(pairs)}
-
-
-def _types(layout: Layout, pairs: Sequence[str]) -> dict[str, str]:
-    parsed = [Pair.parse(text) for text in pairs]
-    codes = [pair.source for pair in parsed] + [pair.target for pair in parsed]
-    return parse_types(layout.resource_types or "", dict.fromkeys(codes))
-
-
-def _language_notes(layout: Layout, columns: dict[str, list[str]]) -> list[str]:
-    centre = layout.centre
-    notes = [f"mean of {centre}→X and X→{centre}; Average: mean over the languages"]
-    alone = [language for language, pairs in columns.items() if len(pairs) == 1]
-    return notes + ([f"one direction only: {', '.join(alone)}"] if alone else [])
-
-
-def _type_notes(layout: Layout, columns: dict[str, list[str]]) -> list[str]:
-    types = _types(layout, columns["AVG"])
-    members = (
-        f"{kind}: {', '.join(code for code in types if types[code] == kind)}"
-        for kind in TYPES
-        if kind in types.values()
+def _table(
+    compared: ComparedReports,
+    name: str,
+    title: str,
+    header: Iterable[str],
+    cells: Callable[[ComparedSystem], list[Cell]],
+    notes: Sequence[str] = (),
+    may_turn: bool = True,
+) -> Table:
+    """A row a system, the best of each column strong."""
+    rows = [cells(system) for system in compared.systems]
+    names = [system.name for system in compared.systems]
+    return Table(
+        name,
+        title,
+        tuple(header),
+        tuple((n, *(c.text for c in row)) for n, row in zip(names, rows, strict=True)),
+        best_in_columns([[cell.value for cell in row] for row in rows]),
+        tuple(notes),
+        tuple(cell.record for row in rows for cell in row if cell.record),
+        may_turn,
     )
-    return [f"{'; '.join(members)}; AVG: mean over the {len(columns['AVG'])} pairs"]
 
 
-_ALL_CENTRE = "all pairs have the language {centre}"
-_COLUMNS = {
-    "languages": Columns(
-        "Each language with {centre}",
-        Layout.with_centre,
-        "no pair has the language {centre}; give --centre",
-        notes=_language_notes,
-    ),
-    "from-centre": Columns(
-        "{centre}→X", partial(_direction, into=False), "no pair is from {centre}"
-    ),
-    "into-centre": Columns(
-        "X→{centre}", partial(_direction, into=True), "no pair is into {centre}"
-    ),
-    "pairs": Columns("Pairs without {centre}", _without_centre, _ALL_CENTRE),
-    "sources": Columns(
-        "Each source language, mean over its targets",
-        partial(_by_side, side="source"),
-        _ALL_CENTRE,
-        average=False,
-    ),
-    "targets": Columns(
-        "Each target language, mean over its sources",
-        partial(_by_side, side="target"),
-        _ALL_CENTRE,
-        average=False,
-    ),
-    "types": Columns(
-        "From resource type to resource type",
-        _by_type,
-        "the resource types are not known; give --resource-types",
-        average=False,
-        notes=_type_notes,
-    ),
-}
+def _cell(
+    compared: ComparedReports,
+    layout: Layout,
+    system: ComparedSystem,
+    metric: str,
+    column: str,
+    groups: Sequence[Sequence[str]],
+    test: bool = False,
+) -> Cell:
+    """The mean of *metric* over the means over each of *groups* of pairs.
+
+    Args:
+        test: show the test of the difference, where there is a single pair.
+    """
+    value, start = (
+        fmean(each.scores.average(metric, pairs) for pairs in groups)
+        for each in (system, compared.baseline)
+    )
+    every = [pair for pairs in groups for pair in pairs]
+    record: dict[str, Any] = {
+        "metric": metric,
+        "system": system.name,
+        "column": column,
+        "pairs": " ".join(every),
+        "score": value,
+        "difference": value - start,
+    }
+    known = compared.tests.get((system.name, metric, every[0]))
+    star = ""
+    if test and len(every) == 1 and known is not None:
+        star = "*" if known.p_value < LEVEL else ""
+        record |= {"p_value": known.p_value, "low": known.low, "high": known.high}
+    digits = digits_of(metric)
+    text = f"{value:.{digits}f}"
+    if system is not compared.baseline and layout.show != "score":
+        difference = signed(value - start, digits) + star
+        text = difference if layout.show == "difference" else f"{text} {difference}"
+    return Cell(text, value, record)
 
 
 def _by_columns(
     compared: ComparedReports, layout: Layout, metric: str, kind: str
 ) -> Table:
     """Systems as rows, lists of pairs as columns."""
-    columns = _COLUMNS[kind]
+    columns = COLUMNS[kind]
     lists = columns.make(layout, compared.pairs)
     if columns.average:
         lists = layout.by_size(lists)
-    notes = columns.notes(layout, lists)
-    rows = []
-    for system in compared.systems:
-        row = ScoreRow(compared, system, layout.show)
-        for heading, pairs in lists.items():
-            row.add(metric, heading, [pairs], test=True)
+
+    def cells(system: ComparedSystem) -> list[Cell]:
+        cell = partial(_cell, compared, layout, system, metric)
+        row = [cell(heading, [pairs], True) for heading, pairs in lists.items()]
         if columns.average:
-            row.add(metric, "Average", list(lists.values()))
-        rows.append(row)
-    if layout.show != "score":
-        if compared.others:
-            notes.append(f"signed numbers: difference to {compared.baseline.name}")
-        if any(row.tested for row in rows):
-            notes.append(f"*: p < {LEVEL}, paired bootstrap, p as by sacreBLEU")
+            row.append(cell("Average", list(lists.values())))
+        return row
+
     header = [metric, *(_heading(*item, layout) for item in lists.items())]
     header += ["Average"] if columns.average else []
     title = columns.title.format(centre=layout.centre)
     title += f" ({metric}, {compared.text} text)"
-    return table_of(rows, f"{kind}.{metric.lower()}", title, header, notes)
+    name, notes = f"{kind}.{metric.lower()}", columns.notes(layout, lists)
+    if layout.show != "score":
+        if compared.others:
+            notes.append(f"signed numbers: difference to {compared.baseline.name}")
+        names = [system.name for system in compared.systems]
+        alone = [pairs[0] for pairs in lists.values() if len(pairs) == 1]
+        if any((n, metric, pair) in compared.tests for n in names for pair in alone):
+            notes.append(f"*: p < {LEVEL}, paired bootstrap, p as by sacreBLEU")
+    return _table(compared, name, title, header, cells, notes)
 
 
 def _heading(column: str, pairs: Sequence[str], layout: Layout) -> str:
@@ -249,31 +204,30 @@ def _groups(compared: ComparedReports, layout: Layout, metric: str) -> Table:
         members[bounds.group_of(size)].append(unit)
     members["all"] = [unit for units in members.values() for unit in units]
     present = {group: units for group, units in members.items() if units}
+
+    def cells(system: ComparedSystem) -> list[Cell]:
+        row = []
+        for group, units in present.items():
+            pairs = [pair for unit in units for pair in unit]
+            row.append(_cell(compared, layout, system, metric, group, [pairs]))
+            won = win_ratio(system, compared.baseline, metric, units)
+            if system is compared.baseline:
+                row.append(Cell("–"))
+            else:
+                row[-1].record.update(won)
+                row.append(Cell(f"{100 * won['wins'] / won['of']:.1f}"))
+        return row
+
     header = [metric]
     for group, units in present.items():
         header += [f"{group} ({len(units)})", "WR"]
-    rows = []
-    for system in compared.systems:
-        row = ScoreRow(compared, system, layout.show)
-        for group, units in present.items():
-            pairs = [pair for unit in units for pair in unit]
-            record = row.add(metric, group, [pairs])
-            if system is compared.baseline:
-                row.add_text("–")
-                continue
-            won = wins(system, compared.baseline, metric, units)
-            record |= {"wins": won, "of": len(units), "win_ratio": won / len(units)}
-            row.add_text(f"{100 * won / len(units):.1f}")
-        rows.append(row)
-    by = "pairs"
-    if layout.wins_by == "language":
-        by = "languages, both directions in one"
+    by = _counted_by(layout, ", both directions in one")
     notes = (
         f"{bounds.describe()}; mean over pairs, in parentheses the number of {by}",
         f"WR: % of {by} better than {compared.baseline.name}",
     )
     title = f"Resource groups ({metric}, {compared.text} text)"
-    return table_of(rows, f"groups.{metric.lower()}", title, header, notes)
+    return _table(compared, f"groups.{metric.lower()}", title, header, cells, notes)
 
 
 def _units(compared: ComparedReports, layout: Layout) -> list[list[str]]:
@@ -289,63 +243,52 @@ def _units(compared: ComparedReports, layout: Layout) -> list[list[str]]:
     return list(around.values())
 
 
+def _counted_by(layout: Layout, how: str) -> str:
+    return f"languages{how}" if layout.wins_by == "language" else "pairs"
+
+
 def _wins(compared: ComparedReports, layout: Layout, metric: str) -> Table:
     """Row against column: the share of pairs (or languages) in which the row wins."""
     units = _units(compared, layout)
-    rows, records = [], []
-    for system in compared.systems:
-        cells = [system.name]
+
+    def cells(system: ComparedSystem) -> list[Cell]:
+        row = []
         for other in compared.systems:
-            if other is system:
-                cells.append("–")
-                continue
-            won = wins(system, other, metric, units)
-            cells.append(f"{100 * won / len(units):.1f} ({won}/{len(units)})")
-            records.append(
-                {
-                    "metric": metric,
-                    "system": system.name,
-                    "against": other.name,
-                    "wins": won,
-                    "of": len(units),
-                    "win_ratio": won / len(units),
-                }
-            )
-        rows.append(tuple(cells))
-    by = "pairs"
-    if layout.wins_by == "language":
-        by = "languages (mean of both directions)"
-    return Table(
+            won = win_ratio(system, other, metric, units)
+            text = f"{100 * won['wins'] / won['of']:.1f} ({won['wins']}/{won['of']})"
+            names = {"metric": metric, "system": system.name, "against": other.name}
+            row.append(Cell("–") if other is system else Cell(text, None, names | won))
+        return row
+
+    header = [metric, *(system.name for system in compared.systems)]
+    by = _counted_by(layout, " (mean of both directions)")
+    note = f"% of {by} in which the row is better than the column; ties are no win"
+    name, title = (
         f"wins.{metric.lower()}",
         f"Win ratio ({metric}, {compared.text} text)",
-        (metric, *(system.name for system in compared.systems)),
-        tuple(rows),
-        may_turn=False,
-        notes=(
-            f"% of {by} in which the row is better than the column; ties are no win",
-        ),
-        records=tuple(records),
     )
+    return _table(compared, name, title, header, cells, [note], may_turn=False)
 
 
 def _metrics(
-    compared: ComparedReports, metrics: Sequence[str], layout: Layout
+    compared: ComparedReports, layout: Layout, metrics: Sequence[str]
 ) -> Table:
     """Mean over all pairs in every metric."""
-    rows = []
-    for system in compared.systems:
-        row = ScoreRow(compared, system, layout.show)
-        for metric in metrics:
-            row.add(metric, "all", [compared.pairs])
-        rows.append(row)
+
+    def cells(system: ComparedSystem) -> list[Cell]:
+        pairs = [compared.pairs]
+        return [_cell(compared, layout, system, each, "all", pairs) for each in metrics]
+
     title = f"Mean over {len(compared.pairs)} pairs ({compared.text} text)"
-    return table_of(rows, "metrics", title, ("system", *metrics))
+    return _table(compared, "metrics", title, ("system", *metrics), cells)
 
 
-_WINS: dict[str, Callable[[ComparedReports, Layout, str], Table]] = {
+_TABLES: dict[str, Callable[[ComparedReports, Layout, str], Table]] = {
+    **{kind: partial(_by_columns, kind=kind) for kind in COLUMNS},
     "groups": _groups,
     "wins": _wins,
 }
+"""Those of a single metric."""
 
-KINDS = (*_COLUMNS, *_WINS, "metrics")
+KINDS = (*_TABLES, "metrics")
 """Names of the tables; ``lass table scores --help`` says what they show."""

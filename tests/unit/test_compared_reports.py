@@ -30,7 +30,7 @@ def test_one_report_is_as_it_was(tmp_path):
     compared = compare_reports(places(tmp_path, report_of(base=BASE, ours=GAIN)))
     assert [entry.name for entry in compared.systems] == ["base", "ours"]
     assert compared.pairs == ("en-de", "de-en") and compared.metrics == ("BLEU", "chrF")
-    assert compared.others[0].mean("BLEU", compared.pairs) == 25.75
+    assert compared.others[0].scores.average("BLEU", compared.pairs) == 25.75
     assert compared.tests["ours", "BLEU", "en-de"].p_value == 0.01
     assert not missing_tests(compared)
     assert compared.notes == ("translated in one way",)
