@@ -45,7 +45,7 @@ def test_losses_only(start, data, base, importance, tmp_path, capsys):
     masked = rows["taylor-pair-rho0.5-k0.9"]
     measured = ValidationLosses(base, data, list(PAIRS), cpu=True)
     made = allocate(load_importance(importance), Rule(0.5, 0.9))
-    found = measured.of(made.masks(load_importance(importance)))
+    found = dict(measured.of(made.masks(load_importance(importance))))
     assert masked["losses"] == pytest.approx(found)
     assert masked["losses"] != rows["dense"]["losses"]
     # all neurons are kept at k 0: nothing to measure

@@ -175,7 +175,7 @@ def test_how_settled_each_pair_is_and_its_place_in_a_sweep(searched, base, capsy
     sources = Sources([path], lambda kinds: fingerprint(Base.read(base).sites(kinds)))
     assert sources.pairs == ["de-en", "en-nl"]
     for key in sources.pairs:
-        (source,) = sources._of[key]
+        (source,) = (each for each in sources.every if each.plan.key == key)
         method = SearchKind("gradient", "gradual")
         assert source.gives(method) and not source.gives(
             SearchKind("magnitude", "gradual")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.sweeps.ratio_choice import choose_ratios, lower_envelope
+from lass_plugin.experiments.sweeps.own_ratios import choose_ratios, lower_envelope
 
 
 def test_the_envelope_of_points_by_hand():

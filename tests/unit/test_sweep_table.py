@@ -14,8 +14,7 @@ from lass_plugin.evaluation.significance import Difference
 from lass_plugin.experiments.sweeps import tables
 from lass_plugin.experiments.sweeps.settings import RATIOS
 from lass_plugin.experiments.sweeps.variants import DENSE, parse_numbers
-from lass_plugin.experiments.sweeps.weight_sweep import WeightSweep
-from lass_plugin.experiments.sweeps.weight_table import WEIGHTS
+from lass_plugin.experiments.sweeps.weight_sweep import WEIGHTS, WeightSweep
 from lass_plugin.experiments.sweeps.weight_variants import (
     OWN,
     RATIO,

@@ -1,39 +1,34 @@
-"""Joint training of every variant: one run of fairseq-train each, several at a time."""
+"""Joint training of every variant, a run of fairseq-train each, and the scores."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 import torch
 
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation import report_file
+from lass_plugin.evaluation.comparison import Report
+from lass_plugin.evaluation.evaluation import evaluate
+from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments import content
+from lass_plugin.experiments.launching import commands, devices
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.checks import check_data, check_model
-from lass_plugin.experiments.launching.commands import (
-    arguments_of,
-    logging_of,
-    remove_superseded,
-    saving,
-    train_command,
-)
-from lass_plugin.experiments.launching.console import Console, Listener
-from lass_plugin.experiments.launching.devices import (
-    check_devices,
-    find_devices,
-    on_cpu,
-)
+from lass_plugin.experiments.launching.console import Console
 from lass_plugin.experiments.launching.flags import TASK, TRAINED, FlagBuilder, Purpose
 from lass_plugin.experiments.launching.jobs import LAST, Job
 from lass_plugin.experiments.launching.trainings import run_trainings, unfinished
-from lass_plugin.experiments.stage import Stage
+from lass_plugin.experiments.stage import Stage, State
 from lass_plugin.experiments.sweeps.settings import ComparisonSettings
-from lass_plugin.experiments.sweeps.variants import DENSE, V, Variant
+from lass_plugin.experiments.sweeps.variants import DENSE, V, Variant, stamp
 from lass_plugin.files import check_space
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, MaskSet, fingerprint
 from lass_plugin.masks.file import digest
 from lass_plugin.masks.fingerprint import short_name
+from lass_plugin.records.plain_settings import record
 
 JOINT = Purpose.of(
     "translation_subnetwork",
@@ -50,44 +45,52 @@ RECORD = "training.json"
 
 
 class JointTrainings:
-    """The joint trainings of a sweep.
+    """The joint trainings of a sweep, and what their models score.
 
     Args:
         pairs: all directions, trained together.
 
     Raises:
-        LassError: flags that fairseq does not take, or that a sweep sets itself.
+        LassError: flags that fairseq does not take, or that a sweep sets itself; or
+            something is missing, such as data.
     """
 
     def __init__(self, settings: ComparisonSettings, base: Base, pairs: Sequence[str]):
         self.settings = settings
         self.updates = settings.updates or 0
+        self.best = settings.checkpoint == "best"
         self.base = base
         self.pairs = list(pairs)
-        self.on_cpu = on_cpu(settings)
+        self.on_cpu = devices.on_cpu(settings)
         self._builder = FlagBuilder(
             base, settings.flags, self.updates, self.on_cpu, JOINT
         )
         self._flags = self._builder.flags()
-        self._base_name = short_name(fingerprint(base.sites(DEFAULT_TARGETS)))
+        self._check()
 
-    def arguments(self, name: str = DENSE) -> list[str]:
-        """All that follows ``fairseq-train --user-dir …``, the data folder first.
+    def _check(self) -> None:
+        devices.check_devices(self.settings)
+        folders, pairs = self.settings.folders, parse_pairs(self.pairs)
+        options = self._builder.parsed(self._arguments(DENSE))
+        check_data(folders, [options.train_subset], pairs)
+        if self.best:
+            check_data(folders[:1], options.valid_subset.split(","), pairs)
+        if self.on_cpu or torch.cuda.is_available():
+            check_model(options, self.base, self.settings.data)
 
-        Args:
-            name: of the variant.
-        """
+    def _arguments(self, name: str) -> list[str]:
+        """All that follows ``fairseq-train --user-dir …``, for the variant *name*."""
         settings = self.settings
         words = ["--task", JOINT.task]
         words += ["--finetune-from-model", str(settings.base.resolve())]
         if name != DENSE:
             words += ["--masks", str(settings.masks_of(name).resolve())]
-        words += saving(self.updates) + logging_of(self.updates)
-        if settings.checkpoint == "best":
+        words += commands.saving(self.updates) + commands.logging_of(self.updates)
+        if self.best:
             words += ["--best-checkpoint-metric", "pair_loss"]
         else:
             words.append("--disable-validation")
-        return arguments_of(
+        return commands.arguments_of(
             settings.training_of(name),
             settings.folders,
             self.pairs,
@@ -96,48 +99,10 @@ class JointTrainings:
             self.updates,
         )
 
-    def checkpoint(self, variant: Variant) -> Path:
-        """The checkpoint that is evaluated."""
-        name = f"checkpoint_{self.settings.checkpoint}.pt"
-        return self.settings.training_of(variant.name) / name
-
-    def check(self) -> None:
-        """Say what is missing before anything is started.
-
-        Raises:
-            LassError: names what is at fault.
-        """
-        check_devices(self.settings)
-        folders, pairs = self.settings.folders, parse_pairs(self.pairs)
-        options = self._builder.parsed(self.arguments())
-        check_data(folders, [options.train_subset], pairs)
-        if self.settings.checkpoint == "best":
-            check_data(folders[:1], options.valid_subset.split(","), pairs)
-        if self.on_cpu or torch.cuda.is_available():
-            check_model(options, self.base, self.settings.data)
-
-    def check_space(self, trainings: int, jobs: int) -> None:
-        """Refuse to start on too full a disk: three checkpoints for each that runs."""
-        one = 3 * self.base.weight_bytes * (1 + (self.settings.checkpoint == "best"))
-        needed = one * (trainings + 2 * min(jobs, trainings))
-        advice = "choose another --out, or compare fewer variants"
-        check_space(needed, self.settings.out, "the joint trainings need", advice)
-
     # -- running -----------------------------------------------------------------
 
-    def jobs(self, masks: Mapping[V, MaskSet | None]) -> dict[V, Job]:
+    def jobs(self, masks: Mapping[V, MaskSet | None]) -> list[Job]:
         """The training of every variant, whether it is done or not.
-
-        Args:
-            masks: variant -> its masks, None for the dense baseline.
-
-        Raises:
-            LassError: something else is in the folder of one.
-        """
-        return {variant: self._job(variant, masks[variant]) for variant in masks}
-
-    def unfinished(self, masks: Mapping[V, MaskSet | None]) -> list[V]:
-        """The variants that are still to be trained.
 
         Args:
             masks: variant -> its masks, None for the dense baseline.
@@ -145,65 +110,66 @@ class JointTrainings:
         Raises:
             LassError: another training is in the folder of one.
         """
-        return [v for v, job in self.jobs(masks).items() if not job.is_done()]
+        jobs = [self._job(variant.name, each) for variant, each in masks.items()]
+        for job in jobs:
+            job.is_done()  # refuses another training
+        return jobs
 
-    def run(
-        self, masks: Mapping[V, MaskSet | None], listener: Listener | None = None
-    ) -> None:
+    def run(self, jobs: Sequence[Job]) -> None:
         """Train every variant; finished ones are kept, interrupted ones go on.
-
-        Args:
-            masks: variant -> its masks, None for the dense baseline.
 
         Raises:
             LassError: another training is in a folder (before anything is started), or
                 trainings failed (the others have been finished).
         """
-        listener = Console() if listener is None else listener
-        jobs = list(self.jobs(masks).values())
-        waiting = unfinished(jobs)
+        settings, listener, waiting = self.settings, Console(), unfinished(jobs)
         if len(waiting) < len(jobs):
             done = f"{len(jobs) - len(waiting)} of {len(jobs)}"
             listener.event(f"{done} joint trainings finished before")
         if not waiting:
             return
-        devices = find_devices(self.settings, len(waiting))
-        self.check_space(len(waiting), len(devices))
+        places = devices.find_devices(settings, len(waiting))
+        # three checkpoints for each that runs
+        checkpoints = len(waiting) + 2 * min(len(places), len(waiting))
+        needed = 3 * self.base.weight_bytes * (1 + self.best) * checkpoints
+        advice = "choose another --out, or compare fewer variants"
+        check_space(needed, settings.out, "the joint trainings need", advice)
 
         def tidy(job: Job) -> str:
-            best = self.settings.checkpoint == "best"
-            remove_superseded(job.folder, self.settings.flags, best)
+            commands.remove_superseded(job.folder, settings.flags, self.best)
             return "done"
 
         run_trainings(
             waiting,
-            devices,
+            places,
             listener,
             "joint trainings",
             tidy,
             total=len(jobs),
-            stop_on_error=self.settings.stop_on_error,
+            stop_on_error=settings.stop_on_error,
         )
 
-    def _job(self, variant: Variant, masks: MaskSet | None) -> Job:
-        """The training of *variant*, whatever is there of it."""
-        stage = Stage(
-            self.settings.training_of(variant.name),
-            f"joint training of {variant.name}",
-            self._identity(masks),
-        )
-        results = (LAST, self.checkpoint(variant).name)
-        command = train_command(self.arguments(variant.name))
-        job = Job(variant.name, stage, command, self.updates, results=results)
+    def _job(self, name: str, masks: MaskSet | None) -> Job:
+        """The training of the variant *name*, whatever is there of it."""
+        folder, identity = self.settings.training_of(name), self._identity(masks)
+        stage = Stage(folder, f"joint training of {name}", identity)
+        command = commands.train_command(self._arguments(name))
+        results = (LAST, self._checkpoint(name).name)
+        job = Job(name, stage, command, self.updates, results=results)
         if stage.record is None and job.checkpoint.exists():
             stage.adopt(self._identity_in(stage.folder / RECORD))
         return job
+
+    def _checkpoint(self, name: str) -> Path:
+        """The checkpoint of a variant that is evaluated."""
+        folder = self.settings.training_of(name)
+        return folder / f"checkpoint_{self.settings.checkpoint}.pt"
 
     def _identity(self, masks: MaskSet | None) -> dict[str, Any]:
         """What makes a training this one and no other."""
         settings = self.settings
         splits = [self._builder.chosen(*TRAINED)]
-        if settings.checkpoint == "best":
+        if self.best:
             splits += self._builder.chosen("valid_subset", "valid").split(",")
         return {
             "options": {
@@ -229,7 +195,8 @@ class JointTrainings:
             }
             if flags != list(self.settings.flags):
                 known["flags"] = " ".join(flags)
-            if before["base"] != self._base_name:
+            base = short_name(fingerprint(self.base.sites(DEFAULT_TARGETS)))
+            if before["base"] != base:
                 known["base"] = "another"
             return known
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -237,3 +204,37 @@ class JointTrainings:
                 f"{path.parent} holds a checkpoint that this sweep did not make; "
                 "choose another --out, or move it away"
             ) from None
+
+    # -- scoring -----------------------------------------------------------------
+
+    def scores(self, variants: Iterable[Variant]) -> Report:
+        """Translate and score every variant, the dense baseline first, in one process.
+
+        Skipped where the same checkpoints have been scored in the same way.
+        """
+        settings, data = self.settings, self.settings.folders[0]
+        out, split = settings.out / "scores", settings.split
+        decoding = replace(settings.translation, cpu=settings.cpu)
+        systems = [System(v.name, self._checkpoint(v.name)) for v in variants]
+        identity = {
+            "command": "scores of a sweep",
+            "options": {
+                "pairs": self.pairs,
+                "split": split,
+                "decoding": record(decoding),
+            },
+            "inputs": content.of_data([data], self.pairs, [split]),
+            "references": content.of_folder(data, [f"raw/{split}.*"]),
+            "systems": {s.name: stamp(s.checkpoint) for s in systems},
+        }
+        stage = Stage(out, "scores", identity)
+        try:
+            if stage.state() is State.DONE:
+                return report_file.read(out / "scores.json")
+        except LassError:
+            pass  # of other variants, or not whole
+        stage.begin()
+        pairs = parse_pairs(self.pairs)
+        result = evaluate(data, systems, pairs, split, out, decoding)
+        stage.finish([out / "scores.json"])
+        return result.report

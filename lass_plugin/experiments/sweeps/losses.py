@@ -1,13 +1,15 @@
 """Validation loss of each pair under its mask before any joint training.
 
 It is the loss that joint training starts from: of the base's weights under a mask that
-they were not trained with. It is cheap, a pass over the validation data for each mask;
-it says which ratios hurt a pair, not what training will mend.
+they were not trained with. It is cheap, and says which ratios hurt a pair, not what
+training will mend.
 """
 
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from fairseq import utils
@@ -58,16 +60,14 @@ def measure_losses(
     }
     missing = [v for v, key in keys.items() if known.get(v.name, {}).get("of") != key]
     if missing:
-        model = ValidationLosses(
-            settings.base, settings.folders[0], pairs, split, cpu=settings.cpu
-        )
+        data_folder, cpu = settings.folders[0], settings.cpu
+        model = ValidationLosses(settings.base, data_folder, pairs, split, cpu)
         progress = Progress("validation", len(missing) * len(pairs))
         for variant in missing:
-
-            def advance(amount: int, pair: str, name: str = variant.name) -> None:
-                progress.advance(amount, f"{name} {pair}")
-
-            found = model.of(masks[variant], advance)
+            found = {}
+            for pair, loss in model.of(masks[variant]):
+                found[pair] = loss
+                progress.advance(1, f"{variant.name} {pair}")
             known[variant.name] = {"of": keys[variant], "losses": found}
             FORM.write(path, {"variants": known})
         progress.finish()
@@ -80,9 +80,6 @@ class ValidationLosses:
     Args:
         checkpoint: the base.
         data: data folder.
-        pairs: pairs to measure.
-        split: split of the data.
-        max_tokens: tokens in a batch, padding included.
         cpu: do not use the GPU.
 
     Raises:
@@ -95,7 +92,6 @@ class ValidationLosses:
         data: Path,
         pairs: list[str],
         split: str = "valid",
-        max_tokens: int = 4096,
         cpu: bool = False,
     ):
         saved = Saved(System("base", checkpoint, dense=True))
@@ -116,7 +112,7 @@ class ValidationLosses:
             epoch=1,
             seed=1,
             training=False,
-            max_tokens=max_tokens,
+            max_tokens=4096,
             max_sentences=None,
             multiple=1,
             limits=limits,
@@ -124,42 +120,23 @@ class ValidationLosses:
         ):
             self._batches[self._data.locate(int(numbers[0]))[0]].append(numbers)
 
-    def of(
-        self,
-        masks: MaskSet | None,
-        advance: Callable[[int, str], None] = lambda amount, pair: None,
-    ) -> dict[str, float]:
-        """Pair -> loss in bits a token; without masks that of the dense base.
-
-        Args:
-            advance: called after each pair with 1 and the pair.
-        """
-        weights = None
-        if masks is not None:
-            weights = masked_weights(self._model, masks)
-        losses = {}
+    def of(self, masks: MaskSet | None) -> Iterator[tuple[str, float]]:
+        """Yield pairs and losses in bits a token; without masks of the dense base."""
+        weights = None if masks is None else masked_weights(self._model, masks)
         for key in self._batches:
-            if weights is not None:
-                weights.apply(key)
-            try:
-                losses[key] = self._loss(key)
-            finally:
-                if weights is not None:
-                    weights.release()
-            advance(1, key)
-        return losses
+            with nullcontext() if weights is None else weights.using(key):
+                loss = self._loss(key)
+            yield key, loss
 
     @torch.no_grad()
     def _loss(self, key: str) -> float:
         total, tokens = 0.0, 0
-        for sample in self._samples(key):
+        for numbers in self._batches[key]:
+            sample = self._data.collater([self._data[int(n)] for n in numbers])
+            if self._device.type == "cuda":
+                sample = utils.move_to_cuda(sample)
             output, target = self._model(**sample["net_input"]), sample["target"]
             loss = negative_log_likelihood(self._model, output, target, self._padding)
             total += float(loss)
             tokens += sample["ntokens"]
         return total / tokens / math.log(2)
-
-    def _samples(self, key: str) -> Iterator[dict]:
-        for numbers in self._batches[key]:
-            sample = self._data.collater([self._data[int(n)] for n in numbers])
-            yield utils.move_to_cuda(sample) if self._device.type == "cuda" else sample

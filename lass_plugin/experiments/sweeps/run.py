@@ -10,7 +10,6 @@ from lass_plugin.experiments.stage import Stage
 from lass_plugin.experiments.sweeps import tables
 from lass_plugin.experiments.sweeps.joint import JointTrainings
 from lass_plugin.experiments.sweeps.losses import measure_losses
-from lass_plugin.experiments.sweeps.scoring import score_variants
 from lass_plugin.experiments.sweeps.settings import ComparisonSettings
 from lass_plugin.experiments.sweeps.variants import V
 from lass_plugin.masks import MaskSet
@@ -65,21 +64,6 @@ class Sweep(ABC, Generic[V]):
         """Name of each variant -> pair -> validation loss; kept in ``losses.json``."""
         return measure_losses(self.settings, self.pairs, masks)
 
-    def stage(self) -> Stage:
-        """What all variants in the folder of a sweep have in common.
-
-        What a variant was made with is known of each by itself, so that others can be
-        added.
-        """
-        settings = self.settings
-        identity = {
-            "command": self.table.form.name,
-            "options": {"pairs": self.pairs},
-            "inputs": content.of_data(settings.folders, self.pairs),
-            "base": content.of_weights(settings.base),
-        }
-        return Stage(settings.out, "sweep", identity)
-
     def run(self) -> dict[str, Any]:
         """Make the masks, measure or train each variant, write table and curves.
 
@@ -92,26 +76,32 @@ class Sweep(ABC, Generic[V]):
         Raises:
             LassError: as far as can be known, before anything is trained.
         """
-        with self.stage().held():
+        settings = self.settings
+        # what a variant was made with is known of each by itself, so that others can
+        # be added
+        identity = {
+            "command": self.table.form.name,
+            "options": {"pairs": self.pairs},
+            "inputs": content.of_data(settings.folders, self.pairs),
+            "base": content.of_weights(settings.base),
+        }
+        with Stage(settings.out, "sweep", identity).held():
             return self._run()
 
     def _run(self) -> dict[str, Any]:
-        settings, trainings, report = self.settings, None, None
+        settings, trainings, report, jobs = self.settings, None, None, []
         if settings.updates:
             trainings = JointTrainings(settings, self.base, self.pairs)
-            trainings.check()
         masks = self.make_masks()
         first = self.first_of_same(masks)
-        different = {
-            variant: masks[variant] for variant in dict.fromkeys(first.values())
-        }
+        different = {v: masks[v] for v in dict.fromkeys(first.values())}
         if trainings is not None:
-            trainings.unfinished(different)  # refuses a folder with another sweep
+            jobs = trainings.jobs(different)  # refuses a folder with another sweep
         self.save_masks(masks)
         losses = self.measure(different) if settings.measures_losses else {}
         if trainings is not None:
-            trainings.run(different)
-            report = score_variants(settings, list(different), trainings)
+            trainings.run(jobs)
+            report = trainings.scores(different)
         rows = []
         for variant, each in masks.items():
             described = self.describe(variant, each, first[variant])

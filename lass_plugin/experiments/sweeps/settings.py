@@ -1,6 +1,6 @@
 """What a sweep is to compare, on what, and where: the options of its command."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,11 +104,6 @@ class ComparisonSettings(BaseSettings, RunningSettings):
         """Whether the validation losses before joint training are wanted."""
         return not self.updates
 
-    @property
-    def decoding(self) -> Decoding:
-        """How the variants translate."""
-        return replace(self.translation, cpu=self.cpu)
-
     def training_of(self, variant: str) -> Path:
         return self.out / "joint" / variant
 
@@ -177,8 +172,7 @@ class SweepSettings(SourceSettings, ComparisonSettings):
 
     @property
     def measures_losses(self) -> bool:
-        """Whether the validation losses before joint training are wanted."""
-        return not self.updates or bool(self.own_ratios)
+        return super().measures_losses or bool(self.own_ratios)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,19 +202,10 @@ class OwnRatioSettings(SourceSettings):
     @property
     def sweep(self) -> SweepSettings:
         """The sweep that measures the losses, in a folder of its own."""
-        return SweepSettings(
-            data=self.data,
-            base=self.base,
-            out=self.out / "grid",
-            valid_split=self.valid_split,
-            cpu=self.cpu,
-            searches=self.searches,
-            pairs=self.pairs,
-            recut=self.recut,
-            ratios=self.ratios,
-            methods=() if self.method is None else (self.method,),
-            own_ratios=(self.budget,),
-        )
+        given = {one.name: getattr(self, one.name) for one in fields(SourceSettings)}
+        given |= {"out": self.out / "grid", "own_ratios": (self.budget,)}
+        methods = () if self.method is None else (self.method,)
+        return SweepSettings(**given, ratios=self.ratios, methods=methods)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,12 @@
 """Sources: the searches that the masks of a sweep are cut from."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.sweeps.variants import stamp
 from lass_plugin.experiments.sweeps.weight_variants import SearchKind, WeightVariant
@@ -37,9 +39,7 @@ class Source:
 
     path: Path
     plan: SearchPlan
-    updates: int
-    base: Fingerprint
-    together: bool = False
+    together: bool
     """Whether other pairs were searched in the same training."""
 
     @property
@@ -64,7 +64,7 @@ class Source:
 
 
 class Sources:
-    """All searches given to a sweep, by pair.
+    """All searches given to a sweep, of all pairs.
 
     Args:
         paths: their checkpoints.
@@ -84,31 +84,29 @@ class Sources:
         recut: bool = False,
     ):
         self.recut = recut
-        self._of: dict[str, list[Source]] = {}
+        self.every: list[Source] = []
         for path in paths:
             states = search_states(Checkpoint.read(path))
             for state in states.values():
-                plan = SearchPlan.from_dict(state["plan"])
-                updates, base = int(state["updates"]), dict(state["base"])
-                source = Source(path, plan, updates, base, len(states) > 1)
-                _check_source(source, fingerprint_of(plan.targets))
-                self._of.setdefault(plan.key, []).append(source)
+                source = Source(
+                    path, SearchPlan.from_dict(state["plan"]), len(states) > 1
+                )
+                _check_source(source, state, fingerprint_of(source.plan.targets))
+                self.every.append(source)
 
     @property
     def pairs(self) -> list[str]:
-        return list(self._of)
+        return list(dict.fromkeys(source.plan.key for source in self.every))
 
     @property
     def targets(self) -> tuple[str, ...]:
         """All that was searched in, in any of the searches."""
-        every = (s.plan.targets for sources in self._of.values() for s in sources)
-        return parse_targets(target for targets in every for target in targets)
+        return parse_targets(t for source in self.every for t in source.plan.targets)
 
     @property
     def kinds(self) -> list[SearchKind]:
         """The kinds of the searches themselves, each once."""
-        every = (s.kind for sources in self._of.values() for s in sources)
-        return list(dict.fromkeys(every))
+        return list(dict.fromkeys(source.kind for source in self.every))
 
     def find(self, key: str, variant: WeightVariant, ratio: float) -> Source:
         """The search that the mask of *key* is cut from.
@@ -118,23 +116,17 @@ class Sources:
         """
         kind, name, targets = variant.search, variant.name, self.covered_by(variant)
         assert kind is not None
-        given = self._of.get(key, [])
-        able = [
-            source
-            for source in given
-            if source.gives(kind) and set(targets) <= set(source.plan.targets)
-        ]
+        given = [s for s in self.every if s.plan.key == key]
+        able = [s for s in given if s.gives(kind) and {*targets} <= {*s.plan.targets}]
         if not able:
-            held = "; ".join(
-                f"{source.kind} in {', '.join(source.plan.targets)}" for source in given
-            )
+            held = "; ".join(f"{s.kind} in {', '.join(s.plan.targets)}" for s in given)
             raise LassError(
                 f"{name} needs a search of {key} by {kind} in {', '.join(targets)}, "
                 f"but there is {held or 'none of this pair'}; search it with "
                 "'lass search', or choose other --pairs or --methods"
             )
         able = [s for s in able if s.kind == kind] or able
-        exact = [source for source in able if source.plan.is_exact_at(ratio, targets)]
+        exact = [s for s in able if s.plan.is_exact_at(ratio, targets)]
         if not exact and not self.recut:
             plan = able[0].plan
             raise LassError(
@@ -145,14 +137,13 @@ class Sources:
                 "once more for this and add its folder to --searches, use a one-shot "
                 "search, or accept the approximation with --recut"
             )
-        chosen = exact or able
-        if len(chosen) > 1 and exact:
+        if len(exact) > 1:
             raise LassError(
-                f"{chosen[0].path.parent} and {chosen[1].path.parent} both hold a "
+                f"{exact[0].path.parent} and {exact[1].path.parent} both hold a "
                 f"search of {key} by {kind} for {name}; give one of them"
             )
         # of several at other ratios the nearest, then the first
-        return min(chosen, key=lambda source: abs(source.plan.ratio - ratio))
+        return min(exact or able, key=lambda source: abs(source.plan.ratio - ratio))
 
     def covered_by(self, variant: WeightVariant) -> tuple[str, ...]:
         """The matrices that a variant covers: its own, or all that were searched in."""
@@ -160,32 +151,32 @@ class Sources:
 
     def is_exact(self, variant: WeightVariant, ratios: Mapping[str, float]) -> bool:
         """Whether searches for these very ratios would give the same masks."""
+        targets = self.covered_by(variant)
         return all(
-            self.find(key, variant, ratio).plan.is_exact_at(
-                ratio, self.covered_by(variant)
-            )
+            self.find(key, variant, ratio).plan.is_exact_at(ratio, targets)
             for key, ratio in ratios.items()
         )
 
-    def write(
+    def cut(
         self,
         folders: Mapping[WeightVariant, Path],
         ratios: Mapping[WeightVariant, Mapping[str, float]],
-        advance: Callable[[int, str], None] = lambda amount, part: None,
-    ) -> None:
-        """Write the masks of *folders*; those that are there already are kept.
+    ) -> dict[WeightVariant, MaskSet | None]:
+        """Write the masks of *folders*, and read them back.
 
-        The scores of a search are read once for all its masks.
+        Those that are there already are kept. The scores of a search are read once for
+        all its masks.
 
         Args:
             folders: variant -> folder of its masks.
             ratios: variant -> pair -> ratio.
-            advance: called after each mask with 1 and the name of its variant.
         """
-        wanted: dict[tuple[Path, SearchKind, str], list[WeightVariant]] = {}
-        sources: dict[tuple[Path, str], Source] = {}
-        cut = {v: (CUT.read_or_none(f / CUT_NAME) or {}) for v, f in folders.items()}
-        origins: dict[tuple[WeightVariant, str], list[Any]] = {}
+        if not folders:
+            return {}
+        progress = Progress("cutting masks", sum(len(ratios[v]) for v in folders))
+        made = {v: (CUT.read_or_none(f / CUT_NAME) or {}) for v, f in folders.items()}
+        wanted: dict[tuple[Source, SearchKind], list[tuple[WeightVariant, Any]]]
+        wanted = defaultdict(list)
         for variant, folder in folders.items():
             assert variant.search is not None
             for key, ratio in ratios[variant].items():
@@ -193,40 +184,38 @@ class Sources:
                 origin = [stamp(source.path), str(variant.search), ratio]
                 origin.append(list(self.covered_by(variant)))
                 there = (folder / f"{key}{SUFFIX}").is_file()
-                if there and cut[variant].get(key) == origin:
-                    advance(1, variant.name)
-                    continue
-                origins[variant, key], sources[source.path, key] = origin, source
-                place = (source.path, variant.search, key)
-                wanted.setdefault(place, []).append(variant)
-        for (path, kind, key), variants in wanted.items():
-            scores = sources[path, key].scores(kind)
-            for variant in variants:
-                folder = folders[variant]
+                if there and made[variant].get(key) == origin:
+                    progress.advance(1, variant.name)
+                else:
+                    wanted[source, variant.search].append((variant, origin))
+        for (source, kind), cuts in wanted.items():
+            scores, key = source.scores(kind), source.plan.key
+            for variant, origin in cuts:
                 mask = scores.mask(ratios[variant][key], self.covered_by(variant))
-                save_mask(folder / f"{key}{SUFFIX}", mask)
-                cut[variant] = {**cut[variant], key: origins[variant, key]}
-                CUT.write(folder / CUT_NAME, cut[variant])
-                advance(1, variant.name)
+                save_mask(folders[variant] / f"{key}{SUFFIX}", mask)
+                made[variant] = {**made[variant], key: origin}
+                CUT.write(folders[variant] / CUT_NAME, made[variant])
+                progress.advance(1, variant.name)
+        progress.finish()
+        return {
+            variant: MaskSet(
+                load_mask(folder / f"{k}{SUFFIX}") for k in ratios[variant]
+            )
+            for variant, folder in folders.items()
+        }
 
 
-def _check_source(source: Source, base: Fingerprint) -> None:
-    """Refuse a search of another base than *base*, or one that has not ended."""
-    plan = source.plan
-    if not same_weights(source.base, base):
+def _check_source(source: Source, state: Mapping[str, Any], base: Fingerprint) -> None:
+    """Refuse a search on another base, and one that has not ended."""
+    plan, updates = source.plan, int(state["updates"])
+    if not same_weights(dict(state["base"]), base):
         raise LassError(
             f"the search in {source.path.parent} was begun from another base than "
             "--base; give the base that it began from"
         )
     end = plan.start + plan.ramp
-    if plan.schedule == "gradual" and source.updates < end:
+    if plan.schedule == "gradual" and updates < end:
         raise LassError(
-            f"the gradual search in {source.path.parent} stopped after "
-            f"{source.updates} of the {end} updates of its schedule; let it "
-            "go on with 'lass search'"
+            f"the gradual search in {source.path.parent} stopped after {updates} of "
+            f"the {end} updates of its schedule; let it go on with 'lass search'"
         )
-
-
-def read_masks(folder: Path, pairs: Iterable[str]) -> MaskSet:
-    """The masks of *pairs* in *folder*."""
-    return MaskSet(load_mask(folder / f"{key}{SUFFIX}") for key in pairs)

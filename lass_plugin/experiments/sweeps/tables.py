@@ -7,6 +7,7 @@ kind of sweep adds what its variants differ in: ratios of weights, or rules for 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -64,14 +65,14 @@ def row_of(
             empty where it was not measured.
         report: scores after joint training, the dense baseline first; None without.
     """
-    loss = losses.get(name, {})
+    loss, kept = losses.get(name, {}), dict(masks or {})
     dense = variant.kind == DENSE
     row: dict[str, Any] = {
         "name": variant.name,
         "kind": variant.kind,
         **described,
-        "kept": {key: mask.kept() for key, mask in (masks or {}).items()},
-        "covered": {key: mask.units for key, mask in (masks or {}).items()},
+        "kept": {key: mask.kept() for key, mask in kept.items()},
+        "covered": {key: mask.units for key, mask in kept.items()},
         "losses": dict(loss),
         "averages": {"all": {LOSS: fmean(loss.values())}} if loss else {},
         "scores": {},
@@ -86,7 +87,7 @@ def row_of(
             averages[metric] = system.average(metric, pairs)
             if not dense:
                 difference = 0.0 if same else system.average_difference(metric, pairs)
-                averages[_difference(metric)] = difference
+                averages[f"{metric} difference"] = difference
     if not dense:
         row["wins"] = {m: 0 if same else system.wins(m) for m in METRICS}
     for entry, part in (("scores", "value"), ("signatures", "signature")):
@@ -138,48 +139,32 @@ def to_csv(table: SweepTable, record: Mapping[str, Any]) -> str:
 
 
 def _lines(table: SweepTable, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    base = rows[0]["scores"]
     for row in rows:
-        for group, values in row["averages"].items():
-            sizes = [_mean(row[name].values()) for name in ("kept", "covered")]
-            yield _line(table, row, None, group, sizes, values)
+        parts: list[tuple[str | None, str, Row]] = []
+        for group, averages in row["averages"].items():
+            sizes = {name: _mean(row[name].values()) for name in ("kept", "covered")}
+            parts.append((None, group, {**sizes, **averages}))
         for key in dict.fromkeys([*row["losses"], *row["scores"]]):
-            sizes = [row[name].get(key) for name in ("kept", "covered")]
-            scores = row["scores"].get(key, {})
-            values = {LOSS: row["losses"].get(key), **scores}
-            if row["kind"] != DENSE:
-                for metric, score in scores.items():
-                    values[_difference(metric)] = score - base[key][metric]
-            yield _line(table, row, key, key, sizes, values)
-
-
-def _line(
-    table: SweepTable,
-    row: Row,
-    key: str | None,
-    pairs: str,
-    sizes: Sequence[Any],
-    values: Row,
-) -> dict[str, Any]:
-    """A line of the CSV.
-
-    Args:
-        key: the pair; None for a group of them.
-        pairs: the pair or the group.
-        sizes: units kept and covered.
-        values: loss, scores and differences.
-    """
-    return {
-        "variant": row["name"],
-        "kind": row["kind"],
-        **{name: cell(row, key) for name, cell in table.fields.items()},
-        "pairs": pairs,
-        "kept": sizes[0],
-        "covered": sizes[1],
-        "loss_before_joint_training": values.get(LOSS),
-        **{metric: values.get(metric) for metric in METRICS},
-        **{f"{m}_difference": values.get(_difference(m)) for m in METRICS},
-    }
+            values = {name: row[name].get(key) for name in ("kept", "covered")}
+            values[LOSS] = row["losses"].get(key)
+            for metric, score in row["scores"].get(key, {}).items():
+                values[metric] = score
+                if row["kind"] != DENSE:
+                    base = rows[0]["scores"][key][metric]
+                    values[f"{metric} difference"] = score - base
+            parts.append((key, key, values))
+        for pair, pairs, cells in parts:
+            yield {
+                "variant": row["name"],
+                "kind": row["kind"],
+                **{name: cell(row, pair) for name, cell in table.fields.items()},
+                "pairs": pairs,
+                "kept": cells["kept"],
+                "covered": cells["covered"],
+                "loss_before_joint_training": cells.get(LOSS),
+                **{metric: cells.get(metric) for metric in METRICS},
+                **{f"{m}_difference": cells.get(f"{m} difference") for m in METRICS},
+            }
 
 
 def to_markdown(table: SweepTable, record: Mapping[str, Any]) -> str:
@@ -190,12 +175,11 @@ def to_markdown(table: SweepTable, record: Mapping[str, Any]) -> str:
         columns["loss before joint training"] = _average(LOSS, "all", "–", ".3f")
     if any(row["scores"] for row in rows):
         groups = dict.fromkeys(group for row in rows for group in row["averages"])
+        for metric, group in product(METRICS, groups):
+            columns[f"{metric} {group}"] = _average(metric, group)
         for metric in METRICS:
-            for group in groups:
-                columns[f"{metric} {group}"] = _average(metric, group)
-        for metric in METRICS:
-            name = f"{metric} − {DENSE}"
-            columns[name] = _average(_difference(metric), "all", "–", "+.2f")
+            mean = _average(f"{metric} difference", "all", "–", "+.2f")
+            columns[f"{metric} − {DENSE}"] = mean
         for metric in METRICS:
             columns[f"{metric} wins"] = _wins(metric)
     cells = [[cell(row) for cell in columns.values()] for row in rows]
@@ -226,11 +210,6 @@ def _wins(metric: str) -> Cell:
 def _share_kept(row: Row) -> str:
     kept = sum(row["kept"].values()) / max(1, sum(row["covered"].values()))
     return f"{kept:.1%}" if row["kept"] else "100.0%"
-
-
-def _difference(metric: str) -> str:
-    """What the mean difference to the baseline is called among the averages."""
-    return f"{metric} difference"
 
 
 def _mean(values: Iterable[int]) -> str:

@@ -1,29 +1,110 @@
 """Sweeps over ratios: the masks of all variants are cut from searches."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.comparison import METRICS
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.searches.results import checkpoint_files
 from lass_plugin.experiments.sweeps import own_ratios
-from lass_plugin.experiments.sweeps.ratio_choice import RatioChoice
 from lass_plugin.experiments.sweeps.run import Sweep
 from lass_plugin.experiments.sweeps.settings import OwnRatioSettings, SweepSettings
-from lass_plugin.experiments.sweeps.sources import Sources, read_masks
+from lass_plugin.experiments.sweeps.sources import Sources
+from lass_plugin.experiments.sweeps.tables import LOSS, Row, SweepTable
 from lass_plugin.experiments.sweeps.variants import DENSE
-from lass_plugin.experiments.sweeps.weight_table import WEIGHTS
 from lass_plugin.experiments.sweeps.weight_variants import (
     OWN,
     RANDOM,
+    RATIO,
+    SUB_LAYER,
     WeightVariant,
     list_variants,
 )
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet, fingerprint, save_masks
 from lass_plugin.masks.random import random_masks
+from lass_plugin.records.curves import Curve, draw_curves
+from lass_plugin.records.json_record import RecordFormat
+
+
+def _ratio(row: Row, key: str | None) -> str:
+    ratio = row["ratio"] if key is None else row["ratios"].get(key, row["ratio"])
+    return "" if ratio is None else f"{ratio:g}"
+
+
+def _not_exact(rows: Sequence[Row]) -> list[str]:
+    if all(row["exact"] for row in rows):
+        return []
+    return ["", "\\* Cut from a gradual search that trained under another ratio."]
+
+
+def _draw(rows: Sequence[Row], data: Path) -> list[Path]:
+    """Draw the curves of a ``sweep.json`` (He 2023, Fig. 1).
+
+    ``sweep.png`` and ``.svg`` show BLEU after joint training, ``sweep.loss.png`` and
+    ``.svg`` the loss before it; each only where it was measured.
+    """
+    after, before = data.with_suffix(".png"), data.with_name("sweep.loss.png")
+    trained = "BLEU after joint training"
+    untrained = "Validation loss under the mask, before joint training"
+    written = []
+    for path, entry, what, title, unit in (
+        (after, "scores", METRICS[0], trained, METRICS[0]),
+        (before, "losses", LOSS, untrained, "bits a token"),
+    ):
+        measured = [row for row in rows if row[entry]]
+        values = [(row, row["averages"]["all"][what]) for row in measured]
+        levels = [(DENSE, value) for row, value in values if row["kind"] == DENSE]
+        if measured:
+            label = f"{unit}, mean of {len(measured[0][entry])} pairs"
+            words = (title, "pruning ratio", label)
+            written += draw_curves(_curves(values), path, *words, levels=levels)
+    return written
+
+
+def _curves(values: Sequence[tuple[Row, float]]) -> list[Curve]:
+    """A line for each method and the random control, marks for the rest."""
+    points: dict[tuple[str, bool], list[tuple[float, float]]] = defaultdict(list)
+    for row, value in values:
+        if row["kind"] == DENSE:
+            continue
+        name = {
+            RATIO: row["method"],
+            RANDOM: "random",
+            OWN: f"{row['method']}, own ratios",
+            SUB_LAYER: f"{row['method']}, {'+'.join(row['targets'] or ())} only",
+        }[row["kind"]]
+        name += "" if row["exact"] else " (recut)"
+        alone = row["kind"] in (OWN, SUB_LAYER)
+        points[name, alone].append((row["ratio"], value))
+    curves = []
+    for (name, alone), found in points.items():
+        x, y = zip(*sorted(found), strict=True)
+        curves.append(Curve(name, x, y, points_only=alone and len(found) < 3))
+    return curves
+
+
+WEIGHTS = SweepTable(
+    form=RecordFormat("lass_plugin sweep", "a sweep.json of 'lass sweep'"),
+    units="weights",
+    fields={
+        "method": lambda row, _: row["method"],
+        "ratio": _ratio,
+        "targets": lambda row, _: "+".join(row["targets"] or ()),
+        "exact": lambda row, _: "yes" if row["exact"] else "no",
+    },
+    columns={
+        "variant": lambda row: row["name"] + ("" if row["exact"] else " *"),
+        "kind": lambda row: row["kind"],
+        "ratio": lambda row: f"{row['ratio']:g}",
+    },
+    left=2,
+    below=_not_exact,
+    draw=_draw,
+)
 
 
 class WeightSweep(Sweep[WeightVariant]):
@@ -56,6 +137,7 @@ class WeightSweep(Sweep[WeightVariant]):
             settings.random,
         )
         super().__init__(settings, base, pairs, variants)
+        self.own = [variant for variant in variants if variant.kind == OWN]
         self.exact: dict[WeightVariant, bool] = {}
         self._ratios: dict[WeightVariant, dict[str, float]] = {}
         for variant in variants:
@@ -80,67 +162,35 @@ class WeightSweep(Sweep[WeightVariant]):
         known.
         """
         masks = self.cut_masks()
-        own = [variant for variant in self.variants if variant.kind == OWN]
-        if own:
-            losses = self.measure(masks)
-            ratios = {}
-            for variant in own:
-                place = self.settings.out / "allocations" / f"{variant.name}.json"
-                choice, _ = self.choose_ratios(variant, losses, place)
-                ratios[variant] = choice.ratios
-                self.exact[variant] = self.sources.is_exact(variant, ratios[variant])
+        if self.own:
+            losses, ratios = self.measure(masks), {}
+            for own in self.own:
+                place = self.settings.out / "allocations" / f"{own.name}.json"
+                choice, _ = own_ratios.choose(own, self.variants, losses, place)
+                ratios[own] = choice.ratios
+                self.exact[own] = self.sources.is_exact(own, choice.ratios)
             masks |= self._cut(ratios)
         return {variant: masks[variant] for variant in self.variants}
 
     def cut_masks(self) -> dict[WeightVariant, MaskSet | None]:
         """The masks of all variants but those of own ratios, written and read back."""
-        masks = self._cut(self._ratios)
+        masks, seed = self._cut(self._ratios), self.settings.seed
         for variant in self.variants:
             if variant.kind == DENSE:
                 masks[variant] = None
             elif variant.kind == RANDOM:
-                masks[variant] = self._random(variant)
+                sites = self.base.sites(self.sources.targets)
+                shapes = {name: weight.shape for name, weight in sites.items()}
+                words = (variant.ratio, seed, fingerprint(sites))
+                made = masks[variant] = random_masks(self.pairs, shapes, *words)
+                save_masks(self.settings.masks_of(variant.name), made)
         return masks
 
     def _cut(
         self, ratios: Mapping[WeightVariant, Mapping[str, float]]
     ) -> dict[WeightVariant, MaskSet | None]:
         folders = {variant: self.settings.masks_of(variant.name) for variant in ratios}
-        self.write_masks(folders, ratios)
-        return {v: read_masks(folder, self.pairs) for v, folder in folders.items()}
-
-    def write_masks(
-        self,
-        folders: Mapping[WeightVariant, Path],
-        ratios: Mapping[WeightVariant, Mapping[str, float]],
-    ) -> None:
-        """Cut masks, variant -> pair -> ratio, into the folder of each variant."""
-        if folders:
-            progress = Progress("cutting masks", len(folders) * len(self.pairs))
-            self.sources.write(folders, ratios, progress.advance)
-            progress.finish()
-
-    def _random(self, variant: WeightVariant) -> MaskSet:
-        sites = self.base.sites(self.sources.targets)
-        made = random_masks(
-            self.pairs,
-            {name: tuple(weight.shape) for name, weight in sites.items()},
-            variant.ratio,
-            self.settings.seed,
-            fingerprint(sites),
-        )
-        save_masks(self.settings.masks_of(variant.name), made)
-        return made
-
-    def choose_ratios(
-        self,
-        variant: WeightVariant,
-        losses: Mapping[str, Mapping[str, float]],
-        target: Path,
-    ) -> tuple[RatioChoice, list[Path]]:
-        """The ratio of each pair for a variant of own ratios, and its files."""
-        choice, record = own_ratios.choose(variant, self.variants, losses)
-        return choice, own_ratios.write(record, target)
+        return self.sources.cut(folders, ratios)
 
     def describe(
         self, variant: WeightVariant, masks: MaskSet | None, first: WeightVariant
@@ -160,7 +210,9 @@ class WeightSweep(Sweep[WeightVariant]):
         return super().notes() + [seed] * bool(self.settings.random)
 
 
-def write_own_ratios(settings: OwnRatioSettings) -> tuple[RatioChoice, list[Path]]:
+def write_own_ratios(
+    settings: OwnRatioSettings,
+) -> tuple[own_ratios.RatioChoice, list[Path]]:
     """Choose each pair's own ratio and cut the masks at these, without a sweep.
 
     Returns:
@@ -171,15 +223,13 @@ def write_own_ratios(settings: OwnRatioSettings) -> tuple[RatioChoice, list[Path
         LassError: as in :meth:`.Sweep.run`, or the searches are of several kinds.
     """
     sweep = WeightSweep(settings.sweep)
-    own = [variant for variant in sweep.variants if variant.kind == OWN]
-    if len(own) != 1:
-        kinds = ", ".join(str(variant.search) for variant in own)
+    if len(sweep.own) != 1:
+        kinds = ", ".join(str(variant.search) for variant in sweep.own)
         raise LassError(
             f"the searches are of several methods ({kinds}); choose with --method"
         )
-    losses = sweep.measure(sweep.cut_masks())
-    record = settings.out / "allocation.json"
-    choice, written = sweep.choose_ratios(own[0], losses, record)
-    masks = settings.masks_of("")
-    sweep.write_masks({own[0]: masks}, {own[0]: choice.ratios})
+    own, losses = sweep.own[0], sweep.measure(sweep.cut_masks())
+    record, masks = settings.out / "allocation.json", settings.masks_of("")
+    choice, written = own_ratios.choose(own, sweep.variants, losses, record)
+    sweep.sources.cut({own: masks}, {own: choice.ratios})
     return choice, [*written, masks]

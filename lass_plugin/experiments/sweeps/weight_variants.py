@@ -9,9 +9,6 @@ from lass_plugin.masks import DEFAULT_TARGETS
 from lass_plugin.methods.search.plan import SCHEDULES
 from lass_plugin.scores import SCORES
 
-SUB_LAYERS = tuple((target,) for target in DEFAULT_TARGETS)
-"""Attention only and feed-forward only (He 2023, Table 2)."""
-
 RATIO, SUB_LAYER, OWN, RANDOM = "ratio", "sub-layer", "own ratios", "random"
 
 
@@ -76,11 +73,9 @@ def list_variants(
     own: Sequence[float] = (),
     random: Sequence[float] = (),
 ) -> list[WeightVariant]:
-    """All variants, the dense baseline first.
+    """All variants, the dense baseline first; each search has all but the random ones.
 
     Args:
-        searches: each gets every one of the following.
-        ratios: one ratio for all pairs.
         ablation: ratios at which attention and feed-forward are also masked alone.
         own: mean ratios at which each pair has its own.
         random: ratios of random masks, the control.
@@ -90,9 +85,9 @@ def list_variants(
         together = dict.fromkeys((*ratios, *ablation))  # an ablation has its whole
         variants += [WeightVariant(RATIO, search, ratio) for ratio in together]
         variants += [
-            WeightVariant(SUB_LAYER, search, ratio, targets)
+            WeightVariant(SUB_LAYER, search, ratio, (target,))
             for ratio in ablation
-            for targets in SUB_LAYERS
+            for target in DEFAULT_TARGETS  # He 2023, Table 2
         ]
         variants += [WeightVariant(OWN, search, ratio) for ratio in own]
     return variants + [WeightVariant(RANDOM, ratio=ratio) for ratio in random]
