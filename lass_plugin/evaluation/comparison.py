@@ -7,11 +7,7 @@ from statistics import fmean
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.choice import EVERY_METRIC, METRICS, Choice
 from lass_plugin.evaluation.metrics import Metric, Score, text_form
-from lass_plugin.evaluation.significance import (
-    SAMPLES,
-    Difference,
-    paired_bootstrap,
-)
+from lass_plugin.evaluation.significance import SAMPLES, Difference, paired_bootstrap
 from lass_plugin.languages import Pair, base_language, parse_pairs
 
 

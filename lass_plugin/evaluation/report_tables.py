@@ -21,13 +21,7 @@ from lass_plugin.evaluation.score_notes import (
 from lass_plugin.evaluation.significance import LEVEL, Difference
 from lass_plugin.languages import Pair
 from lass_plugin.records import csv_table, table
-from lass_plugin.records.text_tables import (
-    WIDTH,
-    Markdown,
-    escape,
-    signed,
-    verbatim,
-)
+from lass_plugin.records.text_tables import WIDTH, Markdown, escape, signed, verbatim
 
 _LONGEST_NAME = 20
 

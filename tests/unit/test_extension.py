@@ -15,10 +15,10 @@ from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.new_pairs.checkpoint import extended
-from lass_plugin.experiments.new_pairs.curve import draw_curve, mean_curve
-from lass_plugin.experiments.new_pairs.data import SubwordModel
-from lass_plugin.experiments.new_pairs.effects import effect_of
+from lass_plugin.experiments.new_pairs.models import SubwordModel
+from lass_plugin.experiments.new_pairs.report import draw_curve, mean_curve
 from lass_plugin.experiments.new_pairs.run import watches_fewer
+from lass_plugin.experiments.new_pairs.scores import effect_of
 from lass_plugin.experiments.new_pairs.vocabulary import (
     Vocabulary,
     count_text,
@@ -297,18 +297,20 @@ def test_an_effect_by_hand():
     before = checkpoint(old)
     after = {**before, "model": {k: v.clone() for k, v in before["model"].items()}}
     same = effect_of("de-en", made(before), made(after), 6, masks, new)
-    assert (same.kept, same.overlap, same.moved, same.unchanged) == (3, 2, 0, True)
+    nothing = {"moved": 0, "shared_moved": 0, "unchanged": True}
+    assert same == {"kept": 3, "overlap": 2, **nothing}
     after["model"][SITE][1] = torch.tensor([2.0, 3.0])  # one inside, one outside
     for name in (EMBEDDING, DECODER, OUTPUT):
         after["model"][name][5] = -1.0  # the last symbol that the pair knows
     five = effect_of("de-en", made(before), made(after), 5, masks, new)
-    assert (five.moved, five.shared_moved) == (1, 0)
+    assert (five["moved"], five["shared_moved"]) == (1, 0)
     six = effect_of("de-en", made(before), made(after), 6, masks, new)
-    assert (six.moved, six.shared_moved, six.unchanged) == (1, 2, False)
+    assert (six["moved"], six["shared_moved"], six["unchanged"]) == (1, 2, False)
     dense = effect_of("de-en", made(before), made(after), 6)
-    assert (dense.kept, dense.overlap, dense.moved) == (None, None, 4)
+    assert (dense["kept"], dense["overlap"], dense["moved"]) == (None, None, 4)
     before["model"][SITE][0, 0], after["model"][SITE][0, 0] = 0.0, -0.0
-    assert effect_of("de-en", made(before), made(after), 5, masks, new).moved == 2
+    zero = effect_of("de-en", made(before), made(after), 5, masks, new)
+    assert zero["moved"] == 2
 
 
 def test_the_curve_is_the_mean_of_the_pairs(tmp_path: Path):

@@ -82,8 +82,8 @@ def _with_rows(
     """``(new symbols, units)`` *matrix* ``(old symbols, units)`` and new rows."""
     seen = matrix[old.seen()].float()
     mean, deviation = seen.mean(dim=0), seen.std(dim=0, unbiased=False)
-    count = len(new) - len(old)
-    rows = mean + deviation * torch.randn(count, matrix.size(1), generator=generator)
+    shape = (len(new) - len(old), matrix.size(1))
+    rows = mean + deviation * torch.randn(shape, generator=generator)
     token_rows = matrix[old.language_tokens()].float()
     for index in new.language_tokens():
         if index >= len(old):
@@ -105,15 +105,12 @@ def _with_masked_rows(mask: Mask, symbols: int) -> Mask:
 
 def _task_options(section: Any, new: Vocabulary, pairs: Sequence[Pair]) -> Any:
     """A task's options with the languages of *new*, and without what is of one run."""
-    changes = {
-        "langs": ",".join(new.tokens.languages),
-        "lang_pairs": ",".join(map(str, pairs)),
-        **dict.fromkeys(
-            ("lang_dict", "source_dict", "target_dict", "fixed_dictionary")
-            + ("masks", "extend", "hold")
-        ),
-    }
     if section is None:
         return None
+    of_a_run = "lang_dict source_dict target_dict fixed_dictionary masks extend hold"
+    changes = dict.fromkeys(of_a_run.split()) | {
+        "langs": ",".join(new.tokens.languages),
+        "lang_pairs": ",".join(map(str, pairs)),
+    }
     known = vars(section) if isinstance(section, argparse.Namespace) else section
     return changed_options(section, {n: v for n, v in changes.items() if n in known})

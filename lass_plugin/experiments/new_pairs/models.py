@@ -1,24 +1,33 @@
-"""The models that pairs are added to: read, checked, and written again with room."""
+"""What pairs are added to: models and their data, read, checked, written with room."""
 
+import filecmp
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairseq.data import Dictionary
+
 from lass_plugin.anatomy.neurons import are_neurons
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
+from lass_plugin.data import parallel_text
 from lass_plugin.data.data_folder import RECORD
+from lass_plugin.data.pair_data import find_split
+from lass_plugin.data.preparation import prepare
+from lass_plugin.data.preparation_settings import Added, PreparationSettings
+from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.systems import Saved, System
+from lass_plugin.evaluation.texts import find_raw, find_subwords
 from lass_plugin.experiments.new_pairs.checkpoint import extended
-from lass_plugin.experiments.new_pairs.data import (
-    SubwordModel,
-    check_split,
-    check_text,
-    prepare_data,
-)
 from lass_plugin.experiments.new_pairs.settings import DENSE, ExtendSettings
-from lass_plugin.experiments.new_pairs.vocabulary import Vocabulary
+from lass_plugin.experiments.new_pairs.vocabulary import (
+    Vocabulary,
+    count_text,
+    extend_vocabulary,
+)
+from lass_plugin.files import atomic_path
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks.file import carried_masks
 
@@ -66,8 +75,48 @@ class OldModel:
                 f"source and target languages of {data} have different dictionaries; "
                 "only a model with one joint dictionary can be extended"
             )
-        vocabulary = Vocabulary(task.source_dictionary, task.tokens)
-        return cls(checkpoint, pairs, vocabulary)
+        return cls(checkpoint, pairs, Vocabulary(task.source_dictionary, task.tokens))
+
+
+@dataclass(frozen=True)
+class SubwordModel:
+    """What the text of the model was encoded with, found or given."""
+
+    kind: str
+    file: Path | None = None
+
+    @classmethod
+    def find(
+        cls, folder: Path, dictionary: Dictionary, given: Path | None = None
+    ) -> "SubwordModel":
+        """Find the model of the data folder that the checkpoint was trained with.
+
+        Args:
+            given: a SentencePiece model that is not in the folder.
+
+        Raises:
+            LassError: the dictionary is of subwords whose model is not there.
+        """
+        if given is not None:
+            if not given.is_file():
+                raise LassError(f"there is no SentencePiece model --spm-model {given}")
+            return cls("sentencepiece", given)
+        kind = find_subwords(folder, dictionary)
+        if kind == "none":
+            return cls("none")
+        file = folder / {"sentencepiece": "spm.model"}.get(kind, "bpe.codes")
+        if not file.is_file():
+            raise LassError(
+                f"the symbols of {folder} are subwords, but {file} is not there; give "
+                "the SentencePiece model with --spm-model, or put the file there"
+            )
+        return cls("bpe" if kind == "subword_nmt" else kind, file)
+
+    def encoder(self) -> Subwords:
+        if self.file is None:
+            return Subwords("none")
+        digest = parallel_text.sha256(self.file)
+        return Subwords(self.kind, self.file, digest, spell=True)
 
 
 @dataclass(frozen=True)
@@ -110,35 +159,42 @@ def check(settings: ExtendSettings) -> Plan:
                 "data folder and languages"
             )
         models[DENSE] = dense
-    watched = list(settings.old_pairs) or old.pairs
-    check_split(settings.data, watched, settings.split)
-    check_text(settings.text, settings.pairs, settings.split)
-    subwords = SubwordModel.find(
-        settings.data, old.vocabulary.dictionary, settings.spm_model
-    )
+    watched, split = list(settings.old_pairs) or old.pairs, settings.split
+    for pair in watched:
+        for code in (pair.source, pair.target):
+            if find_split(settings.data, split, pair, code) is None:
+                raise LassError(
+                    f"there is no {split} data of {pair} in {settings.data}, so what "
+                    "happens to it cannot be seen; give another --split, or say with "
+                    "--old-pairs which pairs to watch"
+                )
+    _, absent = parallel_text.find_bitexts(settings.text, settings.pairs)
+    for pair in settings.pairs:
+        if f"{split}.{pair}" in absent:
+            raise LassError(
+                f"{settings.text} has no {split} text of {pair}, so the new pair "
+                "cannot be scored; add it or give another --split"
+            )
+    symbols = old.vocabulary.dictionary
+    subwords = SubwordModel.find(settings.data, symbols, settings.spm_model)
     settings.search().check()
     return Plan(models, watched, subwords)
 
 
 def extend_models(settings: ExtendSettings, plan: Plan) -> None:
-    """Make the data folder and the checkpoints with room for the new pairs."""
+    """Make the data folder and the checkpoints with room for the new pairs.
+
+    Raises:
+        LassError: text or data is missing or unusable.
+    """
     paths = {way: settings.start_of(way) for way in plan.models}
-    if (settings.data_out / RECORD).is_file() and all(
-        path.is_file() for path in paths.values()
-    ):
+    whole = (settings.data_out / RECORD).is_file()
+    if whole and all(path.is_file() for path in paths.values()):
         return
     old = plan.models[settings.ways[0]]
-    new = prepare_data(
-        settings.text,
-        settings.data,
-        settings.data_out,
-        old.vocabulary,
-        settings.pairs,
-        plan.watched,
-        settings.split,
-        plan.subwords,
-        settings.least,
-    )
+    new = _prepare_data(settings, plan.subwords, old.vocabulary)
+    for pair in plan.watched:
+        _copy_split(settings.data, settings.data_out, pair, settings.split)
     added = len(new) - len(old.vocabulary)
     print(
         f"{len(old.vocabulary)} symbols and {added} new ones; languages: "
@@ -149,3 +205,50 @@ def extend_models(settings: ExtendSettings, plan: Plan) -> None:
         # the dense model is compared on the pairs of the other
         parts = (model.checkpoint, model.vocabulary, new, old.pairs)
         save_tensors(paths[way], extended(*parts, settings.seed))
+
+
+def _prepare_data(
+    settings: ExtendSettings, model: SubwordModel, old: Vocabulary
+) -> Vocabulary:
+    """Make the data folder of the new pairs; returns the extended vocabulary.
+
+    Their text is encoded with the model's subwords; what these do not know is spelled
+    in characters, which become symbols if they occur often enough.
+    """
+    counts = count_text(settings.text, settings.pairs, model.encoder())
+    new = extend_vocabulary(old, settings.pairs, counts, settings.least)
+    dictionary = settings.out / "data.dict.txt"
+    new.save(dictionary)
+    prepare(
+        PreparationSettings(
+            text=settings.text,
+            out=settings.data_out,
+            pairs=settings.pairs,
+            subword=model.kind,
+            spm_model=model.file if model.kind == "sentencepiece" else None,
+            dictionary=dictionary,
+            workers=1,
+            added=Added(
+                new.tokens.languages, model.file if model.kind == "bpe" else None
+            ),
+        )
+    )
+    return new
+
+
+def _copy_split(source: Path, target: Path, pair: Pair, split: str) -> None:
+    """Copy one split of a pair, whose indices are still valid, and its text.
+
+    What is there already is kept.
+    """
+    for code in (pair.source, pair.target):
+        prefix = find_split(source, split, pair, code)
+        assert prefix is not None
+        paths = [Path(f"{prefix}.{ending}") for ending in ("bin", "idx")]
+        copies = [(path, target / path.name) for path in paths]
+        if raw := find_raw(source / "raw", split, pair, code):
+            copies.append((raw, target / "raw" / raw.name))
+        for path, place in copies:
+            if not (place.is_file() and filecmp.cmp(path, place, shallow=False)):
+                with atomic_path(place) as temporary:
+                    shutil.copyfile(path, temporary)

@@ -1,17 +1,19 @@
 """The effect of added pairs as files: ``extend.json``, two CSV, Markdown, a curve.
 
-``extend.json`` holds everything; the others and the picture are made from it.
+``extend.json`` holds everything; the others and the picture (Lin 2021, Fig. 3: BLEU of
+new and of older pairs over the updates) are made from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from lass_plugin.evaluation.choice import METRICS
-from lass_plugin.experiments.new_pairs.curve import draw_curve
 from lass_plugin.experiments.new_pairs.settings import WAYS, ExtendSettings
 from lass_plugin.files import write_text
 from lass_plugin.records.csv_table import write_csv
+from lass_plugin.records.curves import Curve, draw_panels
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.text_tables import in_columns, markdown_table
 
@@ -34,6 +36,15 @@ the pair's sub-network whose value has changed, and of what no mask covers (embe
 of symbols that the pair does not know left out). Nothing moved: the outputs are the
 same bit for bit. same: translations that are the same text as before.
 """
+
+NAMED = 6
+"""Up to so many pairs have a line each beside that of their mean."""
+
+LEAST = 1.0
+"""Least height of an axis in points of BLEU, lest noise be painted as a trend."""
+
+_SCORED = ["pair", "way", *METRICS]
+_EFFECTS = ["overlap", "moved", "same"]
 
 
 def write_report(settings: ExtendSettings, scores: Mapping[str, Any]) -> list[Path]:
@@ -64,18 +75,9 @@ def to_markdown(record: Mapping[str, Any]) -> str:
     """A page with a table of new and one of old pairs, and what the figures are."""
     lines = ["# New pairs", ""]
     for title, new in (("New pairs", True), ("Older pairs", False)):
-        rows = [["pair", "way", *METRICS]]
-        if not new:
-            rows[0] += ["overlap", "moved", "same"]
-        for each in record["changes"]:
-            if each["new"] is not new:
-                continue
-            cells = [each["pair"], each["way"]]
-            cells += [_scores(each["scores"][metric]) for metric in METRICS]
-            if not new:
-                cells += _effect_cells(each)
-            rows.append(cells)
-        lines += [f"## {title}", "", *markdown_table(rows, left=2), ""]
+        rows = [_cells(each) for each in record["changes"] if each["new"] is new]
+        header = _SCORED if new else _SCORED + _EFFECTS
+        lines += [f"## {title}", "", *markdown_table([header, *rows], left=2), ""]
     lines += [EXPLAINED]
     signatures: dict[str, dict[str, None]] = {}
     for each in record["changes"]:
@@ -89,35 +91,33 @@ def to_markdown(record: Mapping[str, Any]) -> str:
 
 def to_text(record: Mapping[str, Any]) -> str:
     """The tables of :func:`to_markdown` for a terminal."""
-    rows = [["pair", "way", *METRICS, "overlap", "moved", "same"]]
-    for each in record["changes"]:
-        rows.append(
-            [
-                each["pair"] + (" (new)" if each["new"] else ""),
-                each["way"],
-                *(_scores(each["scores"][metric]) for metric in METRICS),
-                *(["", "", ""] if each["new"] else _effect_cells(each)),
-            ]
-        )
+    rows = [_SCORED + _EFFECTS]
+    for change in record["changes"]:
+        pair, *cells = _cells(change)
+        if change["new"]:
+            pair, cells = f"{pair} (new)", [*cells, *[""] * len(_EFFECTS)]
+        rows.append([pair, *cells])
     return "\n".join(in_columns(rows, left=range(len(rows[0]))))
 
 
-def _scores(score: Mapping[str, Any]) -> str:
-    return f"{score['start']:.2f} → {score['end']:.2f} ({score['delta']:+.2f})"
-
-
-def _effect_cells(change: Mapping[str, Any]) -> list[str]:
+def _cells(change: Mapping[str, Any]) -> list[str]:
+    """Pair, way and scores; of an older pair also what happened to its weights."""
+    cells = [change["pair"], change["way"]]
+    for score in map(change["scores"].get, METRICS):
+        cells.append(
+            f"{score['start']:.2f} → {score['end']:.2f} ({score['delta']:+.2f})"
+        )
+    if change["new"]:
+        return cells
     effect = change["effect"]
-    overlap = "–"
+    overlap, moved = "–", f"{effect['moved']:,}"
     if effect["kept"]:
-        share = effect["overlap"] / effect["kept"]
-        overlap = f"{effect['overlap']:,} ({share:.1%})"
-    moved = "nothing"
-    if not effect["unchanged"]:
-        moved = f"{effect['moved']:,} + {effect['shared_moved']:,} shared"
-        if effect["kept"] is None:
-            moved = f"{effect['moved']:,}"
-    return [overlap, moved, f"{change['identical']} of {change['sentences']}"]
+        overlap = f"{effect['overlap']:,} ({effect['overlap'] / effect['kept']:.1%})"
+    if effect["kept"] is not None:
+        moved += f" + {effect['shared_moved']:,} shared"
+    if effect["unchanged"]:
+        moved = "nothing"
+    return [*cells, overlap, moved, f"{change['identical']} of {change['sentences']}"]
 
 
 def _point_row(point: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,3 +140,57 @@ def _change_row(change: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in change["scores"][metric].items():
             row[f"{metric.lower()}_{name}"] = value
     return row
+
+
+def draw_curve(
+    points: Sequence[Mapping[str, Any]], path: Path, metric: str = "BLEU"
+) -> list[Path]:
+    """Draw the *points* of an ``extend.json``.
+
+    The left panel shows the new pairs, the right one the older pairs: the mean as a
+    line with marks, each pair as a thin line if they are few.
+
+    Args:
+        path: picture to write; its suffix is replaced by ``.png`` and ``.svg``.
+
+    Returns:
+        The files written.
+    """
+    ways = list(dict.fromkeys(point["way"] for point in points))
+    panels: dict[str, list[Curve]] = {}
+    for kind, new in (("new", True), ("older", False)):
+        of_kind = [point for point in points if point["new"] is new]
+        pairs = list(dict.fromkeys(point["pair"] for point in of_kind))
+        title = f"{kind}: {', '.join(pairs)}"
+        if len(pairs) > 2:
+            title = f"{len(pairs)} {kind} pairs, mean"
+        for number, way in enumerate(ways if pairs else ()):
+            curves = _curves([p for p in of_kind if p["way"] == way], metric, number)
+            panels.setdefault(title, []).extend(curves)
+    words = (f"{metric} over the updates", "updates on the new pairs", metric)
+    return draw_panels(panels, path, *words, one_scale=False, least=LEAST)
+
+
+def mean_curve(
+    points: Sequence[Mapping[str, Any]], metric: str
+) -> tuple[list[int], list[float]]:
+    """Steps, and the plain mean of *metric* over the pairs at each."""
+    values: dict[int, list[float]] = {}
+    for point in sorted(points, key=lambda point: point["step"]):
+        values.setdefault(point["step"], []).append(point["scores"][metric]["value"])
+    return list(values), list(map(fmean, values.values()))
+
+
+def _curves(
+    points: Sequence[Mapping[str, Any]], metric: str, number: int
+) -> list[Curve]:
+    """The pairs of one way to train them, where they are few, and their mean."""
+    way, of_pairs = points[0]["way"], dict[str, list[Mapping[str, Any]]]()
+    for point in points:
+        of_pairs.setdefault(point["pair"], []).append(point)
+    curves = [
+        Curve(f"{way} {pair}", *mean_curve(of_pair, metric), look=number, faint=True)
+        for pair, of_pair in of_pairs.items()
+        if 1 < len(of_pairs) <= NAMED
+    ]
+    return [*curves, Curve(way, *mean_curve(points, metric), look=number)]

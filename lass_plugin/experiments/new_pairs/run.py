@@ -1,7 +1,7 @@
 """All of it from one call: extend, search, train, score."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,7 @@ def extend(settings: ExtendSettings) -> list[Path]:
     last = STAGES.index(settings.until)
     _say(1, "room for the new pairs: data, dictionary, checkpoints")
     plan = check(settings)
-    flags = flags_of(settings, settings.checkpoint)  # wrong ones are told now
-    stage = stage_of(settings, plan.watched, flags.identity())
+    stage = stage_of(settings, plan.watched)
     with stage.held(settings.fresh, MADE) as state:
         extend_models(settings, plan)
         if last < 1:
@@ -62,14 +61,14 @@ def extend(settings: ExtendSettings) -> list[Path]:
         return written
 
 
-def stage_of(
-    settings: ExtendSettings, watched: Sequence[Pair], flags: Mapping[str, str]
-) -> Stage:
+def stage_of(settings: ExtendSettings, watched: Sequence[Pair]) -> Stage:
     """The stage of an extension; of an earlier version, what its record says.
 
     Args:
         watched: the older pairs that are scored.
-        flags: those of the user that matter.
+
+    Raises:
+        LassError: a flag of the user is wrong.
     """
     stage = Stage(
         settings.out,
@@ -77,7 +76,7 @@ def stage_of(
         {
             "command": "lass extend",
             "options": identity(settings),
-            "flags": flags,
+            "flags": flags_of(settings, settings.checkpoint).identity(),
             "checkpoint": content.of_weights(settings.checkpoint),
             "dense": settings.dense and content.of_weights(settings.dense),
             "data": content.of_data([settings.data], watched, [settings.split]),
@@ -94,12 +93,8 @@ def stage_of(
         now = settings.record()
         places = ("checkpoint", "data", "text", "dense", "spm_model", "flags")
         known = {n: before[n] for n in places if n in before and before[n] != now[n]}
-        options = {
-            option_of(settings, n).lstrip("-"): before[n]
-            for n in before
-            if n not in places
-        }
-        stage.adopt({"options": options, **known})
+        rest = {option_of(settings, n): before[n] for n in before if n not in places}
+        stage.adopt({"options": rest, **known})
     if stage.record is not None:
         options, wanted = stage.record["identity"]["options"], stage.identity["options"]
         if watches_fewer(options["old-pairs"], wanted["old-pairs"]):
@@ -113,7 +108,7 @@ def watches_fewer(before: Any, now: list[str]) -> bool:
     Args:
         before: as they were recorded; empty for all, as *now*.
     """
-    return isinstance(before, list) and bool(now) and (set(now) <= set(before or now))
+    return isinstance(before, list) and bool(now) and set(now) <= set(before or now)
 
 
 def _say(number: int, what: str) -> None:

@@ -36,7 +36,6 @@ without masks, all weights.
 
 STAGES = ("extend", "search", "train", "report")
 
-
 _VOCABULARY = "vocabulary"
 _SEARCH = "search, see lass search"
 _TRAINING = "training"
@@ -125,10 +124,8 @@ class ExtendSettings(Settings):
     def check(self) -> None:
         super().check()
         if self.points > self.updates:
-            raise LassError(
-                f"--points {self.points} is more than --updates {self.updates}; "
-                "lower it"
-            )
+            more = f"--points {self.points} is more than --updates {self.updates}"
+            raise LassError(f"{more}; lower it")
         for way in self.ways:
             if way not in WAYS or way == DENSE:
                 known = ", ".join(name for name in WAYS if name != DENSE)
@@ -187,17 +184,15 @@ class ExtendSettings(Settings):
 
     def record(self) -> dict[str, Any]:
         """What a report says of how it was made."""
+        paths = {n: getattr(self, n) for n in ("checkpoint", "data", "text", "dense")}
         plain = ("updates", "points", "criterion", "schedule", "ratio", "least", "seed")
         return {
-            "checkpoint": str(self.checkpoint.resolve()),
-            "data": str(self.data.resolve()),
-            "text": str(self.text.resolve()),
-            "dense": str(self.dense.resolve()) if self.dense else None,
+            **{name: path and str(path.resolve()) for name, path in paths.items()},
             "pairs": [str(pair) for pair in self.pairs],
             "old_pairs": [str(pair) for pair in self.old_pairs],
             "search_updates": self.search_updates,
             "split": self.split,
-            "spm_model": str(self.spm_model) if self.spm_model else None,
+            "spm_model": self.spm_model and str(self.spm_model),
             "flags": list(self.flags),
             **{name: getattr(self, name) for name in plain},
         }

@@ -35,9 +35,8 @@ def training_of(settings: ExtendSettings, way: str) -> Job:
     """
     start = settings.start_of(way)
     builder = flags_of(settings, start)
-    words = ["--task", PURPOSE.task]
-    words += ["--finetune-from-model", str(start.resolve())]
-    words += ["--extend", str(start.resolve())]
+    place = str(start.resolve())
+    words = ["--task", PURPOSE.task, "--finetune-from-model", place, "--extend", place]
     if way != DENSE:
         words += ["--masks", str(settings.masks.resolve())]
     if WAYS[way]:
@@ -63,9 +62,8 @@ def flags_of(settings: ExtendSettings, checkpoint: Path) -> FlagBuilder:
     Raises:
         LassError: a flag is wrong, or is set by ``lass extend``.
     """
-    on_cpu = single_device(settings.cpu).gpu is None
-    base = Base.read(checkpoint)
-    return FlagBuilder(base, settings.flags, settings.updates, on_cpu, PURPOSE)
+    words = (settings.flags, settings.updates, single_device(settings.cpu).gpu is None)
+    return FlagBuilder(Base.read(checkpoint), *words, PURPOSE)
 
 
 def train_ways(settings: ExtendSettings) -> dict[str, dict[int, Path]]:

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.decoding import Decoding
-from lass_plugin.experiments.launching.settings import (
-    RunningSettings,
-    StartSettings,
-)
+from lass_plugin.experiments.launching.settings import RunningSettings, StartSettings
 from lass_plugin.experiments.sweeps.neuron_variants import COMPARED, Axes
 from lass_plugin.experiments.sweeps.variants import check_once, parse_numbers
 from lass_plugin.languages import Pair, parse_pairs
@@ -36,10 +33,7 @@ TRAINING = "joint training"
 
 
 def _ratios(
-    flag: str,
-    help: str,
-    default: tuple[float, ...] = (),
-    group: str | None = COMPARED,
+    flag: str, help: str, default: tuple[float, ...] = (), group: str | None = COMPARED
 ) -> Any:
     """Declare an option for ratios, none where its text is empty."""
 

@@ -10,13 +10,7 @@ from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.sweeps.variants import stamp
 from lass_plugin.experiments.sweeps.weight_variants import SearchKind, WeightVariant
-from lass_plugin.masks import (
-    Fingerprint,
-    MaskSet,
-    load_mask,
-    parse_targets,
-    save_mask,
-)
+from lass_plugin.masks import Fingerprint, MaskSet, load_mask, parse_targets, save_mask
 from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.methods.search.plan import SearchPlan
