@@ -71,8 +71,7 @@ SETTINGS = CostTableSettings
 def run(settings: CostTableSettings) -> int:
     """Read the checkpoints, measure the speed, show the tables."""
     from lass_plugin.evaluation.systems import System, check_names
-    from lass_plugin.tables.cost import cost_of
-    from lass_plugin.tables.cost_tables import pair_table, size_table, speed_table
+    from lass_plugin.tables.cost import cost_of, pair_table, size_table, speed_table
 
     systems = settings.systems.make()
     scores = _scores(settings)

@@ -5,17 +5,26 @@ ablation (§6.3, Table 5) puts the encoder mask of every other language, then th
 mask of every other language, in the place of the pair's own.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lass_plugin.data import pair_data
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.choice import Choice
-from lass_plugin.evaluation.comparison import PairScores
+from lass_plugin.evaluation.comparison import (
+    Outputs,
+    PairScores,
+    Report,
+    SystemScores,
+    score_pair,
+)
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
-from lass_plugin.evaluation.language_identifier import LanguageIdentifier
-from lass_plugin.evaluation.on_target import NAME, OnTargetScores, score_on_target
+from lass_plugin.evaluation.language_identifier import (
+    ON_TARGET,
+    LanguageIdentifier,
+    OnTarget,
+)
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.evaluation.zero_shot_settings import ZeroShotSettings
 from lass_plugin.languages import Pair, languages_of
@@ -28,32 +37,23 @@ SIDES = ("encoder", "decoder")
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of some systems: BLEU, chrF and (None without identifier) on-target."""
+    """Scores of some systems: BLEU, chrF and, with an identifier, on-target accuracy.
+
+    Attributes:
+        systems: those of the evaluation's report, all of these scores among theirs.
+        limits: pair -> on-target accuracy of the references themselves: the
+            identifier's own limit, which for short sentences is well below 100. Empty
+            without identifier.
+    """
 
     evaluation: Evaluation
-    on_target: OnTargetScores | None
+    systems: Sequence[SystemScores]
+    limits: Mapping[str, float]
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        more = () if self.on_target is None else (NAME,)
+        more = (ON_TARGET,) if self.limits else ()
         return self.evaluation.report.metrics + more
-
-    def scores_of(self, system: str, pair: str) -> PairScores:
-        """All scores of one system on one pair."""
-        (found,) = (s for s in self.evaluation.report.systems if s.name == system)
-        result = found.pairs[pair]
-        if self.on_target is None:
-            return result
-        more = self.on_target.systems[system][pair]
-        return PairScores(
-            result.sentences,
-            result.scores | more.scores,
-            result.differences | more.differences,
-        )
-
-    def limit(self, pair: str) -> float | None:
-        """On-target accuracy of the references; None without identifier."""
-        return None if self.on_target is None else self.on_target.references[pair].value
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,39 @@ def _score(
         scoring.references,
         Choice(scoring.tokenize),
     )
+    report, references = evaluation.report, evaluation.test_set.references
     if identifier is None:
-        return Scored(evaluation, None)
-    references = evaluation.test_set.references
-    found = score_on_target(evaluation.outputs, references, identifier)
-    return Scored(evaluation, found)
+        return Scored(evaluation, report.systems, {})
+    found = score_on_target(report, evaluation.outputs, references, identifier)
+    return Scored(evaluation, *found)
+
+
+def score_on_target(
+    report: Report,
+    outputs: Sequence[Outputs],
+    references: Mapping[str, Sequence[str]],
+    identifier: LanguageIdentifier,
+) -> tuple[list[SystemScores], dict[str, float]]:
+    """Identify the language of every translation and reference.
+
+    Returns:
+        The systems of *report* with on-target accuracy among their scores and their
+        differences; and pair -> that of its references.
+    """
+    systems = [replace(system, pairs={**system.pairs}) for system in report.systems]
+    limits = {}
+    for pair, lines in references.items():
+        metric = OnTarget(pair, lines, identifier)
+        limits[pair] = metric.score(lines).value
+        scores = score_pair(pair, outputs, [metric])
+        for system, more in zip(systems, scores, strict=True):
+            known = system.pairs[pair]
+            system.pairs[pair] = PairScores(
+                known.sentences,
+                known.scores | more.scores,
+                known.differences | more.differences,
+            )
+    return systems, limits
 
 
 def find_pivot(masks: MaskSet, trained: Iterable[str]) -> str:

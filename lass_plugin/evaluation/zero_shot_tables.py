@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from lass_plugin.evaluation import on_target
-from lass_plugin.evaluation.comparison import PairScores
+from lass_plugin.evaluation.comparison import SystemScores
+from lass_plugin.evaluation.language_identifier import ON_TARGET
 from lass_plugin.evaluation.metrics import Score
 from lass_plugin.evaluation.report_tables import score_cell
 from lass_plugin.evaluation.score_notes import (
@@ -59,24 +59,22 @@ def render(result: ZeroShot) -> str:
 def tables(result: ZeroShot) -> list[Table]:
     """For each metric a row a pair and a column a system, and the mean."""
     scored, report = result.result, result.result.evaluation.report
-    header = ["pair", "sentences", *(system.name for system in report.systems)]
     groups = {pair: [pair] for pair in report.pairs}
     groups[f"mean ({len(report.pairs)})"] = report.pairs
     made = []
     for metric in scored.metrics:
+        header = ["pair", "sentences", *(system.name for system in scored.systems)]
+        header += ["references"] if metric == ON_TARGET else []
         rows = []
         for name, pairs in groups.items():
             sentences = report.baseline.pairs[name].sentences if name in pairs else ""
-            cells = [
-                score_cell([scored.scores_of(system.name, p) for p in pairs], metric)
-                for system in report.systems
-            ]
-            if metric == on_target.NAME:
-                cells.append(f"{fmean(scored.limit(p) or 0 for p in pairs):.2f}")
-            rows.append([name, str(sentences), *cells])
-        limits = ["references"] if metric == on_target.NAME else []
-        title = _title(scored, metric)
-        made.append(Table(metric, title, header + limits, rows, foot=1))
+            rows.append([name, str(sentences)])
+            for system in scored.systems:
+                found = [system.pairs[pair] for pair in pairs]
+                rows[-1].append(score_cell(found, metric))
+            if metric == ON_TARGET:
+                rows[-1].append(f"{fmean(map(scored.limits.__getitem__, pairs)):.2f}")
+        made.append(Table(metric, _title(scored, metric), header, rows, foot=1))
     return made
 
 
@@ -92,8 +90,8 @@ def ablation_tables(result: ZeroShot) -> list[Table]:
             rows, others = [], []
             for pair in scored.evaluation.report.pairs:
                 cells, replaced = [pair], []
-                for language, name in columns.items():
-                    found = scored.scores_of(name, pair)
+                for language, system in columns.items():
+                    found = system.pairs[pair]
                     if language == _language(pair, side):
                         cells.append(f"{found.scores[metric].value:.2f} =")
                     else:
@@ -111,13 +109,12 @@ def ablation_tables(result: ZeroShot) -> list[Table]:
     return made
 
 
-def _columns(scored: Scored, side: str) -> dict[str, str]:
-    """Language -> name of the system with its mask on *side*."""
-    names = [system.name for system in scored.evaluation.report.others]
+def _columns(scored: Scored, side: str) -> dict[str, SystemScores]:
+    """Language -> the system with its mask on *side*."""
     return {
-        _language(name.partition(" of ")[2], side): name
-        for name in names
-        if name.startswith(f"{side} of ")
+        _language(system.name.partition(" of ")[2], side): system
+        for system in scored.systems[1:]
+        if system.name.startswith(f"{side} of ")
     }
 
 
@@ -128,7 +125,7 @@ def _language(key: str, side: str) -> str:
 
 
 def _title(scored: Scored, metric: str) -> str:
-    if metric == on_target.NAME:
+    if metric == ON_TARGET:
         return "on-target accuracy, %"
     return f"{metric} ({scored.evaluation.report.text} text)"
 
@@ -147,12 +144,12 @@ def _notes(result: ZeroShot, scored: Scored, code: Mark = str) -> list[str]:
     if report.others:
         test = report.others[0].pairs[report.pairs[0]].differences["BLEU"]
         notes.append(difference_note(report.baseline.name, test))
-    if scored.on_target is not None:
+    if scored.limits:
         notes.append(
             "references: share of the references that are identified as the target "
             "language, the limit of the identifier"
         )
-    scores = ((pair, score) for pair, _, _, score, _ in _rows(scored))
+    scores = ((pair, score) for pair, _, score, _ in _rows(scored))
     notes += signature_notes(scores, code=code) + list(report.notes)
     if scored is result.ablation:
         notes.append(_PAPER.format(pivot=result.pivot))
@@ -161,14 +158,13 @@ def _notes(result: ZeroShot, scored: Scored, code: Mark = str) -> list[str]:
 
 def _rows(
     scored: Scored,
-) -> Iterator[tuple[str, str, PairScores, Score, Difference | None]]:
-    """Yield pair, system, its scores, and of each metric the score and difference."""
-    report = scored.evaluation.report
-    for pair in report.pairs:
-        for system in report.systems:
-            found = scored.scores_of(system.name, pair)
+) -> Iterator[tuple[str, SystemScores, Score, Difference | None]]:
+    """Yield pair, system, and of each metric the score and the difference."""
+    for pair in scored.evaluation.report.pairs:
+        for system in scored.systems:
+            found = system.pairs[pair]
             for metric, score in found.scores.items():
-                yield pair, system.name, found, score, found.differences.get(metric)
+                yield pair, system, score, found.differences.get(metric)
 
 
 def _write(
@@ -184,24 +180,18 @@ def _write(
 
 
 def _record(result: ZeroShot, scored: Scored) -> dict[str, Any]:
-    report, more = scored.evaluation.report, scored.on_target
+    report = scored.evaluation.report
     systems: dict[str, Any] = {
         system.name: {
             "checkpoint": system.checkpoint,
             "mask": system.mask,
-            "mean": {
-                metric: fmean(
-                    scored.scores_of(system.name, pair).scores[metric].value
-                    for pair in report.pairs
-                )
-                for metric in scored.metrics
-            },
+            "mean": {m: system.average(m, report.pairs) for m in scored.metrics},
             "pairs": {pair: {} for pair in report.pairs},
         }
-        for system in report.systems
+        for system in scored.systems
     }
-    for pair, name, _, score, difference in _rows(scored):
-        systems[name]["pairs"][pair][score.metric] = {
+    for pair, system, score, difference in _rows(scored):
+        systems[system.name]["pairs"][pair][score.metric] = {
             "value": score.value,
             "signature": score.signature,
             "difference": None if difference is None else asdict(difference),
@@ -212,26 +202,22 @@ def _record(result: ZeroShot, scored: Scored) -> dict[str, Any]:
         "merged_from": {pair: result.sources[pair] for pair in report.pairs},
         "sentences": {p: report.baseline.pairs[p].sentences for p in report.pairs},
         "systems": systems,
-        "on_target_of_references": None
-        if more is None
-        else {pair: score.value for pair, score in more.references.items()},
+        "on_target_of_references": scored.limits or None,
         "notes": _notes(result, scored),
     }
 
 
 def _csv_rows(scored: Scored) -> Iterator[dict[str, Any]]:
     """A line for each pair, system and metric; None where nothing is known."""
-    systems = {system.name: system for system in scored.evaluation.report.systems}
-    for pair, name, found, score, difference in _rows(scored):
-        of_language = score.metric == on_target.NAME
+    for pair, system, score, difference in _rows(scored):
         yield {
             "pair": pair,
             "source": Pair.parse(pair).source,
             "target": Pair.parse(pair).target,
-            "system": name,
-            "checkpoint": systems[name].checkpoint,
-            "mask": systems[name].mask,
-            "sentences": found.sentences,
+            "system": system.name,
+            "checkpoint": system.checkpoint,
+            "mask": system.mask,
+            "sentences": system.pairs[pair].sentences,
             "metric": score.metric,
             "value": score.value,
             "signature": score.signature,
@@ -239,5 +225,5 @@ def _csv_rows(scored: Scored) -> Iterator[dict[str, Any]]:
                 key: getattr(difference, key, None)
                 for key in Difference.__dataclass_fields__
             },
-            "references": scored.limit(pair) if of_language else None,
+            "references": scored.limits[pair] if score.metric == ON_TARGET else None,
         }

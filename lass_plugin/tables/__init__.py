@@ -2,6 +2,6 @@
 
 ``compared_reports``: systems of several reports; ``retesting``: the significance that
 these lack; ``layout``: how scores are laid out; ``score_tables``: the tables of
-scores; ``cost``: parameters and bytes; ``cost_tables``: these with the speed;
+scores; ``cost``: parameters, bytes and speed;
 ``data_table``: the data of the pairs; ``table_files``: the files of tables.
 """

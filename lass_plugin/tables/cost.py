@@ -1,13 +1,17 @@
-"""What a system costs in parameters and bytes, read from its files."""
+"""What systems cost: parameters, bytes, speed (He 2023, Tables 12 and 13)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.evaluation.choice import digits_of
+from lass_plugin.evaluation.throughput import Throughput
 from lass_plugin.masks.file import SUFFIX, masks_at
 from lass_plugin.methods.registry import method_of
 from lass_plugin.methods.subnetworks.method import Subnetworks
+from lass_plugin.records.table import Table
 
 
 @dataclass(frozen=True)
@@ -75,21 +79,19 @@ def cost_of(
     path = Path(checkpoint)
     state = Checkpoint.read(path)
     method = method_of(state.task_state, str(path))
-    is_parameter = method.is_parameter
+    tensors = [t for n, t in state.parameters.items() if method.is_parameter(n)]
     own = not inference_masks and method.masks is not None
     if inference_masks:
         method = Subnetworks(masks_at(inference_masks))
-    tensors = {n: t for n, t in state.parameters.items() if is_parameter(n)}
     sizes = method.sizes(state, None if base is None else Path(base))
-    mask_bytes = _bytes_of_files(inference_masks) or sizes.mask_bytes
     return Cost(
         name,
         str(path),
-        sizes.base_parameters + sum(tensor.numel() for tensor in tensors.values()),
+        sizes.base_parameters + sum(tensor.numel() for tensor in tensors),
         sizes.maskable,
         sizes.kept,
-        sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()),
-        mask_bytes,
+        sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        _bytes_of_files(inference_masks) or sizes.mask_bytes,
         path.stat().st_size,
         own,
         sizes.base_parameters,
@@ -104,3 +106,163 @@ def _bytes_of_files(places: str | None) -> int:
     if not all(file.suffix == SUFFIX for file in files):
         return 0
     return sum(file.stat().st_size for file in files)
+
+
+def size_table(
+    costs: Sequence[Cost], scores: Mapping[str, tuple[str, float]] | None = None
+) -> Table:
+    """Parameters and bytes, a row a system (He 2023, Table 12).
+
+    Args:
+        scores: system -> metric and its mean, for a column as in the paper.
+    """
+    scores = scores or {}
+    headings = [metric for metric, _ in scores.values()][:1]
+    rows, records = [], []
+    for cost in costs:
+        record: dict[str, Any] = {
+            "system": cost.name,
+            "checkpoint": cost.checkpoint,
+            "parameters": cost.parameters,
+            "of_the_base": cost.base_parameters,
+            "maskable": cost.maskable,
+            "masks": len(cost.kept),
+            "checkpoint_bytes": cost.checkpoint_bytes,
+            "weight_bytes": cost.weight_bytes,
+            "mask_bytes": cost.mask_bytes,
+            "masks_in_checkpoint": cost.carried,
+            "bits_per_weight": cost.mask_bits,
+        }
+        cells = ["–"] * len(headings)
+        if cost.name in scores:
+            metric, score = scores[cost.name]
+            record |= {"metric": metric, "score": score}
+            cells = [f"{score:.{digits_of(metric)}f}"]
+        cells += [_millions(cost.parameters_of_a_pair), _kept(cost)]
+        cells.append(_millions(cost.parameters))
+        sizes = (cost.checkpoint_bytes, cost.weight_bytes, cost.mask_bytes)
+        cells += map(_mebibytes, sizes)
+        cells.append("–" if cost.mask_bits is None else f"{cost.mask_bits:.3f}")
+        rows.append((cost.name, *cells))
+        records.append(record)
+    headings += ["a pair", "kept by a pair", "in all", "checkpoint", "of it weights"]
+    notes = [
+        "a pair: parameters that its translation computes with; kept by a pair: "
+        "without those that its mask removes; in all: of all pairs together",
+        "MiB on disk; checkpoint: the file without the masks in it, but with the "
+        "optimizer's state where fairseq has saved that; masks: of all pairs",
+    ]
+    if in_a_base := [cost.name for cost in costs if cost.base_parameters]:
+        notes.append(
+            f"{', '.join(in_a_base)}: low-rank modules, merged into their base to "
+            "translate; the MiB are those of the modules alone"
+        )
+    return Table(
+        "size",
+        "Parameters and disk",
+        ("system", *headings, "masks", "bits/weight"),
+        tuple(rows),
+        notes=tuple(notes),
+        records=tuple(records),
+    )
+
+
+def pair_table(costs: Sequence[Cost]) -> list[Table]:
+    """Parameters that each pair's sub-network keeps; no table without masks."""
+    masked = [cost for cost in costs if cost.kept]
+    rows, records = [], []
+    for pair in dict.fromkeys(pair for cost in masked for pair in cost.kept):
+        cells = [pair]
+        for cost in masked:
+            if pair not in cost.kept:
+                cells.append("–")
+                continue
+            kept = cost.kept[pair]
+            maskable = kept - (cost.parameters - cost.maskable)
+            share = maskable / cost.maskable
+            cells.append(f"{_millions(kept)} ({100 * share:.1f} %)")
+            records.append(
+                {
+                    "pair": pair,
+                    "system": cost.name,
+                    "kept": kept,
+                    "parameters": cost.parameters,
+                    "kept_of_maskable": maskable,
+                    "maskable": cost.maskable,
+                    "share_kept": share,
+                }
+            )
+        rows.append(tuple(cells))
+    table = Table(
+        "pairs",
+        "Parameters that each pair keeps",
+        ("pair", *(cost.name for cost in masked)),
+        tuple(rows),
+        notes=("in parentheses: share kept of the weights that masks cover",),
+        records=tuple(records),
+    )
+    return [table] if masked else []
+
+
+def speed_table(
+    speeds: Mapping[str, Mapping[str, Throughput]], devices: Mapping[str, str]
+) -> Table:
+    """Tokens a second, a row a system (He 2023, Table 13).
+
+    Args:
+        speeds: device (``CPU``, ``GPU``) -> system -> its runs; the systems are the
+            same on all devices.
+        devices: device -> what it is, in words.
+    """
+    first = next(iter(speeds.values()))
+    rows = {name: [name] for name in first}
+    records = []
+    for name, cells in rows.items():
+        for device, of in speeds.items():
+            speed = of[name]
+            spread = "" if speed.deviation is None else f" ± {speed.deviation:.2f}"
+            cells.append(f"{speed.mean:.2f}{spread}")
+            records.append(
+                {
+                    "system": name,
+                    "device": device,
+                    "name": devices[device],
+                    "tokens_per_second": speed.mean,
+                    "deviation": speed.deviation,
+                    "runs": len(speed.runs),
+                    "tokens": speed.tokens,
+                    "sentences": speed.sentences,
+                    "each_run": " ".join(f"{value:.4f}" for value in speed.runs),
+                }
+            )
+    one = next(iter(first.values()))
+    runs = f"{len(one.runs)} runs" if len(one.runs) > 1 else "1 run"
+    notes = [
+        f"mean ± standard deviation (n - 1) over {runs} of {one.sentences} sentences; "
+        "tokens of the translations, ends of sentences included",
+        *(f"{device}: {text}" for device, text in devices.items()),
+    ]
+    return Table(
+        "speed",
+        "Tokens a second, one sentence at a time",
+        ("system", *speeds),
+        tuple(map(tuple, rows.values())),
+        notes=tuple(notes),
+        records=tuple(records),
+    )
+
+
+def _kept(cost: Cost) -> str:
+    """The smallest and largest sub-network, as one number where they look alike."""
+    sizes = cost.kept.values() or [cost.parameters]
+    return "–".join(dict.fromkeys(map(_millions, (min(sizes), max(sizes)))))
+
+
+def _millions(number: int) -> str:
+    digits = 1 if number >= 10_000_000 else 2
+    return f"{number / 1_000_000:.{digits}f}M"
+
+
+def _mebibytes(size: int) -> str:
+    value = size / 2**20
+    return f"{value:.{0 if value >= 100 else 2}f}" if size else "–"

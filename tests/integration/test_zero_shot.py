@@ -120,7 +120,7 @@ def test_one_model_is_built_for_all_masks_of_a_checkpoint(
         scoring=ScoringSettings(decoding=PLAIN),
     )
     result = zero_shot.zero_shot(settings)
-    assert result.result.on_target is None
+    assert not result.result.limits
     assert len(result.ablation.evaluation.outputs) == 5
     assert len(built) == 2  # one for the table, one for the ablation
 

@@ -9,8 +9,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.throughput import Throughput
 from lass_plugin.masks import Mask, MaskSet, Provenance, save_masks
 from lass_plugin.masks.file import to_state
-from lass_plugin.tables.cost import Cost, cost_of
-from lass_plugin.tables.cost_tables import pair_table, size_table, speed_table
+from lass_plugin.tables.cost import Cost, cost_of, pair_table, size_table, speed_table
 
 FC1 = "encoder.layers.0.fc1.weight"
 FC2 = "encoder.layers.0.fc2.weight"

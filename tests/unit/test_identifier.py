@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.comparison import Outputs
-from lass_plugin.evaluation.language_identifier import LanguageIdentifier
-from lass_plugin.evaluation.on_target import OnTarget, score_on_target
+from lass_plugin.evaluation.comparison import Outputs, compare
+from lass_plugin.evaluation.language_identifier import LanguageIdentifier, OnTarget
+from lass_plugin.evaluation.zero_shot import score_on_target
 
 GERMAN = "Die Kinder spielen jeden Nachmittag im Garten hinter dem Haus."
 DUTCH = "De kinderen spelen elke middag in de tuin achter het huis."
@@ -91,30 +91,30 @@ def test_scores_of_systems_and_references_worked_out_by_hand(identifier):
     dense = {"en-de": [ENGLISH] * 3 + [GERMAN], "en-nl": [GERMAN] * 4}
     merged = {"en-de": [GERMAN] * 4, "en-nl": [DUTCH, DUTCH, ENGLISH, GERMAN]}
     systems = [Outputs("a", "a.pt", None, dense), Outputs("b", "b.pt", "m", merged)]
-    scores = score_on_target(systems, references, identifier)
+    report = compare(systems, references)
+    (first, second), limits = score_on_target(report, systems, references, identifier)
     values = {
-        name: {pair: result.scores["on-target"].value for pair, result in of.items()}
-        for name, of in scores.systems.items()
+        one.name: {pair: of.scores["on-target"].value for pair, of in one.pairs.items()}
+        for one in (first, second)
     }
     assert values == {
         "a": {"en-de": 25.0, "en-nl": 0.0},
         "b": {"en-de": 100.0, "en-nl": 50.0},
     }
-    assert {p: s.value for p, s in scores.references.items()} == {
-        "en-de": 100.0,
-        "en-nl": 75.0,
-    }
-    assert not any(result.differences for result in scores.systems["a"].values())
-    difference = scores.systems["b"]["en-de"].differences["on-target"]
+    assert limits == {"en-de": 100.0, "en-nl": 75.0}
+    assert not any(result.differences for result in first.pairs.values())
+    assert list(second.pairs["en-de"].differences) == ["BLEU", "chrF", "on-target"]
+    assert list(report.systems[1].pairs["en-de"].differences) == ["BLEU", "chrF"]
+    difference = second.pairs["en-de"].differences["on-target"]
     assert difference.delta == 75.0
     # 75 points of 4 sentences: some samples draw only the one that was right before
     assert 0 <= difference.low <= 75
 
 
 def test_unequal_numbers_of_sentences_are_refused(identifier):
-    short = [Outputs("a", "a.pt", None, {"en-de": [GERMAN]})]
+    metric = OnTarget("en-de", [GERMAN, GERMAN], identifier)
     with pytest.raises(LassError, match="1 hypotheses for 2 references"):
-        score_on_target(short, {"en-de": [GERMAN, GERMAN]}, identifier)
+        metric.statistics([GERMAN])
 
 
 @settings(max_examples=25, deadline=None)
