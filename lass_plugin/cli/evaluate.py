@@ -10,7 +10,7 @@ the untouched text in DATA/raw, where lass prepare has put it.
 from dataclasses import dataclass
 from pathlib import Path
 
-from lass_plugin.evaluation.shared_options import ScoringSettings, SystemsSettings
+from lass_plugin.evaluation.settings import ScoringSettings, SystemsSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import Settings, argument, including, option
 

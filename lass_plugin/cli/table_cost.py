@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lass_plugin.cli.table import OutputSettings
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.decoding import Decoding
-from lass_plugin.evaluation.shared_options import SystemsSettings
+from lass_plugin.evaluation.settings import Decoding, SystemsSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import Settings, count, including, needless, option
 

@@ -128,7 +128,7 @@ def _facts(compared: "ComparedReports") -> dict[str, Any]:
 
 def _notes(compared: "ComparedReports", metrics: tuple[str, ...]) -> list[str]:
     """Systems, signatures and how the text was made."""
-    from lass_plugin.evaluation.score_notes import signature_notes, system_note
+    from lass_plugin.evaluation.report_tables import signature_notes, system_note
 
     notes = [
         system_note(system.name, system.scores.checkpoint, system.scores.mask)

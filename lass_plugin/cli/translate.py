@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import (
     Settings,

@@ -10,8 +10,8 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.choice import METRICS, Choice
 from lass_plugin.evaluation.comparison import Outputs, Report, compare
-from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.kept import KeptTranslations
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready, Saved, System, check_names
 from lass_plugin.evaluation.test_set import TestSet, read_test_set, write_texts
 from lass_plugin.evaluation.texts import with_subwords

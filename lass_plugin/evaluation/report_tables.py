@@ -5,23 +5,21 @@ table shows may not add up.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
 from lass_plugin.evaluation.choice import digits_of
 from lass_plugin.evaluation.comparison import PairScores, Report
-from lass_plugin.evaluation.score_notes import (
-    Mark,
-    difference_note,
-    signature_notes,
-    system_note,
-)
+from lass_plugin.evaluation.metrics import Score
 from lass_plugin.evaluation.significance import LEVEL, Difference
 from lass_plugin.languages import Pair
 from lass_plugin.records import csv_table, table
 from lass_plugin.records.text_tables import WIDTH, Markdown, escape, signed, verbatim
+
+Mark = Callable[[str], str]
+"""Marks up text from outside: ``str`` for a terminal, or as Markdown."""
 
 _LONGEST_NAME = 20
 
@@ -165,3 +163,45 @@ def _shorten(name: str) -> str:
         return name
     half = _LONGEST_NAME // 2
     return f"{name[: half - 1]}…{name[-half:]}"
+
+
+def system_note(
+    name: str, checkpoint: str, mask: str | None, plain: Mark = str, code: Mark = str
+) -> str:
+    """The checkpoint and the mask of a system.
+
+    Args:
+        plain, code: mark up a name, and what is verbatim.
+    """
+    under = "no mask (dense)" if mask is None else f"mask {code(mask)}"
+    return f"{plain(name)}: checkpoint {code(checkpoint)}, {under}"
+
+
+def difference_note(
+    baseline: str, test: Difference, more: str = "", plain: Mark = str
+) -> str:
+    """What signed numbers and stars are, with the numbers of the resampling."""
+    return (
+        f"signed numbers: difference to {plain(baseline)}; {plain('*')}: p < {LEVEL}, "
+        f"paired bootstrap ({test.n_samples} samples, seed {test.seed}{more})"
+    )
+
+
+def signature_notes(
+    scores: Iterable[tuple[str, Score]], plain: Mark = str, code: Mark = str
+) -> list[str]:
+    """A sentence for each signature; it names its pairs where others have another.
+
+    Args:
+        scores: pair and score, in the order of the sentences.
+    """
+    pairs_of: dict[tuple[str, str], dict[str, None]] = {}
+    every: dict[str, None] = {}
+    for pair, score in scores:
+        pairs_of.setdefault((score.metric, score.signature), {})[pair] = None
+        every[pair] = None
+    notes = []
+    for (metric, signature), pairs in pairs_of.items():
+        where = "" if len(pairs) == len(every) else f" ({plain(', '.join(pairs))})"
+        notes.append(f"{metric}{where}: {code(signature)}")
+    return notes

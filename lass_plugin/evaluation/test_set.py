@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import texts
-from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
 from lass_plugin.evaluation.translation import load_part, load_sources
 from lass_plugin.files import write_text

@@ -9,7 +9,7 @@ from fairseq.data.data_utils import post_process
 
 from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.languages import Pair
 
 
@@ -21,7 +21,7 @@ def with_subwords(decoding: Decoding, data: Path, dictionary: Dictionary) -> Dec
 
 
 def find_subwords(data: Path, dictionary: Dictionary) -> str:
-    """Which of :data:`.decoding.SUBWORDS` (but ``auto``) the data folder is made of.
+    """Which of :data:`.settings.SUBWORDS` (but ``auto``) the data folder is made of.
 
     The model file that ``lass prepare`` leaves there decides, else the marks on the
     symbols of the dictionary: ▁ before a word, @@ at the end of a piece.

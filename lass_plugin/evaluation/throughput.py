@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
 from lass_plugin.evaluation.translation import Translator
 

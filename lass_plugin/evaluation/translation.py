@@ -14,7 +14,7 @@ from fairseq.models import FairseqEncoderDecoderModel
 from lass_plugin.data import pair_data
 from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
 from lass_plugin.evaluation.texts import to_text
 from lass_plugin.languages import Pair

@@ -10,10 +10,10 @@ from typing import Any
 from lass_plugin.evaluation.comparison import SystemScores
 from lass_plugin.evaluation.language_identifier import ON_TARGET
 from lass_plugin.evaluation.metrics import Score
-from lass_plugin.evaluation.report_tables import score_cell
-from lass_plugin.evaluation.score_notes import (
+from lass_plugin.evaluation.report_tables import (
     Mark,
     difference_note,
+    score_cell,
     signature_notes,
     system_note,
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lass_plugin.anatomy.neurons import DEFAULT_UNITS, UNITS, parse_units
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.shared_options import ScoringSettings
+from lass_plugin.evaluation.settings import ScoringSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import (
     Settings,

@@ -10,9 +10,9 @@ from in_process import random_mask
 
 from lass_plugin.cli import evaluate as command
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.report_file import read
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import System
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet, save_masks

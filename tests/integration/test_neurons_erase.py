@@ -12,8 +12,8 @@ from conftest import PAIRS, load
 
 from lass_plugin.anatomy.neurons import owned_parameters
 from lass_plugin.cli.main import main
-from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.evaluation.translation import Translator
 from lass_plugin.languages import parse_pairs

@@ -8,8 +8,8 @@ import torch
 from conftest import PAIRS, load
 
 from lass_plugin.cli.main import main
-from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.evaluation.throughput import measure
 from lass_plugin.languages import parse_pairs

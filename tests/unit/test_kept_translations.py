@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.kept import KeptTranslations
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.translation import Speed
 from lass_plugin.languages import Pair
 from lass_plugin.methods.method import Dense

@@ -12,8 +12,8 @@ from fairseq.data import Dictionary
 from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import texts
-from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import choose_pairs, evaluate
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Saved, System, check_names
 from lass_plugin.evaluation.test_set import read_test_set
 from lass_plugin.evaluation.translation import Translator, load_sources

@@ -12,8 +12,8 @@ from lass_plugin.anatomy.vocabulary import is_vocabulary
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.choice import METRICS
-from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments.new_pairs.settings import DENSE, ExtendSettings
 from lass_plugin.languages import Pair

@@ -10,9 +10,9 @@ from lass_plugin.analysis.similarity_files import write_similarity
 from lass_plugin.data.preparation import prepare
 from lass_plugin.data.preparation_settings import PreparationSettings
 from lass_plugin.data.progress import duration
-from lass_plugin.evaluation.decoding import Decoding
 from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.report_tables import render
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.devices import cores, single_device

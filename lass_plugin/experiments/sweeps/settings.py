@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.decoding import Decoding
+from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.experiments.launching.settings import RunningSettings, StartSettings
 from lass_plugin.experiments.sweeps.neuron_variants import COMPARED, Axes
 from lass_plugin.experiments.sweeps.variants import check_once, parse_numbers

@@ -1,0 +1,267 @@
+"""Options that commands share: systems, how to translate and score; zero-shot's own."""
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.settings import (
+    Settings,
+    argument,
+    count,
+    including,
+    needless,
+    option,
+    required,
+    switch,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from lass_plugin.evaluation.systems import System
+
+SUBWORDS = ("auto", "sentencepiece", "subword_nmt", "none")
+"""How tokens become text again; ``auto`` looks at the data folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding(Settings):
+    """How to translate; the defaults are those of fairseq-generate.
+
+    A translation has at most *max_len_a* · (length of the source) + *max_len_b* tokens;
+    scores are divided by length ** *lenpen*; a batch has at most *max_tokens* tokens of
+    the source. *limit* takes the first sentences of every pair only.
+    """
+
+    GROUP = "translation"
+
+    beam: int = count(5, "beam (default: %(default)s)")
+    lenpen: float = option(
+        1.0,
+        "length penalty; above 1 favours longer translations (default: %(default)s)",
+        metavar="X",
+    )
+    max_len_a: float = option(
+        0.0,
+        "a translation has at most A × source + B tokens (default: %(default)s)",
+        metavar="A",
+    )
+    max_len_b: int = option(200, "(default: %(default)s)", metavar="B")
+    max_tokens: int = count(4096, "source tokens in a batch (default: %(default)s)")
+    limit: int | None = count(None, "only the first N sentences of every pair")
+    truncate_source: bool = switch(
+        "cut sources that are too long for the model instead of refusing them"
+    )
+    remove_bpe: str = option(
+        "auto",
+        "how tokens become text (default: auto, by what DATA holds)",
+        choices=SUBWORDS,
+    )
+    cpu: bool = switch("do not use the GPU")
+    fp16: bool = switch("weights in float16 (GPU)")
+    bf16_autocast: bool = switch(
+        "multiply in bfloat16, weights in float32 (CPU and GPU)"
+    )
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Refuse what no model can be translated with."""
+        super().check()
+        if self.max_len_a < 0 or self.max_len_a + self.max_len_b < 1:
+            raise LassError(
+                f"--max-len-a {self.max_len_a:g} --max-len-b {self.max_len_b} leave no "
+                "room for a translation; give larger numbers"
+            )
+        if self.fp16 and self.bf16_autocast:
+            raise LassError(
+                "--fp16 and --bf16-autocast exclude each other; leave one of them out"
+            )
+        if self.fp16 and self.device.type == "cpu":
+            raise LassError("--fp16 needs a GPU; on a CPU use --bf16-autocast")
+
+    @property
+    def device(self) -> "torch.device":
+        """A GPU if there is one, unless *cpu* is set."""
+        import torch
+
+        usable = torch.cuda.is_available() and not self.cpu
+        return torch.device("cuda" if usable else "cpu")
+
+    @property
+    def precision(self) -> str:
+        """``float32``, ``float16`` or ``bfloat16 autocast``."""
+        if self.bf16_autocast:
+            return "bfloat16 autocast"
+        return "float16" if self.fp16 else "float32"
+
+
+class Named(NamedTuple):
+    """``NAME=VALUE`` of a command line."""
+
+    name: str
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Named":
+        name, _, value = text.partition("=")
+        return cls(name, value)
+
+
+def _named(form: str, help: str, default: Any = (), **declared: Any) -> Any:
+    """Declare an option for any number of words of *form*, as ``NAME=CHECKPOINT``."""
+
+    def check(given: Named, flag: str) -> None:
+        if not (given.name and given.value):
+            raise LassError(f"{flag} {given.name} is not of the form {form}")
+
+    return option(default, help, metavar=form, repeated=True, check=check, **declared)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemsSettings(Settings):
+    """Checkpoints under names, and what they are translated with."""
+
+    GROUP = "systems"
+
+    system: tuple[Named, ...] = _named(
+        "NAME=CHECKPOINT",
+        "a system; give it again for more, the baseline first",
+        MISSING,
+    )
+    inference_masks: tuple[Named, ...] = _named(
+        "NAME=MASKS",
+        "translate with the masks of this folder, checkpoint or these files "
+        "(separated by commas) instead of those that the system's checkpoint carries",
+    )
+    base: tuple[Named, ...] = _named(
+        "NAME=FILE",
+        "the base of a system of low-rank modules, where it is no longer where it "
+        "was in training",
+    )
+
+    def make(self, dense: Sequence[str] = ()) -> "list[System]":
+        """The systems in their order; *dense* are named those without masks.
+
+        Raises:
+            LassError: an option names a system twice or one that there is not.
+        """
+        from lass_plugin.evaluation.systems import System, check_names
+
+        names = [name for name, _ in self.system]
+        for flag, given in (
+            ("--inference-masks", [name for name, _ in self.inference_masks]),
+            ("--dense", dense),
+            ("--base", [name for name, _ in self.base]),
+        ):
+            for name in given:
+                if name not in names:
+                    raise LassError(
+                        f"{flag} names the system '{name}', but the systems are "
+                        f"{', '.join(names)}"
+                    )
+                if given.count(name) > 1:
+                    raise LassError(f"{flag} is given twice for {name}; keep one")
+        masks, bases = dict(self.inference_masks), dict(self.base)
+        systems = []
+        for name, path in self.system:
+            base = Path(bases[name]) if name in bases else None
+            more = (masks.get(name), name in dense, base)
+            systems.append(System(name, Path(path), *more))
+        check_names(systems)
+        return systems
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringSettings(Settings):
+    """Which sentences are translated, how, and against what they are scored."""
+
+    GROUP = "test set and scores"
+
+    split: str = option("test", "split of the data (default: %(default)s)")
+    references: Path | None = option(
+        None,
+        "folder of the references, SPLIT.SRC-TGT.LANG (default: DATA/raw, else the "
+        "text of the dictionary)",
+        metavar="DIR",
+    )
+    tokenize: str | None = option(
+        None,
+        "tokenizer of BLEU for all pairs (default: 13a, or that of the language); "
+        "flores101 makes it the spBLEU of Goyal 2022 and Cao 2024",
+        metavar="NAME",
+    )
+    decoding: Decoding = including(Decoding)
+
+
+_SCORES = "test set and scores"
+
+
+def parse_ablation(text: str) -> list[Pair]:
+    """Read pairs, or ``all`` as an empty list."""
+    return [] if text == "all" else parse_pairs(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroShotSettings(Settings):
+    """What to compare, and on which test set."""
+
+    GROUP = "systems"
+
+    data: Path = argument("data folder", metavar="DATA")
+    checkpoint: Path = required(
+        "jointly trained checkpoint; its masks are merged", metavar="FILE"
+    )
+    masks: str | None = option(
+        None, "merge these instead (folder or files)", metavar="MASKS"
+    )
+    baseline: Path | None = option(
+        None, "a model trained without masks, to compare with", metavar="FILE"
+    )
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "default: all that can be merged and have data",
+        metavar="X-Y,…",
+        parse=parse_pairs,
+    )
+    through: str | None = option(
+        None, "the language in between (default: the only one possible)", metavar="LANG"
+    )
+    ablation: tuple[Pair, ...] | None = option(
+        None,
+        "replace the encoder, then the decoder mask of these pairs by each other",
+        metavar="X-Y,…|all",
+        parse=parse_ablation,
+    )
+    """An empty tuple for all pairs, None for none."""
+    scoring: ScoringSettings = including(ScoringSettings)
+    identifier: str = option(
+        "py3langid",
+        "what identifies languages; none: no on-target accuracy",
+        choices=("py3langid", "none"),
+        group=_SCORES,
+    )
+    identify_as: tuple[Named, ...] = _named(
+        "CODE=LANGUAGE",
+        "the identifier's name of the language CODE, where it does not know CODE",
+        group=_SCORES,
+    )
+    among: str = option(
+        "all",
+        "identify among all languages of the identifier (default) or those of the "
+        "model only",
+        choices=("all", "model"),
+        group=_SCORES,
+    )
+    out: Path | None = option(
+        None, "folder for tables and translations", metavar="DIR", group=_SCORES
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.identifier == "none":
+            needless(self, ("identify_as", "among"), "with --identifier none")
