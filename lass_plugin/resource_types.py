@@ -96,7 +96,7 @@ def _read(text: str) -> dict[str, str]:
             for code in codes.split(",")
         ]
     elif Path(text).is_file():
-        lines = Path(text).read_text(encoding="utf-8").splitlines()
+        lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
         fields = [line.split() for line in lines if line.strip()]
         if any(len(each) < 2 for each in fields):
             raise LassError(f"each line of {text} must be a language and its type")

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator
 
-from lass_plugin.data.dictionaries import load_dictionary
+from lass_plugin.data.dictionaries import indices_of_text, load_dictionary
 from lass_plugin.data.parallel_text import Bitext, blank_line, read_lines
 from lass_plugin.data.progress import Progress
 from lass_plugin.data.subwords import Subwords, count_tokens
@@ -161,7 +161,8 @@ def _write_binary(job: BinaryJob) -> dict[str, int]:
 
     dictionary = _dictionary(job.dictionary, job.digest)
     tokens = unknown = 0
-    indices, unk, eos = dictionary.indices, dictionary.unk(), dictionary.eos()
+    indices = indices_of_text(dictionary)
+    unk, eos = dictionary.unk(), dictionary.eos()
     index_path, data_path = Path(f"{job.output}.idx"), Path(f"{job.output}.bin")
     with atomic_path(index_path) as index_file, atomic_path(data_path) as data_file:
         builder = indexed_dataset.make_builder(

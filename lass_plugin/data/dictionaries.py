@@ -16,7 +16,8 @@ def load_dictionary(path: Path) -> "Dictionary":
     """Read a dictionary in fairseq's format.
 
     Raises:
-        LassError: it is not there, or something else.
+        LassError: it is not there, or something else; or begins with a byte order
+            mark, which fairseq reads as part of the first symbol.
     """
     from fairseq.data import Dictionary
 
@@ -27,12 +28,29 @@ def load_dictionary(path: Path) -> "Dictionary":
         )
     try:
         with open(path, encoding="utf-8") as file:
-            return Dictionary.load(file)
+            dictionary = Dictionary.load(file)
     except (OSError, UnicodeError, ValueError, RuntimeError) as error:
         raise LassError(
             f"{path} is not a dictionary of fairseq ({str(error).splitlines()[0]}); "
             "give a file with a symbol and its count on each line"
         ) from error
+    first = dictionary.symbols[dictionary.nspecial : dictionary.nspecial + 1]
+    if first and first[0].startswith("\ufeff"):
+        raise LassError(
+            f"{path} begins with a byte order mark, which makes its first symbol "
+            "another; save it as UTF-8 without one, and prepare again the data that "
+            "were made with it"
+        )
+    return dictionary
+
+
+def indices_of_text(dictionary: "Dictionary") -> dict[str, int]:
+    """Index of each symbol that text can have: fairseq's own symbols are none."""
+    return {
+        symbol: index
+        for symbol, index in dictionary.indices.items()
+        if index >= dictionary.nspecial
+    }
 
 
 def joint_dictionary(

@@ -47,6 +47,15 @@ class LanguageTokens:
             style=values["style"],
         )
 
+    @property
+    def names(self) -> list[str]:
+        """The tokens in the order of the languages; none for the style ``none``."""
+        from fairseq.data.multilingual.multilingual_utils import get_lang_tok
+
+        if self.style == "none":
+            return []
+        return [get_lang_tok(code, self.style) for code in self.languages]
+
     def add_to(self, dictionary: "Dictionary") -> None:
         """Append the tokens that *dictionary* lacks, as the stock task does.
 
@@ -168,7 +177,7 @@ def read_language_list(path: Path) -> tuple[str, ...]:
         LassError: missing, empty, or a language is listed twice.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise LassError(
             f"the list of languages {path} cannot be read ({error}); give a file with "
@@ -212,7 +221,7 @@ def read_languages(
             raise LassError(f"the language list --lang-dict {path} does not exist")
         if not path.is_file():
             return tuple(languages_of(pairs))
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
         found = [line.strip() for line in lines if line.strip()]
     _check_list(found)
     return tuple(found)

@@ -13,6 +13,9 @@ from lass_plugin.languages import Pair
 
 SPLITS = ("train", "valid", "test")
 
+CONTROL_SYMBOLS = frozenset(("<s>", "<pad>", "</s>", "<unk>"))
+"""fairseq's own symbols, by which no text may be written."""
+
 
 @dataclass(frozen=True)
 class Bitext:
@@ -182,12 +185,15 @@ def read_lines(path: Path) -> Iterator[str]:
         raise LassError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def check(bitext: Bitext) -> int:
+def check(bitext: Bitext, reserved: frozenset[str] = frozenset()) -> int:
     """Read both files to their ends; return the number of lines of each.
+
+    Args:
+        reserved: what no word of the text may be.
 
     Raises:
         LassError: not UTF-8; no lines; unequal numbers of lines; an empty line outside
-            of train; no pair of lines with text on both sides.
+            of train; no pair of lines with text on both sides; a word is *reserved*.
     """
     counts = [0, 0]
     usable = 0
@@ -197,6 +203,8 @@ def check(bitext: Bitext) -> int:
         blank = False
         for side, line in enumerate(sides):
             counts[side] += line is not None
+            if line and reserved:
+                refuse_reserved(line, reserved, f"{bitext.sides[side][1]}:{number}")
             if line is not None and not line.strip():
                 blank = True
                 first_blank = first_blank or f"{bitext.sides[side][1]}:{number}"
@@ -216,6 +224,20 @@ def check(bitext: Bitext) -> int:
             f"no line of {bitext.source} and {bitext.target} has text on both sides"
         )
     return counts[0]
+
+
+def refuse_reserved(line: str, reserved: frozenset[str], place: str) -> None:
+    """Refuse a line of which a word is *reserved*; *place* is where it is."""
+    if reserved.isdisjoint(words := line.split()):
+        return
+    word = next(word for word in words if word in reserved)
+    meaning = "one of fairseq's own symbols"
+    if word not in CONTROL_SYMBOLS:
+        meaning = "the name of a language token"
+    raise LassError(
+        f"{place} holds the word {word}, which is {meaning} and would not be read as "
+        "text; remove it or write it otherwise"
+    )
 
 
 def blank_line(place: str) -> LassError:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from lass_plugin.data import (
@@ -12,7 +13,7 @@ from lass_plugin.data import (
     parallel_text,
     subwords,
 )
-from lass_plugin.data.parallel_text import Bitext, sha256
+from lass_plugin.data.parallel_text import CONTROL_SYMBOLS, Bitext, sha256
 from lass_plugin.data.preparation_settings import (
     DEFAULT_CHARACTER_COVERAGE,
     DEFAULT_VOCAB_SIZE,
@@ -94,7 +95,11 @@ def _build(
     languages = languages_of(settings.pairs)
     if settings.added:
         languages = list(settings.added.languages)
-    lines = _check(bitexts, work, pool)
+    reserved = frozenset[str]()
+    if settings.subword == "none":  # else such words are cut into pieces
+        names = {f"__{code}__" for code in (*languages, *settings.langs)}
+        reserved = CONTROL_SYMBOLS | names
+    lines = _check(bitexts, reserved, work, pool)
     encoder = _subword_model(bitexts, settings, new, pool)
     progress = Progress("encoding", sum(lines.values()))
     kept: dict[str, int] = {}
@@ -132,13 +137,16 @@ def _build(
     }
 
 
-def _check(bitexts: list[Bitext], work: Path, pool: Workers) -> dict[str, int]:
+def _check(
+    bitexts: list[Bitext], reserved: frozenset[str], work: Path, pool: Workers
+) -> dict[str, int]:
     """Number of lines of every bitext, or an error for the first that is unusable."""
     names = [bitext.name for bitext in bitexts]
     sizes = [sum(file.stat().st_size for _, file in bitext.sides) for bitext in bitexts]
 
     def check() -> dict[str, int]:
-        counts = tracked("checking text", pool.map(parallel_text.check, bitexts), sizes)
+        checking = pool.map(partial(parallel_text.check, reserved=reserved), bitexts)
+        counts = tracked("checking text", checking, sizes)
         return dict(zip(names, counts, strict=True))
 
     return json_once(work / "lines.json", check)

@@ -10,14 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Iterable
+from typing import TYPE_CHECKING, Iterable
 
+from lass_plugin.data.parallel_text import CONTROL_SYMBOLS
 from lass_plugin.errors import LassError
+
+if TYPE_CHECKING:
+    from subword_nmt.apply_bpe import BPE
 
 KINDS = ("sentencepiece", "bpe", "none")
 
 SAMPLE_SENTENCES = 1_000_000
 """Distinct sentences that a model is trained on, shared equally by the languages."""
+
+_WHITE_SPACE = re.compile(r"\s")
+_JOINER = "@@"
+"""What subword-nmt writes behind a piece that is not the end of a word."""
 
 _THREADS = 4  # part of the result (sums of floats): never the number of cores
 
@@ -127,8 +135,13 @@ class Subwords:
     and not one unknown token together (for symbols that are added later)."""
 
     def encode(self, lines: list[str]) -> list[str]:
-        """Tokens of each line, separated by one space."""
-        return [" ".join(tokens.split()) for tokens in _encoder(self)(lines)]
+        """Tokens of each line, separated by one space.
+
+        Words end at any white space: a model that knew of spaces only would make a
+        no-break space part of a token, from which fairseq's reader then removes it.
+        """
+        spaced = [_WHITE_SPACE.sub(" ", line) for line in lines]
+        return [" ".join(tokens.split()) for tokens in _encoder(self)(spaced)]
 
     def pieces(self) -> list[str] | None:
         """Every piece that the model can give; None if that is not known beforehand."""
@@ -168,8 +181,26 @@ def _encoder(subwords: Subwords) -> Callable[[list[str]], list[str]]:
         assert subwords.model is not None
         with open(subwords.model, encoding="utf-8") as codes:
             bpe = BPE(codes)
-        return lambda lines: [bpe.process_line(line) for line in lines]
+        return lambda lines: [
+            " ".join(piece for word in line.split() for piece in _pieces(bpe, word))
+            for line in lines
+        ]
     return lambda lines: lines
+
+
+def _pieces(bpe: "BPE", word: str) -> list[str]:
+    """Pieces of *word* that give it back and are none of fairseq's own symbols.
+
+    A merge may make ``</s>`` one piece, or the end of a word look like a joined piece
+    (``a@@``): such a piece is cut in two.
+    """
+    *joined, last = bpe.segment_tokens([word])
+    if last in CONTROL_SYMBOLS:
+        return [*joined, last[0] + _JOINER, last[1:]]
+    while len(last) > 1 and last.endswith(_JOINER):
+        joined.append(last[:-1] + _JOINER)
+        last = last[-1]
+    return [*joined, last]
 
 
 def _load_sentencepiece(model: Path | None):

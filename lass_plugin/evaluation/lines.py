@@ -4,10 +4,13 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lass_plugin.data import pair_data
+from lass_plugin.data.dictionaries import indices_of_text
 from lass_plugin.data.pairs_dataset import PairsDataset
+from lass_plugin.data.parallel_text import CONTROL_SYMBOLS, refuse_reserved
 from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.translation import Translator
@@ -37,6 +40,11 @@ class LineTranslator:
         self._translator, self._encoding = translator, encoding
         self._task = translator.task
         self._pairs = {str(pair): pair for pair in self._task.pairs}
+        names = self._task.tokens.names
+        self._reserved = CONTROL_SYMBOLS.union(names)
+        self._indices = indices_of_text(self._task.source_dictionary)
+        for name in names:
+            self._indices.pop(name, None)
 
     def read(self, number: int, line: bytes) -> Request:
         """What ``de-en<TAB>sentence`` asks for; a line without text asks for nothing.
@@ -46,7 +54,8 @@ class LineTranslator:
                 the model has. Names the line.
         """
         try:
-            text = line.decode("utf-8").rstrip("\r\n")
+            encoding = "utf-8-sig" if number == 1 else "utf-8"
+            text = line.decode(encoding).rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise LassError(
                 f"line {number} is not UTF-8 ({error.reason} at byte {error.start}); "
@@ -71,10 +80,12 @@ class LineTranslator:
         return Request(number, pair, self._encode(number, sentence))
 
     def _encode(self, number: int, sentence: str) -> Tensor:
+        if self._encoding.kind == "none":
+            refuse_reserved(sentence, self._reserved, f"line {number}")
         (encoded,) = self._encoding.encode([sentence])
-        tokens = self._task.source_dictionary.encode_line(
-            encoded, add_if_not_exist=False
-        ).long()
+        dictionary = self._task.source_dictionary
+        ids = [self._indices.get(word, dictionary.unk()) for word in encoded.split()]
+        tokens = torch.tensor([*ids, dictionary.eos()])
         length = len(tokens) + (self._task.tokens.encoder is not None)
         longest = self._translator.longest
         if length <= longest:

@@ -24,18 +24,20 @@ def find_subwords(data: Path, dictionary: Dictionary) -> str:
     """Which of :data:`.settings.SUBWORDS` (but ``auto``) the data folder is made of.
 
     The model file that ``lass prepare`` leaves there decides, else the marks on the
-    symbols of the dictionary: ▁ before a word, @@ at the end of a piece.
+    symbols of the dictionary: ▁ before a word, @@ at the end of a piece. Less than one
+    in a hundred are words of a text that happen to look like that.
     """
     if (data / "spm.model").is_file():
         return "sentencepiece"
     if (data / "bpe.codes").is_file():
         return "subword_nmt"
     symbols = dictionary.symbols[dictionary.nspecial :]
-    if any(symbol.startswith("\u2581") for symbol in symbols):
+    # every model of SentencePiece has the mark as a piece; hardly any text has the word
+    before_words = sum(symbol.startswith("\u2581") for symbol in symbols)
+    if "\u2581" in symbols or before_words * 100 > len(symbols):
         return "sentencepiece"
-    if any(symbol.endswith("@@") for symbol in symbols):
-        return "subword_nmt"
-    return "none"
+    joined = sum(symbol.endswith("@@") for symbol in symbols)
+    return "subword_nmt" if joined * 100 > len(symbols) else "none"
 
 
 def to_text(

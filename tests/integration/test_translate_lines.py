@@ -110,6 +110,8 @@ def test_a_line_that_cannot_be_read_is_named(low_rank, translate):
         "de1 de2\n": "line 2 has no tab; write SOURCE-TARGET",
         "de-fr\tde1\n": "line 2 asks for 'de-fr', which is none of de-en, en-de,",
         "de\tde1\n": "line 2 asks for 'de', which is none of",
+        "de-en\tde1 </s> de2\n": "line 2 holds the word </s>, which is one of",
+        "de-en\tde1 __en__\n": "line 2 holds the word __en__, which is the name of",
         f"de-en\t{'de1 ' * 1200}\n": "line 2 has 1202 tokens, but the model takes at",
     }
     for bad, message in cases.items():
@@ -125,6 +127,11 @@ def test_a_line_that_cannot_be_read_is_named(low_rank, translate):
     long = f"de-en\t{'de1 ' * 1200}\n"
     status, found, told = translate(low_rank, long, "--truncate-source")
     assert status == 0 and len(found) == 1
+
+
+def test_a_byte_order_mark_is_no_text(low_rank, translate):
+    line = "de-en\tde1 de2 de3\n"
+    assert translate(low_rank, f"\ufeff{line}") == translate(low_rank, line)
 
 
 def test_no_line_gives_no_line(low_rank, translate):

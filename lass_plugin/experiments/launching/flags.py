@@ -315,7 +315,7 @@ class FlagBuilder:
                     "not exist now; give the same list after --, with --langs or "
                     "--lang-dict"
                 )
-            languages = path.read_text(encoding="utf-8").split()
+            languages = path.read_text(encoding="utf-8-sig").split()
         if not languages and task.get("lang_pairs"):
             pairs = task["lang_pairs"]
             pairs = pairs.split(",") if isinstance(pairs, str) else pairs

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Mapping, Sequence
 
 from fairseq.data import Dictionary
-from fairseq.data.multilingual.multilingual_utils import get_lang_tok
 
 from lass_plugin.data import parallel_text
 from lass_plugin.data.dictionaries import load_dictionary, save_dictionary
@@ -42,12 +41,7 @@ class Vocabulary:
 
     def language_tokens(self) -> list[int]:
         """Indices of the language tokens, in the order of the languages."""
-        if self.tokens.style == "none":
-            return []
-        return [
-            self.dictionary.index(get_lang_tok(code, self.tokens.style))
-            for code in self.tokens.languages
-        ]
+        return [self.dictionary.index(name) for name in self.tokens.names]
 
     def seen(self) -> list[int]:
         """Indices of the symbols of text that occurred in training, or of all where no
@@ -77,9 +71,7 @@ def extend_vocabulary(
     """
     new = [code for code in languages_of(pairs) if code not in old.tokens.languages]
     tokens = replace(old.tokens, languages=(*old.tokens.languages, *new))
-    names = Dictionary()
-    tokens.add_to(names)
-    for name in names.symbols[names.nspecial :]:
+    for name in tokens.names:
         if counts.get(name):
             raise LassError(
                 f"the text holds the word {name}, which is the name of a language "
@@ -93,7 +85,7 @@ def extend_vocabulary(
     for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         if count >= least and symbol not in dictionary:
             dictionary.add_symbol(symbol, count)
-    for name in names.symbols[names.nspecial :]:
+    for name in tokens.names:
         if name not in dictionary:
             dictionary.add_symbol(name)
     return Vocabulary(dictionary, tokens)
