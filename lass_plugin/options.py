@@ -5,7 +5,7 @@ from typing import Any, Optional
 
 import torch
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
-from omegaconf import II
+from omegaconf import II, OmegaConf
 
 from lass_plugin.data import sampling
 from lass_plugin.errors import LassError
@@ -110,7 +110,22 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     max_update: int = II("optimization.max_update")
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    continue_once: Optional[str] = II("checkpoint.continue_once")
     save_dir: str = II("checkpoint.save_dir")
+
+
+def check_not_empty(cfg: Any) -> None:
+    """Refuse options that are given without a value, as by an unset shell variable.
+
+    Raises:
+        LassError: names the option.
+    """
+    values = OmegaConf.to_container(cfg) if OmegaConf.is_config(cfg) else vars(cfg)
+    for name, value in dict(values).items():
+        if value == "":
+            raise LassError(
+                f"--{name.replace('_', '-')} is empty; give a value, or leave it out"
+            )
 
 
 def directions(cfg: Any) -> list[Pair]:
@@ -155,7 +170,12 @@ def check_training(
     """
     _check_precision(cfg)
     if cfg.save_dir:  # an evaluation sets up the task of a training, but saves nothing
-        check_start(cfg.restore_file, cfg.finetune_from_model, cfg.save_dir)
+        check_start(
+            cfg.restore_file,
+            cfg.finetune_from_model,
+            cfg.save_dir,
+            cfg.continue_once,
+        )
     if cfg.mixed_batches and strict and not mixes:
         raise LassError(
             "--mixed-batches and sub-networks exclude each other (--masks, or a "

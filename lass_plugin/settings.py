@@ -343,6 +343,8 @@ def _by_commas(declared: Declared, several: bool) -> bool:
 def _read(given: Any, one: Field, declared: Declared) -> Any:
     """The value that argparse's *given* stands for."""
     kind, several = _kind(one, declared)
+    if "" in (given if isinstance(given, (list, tuple)) else (given,)):
+        raise LassError(f"{_flag(one, declared)} is empty; give a value, or none")
     if _by_commas(declared, several):
         given = [word.strip() for word in given.split(",") if word.strip()]
     parse = _parser_of(kind, declared)
@@ -354,12 +356,11 @@ def _read(given: Any, one: Field, declared: Declared) -> Any:
 
 def _parser_of(kind: Any, declared: Declared) -> Callable[[Any], Any]:
     """What makes one value of a word."""
-    parse = declared.parse
-    if isinstance(parse, str):
-        module, _, name = parse.partition(":")
+    if isinstance(declared.parse, str):
+        module, _, name = declared.parse.partition(":")
         return getattr(importlib.import_module(module), name)
-    if parse is not None:
-        return parse
+    if declared.parse is not None:
+        return declared.parse
     if hasattr(kind, "parse"):
         return kind.parse
     return lambda word: word if kind in (str, bool) else kind(word)

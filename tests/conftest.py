@@ -276,6 +276,64 @@ def low_rank(forked, base, tmp_path_factory) -> Path:
     return folder / "checkpoint_last.pt"
 
 
+SEARCH_FLAGS = (
+    *("--task", "translation_subnetwork_search", "--lang-pairs", "de-en,en-nl"),
+    *("--pruning-criterion", "gradient", "--pruning-schedule", "gradual"),
+    *("--pruning-ratio", 0.5, "--pruning-start", 1, "--pruning-ramp", 2),
+    *("--pruning-interval", 2),
+)
+
+
+@pytest.fixture(scope="session")
+def neurons(data, tmp_path_factory) -> Path:
+    """A folder of random masks of neurons for each pair."""
+    from runs import Run
+
+    from lass_plugin.anatomy.neurons import UNITS
+    from lass_plugin.masks import MaskSet, Provenance, save_masks
+    from lass_plugin.masks.neurons import neuron_mask
+    from lass_plugin.neurons.recording import find_neurons
+
+    generator = torch.Generator().manual_seed(4)
+    units = find_neurons(Run(data).model, UNITS)
+    drawn = {
+        key: {
+            name: torch.rand(unit.neurons, generator=generator) < 0.7
+            for name, unit in units.items()
+        }
+        for key in PAIRS
+    }
+    folder = tmp_path_factory.mktemp("neurons") / "masks"
+    origin = Provenance("random", 0.3)
+    save_masks(
+        folder,
+        MaskSet(neuron_mask(key, kept, origin) for key, kept in drawn.items()),
+    )
+    return folder
+
+
+KINDS = ("base", "fine-tuned", "joint", "neurons", "search", "low-rank", "extension")
+
+
+@pytest.fixture(scope="session")
+def kinds(base, masks, neurons, grown) -> dict[str, tuple]:
+    """Kind of training -> its flags; an extension is of the data in ``grown``."""
+    tuned = ("--finetune-from-model", base)
+    return {
+        "base": (),
+        "fine-tuned": tuned,
+        "joint": (*tuned, "--masks", masks),
+        "neurons": (*tuned, "--masks", neurons),
+        "search": (*SEARCH_FLAGS, *tuned),
+        "low-rank": (*LSLO_FLAGS, "--base", base),
+        "extension": (
+            *("--lang-pairs", ",".join(NEW), "--finetune-from-model"),
+            *(grown / "extended.pt", "--extend", grown / "extended.pt"),
+            *("--masks", grown / "masks"),
+        ),
+    }
+
+
 def load(path: Path) -> dict:
     """A checkpoint, read as safely as torch can."""
     from lass_plugin.checkpoints.torch_files import allow_checkpoint_types

@@ -1,16 +1,23 @@
 """A start from a checkpoint that is not there.
 
-Symptom: a training that was to go on from a model begins from scratch. fairseq says so
-in one line of many where ``--restore-file`` does not exist.
+Symptom: a training that was to go on from a model begins from random weights. fairseq
+says so in one line of many where a path is empty, a folder, a device, or missing.
 """
 
 import os
 
+from fairseq.file_io import PathManager
+
 from lass_plugin.errors import LassError
+
+DEFAULT = "checkpoint_last.pt"
 
 
 def check_start(
-    restore_file: str, finetune_from_model: str | None, folder: str
+    restore_file: str,
+    finetune_from_model: str | None,
+    folder: str,
+    continue_once: str | None = None,
 ) -> None:
     """Refuse a start from a checkpoint that is not there.
 
@@ -21,23 +28,33 @@ def check_start(
         restore_file: ``--restore-file``.
         finetune_from_model: ``--finetune-from-model``.
         folder: ``--save-dir``.
+        continue_once: ``--continue-once``.
 
     Raises:
-        LassError: names the file.
+        LassError: names the option and the file.
     """
-    default = "checkpoint_last.pt"
-    if restore_file != default and finetune_from_model:
+    if restore_file != DEFAULT and finetune_from_model:
         raise LassError(
             "--finetune-from-model and --restore-file exclude each other; give one"
         )
-    inside = os.path.abspath(os.path.dirname(restore_file)) == os.path.abspath(folder)
-    goes_on = os.path.exists(os.path.join(folder, default))
-    starts = {
-        "--restore-file": None if inside else restore_file,
-        "--finetune-from-model": None if goes_on else finetune_from_model,
-    }
+    own = os.path.join(folder, DEFAULT)
+    if os.path.lexists(own) and not os.path.isfile(own):
+        raise LassError(
+            f"{own} is no file that a training could go on from; remove it, or choose "
+            "another --save-dir"
+        )
+    begins = not os.path.exists(own)
+    starts = {"--restore-file": restore_file if restore_file != DEFAULT else None}
+    if begins and restore_file == DEFAULT:
+        starts["--finetune-from-model"] = finetune_from_model
+        starts["--continue-once"] = continue_once
     for option, path in starts.items():
-        if not path or path == default or "://" in path:
+        if path == "":
+            raise LassError(f"{option} is empty; name a checkpoint, or leave it out")
+        if path is None or PathManager.isfile(path):
             continue
-        if not os.path.exists(path):
+        if PathManager.exists(path):
+            raise LassError(f"{option} {path} is not a file; name a checkpoint")
+        inside = os.path.abspath(os.path.dirname(path)) == os.path.abspath(folder)
+        if option != "--restore-file" or not inside or os.path.lexists(path):
             raise LassError(f"{option} {path} does not exist")

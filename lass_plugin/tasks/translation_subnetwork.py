@@ -69,8 +69,10 @@ class TranslationSubnetworkTask(PairsTask):
         folder = Path(utils.split_paths(cfg.data)[0])
         if not folder.is_dir():
             raise LassError(f"the data folder {folder} does not exist")
-        pairs = options.directions(cfg)
         of_checkpoint = bool(kwargs.get("from_checkpoint"))
+        if not of_checkpoint:
+            options.check_not_empty(cfg)
+        pairs = options.directions(cfg)
         trains = not (of_checkpoint or cfg.source_lang)
         if trains:
             cls.trains.check_options(cfg)

@@ -3,68 +3,13 @@
 from signal import SIGKILL
 
 import pytest
-import torch
-from conftest import LSLO_FLAGS, NEW, PAIRS, load
+from conftest import KINDS, load
 from forked import ForkedCommands
-from runs import Run, differences, train_by_two
-
-from lass_plugin.anatomy.neurons import UNITS
-from lass_plugin.masks import MaskSet, Provenance, save_masks
-from lass_plugin.masks.neurons import neuron_mask
-from lass_plugin.neurons.recording import find_neurons
+from runs import differences, train_by_two
 
 LENGTH = ("--max-update", 8, "--save-interval-updates", 4, "--no-epoch-checkpoints")
 LENGTH += ("--keep-interval-updates", 1, "--disable-validation")
 BACKENDS = ("legacy_ddp", "pytorch_ddp")
-SEARCH = (
-    *("--task", "translation_subnetwork_search", "--lang-pairs", "de-en,en-nl"),
-    *("--pruning-criterion", "gradient", "--pruning-schedule", "gradual"),
-    *("--pruning-ratio", 0.5, "--pruning-start", 1, "--pruning-ramp", 2),
-    *("--pruning-interval", 2),
-)
-
-
-@pytest.fixture
-def neurons(data, tmp_path):
-    """A folder of random masks of neurons for each pair."""
-    generator = torch.Generator().manual_seed(4)
-    units = find_neurons(Run(data).model, UNITS)
-    drawn = {
-        key: {
-            name: torch.rand(unit.neurons, generator=generator) < 0.7
-            for name, unit in units.items()
-        }
-        for key in PAIRS
-    }
-    folder = tmp_path / "neurons"
-    origin = Provenance("random", 0.3)
-    save_masks(
-        folder,
-        MaskSet(neuron_mask(key, kept, origin) for key, kept in drawn.items()),
-    )
-    return folder
-
-
-@pytest.fixture
-def kinds(base, masks, neurons, grown):
-    """Kind of training -> its flags."""
-    tuned = ("--finetune-from-model", base)
-    return {
-        "base": (),
-        "fine-tuned": tuned,
-        "joint": (*tuned, "--masks", masks),
-        "neurons": (*tuned, "--masks", neurons),
-        "search": (*SEARCH, *tuned),
-        "low-rank": (*LSLO_FLAGS, "--base", base),
-        "extension": (
-            *("--lang-pairs", ",".join(NEW), "--finetune-from-model"),
-            *(grown / "extended.pt", "--extend", grown / "extended.pt"),
-            *("--masks", grown / "masks"),
-        ),
-    }
-
-
-KINDS = ("base", "fine-tuned", "joint", "neurons", "search", "low-rank", "extension")
 QUICK = [("joint", "legacy_ddp")]
 
 

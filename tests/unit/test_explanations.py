@@ -32,6 +32,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         ("elsewhere/x.pt", None, "--restore-file elsewhere/x.pt does not exist"),
         ("checkpoint_last.pt", "b.pt", "--finetune-from-model b.pt does not exist"),
         ("x.pt", "b.pt", "exclude each other"),
+        ("s3://bucket/model.pt", None, "model.pt does not exist"),
+        ("", None, "--restore-file is empty"),
+        ("checkpoint_last.pt", "", "--finetune-from-model is empty"),
+        ("/dev/null", None, "--restore-file /dev/null is not a file"),
+        ("checkpoint_last.pt", "/", "--finetune-from-model / is not a file"),
     ],
 )
 def test_a_start_from_nothing_is_refused(tmp_path, restore, finetune, told):
@@ -42,6 +47,22 @@ def test_a_start_from_nothing_is_refused(tmp_path, restore, finetune, told):
 def test_a_run_that_goes_on_needs_no_base(tmp_path):
     check_start("checkpoint_last.pt", None, str(tmp_path))
     check_start(str(tmp_path / "checkpoint_last.pt"), None, str(tmp_path))
-    check_start("s3://bucket/model.pt", None, str(tmp_path))
     (tmp_path / "checkpoint_last.pt").write_text("")
     check_start("checkpoint_last.pt", "gone.pt", str(tmp_path))
+
+
+def test_a_checkpoint_of_its_own_that_is_no_file_is_not_passed_over(tmp_path):
+    own = tmp_path / "checkpoint_last.pt"
+    own.symlink_to(tmp_path / "on a disk that is not there")
+    for restore in ("checkpoint_last.pt", str(own)):
+        with pytest.raises(LassError, match="checkpoint_last.pt is no file"):
+            check_start(restore, None, str(tmp_path))
+    own.unlink()
+    own.mkdir()
+    with pytest.raises(LassError, match="checkpoint_last.pt is no file"):
+        check_start("checkpoint_last.pt", None, str(tmp_path))
+
+
+def test_what_continues_once_must_be_there(tmp_path):
+    with pytest.raises(LassError, match="--continue-once gone.pt does not exist"):
+        check_start("checkpoint_last.pt", None, str(tmp_path), "gone.pt")

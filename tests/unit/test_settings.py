@@ -164,7 +164,7 @@ def test_the_identity_is_what_results_depend_on():
     "words, message",
     [
         (("--pairs", "deen"), "'deen' is not a language pair"),
-        (("--pairs", ""), "the list of language pairs is empty"),
+        (("--pairs", ""), "--pairs is empty"),
         (("--ways", "a,d"), "--ways d is unknown; choose from a, b, c"),
         (("--ratio", "1"), "--ratio"),
         (("--min-count", "0"), "--min-count must be 1 or more, not 0"),
