@@ -90,9 +90,6 @@ def write_settling(
 
     Args:
         rule: also say when it would have stopped each search.
-
-    Returns:
-        The files written.
     """
     record: dict[str, Any] = {
         "measure": MEASURE,

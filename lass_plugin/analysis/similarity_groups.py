@@ -81,9 +81,7 @@ def average_by_group(
             }
 
 
-def curves_over_layers(
-    averages: Sequence[Mapping[str, Any]],
-) -> list[dict[str, Any]]:
+def curves_over_layers(averages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The averages that belong to one matrix of one layer (Lin 2021, Fig. 6).
 
     Returns:

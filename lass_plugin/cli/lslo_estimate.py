@@ -69,11 +69,11 @@ SETTINGS = EstimateSettings
 
 def run(settings: EstimateSettings) -> int:
     """Print the tables; write the files."""
-    from lass_plugin.methods.lowrank.estimation.demand_files import (
+    from lass_plugin.methods.lowrank.estimation.demand_maps import (
+        Cells,
         describe,
         write_demands,
     )
-    from lass_plugin.methods.lowrank.estimation.demand_maps import Cells
     from lass_plugin.methods.lowrank.estimation.demands import estimate
     from lass_plugin.methods.lowrank.stored import read_low_rank
     from lass_plugin.resource_types import parse_types
@@ -116,13 +116,11 @@ def _correlation(
 ) -> dict[str, Any] | None:
     """The correlation with the amount of data; a note where that is not known."""
     from lass_plugin.methods.lowrank.estimation.data_amounts import (
-        flores_amounts,
-        parse_amounts,
-    )
-    from lass_plugin.methods.lowrank.estimation.data_correlation import (
         LEAST,
         common,
         correlate,
+        flores_amounts,
+        parse_amounts,
     )
 
     amounts = parse_amounts(sizes) if sizes else flores_amounts()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lass_plugin.errors import LassError
-from lass_plugin.neurons.rule import Rule
+from lass_plugin.neurons.settings import Rule
 from lass_plugin.settings import (
     Settings,
     argument,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.neurons.rule import average_option, criterion_option
+from lass_plugin.neurons.settings import average_option, criterion_option
 from lass_plugin.settings import Settings, argument, needless, option
 
 HELP = "show how the importance of neurons differs between pairs"
@@ -68,8 +68,12 @@ SETTINGS = CurveSettings
 def run(settings: CurveSettings) -> int:
     """Print the correlations and the shares; write the files."""
     from lass_plugin.neurons.importance import load_importance
-    from lass_plugin.neurons.importance_curve_files import to_text, write_comparison
-    from lass_plugin.neurons.importance_curves import compare_pairs, sites_to_draw
+    from lass_plugin.neurons.importance_curves import (
+        compare_pairs,
+        sites_to_draw,
+        to_text,
+        write_comparison,
+    )
 
     importance = load_importance(settings.importance)
     comparison = compare_pairs(

@@ -17,7 +17,7 @@ from lass_plugin.experiments.low_rank_fit_settings import FitSettings
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.records.plain_settings import identity
 
-LSLO = Purpose.of(
+LSLO = Purpose(
     "translation_lslo",
     (*TASK, "sampling_method", "sampling_temperature"),
     kept="each step goes on from the last checkpoint",

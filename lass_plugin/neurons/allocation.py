@@ -25,7 +25,7 @@ from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.neurons import neuron_mask
 from lass_plugin.neurons.budget import Budget, Costs
 from lass_plugin.neurons.importance import NAME, Importance, save_importance
-from lass_plugin.neurons.rule import Rule
+from lass_plugin.neurons.settings import Rule
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.plain_settings import record as options_of
 from lass_plugin.selection import select

@@ -16,14 +16,15 @@ from lass_plugin.evaluation.choice import METRICS
 from lass_plugin.evaluation.comparison import PairScores
 from lass_plugin.files import write_text
 from lass_plugin.languages import Pair
-from lass_plugin.neurons.erased_neurons import (
+from lass_plugin.neurons.erasure import (
     GENERAL,
+    NOTHING,
     SPECIFIC,
     UNUSED,
     Erased,
+    Erasure,
     draws_of,
 )
-from lass_plugin.neurons.erasure import NOTHING, Erasure
 from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.heat_map import heat_map
 from lass_plugin.records.json_record import RecordFormat

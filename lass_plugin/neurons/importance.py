@@ -21,7 +21,7 @@ from lass_plugin.masks import Fingerprint
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.masks.neurons import base_of, weight_shapes
 from lass_plugin.neurons.recording import SOURCE, TARGET
-from lass_plugin.neurons.rule import AVERAGES, check_criterion
+from lass_plugin.neurons.settings import AVERAGES, check_criterion
 from lass_plugin.scores.neuron import CRITERIA
 from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_tensors
 

@@ -170,15 +170,11 @@ def check_finite(sums: Any, pair: str, precision: str) -> None:
     Raises:
         LassError: names the site and the pair.
     """
+    advice = "take an earlier checkpoint"
+    if precision != "float32":
+        advice = "measure without reduced precision"
     for site, values in sums.items():
-        for value in values.values():
-            if not bool(torch.isfinite(value).all()):
-                advice = (
-                    "take an earlier checkpoint"
-                    if precision == "float32"
-                    else "measure without reduced precision"
-                )
-                raise LassError(
-                    f"activations or gradients of {site} are not finite on {pair}; "
-                    f"{advice}"
-                )
+        if not all(bool(torch.isfinite(value).all()) for value in values.values()):
+            raise LassError(
+                f"activations or gradients of {site} are not finite on {pair}; {advice}"
+            )

@@ -11,7 +11,7 @@ from runs import Run, same_bits, train_by_two
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import count
-from lass_plugin.methods.lowrank.saved_weights import is_trained
+from lass_plugin.methods.lowrank.attaching import is_trained
 
 LSLO = ("--task", "translation_lslo", "--lslo-ranks", "3")
 GRADUAL = ("--lslo-pruning", "matrix", "--lslo-pruning-ratio", "de=0.5,en=0,nl=0.5")

@@ -11,7 +11,7 @@ import torch
 from conftest import load
 
 from lass_plugin.cli.main import main
-from lass_plugin.methods.lowrank.estimation import demand_files
+from lass_plugin.methods.lowrank.estimation import demand_maps
 from lass_plugin.methods.lowrank.planning.placement import read_placement
 from lass_plugin.methods.lowrank.planning.plan import read_plan
 
@@ -102,7 +102,7 @@ def test_shares(pruned, tmp_path, capsys, monkeypatch):
     group, checkpoint = pruned
     drawn = []
     monkeypatch.setattr(
-        demand_files, "draw_demands", lambda data, share: drawn.append(share) or []
+        demand_maps, "draw_demands", lambda data, share: drawn.append(share) or []
     )
     assert lslo("estimate", checkpoint, "--out", tmp_path, "--share") == 0
     printed = capsys.readouterr().out

@@ -18,7 +18,7 @@ from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.evaluation.translation import Translator
 from lass_plugin.languages import parse_pairs
 from lass_plugin.neurons.allocation import read_allocation
-from lass_plugin.neurons.erased_neurons import choose, without
+from lass_plugin.neurons.erasure import choose, without
 from lass_plugin.neurons.erasure_report import tables
 from lass_plugin.neurons.settings import ErasureSettings
 

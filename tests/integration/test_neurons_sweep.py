@@ -15,7 +15,7 @@ from lass_plugin.masks import load_masks
 from lass_plugin.masks.file import digest, from_state
 from lass_plugin.neurons.allocation import allocate
 from lass_plugin.neurons.importance import load_importance, save_importance
-from lass_plugin.neurons.rule import Rule
+from lass_plugin.neurons.settings import Rule
 
 
 @pytest.fixture

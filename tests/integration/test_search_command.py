@@ -19,8 +19,12 @@ from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.flags import FlagBuilder
 from lass_plugin.experiments.searches import results
-from lass_plugin.experiments.searches.commands import SEARCH, SearchCommands
-from lass_plugin.experiments.searches.searches import run_searches, search_commands
+from lass_plugin.experiments.searches.searches import (
+    SEARCH,
+    Searches,
+    run_searches,
+    search_commands,
+)
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import load_masks
@@ -317,7 +321,7 @@ def test_a_base_of_the_stock_multilingual_task_is_rebuilt(commands, data, tmp_pa
     )
     base = Base.read(tmp_path / "checkpoint_last.pt")
     wanted = settings(data, base.path, tmp_path / "out")
-    SearchCommands(wanted, base, on_cpu=True).check(wanted.pairs)  # shapes among it
+    Searches(wanted).check(wanted.pairs)  # shapes among it
     flags = flags_of(base.path)
     assert flags[flags.index("--langs") + 1] == "nl,en,de"
     assert flags[flags.index("--encoder-langtok") + 1] == "tgt"

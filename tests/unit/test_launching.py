@@ -12,12 +12,20 @@ import pytest
 import torch
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.launching.console import Console, Status, describe
+from lass_plugin.experiments.launching.console import Console, status_line
 from lass_plugin.experiments.launching.devices import Device, find_devices
-from lass_plugin.experiments.launching.jobs import LAST, Job, end_all
-from lass_plugin.experiments.launching.log import TrainingProgress, reason
-from lass_plugin.experiments.launching.runner import run_jobs
-from lass_plugin.experiments.launching.trainings import make_job, run_trainings
+from lass_plugin.experiments.launching.jobs import (
+    LAST,
+    Job,
+    TrainingProgress,
+    end_all,
+    reason,
+)
+from lass_plugin.experiments.launching.trainings import (
+    make_job,
+    run_jobs,
+    run_trainings,
+)
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import parse_pairs
@@ -38,18 +46,18 @@ SIMPLE = (
 )
 
 
-class Listener:
+class Listener(Console):
     """Keeps what it is told."""
 
     def __init__(self):
         self.events: list[str] = []
-        self.statuses: list[Status] = []
+        self.statuses: list[str] = []
 
     def event(self, text: str) -> None:
         self.events.append(text)
 
-    def status(self, status: Status) -> None:
-        self.statuses.append(status)
+    def status(self, text: str) -> None:
+        self.statuses.append(text)
 
 
 def job(tmp_path: Path, key: str, code: str, updates: int = 10) -> Job:
@@ -303,7 +311,7 @@ def test_the_last_thing_told_is_an_event_so_that_no_status_line_is_left(tmp_path
     listener.status = lambda status: told.append(status)
     jobs = [job(tmp_path, "de-en", "import time; time.sleep(.5)")]
     run_jobs(jobs, devices(1), listener, lambda one: "done")
-    assert isinstance(told[1], Status) and told[-1] == "de-en: done"
+    assert told[1].startswith("0/1 pairs") and told[-1] == "de-en: done"
 
 
 def test_a_failing_job_does_not_stop_the_others(tmp_path):
@@ -345,7 +353,7 @@ def test_sigterm_ends_every_process(tmp_path):
 import pathlib, sys
 from lass_plugin.experiments.launching.console import Console
 from lass_plugin.experiments.launching.jobs import Job
-from lass_plugin.experiments.launching.runner import run_jobs
+from lass_plugin.experiments.launching.trainings import run_jobs
 from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.stage import Stage
 sleep = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
@@ -469,8 +477,7 @@ def test_the_status_line_says_pairs_updates_and_how_settled():
         TrainingProgress().described("a-b", 9),
         TrainingProgress(updates=7, epochs=1.25).described("final", 0, epochs=15),
     )
-    status = Status(4, 1, 0, running, 125.0)
-    assert describe(status) == (
+    assert status_line(4, 1, 0, running, 125.0) == (
         "1/4 pairs, 2 min 5 s left | de-en 40/100 loss 5.40 ratio 0.58 settled 0.71 "
         "(chance 0.40) | a-b starting | final epoch 1.2/15"
     )
@@ -481,10 +488,10 @@ def test_elsewhere_than_on_a_terminal_lines_are_plain_and_rare():
     console = Console(stream)
     console.event("de-en: started")
     for _ in range(50):
-        console.status(Status(1, 0, 0, (), None))
+        console.status("0/1 pairs")
     assert stream.getvalue() == "de-en: started\n"
     often = Console(stream, interval=0)
-    often.status(Status(1, 0, 0, (), None))
+    often.status("0/1 pairs")
     assert stream.getvalue().endswith("\n0/1 pairs\n")
     assert "\x1b" not in stream.getvalue()
 

@@ -24,18 +24,20 @@ from scipy.stats import pearsonr
 
 from lass_plugin.anatomy.matrices import Matrix
 from lass_plugin.errors import LassError
-from lass_plugin.methods.lowrank.estimation import demand_files
+from lass_plugin.methods.lowrank.estimation import demand_maps
 from lass_plugin.methods.lowrank.estimation.data_amounts import (
     Amounts,
+    correlate,
     flores_amounts,
     parse_amounts,
+    pearson,
 )
-from lass_plugin.methods.lowrank.estimation.data_correlation import correlate, pearson
-from lass_plugin.methods.lowrank.estimation.demand_files import (
+from lass_plugin.methods.lowrank.estimation.demand_maps import (
+    Cells,
     draw_demands,
+    order_languages,
     write_demands,
 )
-from lass_plugin.methods.lowrank.estimation.demand_maps import Cells, order_languages
 from lass_plugin.methods.lowrank.estimation.demands import (
     Demand,
     Estimate,
@@ -404,7 +406,7 @@ def test_languages_stand_by_resource_type_where_all_have_one():
 
 
 def test_the_csv_has_a_line_for_each_B(tmp_path, monkeypatch):
-    monkeypatch.setattr(demand_files, "draw_demands", lambda *_: [])
+    monkeypatch.setattr(demand_maps, "draw_demands", lambda *_: [])
     write_demands(tmp_path, by_hand(TWO_LAYERS), None, [])
     with open(tmp_path / "estimate.csv", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -17,12 +17,13 @@ from lass_plugin.methods.lowrank.planning.plan import (
     write_plan,
 )
 from lass_plugin.methods.lowrank.planning.planned_ranks import (
+    Claim,
     chosen_matrices,
     placed_otherwise,
     plan_ranks,
+    share_ranks,
     uniform_cost,
 )
-from lass_plugin.methods.lowrank.planning.shared_ranks import Claim, share_ranks
 from lass_plugin.methods.lowrank.pruning import LANGUAGE, LAYER, MATRIX, PruningPlan
 
 

@@ -15,7 +15,7 @@ from lass_plugin.neurons.allocation import (
 )
 from lass_plugin.neurons.budget import Budget, Costs
 from lass_plugin.neurons.importance import Counts, Importance, load_importance
-from lass_plugin.neurons.rule import Rule
+from lass_plugin.neurons.settings import Rule
 from lass_plugin.scores.neuron import CRITERIA
 
 FC1, FC2 = "encoder.layers.0.fc1", "decoder.layers.0.fc2"

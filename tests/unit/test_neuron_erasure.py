@@ -15,8 +15,9 @@ from lass_plugin.masks.neurons import neuron_mask
 from lass_plugin.masks.random import random_mask
 from lass_plugin.neurons import erasure_report
 from lass_plugin.neurons.allocation import Allocation
-from lass_plugin.neurons.erased_neurons import (
+from lass_plugin.neurons.erasure import (
     Erased,
+    check_masks,
     choose,
     draw,
     draws_of,
@@ -24,10 +25,8 @@ from lass_plugin.neurons.erased_neurons import (
     unused,
     without,
 )
-from lass_plugin.neurons.erasure import check_masks
 from lass_plugin.neurons.erasure_report import FORM, draw_erasure
-from lass_plugin.neurons.rule import Rule
-from lass_plugin.neurons.settings import ErasureSettings
+from lass_plugin.neurons.settings import ErasureSettings, Rule
 from lass_plugin.settings import parse_words
 
 FC1, FC2 = "encoder.layers.0.fc1", "decoder.layers.0.fc2"

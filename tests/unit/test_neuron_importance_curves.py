@@ -13,18 +13,15 @@ from lass_plugin.analysis.similarity_files import read_similarity
 from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.errors import LassError
 from lass_plugin.neurons.importance import Counts, Importance
-from lass_plugin.neurons.importance_curve_files import (
-    draw_correlations,
-    draw_importance,
-    write_comparison,
-)
 from lass_plugin.neurons.importance_curves import (
     Comparison,
     compare_pairs,
-    correlations,
-    peaks,
+    compare_parts,
+    draw_correlations,
+    draw_importance,
     sites_to_draw,
     spearman,
+    write_comparison,
 )
 from lass_plugin.scores.neuron import CRITERIA
 
@@ -79,7 +76,7 @@ def test_within_sites_and_in_one_ranking():
         FC1: np.array([[1.0, 2.0], [2.0, 1.0]]),
         FC2: np.array([[11.0, 12.0], [12.0, 11.0]]),
     }
-    found = correlations(theta, {WHOLE: [FC1, FC2]})[WHOLE]
+    found = compare_parts(theta, {WHOLE: [FC1, FC2]}, PAIRS[:2])[WHOLE]
     assert found.neurons == 4
     assert found.within[0, 1] == -1.0
     # ranks 1 2 3 4 and 2 1 4 3: 1 - 6 · 4 / (4 · 15)
@@ -91,7 +88,7 @@ def test_sites_count_by_their_neurons_and_only_where_defined():
         FC1: np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 1.0]]),
         FC2: np.array([np.arange(6.0), np.arange(6.0), np.arange(6.0)[::-1]]),
     }
-    found = correlations(theta, {WHOLE: [FC1, FC2], "one": [FC1]})
+    found = compare_parts(theta, {WHOLE: [FC1, FC2], "one": [FC1]}, PAIRS[:3])
     assert found[WHOLE].within[0, 1] == pytest.approx((2 * -1 + 6 * 1) / 8)
     assert found[WHOLE].within[0, 2] == -1.0
     assert np.isnan(found["one"].within[0, 2])
@@ -102,12 +99,12 @@ def test_peaks_by_hand():
         FC1: np.array([[3.0, 1.0, 4.0, 0.0, 1.0], [1.0, 1.0, 2.0, 0.0, 0.0]]),
         FC2: np.array([[1.0], [5.0]]),
     }
-    found = peaks(theta, {WHOLE: [FC1, FC2], "encoder": [FC1]}, PAIRS[:2])
+    found = compare_parts(theta, {WHOLE: [FC1, FC2], "encoder": [FC1]}, PAIRS[:2])
     # twice the lowest is no peak; more than nothing is one
-    assert found["encoder"].by_pair == {"de-en": 2, "en-de": 0}
-    assert (found["encoder"].any_pair, found["encoder"].neurons) == (2, 5)
-    assert found[WHOLE].by_pair == {"de-en": 2, "en-de": 1}
-    assert (found[WHOLE].any_pair, found[WHOLE].neurons) == (3, 6)
+    assert found["encoder"].peaks == {"de-en": 2, "en-de": 0, "any": 2}
+    assert found["encoder"].neurons == 5
+    assert found[WHOLE].peaks == {"de-en": 2, "en-de": 1, "any": 3}
+    assert found[WHOLE].neurons == 6
 
 
 def importance_of(sites=(EARLY, FC1, FC2), pairs=PAIRS, neurons=6) -> Importance:
@@ -185,22 +182,23 @@ def test_curves_are_written_as_they_are(comparison, tmp_path):
         (r["part"], r["pair"]): r for r in read(tmp_path / "importance_peaks.csv")
     }
     any_pair = shares[WHOLE, "any"]
-    assert int(any_pair["above_twice_the_lowest"]) == comparison.peaks[WHOLE].any_pair
-    assert float(any_pair["share"]) == comparison.peaks[WHOLE].any_pair / 18
+    count = comparison.parts[WHOLE].peaks["any"]
+    assert int(any_pair["above_twice_the_lowest"]) == count
+    assert float(any_pair["share"]) == count / 18
 
 
 def test_correlations_are_read_as_similarity(comparison, tmp_path):
     write_comparison(comparison, [FC1], PAIRS, tmp_path)
     record = read_similarity(tmp_path / CORRELATION)
     assert record["keys"] == ["en-de", "de-en", "nl-en"]
-    found = comparison.correlations["encoder layer 1"].within
+    found = comparison.parts["encoder layer 1"].within
     expected = found[np.ix_([1, 0, 2], [1, 0, 2])]
     stored = record["parts"]["encoder layer 1"]["similarity"]
     assert stored.tolist() == expected.tolist()
     rows = read(tmp_path / "importance_correlation.csv")
     row = next(r for r in rows if (r["part"], r["second"]) == (WHOLE, "nl-en"))
     assert row["first"] == "en-de"
-    whole = comparison.correlations[WHOLE]
+    whole = comparison.parts[WHOLE]
     assert float(row["within"]) == whole.within[1, 2]
     assert float(row["together"]) == whole.together[1, 2]
 

@@ -22,7 +22,7 @@ from lass_plugin.neurons.layer_scores import (
     spread_over_layers,
     write_layer_scores,
 )
-from lass_plugin.neurons.rule import Rule
+from lass_plugin.neurons.settings import Rule
 from lass_plugin.records.curves import CROWD
 from lass_plugin.scores.neuron import CRITERIA
 

@@ -19,7 +19,7 @@ from lass_plugin.experiments.sweeps.neuron_variants import Axes, NeuronVariant
 from lass_plugin.experiments.sweeps.variants import parse_numbers
 from lass_plugin.masks import MaskSet, Provenance
 from lass_plugin.masks.neurons import neuron_mask
-from lass_plugin.neurons.rule import Rule
+from lass_plugin.neurons.settings import Rule
 
 DENSE = NeuronVariant()
 

@@ -13,9 +13,14 @@ from scipy.optimize import nnls
 from scipy.spatial.distance import squareform
 
 from lass_plugin.analysis.trees import reconstruction
-from lass_plugin.analysis.trees.fit import delta_score, fit_of
 from lass_plugin.analysis.trees.pictures import draw_tree, equal_angle, phylogram
-from lass_plugin.analysis.trees.reconstruction import fit_tree, join, power_weights
+from lass_plugin.analysis.trees.reconstruction import (
+    delta_score,
+    fit_of,
+    fit_tree,
+    join,
+    power_weights,
+)
 from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
 from lass_plugin.analysis.trees.topology import (
     Tree,

@@ -39,13 +39,9 @@ def equal_angle(root: Node) -> Drawing:
 
     def visit(node: Node, place: Point, start: float) -> None:
         for child in node.children:
-            width = share * len(child.leaves)
-            angle, length = start + width / 2, max(child.length, 0.0)
-            x, y = (
-                place[0] + length * math.cos(angle),
-                place[1] + length * math.sin(angle),
-            )
-            end = (x, y)
+            width, length = share * len(child.leaves), max(child.length, 0.0)
+            angle, (x, y) = start + width / 2, place
+            end = (x + length * math.cos(angle), y + length * math.sin(angle))
             drawing.lines.append([place, end])
             if not child.children:
                 drawing.ends[child.leaves[0]] = (end, angle)
@@ -91,9 +87,6 @@ def draw_tree(
 
     A tree that would look like a star is drawn with shorter leaf edges. What is special
     is said in lines before *caption*.
-
-    Returns:
-        The files written.
     """
     from matplotlib.figure import Figure
 
@@ -107,9 +100,8 @@ def draw_tree(
     size = (6.6, 1.8 + 0.26 * count) if rooted else (side + 1.6, side)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
-    drawing = (
-        phylogram(at_midpoint(tree)) if rooted else equal_angle(at_inner_node(tree))
-    )
+    layout, root = (phylogram, at_midpoint) if rooted else (equal_angle, at_inner_node)
+    drawing = layout(root(tree))
     _draw(axes, tree, drawing, families)
     if not rooted:
         axes.set_aspect("equal", adjustable="box")
@@ -121,23 +113,16 @@ def draw_tree(
 def _draw(axes: "Axes", tree: Tree, drawing: Drawing, families: Families) -> None:
     """Edges, marks at the leaves, names beyond these, and the families' legend."""
     for line in drawing.lines:
-        axes.plot(
-            *np.array(line).T,
-            color="0.25",
-            linewidth=1,
-            solid_capstyle="round",
-            zorder=1,
-        )
+        x, y = np.array(line).T
+        axes.plot(x, y, color="0.25", linewidth=1, solid_capstyle="round", zorder=1)
     names = sorted({name for leaf in tree.leaves if (name := families.get(leaf))})
     unknown = _UNKNOWN if names else "0.1"
     for number, name in enumerate([*names, None]):
         leaves = [i for i, leaf in enumerate(tree.leaves) if families.get(leaf) == name]
         if not leaves:
             continue
-        places = [drawing.ends[leaf][0] for leaf in leaves]
         axes.scatter(
-            [x for x, _ in places],
-            [y for _, y in places],
+            *np.array([drawing.ends[leaf][0] for leaf in leaves]).T,
             s=36,
             color=unknown if name is None else colour(number),
             marker="." if name is None else marker(number),
@@ -172,9 +157,8 @@ def _finish(axes: "Axes", drawing: Drawing, title: str, caption: str) -> None:
     if width > 0:
         length = _round_down(width / 4)
         below = min(ys) - max(0.08 * (max(ys) - min(ys)), 0.04 * width)
-        axes.plot(
-            [min(xs), min(xs) + length], [below, below], color="black", linewidth=2
-        )
+        ends = [min(xs), min(xs) + length]
+        axes.plot(ends, [below, below], color="black", linewidth=2)
         caption = f"bar: distance {length:g}" + (f"\n{caption}" if caption else "")
     axes.set_xlabel(caption, fontsize=8)
 
@@ -200,30 +184,20 @@ def draw_fit(
         fitted: name of a method -> ``(n, n)`` path lengths of its tree.
         families: of the leaves; two leaves of one are marked.
         texts: name of a method -> lines that say how well it fits.
-
-    Returns:
-        The files written.
     """
     from matplotlib.figure import Figure
 
     first, second = np.triu_indices(len(distances), 1)
-    same = np.array(
-        [
-            families[i] is not None and families[i] == families[j]
-            for i, j in zip(first.tolist(), second.tolist(), strict=True)
-        ]
-    )
+    known = [name or leaf for leaf, name in enumerate(families)]  # each its own if none
+    same = np.array([known[i] == known[j] for i, j in zip(first, second, strict=True)])
     figure = Figure(figsize=(4.2 * len(fitted), 4.9), layout="constrained")
     panels = figure.subplots(1, len(fitted), squeeze=False, sharex=True, sharey=True)[0]
     for axes, (name, matrix) in zip(panels, fitted.items(), strict=True):
         x, y = distances[first, second], matrix[first, second]
         low, high = min(x.min(), y.min()), max(x.max(), y.max())
         axes.plot([low, high], [low, high], color="0.6", linewidth=1, zorder=1)
-        for chosen, label, number in (
-            (~same, "different families", 0),
-            (same, "one family", 1),
-        ):
-            if chosen.any():
+        for number, label in enumerate(("different families", "one family")):
+            if (chosen := same == bool(number)).any():
                 axes.scatter(
                     x[chosen],
                     y[chosen],

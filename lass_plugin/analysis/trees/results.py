@@ -10,9 +10,10 @@ import numpy as np
 
 from lass_plugin.analysis.trees.distances import LeafDistances
 from lass_plugin.analysis.trees.families import amount_of_work, compare_with_families
-from lass_plugin.analysis.trees.fit import delta_score, fit_of
 from lass_plugin.analysis.trees.pictures import draw_fit, draw_tree
 from lass_plugin.analysis.trees.reconstruction import (
+    delta_score,
+    fit_of,
     fit_tree,
     join,
     power_weights,
@@ -145,9 +146,6 @@ def write_trees(record: dict[str, Any], folder: str | os.PathLike) -> list[Path]
     ``tree.json``; the distances as ``tree.distances.csv``; distances and path lengths
     of every two leaves as ``tree.fit.csv``; each tree in Newick format, without a root
     and rooted at its midpoint; the pictures of :func:`draw_trees`.
-
-    Returns:
-        The files written.
     """
     data = TREE.write(Path(folder) / "tree.json", record)
     leaves = record["leaves"]
@@ -203,17 +201,17 @@ def draw_trees(data: str | os.PathLike) -> list[Path]:
         trees = {name: read_tree(record, name) for name in record["trees"]}
         distances, families = np.array(record["distances"]), record["families"]
         captions = {name: _caption(record, name) for name in trees}
-    written = []
+    titles, written = {name: _TITLES.get(name, name) for name in trees}, []
     for name, tree in trees.items():
-        title = f"{_TITLES.get(name, name)}, {record['described']}"
+        title = f"{titles[name]}, {record['described']}"
         for rooted, kind in ((False, "unrooted"), (True, "rooted")):
             path = data.with_name(f"tree.{name}.{kind}.png")
             written += draw_tree(tree, rooted, families, path, title, captions[name])
     return written + draw_fit(
         distances,
-        {_TITLES.get(name, name): tree.distances() for name, tree in trees.items()},
+        {titles[name]: tree.distances() for name, tree in trees.items()},
         [families.get(leaf) for leaf in record["leaves"]],
-        {_TITLES.get(name, name): text for name, text in captions.items()},
+        {titles[name]: text for name, text in captions.items()},
         data.with_name("tree.fit.png"),
         f"How tree-like the distances are: δ score {_number(record['delta'])} "
         "(0: a tree, 0.5: chance)",

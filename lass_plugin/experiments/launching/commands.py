@@ -52,7 +52,7 @@ def saving(updates: int) -> list[str]:
 
 
 def logging_of(updates: int) -> list[str]:
-    """Flags: what :mod:`.log` reads, about a hundred lines of it; load data in line."""
+    """Flags: about a hundred lines that :mod:`.jobs` reads; load data in line."""
     interval = str(max(1, min(100, updates // 100)))
     flags = ["--log-format", "json", "--log-interval", interval]
     return [*flags, "--num-workers", "0"]

@@ -3,37 +3,13 @@
 import shutil
 import sys
 import time
-from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO, Iterable
 
 from lass_plugin.data.progress import duration
 
 REFRESH = 0.5
 INTERVAL = 30.0
 """Seconds between two status lines, on a terminal and elsewhere."""
-
-
-@dataclass(frozen=True)
-class Status:
-    """How far all trainings are."""
-
-    total: int
-    done: int
-    failed: int
-    running: tuple[str, ...]
-    """How far each is that runs, see :meth:`.log.TrainingProgress.described`."""
-    seconds_left: float | None
-    unit: str = "pairs"
-
-
-class Listener(Protocol):
-    """Is told what happens; :class:`Console` is one."""
-
-    def event(self, text: str) -> None:
-        """Something happened: one line."""
-
-    def status(self, status: Status) -> None:
-        """How far the trainings are, several times a second."""
 
 
 class Console:
@@ -52,15 +28,16 @@ class Console:
         self._shown = False
 
     def event(self, text: str) -> None:
-        self.clear()
+        """Something happened: one line."""
+        self._clear()
         print(text, file=self._stream, flush=True)
 
-    def status(self, status: Status) -> None:
+    def status(self, text: str) -> None:
+        """How far the trainings are, several times a second."""
         now = time.monotonic()
         if now - self._last < self._interval:
             return
         self._last = now
-        text = describe(status)
         if not self._terminal:
             print(text, file=self._stream, flush=True)
             return
@@ -70,19 +47,27 @@ class Console:
         self._stream.flush()
         self._shown = True
 
-    def clear(self) -> None:
-        """Remove the status line from the terminal."""
+    def _clear(self) -> None:
         if self._shown:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
             self._shown = False
 
 
-def describe(status: Status) -> str:
-    """``1/4 pairs, 12 min 5 s left | de-en 40/100 loss 4.21 ratio 0.58 …``."""
-    head = f"{status.done}/{status.total} {status.unit}"
-    if status.failed:
-        head += f", {status.failed} failed"
-    if status.seconds_left is not None:
-        head += f", {duration(status.seconds_left)} left"
-    return " | ".join([head, *status.running])
+def status_line(
+    total: int,
+    done: int,
+    failed: int,
+    running: Iterable[str],
+    seconds_left: float | None,
+    unit: str = "pairs",
+) -> str:
+    """``1/4 pairs, 12 min 5 s left | de-en 40/100 loss 4.21 ratio 0.58 …``.
+
+    Args:
+        running: how far each is that runs, see :meth:`.TrainingProgress.described`.
+    """
+    head = f"{done}/{total} {unit}" + (f", {failed} failed" if failed else "")
+    if seconds_left is not None:
+        head += f", {duration(seconds_left)} left"
+    return " | ".join([head, *running])

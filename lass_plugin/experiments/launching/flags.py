@@ -5,37 +5,23 @@ would have without it differs from the base's.
 """
 
 import argparse
-from dataclasses import dataclass
+import contextlib
+import io
 from pathlib import Path
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Sequence
 
 from lass_plugin.data.sampling import METHODS
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
-from lass_plugin.experiments.launching.parser import option_of, parse, training_parser
 
-TASK = (
-    "langs",
-    "lang_tok_style",
-    "encoder_langtok",
-    "decoder_langtok",
-    "source_dict",
-    "target_dict",
-    "left_pad_source",
-    "left_pad_target",
-    "max_source_positions",
-    "max_target_positions",
-    "truncate_source",
+TASK = tuple(
+    "langs lang_tok_style encoder_langtok decoder_langtok source_dict target_dict "
+    "left_pad_source left_pad_target max_source_positions max_target_positions "
+    "truncate_source".split()
 )
-TRAINING = (
-    "lr",
-    "clip_norm",
-    "sentence_avg",
-    "update_freq",
-    "max_tokens",
-    "batch_size",
-    "required_batch_size_multiple",
-    "skip_invalid_size_inputs_valid_test",
+TRAINING = tuple(
+    "lr clip_norm sentence_avg update_freq max_tokens batch_size "
+    "required_batch_size_multiple skip_invalid_size_inputs_valid_test".split()
 )
 PRECISION = ("fp16", "bf16", "amp", "memory_efficient_fp16", "bf16_autocast")
 """``bf16_autocast`` works everywhere, the others on a GPU only."""
@@ -51,52 +37,34 @@ TRAINED = ("train_subset", "train")
 
 REGISTRIES = ("criterion", "optimizer", "lr_scheduler")
 
-NO_MATTER = (
-    "num_workers",
-    "data_buffer_size",
-    "log_format",
-    "log_interval",
-    "log_file",
-    "no_progress_bar",
-    "tensorboard_logdir",
-    "wandb_project",
-    "save_interval",
-    "save_interval_updates",
-    "keep_interval_updates",
-    "keep_last_epochs",
-    "keep_best_checkpoints",
-    "no_epoch_checkpoints",
-    "stop_time_hours",
-    "max_epoch",
-    "patience",
+NO_MATTER = tuple(
+    "num_workers data_buffer_size log_format log_interval log_file no_progress_bar "
+    "tensorboard_logdir wandb_project save_interval save_interval_updates "
+    "keep_interval_updates keep_last_epochs keep_best_checkpoints "
+    "no_epoch_checkpoints stop_time_hours max_epoch patience".split()
 )
 """Options that do not matter to a training that has had all its updates."""
 
 
-@dataclass(frozen=True)
 class Purpose:
-    """What goes on from the base: the task, and what the command sets itself."""
+    """What goes on from the base: the task, and what the command sets itself.
 
-    task: str
-    reserved: Mapping[str, str]
-    """Options that the command sets itself, and what to do instead."""
-    inherited: tuple[str, ...] = TASK
-    """Options of the task that are the base's unless the user gives others."""
+    Args:
+        inherited: options of the task that are the base's unless the user gives others.
+        kept: what its checkpoints are needed for.
+        reserved: options that the command sets itself, beside those that every one
+            sets, and what to do instead.
+    """
 
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         task: str,
         inherited: tuple[str, ...] = TASK,
         kept: str = "",
         **reserved: str,
-    ) -> "Purpose":
-        """A purpose that sets what every one sets, and *reserved*.
-
-        Args:
-            kept: what its checkpoints are needed for.
-        """
-        everywhere = {
+    ):
+        self.task, self.inherited = task, inherited
+        self.reserved = {
             "task": f"it is always {task}",
             "user_dir": "it is always this package",
             "data": "give the data folder first",
@@ -108,8 +76,8 @@ class Purpose:
             "cpu": "use --cpu before --",
             "no_save": kept,
             "no_last_checkpoints": kept,
+            **reserved,
         }
-        return cls(task, {**everywhere, **reserved}, inherited)
 
 
 class FlagBuilder:
@@ -155,7 +123,12 @@ class FlagBuilder:
             for action in group._group_actions
         ]
         self._chosen = self._options_in(parser)
-        self._refuse_reserved()
+        for name in self._chosen:
+            if name in purpose.reserved:
+                raise LassError(
+                    f"{option_of(self._actions.get(name), name)} cannot be passed on "
+                    f"to fairseq-train: {purpose.reserved[name]}"
+                )
 
     def flags(self) -> list[str]:
         """Architecture, model, task and training options; the user's come last."""
@@ -227,15 +200,6 @@ class FlagBuilder:
                 action.nargs = "?"
         parser._defaults.clear()
         return vars(parser.parse_args(self.given))
-
-    def _refuse_reserved(self) -> None:
-        for name in self._chosen:
-            if name in self.purpose.reserved:
-                option = option_of(self._actions.get(name), name)
-                raise LassError(
-                    f"{option} cannot be passed on to fairseq-train: "
-                    f"{self.purpose.reserved[name]}"
-                )
 
     def _wanted(self) -> dict[str, Any]:
         """Option -> the base's value, without those that the user has set."""
@@ -349,3 +313,43 @@ def _text(value: Any) -> str:
     if isinstance(value, Iterable) and not isinstance(value, str):
         return ",".join(map(str, value))
     return str(value)
+
+
+def training_parser() -> argparse.ArgumentParser:
+    """A fresh parser that knows this package's tasks, models and optimizers."""
+    from fairseq import options
+
+    import lass_plugin.models.transformer_architectures  # noqa: F401
+    import lass_plugin.optim  # noqa: F401
+    import lass_plugin.tasks.translation_lslo
+    import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401
+
+    return options.get_training_parser()
+
+
+def parse(
+    parser: argparse.ArgumentParser, arguments: Sequence[str]
+) -> argparse.Namespace:
+    """fairseq's parsing; a wrong flag is one sentence instead of pages of usage."""
+    from fairseq import options
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return options.parse_args_and_arch(parser, input_args=list(arguments))
+    except LassError:
+        raise
+    except SystemExit as error:
+        lines = said.getvalue().strip().splitlines() or [str(error)]
+        reason = lines[-1].partition("error: ")[2] or lines[-1]
+        raise LassError(
+            f"fairseq-train does not take these flags: {reason}; correct what "
+            "follows --"
+        ) from None
+
+
+def option_of(action: argparse.Action | None, name: str) -> str:
+    """The long form of the option that sets *name*."""
+    if action is None or not action.option_strings:
+        return f"--{name.replace('_', '-')}"
+    return max(action.option_strings, key=len)

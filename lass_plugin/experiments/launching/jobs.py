@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -11,13 +12,96 @@ from typing import Callable, Mapping, Sequence
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.launching.log import TrainingProgress, reason
 from lass_plugin.experiments.stage import Stage, State
 from lass_plugin.locks import FolderLock
 
+_NUMBER = r'"?\s*[:=]?\s*"?([-+]?[\d.]+(?:e[-+]?\d+)?|nan|inf)'
+_SETTLED = re.compile(r"search of \S+ after (\d+) updates: (.*)")
+_SHARE = re.compile(r"share ([\d.]+)")
+_CHANCE = re.compile(r"chance ([\d.]+)")
+_USERS_FAULT = re.compile(r"(?:[\w.-]+: )?error: (.+)")
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)\b.*")
+
+
+@dataclass
+class TrainingProgress:
+    """How far one training is."""
+
+    updates: int = 0
+    epochs: float = 0.0
+    loss: float | None = None
+    ratio: float | None = None
+    """Share removed that is in use."""
+    settled: float | None = None
+    """How much two halves of the search agree on the mask; see ``chance``."""
+    chance: float | None = None
+
+    def read(self, line: str) -> bool:
+        """Take in one line of the log; False if it says nothing new."""
+        if found := _SETTLED.search(line):
+            self.updates = max(self.updates, int(found[1]))
+            if share := _SHARE.search(found[2]):
+                self.settled = float(share[1])
+            if chance := _CHANCE.search(found[2]):
+                self.chance = float(chance[1])
+            return True
+        updates = _value(line, "num_updates") if "train_inner" in line else None
+        if updates is None:
+            return False
+        self.updates = max(self.updates, int(updates))
+        self.epochs = max(self.epochs, _value(line, "update") or 0.0)
+        self.loss = _value(line, "loss")
+        self.ratio = _value(line, "pruned")
+        return True
+
+    def described(self, key: str, updates: int, epochs: int = 0) -> str:
+        """``de-en 40/100 loss 4.21 ratio 0.58 …``.
+
+        Args:
+            key: of the training.
+            updates: planned, unless the training is counted in *epochs*.
+        """
+        if not self.updates:
+            return f"{key} starting"
+        text = f"{key} {self.updates}/{updates}"
+        if epochs:
+            text = f"{key} epoch {self.epochs:.1f}/{epochs}"
+        if self.loss is not None:
+            text += f" loss {self.loss:.2f}"
+        if self.ratio is not None:
+            text += f" ratio {self.ratio:.2f}"
+        if self.settled is not None:
+            text += f" settled {self.settled:.2f}"
+            if self.chance is not None:
+                text += f" (chance {self.chance:.2f})"
+        return text
+
+
+def reason(text: str, status: int) -> str:
+    """Why a search that ended with *status* failed, from what it said last.
+
+    A sentence of :class:`~lass_plugin.errors.LassError` is given as it is; otherwise
+    the exception, otherwise the last lines.
+    """
+    if status < 0:
+        return f"it was ended by signal {-status}" + (
+            " (perhaps for want of memory)" if status == -9 else ""
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for pattern in (_USERS_FAULT, _EXCEPTION):
+        for line in reversed(lines[-50:]):
+            if found := pattern.fullmatch(line):
+                return found[1] if pattern is _USERS_FAULT else line
+    return " / ".join(lines[-3:]) or f"it ended with status {status}"
+
+
+def _value(line: str, name: str) -> float | None:
+    found = re.search(rf"(?<![\w_]){name}{_NUMBER}", line)
+    return float(found[1]) if found else None
+
+
 GRACE = 10.0
 """Seconds that a job has to end by itself."""
-
 
 LAST = "checkpoint_last.pt"
 
@@ -179,10 +263,6 @@ class Job:
             self.failure = reason(self._said, status)
         return True
 
-    def ask_to_end(self) -> None:
-        """Send the job's process group the signal to terminate."""
-        self._signal(signal.SIGTERM)
-
     def end(self) -> None:
         """Kill what is left of the job's process group."""
         self._signal(signal.SIGKILL)
@@ -227,7 +307,7 @@ def end_all(jobs: Sequence[Job]) -> None:
     """End every job: politely, and after :data:`GRACE` seconds for certain."""
     try:
         for job in jobs:
-            job.ask_to_end()
+            job._signal(signal.SIGTERM)
         deadline = time.monotonic() + GRACE
         while any(job.runs for job in jobs) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -14,7 +14,7 @@ from lass_plugin.experiments.launching.trainings import make_job, train, unfinis
 from lass_plugin.experiments.new_pairs.settings import DENSE, WAYS, ExtendSettings
 from lass_plugin.files import check_space
 
-PURPOSE = Purpose.of(
+PURPOSE = Purpose(
     "translation_subnetwork",
     kept="every way is scored by its checkpoints",
     masks="they come from the search",

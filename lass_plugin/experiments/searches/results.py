@@ -54,7 +54,7 @@ def find(settings: SearchSettings, pair: Pair) -> Checkpoint | None:
 
 
 def identity_in(checkpoint: Checkpoint, base: Fingerprint) -> dict[str, Any]:
-    """What a search says itself of its identity, see :func:`.searches.identity_of`.
+    """What a search says itself of its identity.
 
     Args:
         base: of the base that is wanted.

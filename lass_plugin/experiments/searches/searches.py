@@ -1,42 +1,217 @@
 """All searches from one call: check, run, take the masks."""
 
-from typing import Any, Sequence
+import shlex
+from itertools import product
+from typing import Any, Iterable, Sequence
+
+import torch
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.data.pair_data import find_split
 from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.base import Base
-from lass_plugin.experiments.launching.commands import remove_superseded
-from lass_plugin.experiments.launching.console import Console, Listener
+from lass_plugin.experiments.launching.checks import check_data, check_model
+from lass_plugin.experiments.launching.commands import (
+    arguments_of,
+    logging_of,
+    remove_superseded,
+    saving,
+    train_command,
+)
+from lass_plugin.experiments.launching.console import Console
 from lass_plugin.experiments.launching.devices import (
     Device,
     check_devices,
     find_devices,
     on_cpu,
 )
+from lass_plugin.experiments.launching.flags import TRAINED, FlagBuilder, Purpose
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.trainings import run_trainings, unfinished
 from lass_plugin.experiments.searches import results
-from lass_plugin.experiments.searches.commands import SearchCommands, printed
 from lass_plugin.experiments.searches.results import SearchResult
-from lass_plugin.experiments.searches.settings import (
-    TOGETHER,
-    SearchSettings,
-)
+from lass_plugin.experiments.searches.settings import TOGETHER, SearchSettings
 from lass_plugin.experiments.stage import Stage
+from lass_plugin.files import check_space
 from lass_plugin.languages import Pair
-from lass_plugin.masks import Fingerprint, fingerprint
+from lass_plugin.masks import Fingerprint, fingerprint, parse_targets
 from lass_plugin.records.plain_settings import identity
+from lass_plugin.scores import SCORES
+
+SEARCH = Purpose(
+    "translation_subnetwork_search",
+    kept="the mask is taken from the last checkpoint",
+    pruning_criterion="use --criterion of lass search",
+    pruning_schedule="use --schedule",
+    pruning_ratio="use --ratio",
+    pruning_start="use --start",
+    pruning_ramp="use --ramp",
+    pruning_interval="use --interval",
+    mask_targets="use --targets",
+    move_pruned="use --move-pruned of lass search",
+    stop_when_settled="use --stop-when-settled of lass search",
+    stop_when_growth_below="use --stop-when-growth-below of lass search",
+)
 
 
-def run_searches(
-    settings: SearchSettings, listener: Listener | None = None
-) -> list[SearchResult]:
+class Searches:
+    """The trainings of fairseq-train that search the pairs of *settings*.
+
+    Raises:
+        LassError: the base cannot be read; flags that fairseq does not take, or that
+            ``lass search`` sets; or data are not there.
+    """
+
+    def __init__(self, settings: SearchSettings):
+        self.settings = settings
+        self.base = Base.read(settings.base)
+        self.on_cpu = on_cpu(settings)
+        self._builder = FlagBuilder(
+            self.base, settings.flags, settings.updates, self.on_cpu, SEARCH
+        )
+        self._flags = self._builder.flags()
+        self._split = self._builder.chosen(*TRAINED)
+        check_data(settings.folders, [self._split], settings.pairs)
+
+    @property
+    def groups(self) -> list[tuple[Pair, ...]]:
+        """The pairs of each training."""
+        pairs = self.settings.pairs
+        return [pairs] if self.settings.together else [(pair,) for pair in pairs]
+
+    def jobs(self) -> dict[Job, tuple[Pair, ...]]:
+        """Every training, whatever is there of it, and the pairs that it searches.
+
+        Raises:
+            LassError: a folder holds something else.
+        """
+        origin = fingerprint(self.base.sites(self.settings.targets))
+        return {self._job(group, origin): group for group in self.groups}
+
+    def _job(self, group: Sequence[Pair], origin: Fingerprint) -> Job:
+        """The training of *group*; *origin* is that of the base, for searches of
+        earlier versions."""
+        settings = self.settings
+        found = [results.find(settings, pair) for pair in group][0]
+        had = found.updates if found else 0
+        stage = Stage(
+            settings.folder_of(group[0]),
+            f"search of {', '.join(map(str, group))}",
+            self._identity(group),
+            continues={"options.updates": lambda before, now: had <= now},
+            hints={"options.ratio": "'lass extract' takes a mask at any ratio"},
+        )
+        if found is not None:
+            stage.adopt(results.identity_in(found, origin))
+        return Job(
+            TOGETHER if settings.together else str(group[0]),
+            stage,
+            self.command(*group),
+            settings.updates,
+            pairs=len(group),
+            settled=results.has_settled,
+        )
+
+    def _identity(self, group: Sequence[Pair]) -> dict[str, Any]:
+        """What makes the search of *group* this one and no other."""
+        settings = self.settings
+        options = identity(settings) | results.options_of(settings.plan_of(group[0]))
+        options["pairs"] = list(map(str, group))
+        return {
+            "command": "lass search",
+            "options": options,
+            "flags": self._builder.identity(),
+            "inputs": content.of_data(settings.folders, group, [self._split]),
+            "base": content.of_weights(settings.base),
+        }
+
+    def arguments(self, *pairs: Pair) -> list[str]:
+        """All that follows ``fairseq-train --user-dir …``, the data folder first.
+
+        Args:
+            pairs: those that the training searches, one or all of them.
+        """
+        settings = self.settings
+        plan = settings.plan_of(pairs[0])
+        words = ["--task", SEARCH.task]
+        words += ["--finetune-from-model", str(settings.base.resolve())]
+        words += ["--pruning-criterion", plan.criterion]
+        words += ["--pruning-schedule", plan.schedule]
+        words += ["--pruning-ratio", str(plan.ratio)]
+        if plan.schedule == "gradual":
+            words += ["--pruning-start", str(plan.start)]
+            words += ["--pruning-ramp", str(plan.ramp)]
+        words += ["--pruning-interval", str(plan.interval)]
+        words += ["--mask-targets", ",".join(plan.targets)]
+        words += ["--move-pruned"] * plan.move_pruned
+        if plan.stop_settled:
+            words += ["--stop-when-settled", str(plan.stop_settled)]
+        if plan.stop_growth:
+            words += ["--stop-when-growth-below", str(plan.stop_growth)]
+        words += [*saving(settings.updates), *logging_of(settings.updates)]
+        words += ["--disable-validation"] * (not self._validates(pairs))
+        if settings.together:  # as in searches of their own, where each has as many
+            words += ["--sampling-method", "uniform"]
+        return arguments_of(
+            settings.folder_of(pairs[0]),
+            settings.folders,
+            pairs,
+            words + self._flags,
+            self.on_cpu,
+            settings.updates,
+        )
+
+    def command(self, *pairs: Pair) -> list[str]:
+        """The whole command of one training, an argument list."""
+        return train_command(self.arguments(*pairs))
+
+    # -- checks ------------------------------------------------------------------
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        """See that *pairs* can be searched, and that the base fits the data.
+
+        Raises:
+            LassError: names what is at fault.
+        """
+        parse_targets(self.settings.targets)
+        first = pairs if self.settings.together else pairs[:1]
+        options = self._builder.parsed(self.arguments(*first))
+        if self.on_cpu or torch.cuda.is_available():
+            check_model(options, self.base, self.settings.data)
+
+    def check_space(self, pairs: int, jobs: int) -> None:
+        """Refuse to start *pairs* searches, *jobs* at a time, on too full a disk.
+
+        A finished training keeps one checkpoint (weights, two moments, and for each of
+        its pairs two half scores); a running one has up to three (last, best, the last
+        interval).
+        """
+        weights = self.base.weight_bytes
+        sites = self.base.sites(self.settings.targets).values()
+        scores = sum(4 * site.numel() for site in sites)
+        together = pairs if self.settings.together else 1
+        trainings = pairs // together
+        scores *= 2 * together * SCORES.get(self.settings.criterion).accumulates
+        needed = (3 * weights + scores) * (trainings + 2 * min(jobs, trainings))
+        advice = "choose another --out, or run fewer pairs at once"
+        check_space(needed, self.settings.out, "the searches need", advice)
+
+    def _validates(self, pairs: Iterable[Pair]) -> bool:
+        """Whether every pair has data for it."""
+        subsets = self._builder.chosen("valid_subset", "valid").split(",")
+        folder = self.settings.folders[0]
+        return all(
+            find_split(folder, subset, pair, language)
+            for subset, pair in product(subsets, pairs)
+            for language in (pair.source, pair.target)
+        )
+
+
+def run_searches(settings: SearchSettings) -> list[SearchResult]:
     """Search the sub-network of every pair and write its mask.
 
-    Finished pairs are not trained again, interrupted ones go on where they were.
-
-    Args:
-        listener: is told of events and progress; None for stderr.
+    Finished pairs are not trained again, interrupted ones go on where they were; events
+    and progress are told on stderr.
 
     Returns:
         One result for each pair, in the order of the settings.
@@ -45,27 +220,22 @@ def run_searches(
         LassError: something is missing (before anything is started), or searches
             failed (the others have been finished).
     """
-    listener = Console() if listener is None else listener
     settings.check()
     check_devices(settings)
-    base = Base.read(settings.base)
-    commands = SearchCommands(settings, base, on_cpu(settings))
-    origin = fingerprint(base.sites(settings.targets))
-    jobs = {
-        _job(settings, commands, group, origin): group for group in _groups(settings)
-    }
+    listener, searches = Console(), Searches(settings)
+    jobs = searches.jobs()
     waiting = unfinished(jobs)
     searched = [pair for job in waiting for pair in jobs[job]]
     done: dict[Pair, SearchResult] = {}
     if waiting:
         devices = find_devices(settings, len(waiting))
-        commands.check(searched)
-        commands.check_space(len(searched), len(devices))
+        searches.check(searched)
+        searches.check_space(len(searched), len(devices))
 
     def take(job: Job) -> list[SearchResult]:
-        checkpoint = Checkpoint.read(job.checkpoint)
+        checkpoint, before = Checkpoint.read(job.checkpoint), searches.base.seconds
         for pair in jobs[job]:
-            done[pair] = results.write_mask(settings, pair, checkpoint, base.seconds)
+            done[pair] = results.write_mask(settings, pair, checkpoint, before)
         return [done[pair] for pair in jobs[job]]
 
     for job in jobs:
@@ -106,70 +276,14 @@ def search_commands(settings: SearchSettings) -> list[str]:
     The same call of :func:`run_searches` afterwards takes the masks.
     """
     settings.check()
-    base = Base.read(settings.base)
-    commands = SearchCommands(settings, base, on_cpu(settings))
-    commands.check(settings.pairs)
+    searches = Searches(settings)
+    searches.check(settings.pairs)
     environment = find_devices(settings, 1)[0].settings()
-    if not commands.on_cpu:
+    if not searches.on_cpu:
         del environment["CUDA_VISIBLE_DEVICES"]  # the scheduler's to say
-    return [
-        printed(commands.command(*group), environment) for group in _groups(settings)
-    ]
-
-
-def _groups(settings: SearchSettings) -> list[tuple[Pair, ...]]:
-    """The pairs of each training."""
-    return [settings.pairs] if settings.together else [(p,) for p in settings.pairs]
-
-
-def _job(
-    settings: SearchSettings,
-    commands: SearchCommands,
-    group: Sequence[Pair],
-    origin: Fingerprint,
-) -> Job:
-    """The training that searches the pairs of *group*.
-
-    Args:
-        origin: of the base, for searches of earlier versions.
-
-    Raises:
-        LassError: its folder holds something else.
-    """
-    found = [results.find(settings, pair) for pair in group][0]
-    had = found.updates if found else 0
-    stage = Stage(
-        settings.folder_of(group[0]),
-        f"search of {', '.join(map(str, group))}",
-        identity_of(settings, commands, group),
-        continues={"options.updates": lambda before, now: had <= now},
-        hints={"options.ratio": "'lass extract' takes a mask at any ratio"},
-    )
-    if found is not None:
-        stage.adopt(results.identity_in(found, origin))
-    return Job(
-        TOGETHER if settings.together else str(group[0]),
-        stage,
-        commands.command(*group),
-        settings.updates,
-        pairs=len(group),
-        settled=results.has_settled,
-    )
-
-
-def identity_of(
-    settings: SearchSettings, commands: SearchCommands, group: Sequence[Pair]
-) -> dict[str, Any]:
-    """What makes the search of *group* this one and no other."""
-    options = identity(settings) | results.options_of(settings.plan_of(group[0]))
-    options["pairs"] = list(map(str, group))
-    return {
-        "command": "lass search",
-        "options": options,
-        "flags": commands.builder.identity(),
-        "inputs": content.of_data(settings.folders, group, [commands.split]),
-        "base": content.of_weights(settings.base),
-    }
+    start = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
+    commands = (searches.command(*group) for group in searches.groups)
+    return [" ".join([*start, shlex.join(command)]) for command in commands]
 
 
 def _heading(

@@ -7,12 +7,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.settings import RunningSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.methods.search.plan import SearchPlan
-from lass_plugin.settings import (
-    count,
-    option,
-    required,
-    switch,
-)
+from lass_plugin.settings import count, option, required, switch
 
 TOGETHER = "together"
 """Folder of the one training of all pairs, beside which there are no others."""
@@ -123,16 +118,12 @@ class SearchSettings(RunningSettings):
     def folder_of(self, pair: Pair) -> Path:
         return self.out / (TOGETHER if self.together else str(pair))
 
-    @property
-    def own_updates(self) -> int:
-        """Updates of each pair, where all are drawn as often."""
-        return self.updates // (len(self.pairs) if self.together else 1)
-
     def plan_of(self, pair: Pair) -> SearchPlan:
         """The plan of one pair."""
         start, ramp = self.start, self.ramp
         if self.schedule == "gradual":
-            own = self.own_updates
+            # updates of each pair, where all are drawn as often
+            own = self.updates // (len(self.pairs) if self.together else 1)
             start = own // 20 if start is None else start
             ramp = max(1, 9 * own // 20) if ramp is None else ramp
         return SearchPlan(
@@ -153,9 +144,8 @@ class SearchSettings(RunningSettings):
         """The one search of ``--array``, or all."""
         if self.array is None:
             return self
-        return replace(
-            self, pairs=(self.pairs[self.array - self.array_base],), array=None
-        )
+        pair = self.pairs[self.array - self.array_base]
+        return replace(self, pairs=(pair,), array=None)
 
     def check(self) -> None:
         super().check()

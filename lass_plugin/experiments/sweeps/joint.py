@@ -30,7 +30,7 @@ from lass_plugin.masks.file import digest
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.records.plain_settings import record
 
-JOINT = Purpose.of(
+JOINT = Purpose(
     "translation_subnetwork",
     (*TASK, "sampling_method", "sampling_temperature"),
     kept="every variant is evaluated by its checkpoint",

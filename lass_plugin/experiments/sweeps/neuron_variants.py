@@ -7,7 +7,7 @@ from itertools import product
 from typing import TypeVar
 
 from lass_plugin.experiments.sweeps.variants import DENSE, check_once, parse_numbers
-from lass_plugin.neurons.rule import Rule, average_option
+from lass_plugin.neurons.settings import Rule, average_option
 from lass_plugin.settings import Settings, flag_of, option, switch
 
 THRESHOLDS = tuple(number / 10 for number in range(11))

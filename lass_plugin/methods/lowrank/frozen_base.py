@@ -14,7 +14,7 @@ from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.masks.fingerprint import Fingerprint, fingerprint
-from lass_plugin.methods.lowrank.saved_weights import is_trained
+from lass_plugin.methods.lowrank.attaching import is_trained
 
 _OF_BOTH_SIDES = (
     "layers",

@@ -30,6 +30,7 @@ from lass_plugin.methods.lowrank.attaching import (
     attach,
     low_rank_modules,
     merge,
+    save_trained_only,
 )
 from lass_plugin.methods.lowrank.entry import ENTRY, Entry
 from lass_plugin.methods.lowrank.frozen_base import (
@@ -52,7 +53,6 @@ from lass_plugin.methods.lowrank.planning.plan import (
     uniform,
 )
 from lass_plugin.methods.lowrank.pruning import Pruner
-from lass_plugin.methods.lowrank.saved_weights import save_trained_only
 from lass_plugin.methods.lowrank.stored import StoredModule, low_rank_of
 from lass_plugin.methods.lowrank.training import LowRankTraining
 from lass_plugin.methods.method import Method, MicroBatch, PartSizes

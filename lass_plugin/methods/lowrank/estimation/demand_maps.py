@@ -1,14 +1,29 @@
-"""Demands as heat maps: languages or layers by matrices (Cao 2024, Fig. 2, 4, 5, 6)."""
+"""Demands as files and heat maps: languages or layers by matrices (Cao 2024, Fig. 2, 4,
+5, 6)."""
 
+import os
+import re
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
-from typing import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from lass_plugin.anatomy.matrices import KINDS
 from lass_plugin.anatomy.places import SIDES
-from lass_plugin.methods.lowrank.estimation.demands import Estimate
+from lass_plugin.data.progress import Progress
+from lass_plugin.methods.lowrank.estimation.demands import (
+    NAME,
+    Demand,
+    Estimate,
+    read_estimate,
+    write_estimate,
+)
+from lass_plugin.methods.lowrank.pruning import LAYER
+from lass_plugin.records.csv_table import write_csv
+from lass_plugin.records.heat_map import heat_panels
 from lass_plugin.resource_types import TYPES, flores_types
 
 
@@ -146,3 +161,93 @@ def mean(values: np.ndarray, axis: int) -> np.ndarray:
     counts = there.sum(axis)
     sums = np.where(there, values, 0.0).sum(axis)
     return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+
+
+def write_demands(
+    folder: Path,
+    found: Estimate,
+    correlation: Mapping[str, Any] | None,
+    notes: Iterable[str],
+    share: bool = False,
+) -> list[Path]:
+    """Write ``estimate.json``, ``estimate.csv`` and the pictures to *folder*.
+
+    Args:
+        correlation: of :func:`.data_amounts.correlate`, or None.
+        share: draw scores as shares of #B.
+
+    Returns:
+        The files written; no pictures where no two B competed.
+    """
+    data = folder / NAME
+    write_estimate(data, found, correlation, notes)
+    table = write_csv(data.with_suffix(".csv"), map(_line, found.demands))
+    return [data, table, *(draw_demands(data, share) if found.compared else ())]
+
+
+def _line(demand: Demand) -> dict[str, Any]:
+    """What the CSV says of one B."""
+    matrix = demand.matrix
+    return {
+        "matrix": matrix.name,
+        "side": matrix.side,
+        "layer": matrix.layer,
+        "kind": matrix.kind,
+        "index": demand.index,
+        "language": demand.language,
+        "rank": demand.rank,
+        "units": demand.units,
+        "pruned": demand.pruned,
+        "ratio": demand.ratio,
+        "score": demand.score,
+        "share": demand.share,
+    }
+
+
+def draw_demands(data: str | os.PathLike, share: bool = False) -> list[Path]:
+    """Draw what is in an ``estimate.json``, beside that file.
+
+    ``score.png`` (Fig. 2), ``score.layer-N.png`` (Fig. 5), ``score.layers.png`` (Fig.
+    4), ``score.layers.LANGUAGE.png`` (Fig. 6), and ``.svg``; ``share…`` with *share*.
+    All layers have one scale of colours, and so have all languages.
+
+    Raises:
+        LassError: *data* is not such a file.
+    """
+    data = Path(data)
+    found = read_estimate(data)
+    groups = Cells(found, share).maps()
+    caption, kind = describe(found, share), "share" if share else "score"
+    progress = Progress("drawing", sum(map(len, groups)))
+    written: list[Path] = []
+    for maps in groups:
+        values = chain.from_iterable(each.values.values() for each in maps)
+        limit = max(float(np.nanmax(np.abs(each), initial=0.0)) for each in values)
+        for each in maps:
+            name = ".".join(filter(None, [kind, each.name]))
+            written += heat_panels(
+                {
+                    side: (each.columns[side], each.values[side])
+                    for side in each.columns
+                },
+                each.rows,
+                # without what some file systems refuse
+                data.with_name(re.sub(r"[^\w.@-]", "_", name) + ".png"),
+                each.title,
+                limit=limit,
+                breaks=each.breaks,
+                row_label="language" if each.by == "language" else "layer (from 0)",
+                caption=caption,
+            )
+            progress.advance(1, name)
+    progress.finish()
+    return written
+
+
+def describe(found: Estimate, share: bool) -> str:
+    """What the numbers of a table or picture are, in words."""
+    ratios = sorted({each.ratio for each in found.demands if each.ratio})
+    ratio = f"{ratios[0]:g}" if len(ratios) == 1 else f"{ratios[0]:g}–{ratios[-1]:g}"
+    group = "each layer" if found.pruning.group == LAYER else "each language"
+    of = "score / #B" if share else "#pruned(B) − P·#B"
+    return f"{of}, P = {ratio} of {group}; red, below 0: demands more"

@@ -172,7 +172,7 @@ def write_estimate(
     """Write *found* to *path* atomically, exactly.
 
     Args:
-        correlation: see :func:`.data_correlation.correlate`.
+        correlation: see :func:`.data_amounts.correlate`.
     """
     record = {
         "checkpoint": found.checkpoint,

@@ -26,8 +26,12 @@ def read_shape(model: str) -> dict[str, Tensor]:
     Raises:
         LassError: it is none of these.
     """
+    from fairseq.models import ARCH_MODEL_REGISTRY
+
+    from lass_plugin.models import transformer_architectures  # noqa: F401, registers
+
     architecture = SHAPES.get(model.lower(), model)
-    if not model.endswith(".pt") and _is_registered(architecture):
+    if not model.endswith(".pt") and architecture in ARCH_MODEL_REGISTRY:
         return _of_architecture(architecture)
     try:
         return Checkpoint.read(model).parameters
@@ -35,14 +39,6 @@ def read_shape(model: str) -> dict[str, Tensor]:
         raise LassError(
             f"{error.message} (or name a model: {', '.join(SHAPES)})"
         ) from error
-
-
-def _is_registered(architecture: str) -> bool:
-    from fairseq.models import ARCH_MODEL_REGISTRY
-
-    from lass_plugin.models import transformer_architectures  # noqa: F401, registers
-
-    return architecture in ARCH_MODEL_REGISTRY
 
 
 def _of_architecture(name: str) -> dict[str, Tensor]:
