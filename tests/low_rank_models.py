@@ -8,11 +8,11 @@ from torch import nn
 from lass_plugin.anatomy.matrices import find_matrices
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.methods.lowrank.attaching import attach, is_trained, low_rank_modules
-from lass_plugin.methods.lowrank.entry import Entry
 from lass_plugin.methods.lowrank.frozen_base import fingerprint_of
 from lass_plugin.methods.lowrank.planning.placement import Placement
 from lass_plugin.methods.lowrank.planning.plan import LowRankPlan, uniform
 from lass_plugin.methods.lowrank.pruning import Pruner
+from lass_plugin.methods.lowrank.stored import Entry
 from lass_plugin.training.stretches import Stretch
 
 RANKS = {"de": 2, "en": 3, "nl": 1}

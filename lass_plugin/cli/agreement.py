@@ -43,7 +43,7 @@ SETTINGS = AgreementSettings
 
 def run(settings: AgreementSettings) -> int:
     """Print the table of the whole model and the means of the parts."""
-    from lass_plugin.analysis.agreement import agreements
+    from lass_plugin.analysis.similarity import agreements
     from lass_plugin.anatomy.components import WHOLE, parts_of
     from lass_plugin.masks.file import masks_at
     from lass_plugin.records.csv_table import write_csv

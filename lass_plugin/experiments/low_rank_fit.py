@@ -7,8 +7,7 @@ of them. Each is kept: a run that is killed goes on, a finished one is not done 
 from pathlib import Path
 
 from lass_plugin.experiments import content
-from lass_plugin.experiments.launching.base import Base
-from lass_plugin.experiments.launching.checks import check_data
+from lass_plugin.experiments.launching.base import Base, check_data
 from lass_plugin.experiments.launching.commands import logging_of
 from lass_plugin.experiments.launching.devices import single_device
 from lass_plugin.experiments.launching.flags import TASK, TRAINED, FlagBuilder, Purpose

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import MODEL_FLAGS, PAIRS, ROOT, load
 
-from lass_plugin.methods.lowrank.entry import Entry
+from lass_plugin.methods.lowrank.stored import Entry
 
 CONFIGS = ROOT / "configs" / "cao2024"
 SMALL = (

@@ -16,9 +16,8 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.cli.main import main
 from lass_plugin.languages import Pair
-from lass_plugin.methods.lowrank.entry import Entry
 from lass_plugin.methods.lowrank.peft import from_peft, make_config, to_peft
-from lass_plugin.methods.lowrank.stored import low_rank_of
+from lass_plugin.methods.lowrank.stored import Entry, low_rank_of
 
 DE_EN = Pair("de", "en")
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from lass_plugin.analysis.agreement import agreements
+from lass_plugin.analysis.similarity import agreements
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Mask, MaskSet, Provenance, save_masks

@@ -19,8 +19,7 @@ from lass_plugin.analysis.trees.families import (
     restrict,
 )
 from lass_plugin.analysis.trees.results import draw_trees, families_of, read_tree
-from lass_plugin.analysis.trees.rooted import at_midpoint
-from lass_plugin.analysis.trees.topology import Tree
+from lass_plugin.analysis.trees.topology import Tree, at_midpoint
 from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.cli.main import main as lass
 from lass_plugin.errors import LassError

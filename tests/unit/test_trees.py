@@ -21,12 +21,14 @@ from lass_plugin.analysis.trees.reconstruction import (
     join,
     power_weights,
 )
-from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
 from lass_plugin.analysis.trees.topology import (
     Tree,
     all_topologies,
+    at_inner_node,
+    at_midpoint,
     interchanges,
     is_inner,
+    newick,
     paths,
 )
 from lass_plugin.errors import LassError

@@ -1,5 +1,5 @@
 """Trees of languages: from the distances of masks to a tree, its fit and its picture.
 
-Read as data flows: distances → topology → reconstruction → rooted → families, pictures
+Read as data flows: distances → topology → reconstruction → families, pictures
 → results.
 """

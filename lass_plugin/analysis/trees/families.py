@@ -16,8 +16,13 @@ from typing import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lass_plugin.analysis.trees.rooted import Node, at_midpoint
-from lass_plugin.analysis.trees.topology import Tree, is_inner, split_of
+from lass_plugin.analysis.trees.topology import (
+    Node,
+    Tree,
+    at_midpoint,
+    is_inner,
+    split_of,
+)
 
 EXACT = 20_000
 """Most arrangements of families that are all tried."""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 
 import numpy as np
 
-from lass_plugin.analysis.trees.rooted import Node, at_inner_node, at_midpoint
-from lass_plugin.analysis.trees.topology import Tree
+from lass_plugin.analysis.trees.topology import Node, Tree, at_inner_node, at_midpoint
 from lass_plugin.records.figures import colour, marker, save_figure
 
 if TYPE_CHECKING:

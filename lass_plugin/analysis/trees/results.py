@@ -19,8 +19,7 @@ from lass_plugin.analysis.trees.reconstruction import (
     power_weights,
     trees_to_try,
 )
-from lass_plugin.analysis.trees.rooted import at_inner_node, at_midpoint, newick
-from lass_plugin.analysis.trees.topology import Tree
+from lass_plugin.analysis.trees.topology import Tree, at_inner_node, at_midpoint, newick
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_text

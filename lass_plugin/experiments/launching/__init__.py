@@ -1,7 +1,6 @@
 """Trainings of fairseq in processes of their own.
 
-The base's options become flags, checks refuse what would fail, devices say what a
-training runs on, a job is one training with its stage and log, a queue runs many, and a
-console shows how far they are. Searches, sweeps, extensions, the quick start run theirs
-so.
+The base's options become flags, devices say what a training runs on, a job is one
+training with its stage and log, a queue runs many, and a console shows how far they
+are. Searches, sweeps, extensions, the quick start run theirs so.
 """

@@ -9,8 +9,7 @@ import torch
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.pair_data import find_split
 from lass_plugin.experiments import content
-from lass_plugin.experiments.launching.base import Base
-from lass_plugin.experiments.launching.checks import check_data, check_model
+from lass_plugin.experiments.launching.base import Base, check_data, check_model
 from lass_plugin.experiments.launching.commands import (
     arguments_of,
     logging_of,

@@ -14,8 +14,7 @@ from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments import content
 from lass_plugin.experiments.launching import commands, devices
-from lass_plugin.experiments.launching.base import Base
-from lass_plugin.experiments.launching.checks import check_data, check_model
+from lass_plugin.experiments.launching.base import Base, check_data, check_model
 from lass_plugin.experiments.launching.console import Console
 from lass_plugin.experiments.launching.flags import TASK, TRAINED, FlagBuilder, Purpose
 from lass_plugin.experiments.launching.jobs import LAST, Job

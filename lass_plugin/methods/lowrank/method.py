@@ -32,7 +32,6 @@ from lass_plugin.methods.lowrank.attaching import (
     merge,
     save_trained_only,
 )
-from lass_plugin.methods.lowrank.entry import ENTRY, Entry
 from lass_plugin.methods.lowrank.frozen_base import (
     FrozenBase,
     check_exists,
@@ -53,7 +52,7 @@ from lass_plugin.methods.lowrank.planning.plan import (
     uniform,
 )
 from lass_plugin.methods.lowrank.pruning import Pruner
-from lass_plugin.methods.lowrank.stored import StoredModule, low_rank_of
+from lass_plugin.methods.lowrank.stored import ENTRY, Entry, StoredModule, low_rank_of
 from lass_plugin.methods.lowrank.training import LowRankTraining
 from lass_plugin.methods.method import Method, MicroBatch, PartSizes
 

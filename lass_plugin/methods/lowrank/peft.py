@@ -28,12 +28,17 @@ from lass_plugin.checkpoints.torch_files import load_tensors
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.methods.lowrank.attaching import all_matrices
-from lass_plugin.methods.lowrank.entry import ENTRY, Entry, entry_of
 from lass_plugin.methods.lowrank.frozen_base import FrozenBase, fingerprint_of
 from lass_plugin.methods.lowrank.modules import entry_name
 from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
 from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
-from lass_plugin.methods.lowrank.stored import StoredModule, low_rank_of
+from lass_plugin.methods.lowrank.stored import (
+    ENTRY,
+    Entry,
+    StoredModule,
+    entry_of,
+    low_rank_of,
+)
 from lass_plugin.options import TranslationSubnetworkConfig
 from lass_plugin.records.json_record import RecordFormat
 
