@@ -100,6 +100,7 @@ SETTINGS = TranslateSettings
 
 def run(settings: TranslateSettings) -> int:
     """Translate until the input ends."""
+    from lass_plugin.data.data_folder import first_folder
     from lass_plugin.evaluation.evaluation import choose_pairs
     from lass_plugin.evaluation.lines import LineTranslator, translate_lines
     from lass_plugin.evaluation.systems import Saved, System
@@ -114,10 +115,11 @@ def run(settings: TranslateSettings) -> int:
         settings.base,
     )
     saved = Saved(system)
-    ready = saved.set_up(settings.data, choose_pairs([saved], settings.pairs))
+    data = first_folder(settings.data)
+    ready = saved.set_up(data, choose_pairs([saved], settings.pairs))
     dictionary = ready.task.target_dictionary
-    decoding = with_subwords(settings.decoding, settings.data, dictionary)
-    encoding = _encoding(settings)
+    decoding = with_subwords(settings.decoding, data, dictionary)
+    encoding = _encoding(settings, data)
     translator = LineTranslator(Translator(ready, decoding), encoding)
     del saved
     buffer = 1 if settings.interactive else settings.buffer or BUFFER
@@ -132,7 +134,7 @@ def _say(error: LassError) -> None:
     print(f"note: {error.message}", file=sys.stderr, flush=True)
 
 
-def _encoding(settings: TranslateSettings) -> "Subwords":
+def _encoding(settings: TranslateSettings, data: Path) -> "Subwords":
     """How sentences become tokens."""
     from lass_plugin.data.data_folder import subwords_of
     from lass_plugin.data.parallel_text import sha256
@@ -141,7 +143,7 @@ def _encoding(settings: TranslateSettings) -> "Subwords":
     if settings.encoded:
         return Subwords("none")
     if settings.spm is None:
-        return subwords_of(settings.data)
+        return subwords_of(data)
     if not settings.spm.is_file():
         raise LassError(
             f"there is no SentencePiece model {settings.spm}; check the path"

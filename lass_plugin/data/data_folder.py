@@ -50,6 +50,24 @@ def open_work_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def first_folder(data: str | os.PathLike) -> Path:
+    """The folder of valid, test and the dictionaries; *data* may list more of train.
+
+    Raises:
+        LassError: it is not there, or its name cannot be told from a list of folders.
+    """
+    text = str(data)
+    if os.pathsep in text and Path(text).is_dir():
+        raise LassError(
+            f"the data folder {text} has a '{os.pathsep}' in its name, at which "
+            "fairseq divides a list of folders; rename it"
+        )
+    folder = Path(text if "://" in text else text.split(os.pathsep)[0])
+    if not folder.is_dir():
+        raise LassError(f"the data folder {folder} does not exist")
+    return folder
+
+
 def find_preparation(out: Path, wanted: dict, fresh: bool) -> dict | None:
     """The record in *out* if it is what is *wanted*; None if there is work to do.
 

@@ -1,6 +1,5 @@
 """Dictionaries of fairseq: read, built of counted tokens, checked, written."""
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
@@ -10,6 +9,10 @@ from lass_plugin.languages import Pair
 
 if TYPE_CHECKING:
     from fairseq.data import Dictionary
+
+
+_OVERWRITE = "#fairseq:overwrite"
+"""What fairseq has behind a symbol that takes the place of an earlier one."""
 
 
 def load_dictionary(path: Path) -> "Dictionary":
@@ -26,13 +29,28 @@ def load_dictionary(path: Path) -> "Dictionary":
             f"there is no dictionary {path}; make the data folder with 'lass prepare' "
             "or fairseq-preprocess with one joint dictionary"
         )
+    dictionary = Dictionary()
+    numbers: dict[str, int] = {}
+    number = 0
     try:
         with open(path, encoding="utf-8") as file:
-            dictionary = Dictionary.load(file)
-    except (OSError, UnicodeError, ValueError, RuntimeError) as error:
+            for number, line in enumerate(file, start=1):
+                symbol, count, overwrite = _read_entry(line)
+                if symbol in dictionary and not overwrite:
+                    before = numbers.get(symbol)
+                    raise LassError(
+                        f"{path}:{number} has the symbol {symbol} of "
+                        f"{f'line {before}' if before else 'fairseq itself'} once "
+                        "more; take out one of the two, where no model was trained "
+                        f"with them, or write {_OVERWRITE} behind the second"
+                    )
+                numbers[symbol] = number
+                dictionary.add_symbol(symbol, count, overwrite)
+    except (OSError, ValueError) as error:
+        line = "" if isinstance(error, UnicodeError) else f"line {number}: "
         raise LassError(
-            f"{path} is not a dictionary of fairseq ({str(error).splitlines()[0]}); "
-            "give a file with a symbol and its count on each line"
+            f"{path} is not a dictionary of fairseq, or is cut ({line}{error}); give a "
+            "file with a symbol and its count on each line"
         ) from error
     first = dictionary.symbols[dictionary.nspecial : dictionary.nspecial + 1]
     if first and first[0].startswith("\ufeff"):
@@ -42,6 +60,23 @@ def load_dictionary(path: Path) -> "Dictionary":
             "were made with it"
         )
     return dictionary
+
+
+def _read_entry(line: str) -> tuple[str, int, bool]:
+    """Symbol, count and whether the symbol replaces an earlier one.
+
+    Raises:
+        ValueError: the line is something else.
+    """
+    entry = line.rstrip()
+    overwrite = entry.endswith(f" {_OVERWRITE}")
+    symbol, space, count = entry.removesuffix(f" {_OVERWRITE}").rpartition(" ")
+    try:
+        if space:
+            return symbol, int(count), overwrite
+    except ValueError:
+        pass
+    raise ValueError(f"there is no count in '{entry[:60]}'")
 
 
 def indices_of_text(dictionary: "Dictionary") -> dict[str, int]:
@@ -135,7 +170,14 @@ def check_language_tokens(dictionary: "Dictionary", languages: Iterable[str]) ->
 
 def save_dictionary(dictionary: "Dictionary", paths: Iterable[Path]) -> None:
     """Write the same dictionary to every path, without fairseq's four own symbols."""
-    content = io.StringIO()
-    dictionary.save(content)
+    first = dictionary.nspecial
+    seen, lines = set(dictionary.symbols[:first]), []
+    for symbol, count in zip(
+        dictionary.symbols[first:], dictionary.count[first:], strict=True
+    ):
+        flag = f" {_OVERWRITE}" if symbol in seen else ""
+        lines.append(f"{symbol} {count}{flag}\n")
+        seen.add(symbol)
+    content = "".join(lines).encode()
     for path in paths:
-        write_bytes(path, content.getvalue().encode())
+        write_bytes(path, content)

@@ -198,13 +198,20 @@ def _open(prefix: str, dictionary: Dictionary) -> FairseqDataset:
             f"the data file {prefix}.bin is shorter than {prefix}.idx says; prepare "
             "the data again"
         )
+    if dataset.supports_prefetch:  # of --dataset-impl cached or lazy: into memory
+        dataset.prefetch(range(len(dataset)))
     return dataset
 
 
 def _is_cut(prefix: str, dataset: FairseqDataset) -> bool:
-    """Whether the end of the ``.bin`` of a memory-mapped dataset is missing."""
-    if not isinstance(dataset, indexed_dataset.MMapIndexedDataset) or not len(dataset):
+    """Whether the end of the ``.bin`` of a dataset is missing."""
+    if not len(dataset):
         return False
-    index: Any = dataset._index
-    end = int(index._pointers[-1]) + int(index._sizes[-1]) * index.dtype().itemsize
+    if isinstance(dataset, indexed_dataset.IndexedDataset):
+        end = int(dataset.data_offsets[-1]) * dataset.element_size
+    elif isinstance(dataset, indexed_dataset.MMapIndexedDataset):
+        index: Any = dataset._index
+        end = int(index._pointers[-1]) + int(index._sizes[-1]) * index.dtype().itemsize
+    else:
+        return False
     return os.path.getsize(f"{prefix}.bin") < end

@@ -98,6 +98,11 @@ class PreparationSettings(Settings):
 
     def check(self) -> None:
         super().check()
+        if os.pathsep in str(self.out):
+            raise LassError(
+                f"--out {self.out} has a '{os.pathsep}' in its name, at which fairseq "
+                "divides a list of folders; choose another name"
+            )
         self._check_test_pairs()
         coverage = self.character_coverage
         if coverage is not None and not 0 < coverage <= 1:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from lass_plugin.data.data_folder import first_folder
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
@@ -43,6 +44,7 @@ def evaluate(
     """Translate *split* with every system, score it, compare it with the first.
 
     Args:
+        data: the data folder; of several, as training takes them, the first.
         pairs: None for those that the first system was trained on.
         out: folder for the report, the translations and ``run.json``; None for none.
         references: folder of ``SPLIT.SRC-TGT.LANG``; None for ``DATA/raw``, or if that
@@ -54,7 +56,8 @@ def evaluate(
     Raises:
         LassError: as far as can be known, before anything is translated.
     """
-    data, decoding, choice = Path(data), decoding or Decoding(), choice or Choice()
+    data = first_folder(data)
+    decoding, choice = decoding or Decoding(), choice or Choice()
     check_names(systems)
     saved = read_checkpoints(systems)
     pairs = choose_pairs(saved, pairs)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lass_plugin.data import pair_data
+from lass_plugin.data.data_folder import first_folder
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.choice import Choice
 from lass_plugin.evaluation.comparison import (
@@ -218,7 +219,7 @@ def choose_pairs(
             f"no pair that was not trained can be merged through {pivot}; the masks "
             f"are of {', '.join(masks)}"
         )
-    data, split = settings.data, settings.scoring.split
+    data, split = first_folder(settings.data), settings.scoring.split
     pairs = [
         pair
         for pair in possible

@@ -6,17 +6,17 @@ own and names its method in :attr:`TranslationSubnetworkTask.trains`.
 
 import contextlib
 import logging
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from fairseq import metrics, utils
+from fairseq import metrics
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
 
 from lass_plugin import optim as _registered_optimizers  # noqa: F401
 from lass_plugin import options
 from lass_plugin.anatomy.targets import unwrap
+from lass_plugin.data.data_folder import first_folder
 from lass_plugin.data.dictionaries import joint_dictionary
 from lass_plugin.data.language_tokens import (
     LanguageTokens,
@@ -66,9 +66,7 @@ class TranslationSubnetworkTask(PairsTask):
     def setup_task(cls, cfg: Any, **kwargs: Any) -> "TranslationSubnetworkTask":
         if not cfg.data:
             raise LassError("give the folder of binarized data as first argument")
-        folder = Path(utils.split_paths(cfg.data)[0])
-        if not folder.is_dir():
-            raise LassError(f"the data folder {folder} does not exist")
+        folder = first_folder(cfg.data)
         of_checkpoint = bool(kwargs.get("from_checkpoint"))
         if not of_checkpoint:
             options.check_not_empty(cfg)

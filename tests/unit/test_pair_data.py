@@ -1,10 +1,13 @@
 """Reading the binarized data of a pair."""
 
 import gc
+import pickle
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
+from fairseq.data import indexed_dataset
 
 from lass_plugin.data.dictionaries import joint_dictionary
 from lass_plugin.data.language_tokens import LanguageTokens
@@ -12,6 +15,41 @@ from lass_plugin.data.pair_data import load_pair
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.languages import Pair
+
+
+def rewrite(prefix: Path, implementation: str) -> None:
+    """Write a data file again as ``--dataset-impl`` of fairseq-preprocess says."""
+    stored = indexed_dataset.make_dataset(str(prefix), "mmap")
+    sentences = [sentence.clone() for sentence in stored]
+    del stored
+    builder = indexed_dataset.make_builder(f"{prefix}.bin", implementation, 100)
+    for sentence in sentences:
+        builder.add_item(sentence.int())
+    builder.finalize(f"{prefix}.idx")
+
+
+@pytest.mark.parametrize("implementation", ["cached", "lazy"])
+def test_data_of_older_implementations_are_read(data, tmp_path, implementation):
+    folder, pair = tmp_path / "data", Pair("de", "en")
+    shutil.copytree(data, folder)
+    tokens = LanguageTokens(("de", "en"), encoder=None, decoder=False)
+    dictionary = joint_dictionary(folder, None, [pair], "source")
+    for language in ("de", "en"):
+        rewrite(folder / f"test.en-de.{language}", implementation)
+    found, expected = (
+        load_pair(place, "test", pair, dictionary, dictionary, tokens)
+        for place in (folder, data)
+    )
+    assert len(found) == len(expected) == 13
+    for one, other in zip(found, expected, strict=True):
+        assert one["source"].equal(other["source"])
+        assert one["target"].equal(other["target"])
+    found = pickle.loads(pickle.dumps(found))  # workers that read ahead
+    assert found[12]["source"].equal(expected[12]["source"])
+    broken = folder / "test.en-de.de.bin"
+    broken.write_bytes(broken.read_bytes()[:-4])
+    with pytest.raises(LassError, match="test.en-de.de.bin is shorter than"):
+        load_pair(folder, "test", pair, dictionary, dictionary, tokens)
 
 
 @pytest.mark.parametrize("language, suffix", [("de", "bin"), ("en", "idx")])

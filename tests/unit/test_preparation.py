@@ -54,8 +54,8 @@ def text(tmp_path) -> Path:
 def options(pairs="de-en,en-de", **others) -> PreparationSettings:
     if others.get("subword") is None and "spm_model" not in others:
         others.setdefault("vocab_size", 60)
-    places = {"text": Path("text"), "out": Path("out")}
-    return PreparationSettings(**places, pairs=tuple(parse_pairs(pairs)), **others)
+    others = {"text": Path("text"), "out": Path("out"), **others}
+    return PreparationSettings(pairs=tuple(parse_pairs(pairs)), **others)
 
 
 def prepare(
@@ -567,6 +567,7 @@ def test_an_error_in_a_worker_is_told_once(text, tmp_path):
         ({"vocab_size": 9, "spm_model": Path("m")}, "--vocab-size has no effect with"),
         ({"subword": "none", "vocab_size": 9, "dictionary": Path("d")}, "with --dict"),
         ({"subword": "bpe", "dictionary": Path("d")}, "--dict belongs to a subword"),
+        ({"out": Path("a:b")}, "--out a:b has a ':' in its name"),
     ],
 )
 def test_options_without_sense_are_refused(others, match):

@@ -81,7 +81,7 @@ def extend_vocabulary(
     first = dictionary.nspecial
     before = old.dictionary
     for symbol, count in zip(before.symbols[first:], before.count[first:], strict=True):
-        dictionary.add_symbol(symbol, count)
+        dictionary.add_symbol(symbol, count, overwrite=True)  # else indices would move
     for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         if count >= least and symbol not in dictionary:
             dictionary.add_symbol(symbol, count)
