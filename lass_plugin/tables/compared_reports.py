@@ -15,6 +15,7 @@ from lass_plugin.evaluation.comparison import (
     check_same_scoring,
 )
 from lass_plugin.evaluation.significance import Difference
+from lass_plugin.tables.kept_references import check_same_references
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,10 @@ def compare_reports(
     for system in chosen[1:]:
         for pair in pairs:
             both = (system.scores.pairs[pair], chosen[0].scores.pairs[pair])
-            check_same_scoring(pair, (system.name, chosen[0].name), both, metrics)
+            names = system.name, chosen[0].name
+            check_same_scoring(pair, names, both, metrics)
+            folders = system.folders[pair], chosen[0].folders[pair]
+            check_same_references(pair, names, folders)
     notes = [note for each in reports for note in each.report.notes]
     return ComparedReports(
         every.text,

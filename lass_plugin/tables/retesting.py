@@ -12,11 +12,10 @@ from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.metrics import Metric, Score, bleu, chrf, spbleu
-from lass_plugin.evaluation.report_file import RUN
 from lass_plugin.evaluation.significance import paired_bootstrap
-from lass_plugin.evaluation.texts import find_raw
 from lass_plugin.languages import Pair
 from lass_plugin.tables.compared_reports import ComparedReports, ComparedSystem
+from lass_plugin.tables.kept_references import references_of, split_of
 
 TESTABLE = ("BLEU", "chrF", "spBLEU")
 
@@ -94,7 +93,7 @@ def _texts(
     """References and the translations of *system* and of the baseline, or None."""
     ours = _translations(system, pair)
     theirs = _translations(compared.baseline, pair)
-    path = _references(system, pair, folder)
+    path = references_of(system.folders[pair], pair, folder)
     if ours is None or theirs is None or path is None:
         return None
     lines = list(read_lines(path))
@@ -109,7 +108,7 @@ def _texts(
 
 def _translations(system: ComparedSystem, pair: str) -> list[str] | None:
     folder = system.folders[pair]
-    split = _split(folder)
+    split = split_of(folder)
     if split is None:
         return None
     target = Pair.parse(pair).target
@@ -127,29 +126,6 @@ def _translations(system: ComparedSystem, pair: str) -> list[str] | None:
             "the folder is half written or was changed, so evaluate again"
         )
     return lines
-
-
-def _references(system: ComparedSystem, pair: str, folder: Path | None) -> Path | None:
-    split, key = _split(system.folders[pair]), Pair.parse(pair)
-    if split is None:
-        return None
-    beside = system.folders[pair] / "references"
-    path = find_raw(folder or beside, split, key, key.target)
-    if path is None and folder is not None:
-        raise LassError(
-            f"{folder} has no references of {pair} (looked for "
-            f"{split}.{pair}.{key.target} and the reverse order); add them"
-        )
-    return path
-
-
-def _split(folder: Path) -> str | None:
-    """The split that was translated, from ``run.json``; None where there is none."""
-    path = folder / "run.json"
-    if not path.is_file():
-        return None
-    with RUN.reading(path) as run:
-        return str(run["split"])
 
 
 def _metric(score: Score, pair: str, references: list[str]) -> Metric:

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from conftest import MODEL_FLAGS, PAIRS, TASK_FLAGS, load
@@ -129,6 +131,14 @@ def test_references_may_lie_elsewhere(joint, data, tmp_path):
     )
     assert again.report.baseline.average("chrF", ["de-en"]) == pytest.approx(100)
     assert str(tmp_path) in again.report.notes[1]
+
+
+def test_of_several_folders_of_training_data_the_first_has_the_test_set(base, data):
+    systems, few = [System("only", base)], replace(PLAIN, limit=2)
+    expected = evaluate(data, systems, decoding=few)
+    assert evaluate(f"{data}:{data.parent}", systems, decoding=few) == replace(
+        expected, speeds=ANY
+    )
 
 
 @pytest.mark.slow

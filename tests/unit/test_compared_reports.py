@@ -198,6 +198,14 @@ def test_references_may_be_given(two, tmp_path):
         add_tests(compared, elsewhere)
 
 
+def test_reports_over_other_references_are_not_compared(two):
+    path = two[1] / "references" / "test.de-en.en"
+    path.write_text(path.read_text().replace("\n", " !\n", 1))
+    sentence = "other and weak were scored on de-en .* which differ in line 1; evaluate"
+    with pytest.raises(LassError, match=f"different test sets: {sentence}"):
+        compare_reports(list(map(LabelledReport.read, two)))
+
+
 def test_texts_of_another_length_are_named(two):
     compared = compare_reports(list(map(LabelledReport.read, two)))
     path = two[1] / "references" / "test.de-en.en"
