@@ -171,10 +171,7 @@ def check_training(
     _check_precision(cfg)
     if cfg.save_dir:  # an evaluation sets up the task of a training, but saves nothing
         check_start(
-            cfg.restore_file,
-            cfg.finetune_from_model,
-            cfg.save_dir,
-            cfg.continue_once,
+            cfg.restore_file, cfg.finetune_from_model, cfg.save_dir, cfg.continue_once
         )
     if cfg.mixed_batches and strict and not mixes:
         raise LassError(

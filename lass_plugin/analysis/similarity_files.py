@@ -9,13 +9,13 @@ from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lass_plugin.analysis.similarity import Overlap, overlaps
+from lass_plugin.analysis.similarity import Overlap
 from lass_plugin.analysis.similarity_groups import (
     EVERY,
     average_by_group,
     curves_over_layers,
 )
-from lass_plugin.anatomy.components import ATTENTION_LABELS, WHOLE, parts_of
+from lass_plugin.anatomy.components import ATTENTION_LABELS, WHOLE
 from lass_plugin.anatomy.places import (
     CROSS_ATTENTION,
     FEED_FORWARD,
@@ -24,7 +24,6 @@ from lass_plugin.anatomy.places import (
 )
 from lass_plugin.data.progress import Progress
 from lass_plugin.languages import order_keys
-from lass_plugin.masks import MaskSet
 from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.curves import LAYER_LABEL, Curve, draw_panels
 from lass_plugin.records.figures import SPAN
@@ -42,18 +41,6 @@ _AVERAGES = ("part", "group", "comparisons", "mean", "least", "most", "chance")
 
 
 def write_similarity(
-    masks: MaskSet, folder: str | os.PathLike, by: str = "all", order: str = "direction"
-) -> list[Path]:
-    """Compare *masks* and write what :func:`write_overlaps` writes to *folder*.
-
-    Args:
-        by: see :func:`.components.parts_of`; the parts get heat maps of their own.
-        order: see :func:`.languages.order_keys`.
-    """
-    return write_overlaps(overlaps(masks, parts_of(masks.shapes, by)), folder, order)
-
-
-def write_overlaps(
     parts: Mapping[str, Overlap], folder: str | os.PathLike, order: str = "direction"
 ) -> list[Path]:
     """Write ``similarity.json``, ``.csv``, ``.groups.csv`` and pictures to *folder*.

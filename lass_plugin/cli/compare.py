@@ -79,10 +79,10 @@ def run(settings: CompareSettings) -> int:
         print()
         _print_parts(parts)
     if settings.out:
-        from lass_plugin.analysis.similarity_files import write_overlaps
+        from lass_plugin.analysis.similarity_files import write_similarity
 
         print()
-        print(*write_overlaps(parts, settings.out, settings.order), sep="\n")
+        print(*write_similarity(parts, settings.out, settings.order), sep="\n")
     return 0
 
 

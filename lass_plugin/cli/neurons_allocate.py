@@ -75,12 +75,12 @@ def run(settings: AllocationSettings) -> int:
     from lass_plugin.neurons.importance import load_importance
     from lass_plugin.records.text_tables import print_table
 
-    budget = costs = None
+    budget = None
     importance = load_importance(settings.importance)
     if settings.budget is not None and settings.checkpoint is not None:
-        budget = Budget(settings.budget, settings.budget_of)
         costs = costs_of(importance, settings.checkpoint)
-    allocation = allocate(importance, settings.rule, budget, costs)
+        budget = Budget(settings.budget, settings.budget_of, costs)
+    allocation = allocate(importance, settings.rule, budget)
     write_allocation(settings.out, allocation, importance)
     general = sum(int(kept.sum()) for kept in allocation.general.values())
     total = sum(importance.neurons.values())

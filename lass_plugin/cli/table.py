@@ -52,12 +52,7 @@ class OutputSettings(Settings):
         notes: Sequence[str] = (),
     ) -> None:
         """Print the tables of one mode; write them where ``--out`` says."""
-        from lass_plugin.records.table import (
-            to_latex,
-            to_markdown,
-            to_text,
-            wrap_note,
-        )
+        from lass_plugin.records.table import to_latex, to_markdown, to_text, wrap_note
         from lass_plugin.tables.table_files import write_tables
 
         title = kind.capitalize()

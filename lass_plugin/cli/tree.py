@@ -85,11 +85,7 @@ def run(settings: TreeSettings) -> int:
     """Make the trees, write them, and print what they say."""
     from lass_plugin.analysis.trees.distances import leaf_distances
     from lass_plugin.analysis.trees.reconstruction import need
-    from lass_plugin.analysis.trees.results import (
-        families_of,
-        grow_trees,
-        write_trees,
-    )
+    from lass_plugin.analysis.trees.results import families_of, grow_trees, write_trees
     from lass_plugin.language_families import read_families
 
     for module in ("scipy.optimize", "Bio.Phylo.TreeConstruction"):

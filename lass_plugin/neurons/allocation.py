@@ -23,7 +23,7 @@ from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
 from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.neurons import neuron_mask
-from lass_plugin.neurons.budget import Budget, Costs
+from lass_plugin.neurons.budget import Budget
 from lass_plugin.neurons.importance import NAME, Importance, save_importance
 from lass_plugin.neurons.settings import Rule
 from lass_plugin.records.json_record import RecordFormat
@@ -72,17 +72,12 @@ class Allocation:
 
 
 def allocate(
-    importance: Importance,
-    rule: Rule,
-    budget: Budget | None = None,
-    costs: Costs | None = None,
+    importance: Importance, rule: Rule, budget: Budget | None = None
 ) -> Allocation:
     """Allocate the neurons of *importance* by *rule*.
 
     Args:
-        budget: at most this much for each pair, instead of one k for all; needs
-            *costs*.
-        costs: what neurons cost in the model.
+        budget: at most this much for each pair, instead of one k for all.
 
     Raises:
         LassError: the rule is out of range; a site would have no general neuron; or
@@ -116,14 +111,12 @@ def allocate(
                 for site, values in own.items()
             }
             continue
-        assert costs is not None
         ahead = {
             site: values[row] / values.mean(dim=0).clamp(min=1e-300)
             for site, values in theta.items()
         }
-        counts = importance.counts[pair]
-        kept[pair], thresholds[pair] = costs.choose(
-            own, ahead, general, budget, counts, pair
+        kept[pair], thresholds[pair] = budget.choose(
+            own, ahead, general, importance.counts[pair], pair
         )
     return Allocation(rule, general, kept, thresholds)
 

@@ -16,30 +16,6 @@ from lass_plugin.neurons.importance import Counts, Importance, check_model
 KINDS = ("parameters", "flops")
 
 
-@dataclass(frozen=True)
-class Budget:
-    """A share of what the weights that the neurons own cost when all are kept."""
-
-    share: float
-    """In (0, 1]."""
-    kind: str = "parameters"
-    """``parameters``, or ``flops``: multiplications and additions for a sentence of the
-    pair's mean lengths."""
-
-    def check(self) -> None:
-        """Refuse what is out of range.
-
-        Raises:
-            LassError: names the option.
-        """
-        if not 0.0 < self.share <= 1.0:
-            raise LassError(
-                f"--budget {self.share:g} is not a share above 0 and up to 1"
-            )
-        if self.kind not in KINDS:
-            raise LassError(f"--budget-of {self.kind} is none of {', '.join(KINDS)}")
-
-
 class Costs:
     """What the neurons of a model cost.
 
@@ -56,7 +32,6 @@ class Costs:
         self, neurons: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
     ):
         self._neurons = dict(neurons)
-        self._sites = list(neurons)
         self._shapes = dict(shapes)
         self._axes: dict[str, dict[int, list[str]]] = {name: {} for name in shapes}
         for site in neurons:
@@ -98,12 +73,35 @@ class Costs:
         tokens = counts.source if find_place(name).reads_source else counts.target
         return 2.0 * tokens / counts.sentences
 
+
+@dataclass(frozen=True)
+class Budget:
+    """A share of what the weights that the neurons own cost when all are kept.
+
+    Raises:
+        LassError: names the option that is out of range.
+    """
+
+    share: float
+    """In (0, 1]."""
+    kind: str
+    """``parameters``, or ``flops``: multiplications and additions for a sentence of the
+    pair's mean lengths."""
+    costs: Costs
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.share <= 1.0:
+            raise LassError(
+                f"--budget {self.share:g} is not a share above 0 and up to 1"
+            )
+        if self.kind not in KINDS:
+            raise LassError(f"--budget-of {self.kind} is none of {', '.join(KINDS)}")
+
     def choose(
         self,
         relative: Mapping[str, Tensor],
         ahead: Mapping[str, Tensor],
         general: Mapping[str, Tensor],
-        budget: Budget,
         counts: Counts,
         pair: str,
     ) -> tuple[dict[str, Tensor], float]:
@@ -125,38 +123,32 @@ class Costs:
         Raises:
             LassError: the general neurons alone cost more.
         """
-        budget.check()
-        limit = budget.share * self.dense(counts, budget.kind)
-        least = {site: int(general[site].sum()) for site in self._sites}
-        alone = float(self.of(least, counts, budget.kind))
-        if alone > limit:
+        sites, dense = list(general), self.costs.dense(counts, self.kind)
+        least = {site: int(general[site].sum()) for site in sites}
+        alone = float(self.costs.of(least, counts, self.kind))
+        if alone > self.share * dense:
             raise LassError(
-                f"the general neurons alone take "
-                f"{alone / self.dense(counts, budget.kind):.1%} of the {budget.kind} "
-                f"of {pair}, more than --budget {budget.share:g}; lower --general"
+                f"the general neurons alone take {alone / dense:.1%} of the "
+                f"{self.kind} of {pair}, more than --budget {self.share:g}; lower "
+                "--general"
             )
-        free = {site: (~general[site]).nonzero().view(-1) for site in self._sites}
-        owner = np.repeat(
-            np.arange(len(self._sites)), [len(free[site]) for site in self._sites]
-        )
-        neuron = np.concatenate([free[site].numpy() for site in self._sites])
+        free = {site: (~general[site]).nonzero().view(-1) for site in sites}
+        owner = np.repeat(np.arange(len(sites)), [len(own) for own in free.values()])
+        neuron = np.concatenate([own.numpy() for own in free.values()])
         rank, tie = (
-            np.concatenate([of[site][free[site]].numpy() for site in self._sites])
+            np.concatenate([of[site][free[site]].numpy() for site in sites])
             for of in (relative, ahead)
         )
         order = np.lexsort((-tie, -rank))
-        taken = np.zeros((order.size + 1, len(self._sites)), dtype=np.int64)
+        taken = np.zeros((order.size + 1, len(sites)), dtype=np.int64)
         taken[np.arange(1, order.size + 1), owner[order]] = 1
-        taken = taken.cumsum(axis=0)
-        kept_numbers = {
-            site: least[site] + taken[:, number]
-            for number, site in enumerate(self._sites)
-        }
-        affordable = self.of(kept_numbers, counts, budget.kind) <= limit
-        count = int(np.flatnonzero(affordable)[-1])
-        kept = {site: general[site].clone() for site in self._sites}
+        numbers = zip(sites, taken.cumsum(axis=0).T, strict=True)
+        kept_numbers = {site: least[site] + count for site, count in numbers}
+        cost = self.costs.of(kept_numbers, counts, self.kind)
+        count = int(np.flatnonzero(cost <= self.share * dense)[-1])
+        kept = {site: general[site].clone() for site in sites}
         for place in order[:count]:
-            kept[self._sites[owner[place]]][neuron[place]] = True
+            kept[sites[owner[place]]][neuron[place]] = True
         return kept, float(rank[order[count - 1]]) if count else 1.0
 
 

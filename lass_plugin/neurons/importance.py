@@ -92,20 +92,12 @@ class Importance:
             raise LassError(
                 f"an average is over each {' or '.join(AVERAGES)}, not '{average}'"
             )
-        divisors = {
-            side: torch.tensor(
-                [
-                    counts.sentences if average == "sentence" else getattr(counts, side)
-                    for counts in self.counts.values()
-                ],
-                dtype=torch.float64,
-            ).unsqueeze(1)
-            for side in (SOURCE, TARGET)
-        }
-        return {
-            site: sums / divisors[self.sides[site]]
-            for site, sums in self.sums[criterion].items()
-        }
+        found = {}
+        for site, sums in self.sums[criterion].items():
+            unit = "sentences" if average == "sentence" else self.sides[site]
+            divisors = [getattr(counts, unit) for counts in self.counts.values()]
+            found[site] = sums / torch.tensor(divisors, dtype=torch.float64)[:, None]
+        return found
 
 
 def add_parts(parts: Sequence[Importance]) -> Importance:

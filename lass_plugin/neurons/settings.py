@@ -2,6 +2,7 @@
 neurons, and what is erased."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ KEYS = ("pair", "source", "target", "separate")
 targets in the decoder (Xie 2021, Appendix A)."""
 
 AVERAGES = ("token", "sentence")
+
+_data = partial(option, group="data")
+_erased = partial(option, group="what is erased")
 
 
 def check_criterion(criterion: str, flag: str = "criterion") -> None:
@@ -123,17 +127,14 @@ class MeasuringSettings(Settings):
         metavar="UNIT,…",
         parse=parse_units,
     )
-    split: str = option(
-        "train", "split of the data (default: %(default)s)", group="data"
-    )
-    sample: int = option(
+    split: str = _data("train", "split of the data (default: %(default)s)")
+    sample: int = _data(
         0,
         "so many sentences of each pair, chosen at random (0: all, the default)",
         metavar="N",
         least=0,
-        group="data",
     )
-    seed: int = option(1, "of the sample (default: %(default)s)", group="data")
+    seed: int = _data(1, "of the sample (default: %(default)s)")
     max_tokens: int = count(
         4096, "tokens of a batch, padding included (default: %(default)s)", group="data"
     )
@@ -193,36 +194,32 @@ class ErasureSettings(Settings):
     )
     allocation: Path = required("what 'lass neurons allocate' made", metavar="MASKS")
     out: Path = required("folder for tables, picture and translations", metavar="DIR")
-    general: float = option(
+    general: float = _erased(
         0.2,
         "of the general neurons (default: %(default)s; 0: leave them alone)",
         metavar="SHARE",
-        group="what is erased",
     )
-    specific: float = option(
+    specific: float = _erased(
         0.5,
         "of a pair's specific neurons (default: %(default)s; 0: leave them alone)",
         metavar="SHARE",
-        group="what is erased",
     )
-    pairs: tuple[Pair, ...] = option(
+    pairs: tuple[Pair, ...] = _erased(
         (),
         "pairs whose specific neurons are erased (default: all)",
         metavar="de-en,…",
         parse=parse_pairs,
-        group="what is erased",
     )
     no_control: bool = switch(
         "do not erase as many specific neurons that the pair does not have",
         group="what is erased",
     )
-    seeds: tuple[int, ...] = option(
+    seeds: tuple[int, ...] = _erased(
         (1,),
         "of the draw; several for means and deviations (default: %(default)s)",
         flags="--seed",
         metavar="N,…",
         parse=_parse_seeds,
-        group="what is erased",
     )
     scoring: ScoringSettings = including(ScoringSettings)
 

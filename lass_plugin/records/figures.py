@@ -8,15 +8,7 @@ from lass_plugin.files import atomic_path
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#000000",
-)
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colours that differ for every eye (Okabe and Ito 2008; without the pale yellow)."""
 
 _MARKERS = "osD^vPX*<>"

@@ -3,13 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lass_plugin.settings import (
-    REMAINDER,
-    Settings,
-    each_option,
-    flag_of,
-    own_options,
-)
+from lass_plugin.settings import REMAINDER, Settings, each_option, flag_of, own_options
 
 
 def record(settings: Settings) -> dict[str, Any]:

@@ -342,11 +342,11 @@ def test_means_by_hand():
     np.testing.assert_allclose(table.values["encoder"], [[-2.0], [2.0]])
     np.testing.assert_allclose(table.values["decoder"], [[1.0], [-1.0]])
     np.testing.assert_allclose(cells.by_layer().values["encoder"], [[0.0], [0.0]])
-    first, second = cells.by_language_in_layers()
+    first, second = map(cells.by_language, cells.layers)
     np.testing.assert_allclose(first.values["encoder"], [[-3.0], [3.0]])
     np.testing.assert_allclose(second.values["encoder"], [[-1.0], [1.0]])
     assert np.isnan(second.values["decoder"]).all()  # it has one layer
-    of_en, of_de = cells.by_layer_of_languages()
+    of_en, of_de = map(cells.by_layer, ("en", "de"))
     np.testing.assert_allclose(of_de.values["encoder"], [[3.0], [1.0]])
     share = Cells(by_hand(TWO_LAYERS), share=True).by_language()
     np.testing.assert_allclose(share.values["encoder"], [[-0.2], [0.2]])

@@ -176,9 +176,10 @@ def test_a_budget_is_used_up_and_never_exceeded(share, seed, kind):
     generator = torch.Generator().manual_seed(seed)
     rows = torch.rand(3, 6, generator=generator, dtype=torch.float64)
     pairs = ["a-b", "b-a", "a-c"]
-    costs, budget = Costs({FC1: 6}, SHAPES), Budget(share, kind)
+    costs = Costs({FC1: 6}, SHAPES)
+    budget = Budget(share, kind, costs)
     allocation = allocate(
-        importance_of(rows.tolist(), pairs), Rule(general=1 / 3), budget, costs
+        importance_of(rows.tolist(), pairs), Rule(general=1 / 3), budget
     )
     for number, pair in enumerate(pairs):
         count = int(allocation.kept[pair][FC1].sum())
@@ -196,13 +197,13 @@ def test_budgets_that_cannot_be_kept():
     importance = importance_of([[1.0] * 6], ["a-b"])
     costs = Costs({FC1: 6}, SHAPES)
     with pytest.raises(LassError, match="general neurons alone take 50.0% of the para"):
-        allocate(importance, Rule(general=0.5), Budget(0.4), costs)
+        allocate(importance, Rule(general=0.5), Budget(0.4, "parameters", costs))
     with pytest.raises(LassError, match="does not go with --by source"):
-        allocate(importance, Rule(by="source"), Budget(0.5), costs)
+        allocate(importance, Rule(by="source"), Budget(0.5, "parameters", costs))
     with pytest.raises(LassError, match="--budget 1.5 is not a share"):
-        allocate(importance, Rule(general=0.5), Budget(1.5), costs)
+        allocate(importance, Rule(general=0.5), Budget(1.5, "parameters", costs))
     with pytest.raises(LassError, match="--budget-of time is none of"):
-        allocate(importance, Rule(general=0.5), Budget(0.9, "time"), costs)
+        allocate(importance, Rule(general=0.5), Budget(0.9, "time", costs))
 
 
 def test_of_what_a_pair_needs_most_it_gets_what_it_is_furthest_ahead_in():
@@ -210,14 +211,16 @@ def test_of_what_a_pair_needs_most_it_gets_what_it_is_furthest_ahead_in():
     importance = importance_of(rows, ["a-b", "b-a"])
     costs = Costs({FC1: 6}, SHAPES)
     # four of six; of 2, 3 and 4, where a-b is first, it is furthest ahead in 2
-    allocation = allocate(importance, Rule(general=1 / 3), Budget(0.5), costs)
+    allocation = allocate(
+        importance, Rule(general=1 / 3), Budget(0.5, "parameters", costs)
+    )
     assert kept(allocation, "a-b") == [1, 1, 1, 0, 0, 0]
     assert allocation.thresholds["a-b"] == 1.0
-    more = allocate(importance, Rule(general=1 / 3), Budget(0.7), costs)
+    more = allocate(importance, Rule(general=1 / 3), Budget(0.7, "parameters", costs))
     assert kept(more, "a-b") == [1, 1, 1, 0, 1, 0]
     assert kept(more, "b-a") == [1, 1, 0, 1, 0, 1]
     assert more.thresholds["b-a"] == pytest.approx(5 / 6)
-    none = allocate(importance, Rule(general=1 / 3), Budget(0.34), costs)
+    none = allocate(importance, Rule(general=1 / 3), Budget(0.34, "parameters", costs))
     assert kept(none, "b-a") == [1, 1, 0, 0, 0, 0]
 
 

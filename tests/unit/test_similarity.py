@@ -235,7 +235,9 @@ def masks() -> MaskSet:
 
 
 def test_what_is_written(masks, tmp_path):
-    paths = write_similarity(masks, tmp_path / "new", by="component")
+    paths = write_similarity(
+        overlaps(masks, parts_of(masks.shapes, "component")), tmp_path / "new"
+    )
     assert all(path.stat().st_size for path in paths)
     names = [path.name for path in paths]
     ends = ("json", "csv", "groups.csv", "png", "svg")
@@ -259,13 +261,15 @@ def test_what_is_written(masks, tmp_path):
 
 
 def test_the_same_masks_give_the_same_bytes(masks, tmp_path):
-    first, second = (write_similarity(masks, tmp_path / name) for name in "ab")
+    first, second = (
+        write_similarity(overlaps(masks), tmp_path / name) for name in "ab"
+    )
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
 
 
 def test_a_picture_can_be_drawn_again_from_its_data(masks, tmp_path):
-    data, _, _, *pictures = write_similarity(masks, tmp_path)
+    data, _, _, *pictures = write_similarity(overlaps(masks), tmp_path)
     before = [path.read_bytes() for path in pictures]
     for path in pictures:
         path.unlink()
@@ -354,7 +358,9 @@ def test_every_matrix_of_every_layer_is_a_part():
 def test_curves_over_the_layers(tmp_path):
     keys = ["de-en", "en-de", "en-nl"]
     masks = draw(keys, {name: (4, 4) for name in model_sites(2)}, seed=4)
-    paths = write_similarity(masks, tmp_path, by="layer-component")
+    paths = write_similarity(
+        overlaps(masks, parts_of(masks.shapes, "layer-component")), tmp_path
+    )
     names = {path.name for path in paths}
     assert {"similarity.groups.csv", "similarity.layers.png"} <= names
     assert "similarity.layers.en-to-x.svg" in names

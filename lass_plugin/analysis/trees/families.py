@@ -59,7 +59,6 @@ class FamilyFit:
 def compare_with_families(
     tree: Tree,
     families: Mapping[str, str | None],
-    seed: int = SEED,
     advance: Callable[[int], object] = lambda amount: None,
 ) -> FamilyFit | None:
     """Compare *tree* with the tree of the families of its leaves.
@@ -68,7 +67,6 @@ def compare_with_families(
         families: leaf -> family, or a path with slashes such as
             ``Indo-European/Germanic``, all groups of which are in the tree of families;
             None leaves a leaf out. Purity is that of whole paths.
-        seed: of the random arrangements, where there are too many to try all.
         advance: is called after each arrangement; :func:`amount_of_work` in all.
 
     Returns:
@@ -87,7 +85,7 @@ def compare_with_families(
     purity = Purity(at_midpoint(tree), len(known))
     distance, pure = len(own ^ theirs), purity.of(paths)
     as_near = as_pure = tried = 0
-    for arranged in _arrangements(paths, seed):
+    for arranged in _arrangements(paths):
         tried += 1
         advance(1)
         as_near += len(own ^ family_splits(arranged)) <= distance
@@ -173,13 +171,13 @@ def restrict(tree: Tree, kept: Sequence[str]) -> Tree:
     return Tree(tuple(kept), tuple(lengths), tuple(lengths.values()))
 
 
-def _arrangements(paths: list[str], seed: int) -> Iterator[list[str]]:
+def _arrangements(paths: list[str]) -> Iterator[list[str]]:
     """The families dealt out to the leaves: every way, or the true one and random
     ones."""
     if _ways(paths) <= EXACT:
         yield from _every_way(Counter(sorted(paths)))
         return
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(SEED)
     yield paths
     for _ in range(DRAWN - 1):
         yield [paths[place] for place in generator.permutation(len(paths))]

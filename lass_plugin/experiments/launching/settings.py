@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.settings import (
@@ -14,7 +15,7 @@ from lass_plugin.settings import (
     switch,
 )
 
-_RUNNING = "running"
+RUNNING: dict[str, Any] = {"group": "running", "matters": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,21 +39,18 @@ class RunningSettings(StartSettings):
     """Where several trainings run, and how many at a time."""
 
     jobs: int | None = count(
-        None, "at a time (default: one per GPU or core)", group=_RUNNING, matters=False
+        None, "at a time (default: one per GPU or core)", **RUNNING
     )
     devices: tuple[str, ...] = option(
-        (), "GPUs to use (default: all)", metavar="0,1,…", group=_RUNNING, matters=False
+        (), "GPUs to use (default: all)", metavar="0,1,…", **RUNNING
     )
     threads: int | None = count(
         None,
         "CPU threads of each (default: $OMP_NUM_THREADS, or cores / jobs)",
-        group=_RUNNING,
-        matters=False,
+        **RUNNING,
     )
     stop_on_error: bool = switch(
-        "end all when one fails (default: finish the others)",
-        group=_RUNNING,
-        matters=False,
+        "end all when one fails (default: finish the others)", **RUNNING
     )
     flags: tuple[str, ...] = passed_on()
     """Further flags of fairseq-train; they win over the base's options."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from lass_plugin.analysis.similarity import overlaps
 from lass_plugin.analysis.similarity_files import write_similarity
 from lass_plugin.data.preparation import prepare
 from lass_plugin.data.preparation_settings import PreparationSettings
@@ -140,7 +141,7 @@ def _report(
         report,
         Decoding(beam=recipe.beam, max_len_a=1.2, max_len_b=10),
     )
-    write_similarity(load_masks(out / "masks"), report)
+    write_similarity(overlaps(load_masks(out / "masks")), report)
     print(f"\n{example_sentences(result)}\n")
     print(render(result.report))
     print(

@@ -1,10 +1,11 @@
 """What searches are wanted: the plan of every pair, where, and on what."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.launching.settings import RunningSettings
+from lass_plugin.experiments.launching.settings import RUNNING, RunningSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.settings import count, option, required, switch
@@ -18,9 +19,7 @@ _TASK_OPTIONS = {
     "--mask-targets": "--targets",
 }
 
-
-_SEARCH = "the search"
-_RUNNING = "running"
+_search = partial(option, group="the search")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,80 +34,62 @@ class SearchSettings(RunningSettings):
     pairs: tuple[Pair, ...] = required(
         "directions to search", metavar="SRC-TGT,…", parse=parse_pairs
     )
-    criterion: str = option(
-        "gradient", "gradient (default) or magnitude", group=_SEARCH
-    )
-    schedule: str = option("gradual", "gradual (default) or oneshot", group=_SEARCH)
-    ratio: float = option(
-        0.6, "share of each matrix removed (default %(default)s)", group=_SEARCH
-    )
+    criterion: str = _search("gradient", "gradient (default) or magnitude")
+    schedule: str = _search("gradual", "gradual (default) or oneshot")
+    ratio: float = _search(0.6, "share of each matrix removed (default %(default)s)")
     updates: int = count(
         80_000,
         "updates of each search, or of all together (default %(default)s)",
-        group=_SEARCH,
+        group="the search",
     )
-    start: int | None = option(
-        None, "default: a twentieth of a pair's", metavar="T1", group=_SEARCH
-    )
-    ramp: int | None = option(
-        None, "default: nine twentieths of them", metavar="T2", group=_SEARCH
-    )
-    interval: int = option(
+    start: int | None = _search(None, "default: a twentieth of a pair's", metavar="T1")
+    ramp: int | None = _search(None, "default: nine twentieths of them", metavar="T2")
+    interval: int = _search(
         SearchPlan.interval,
         "select the mask anew every N updates (default %(default)s)",
         metavar="N",
-        group=_SEARCH,
     )
-    targets: tuple[str, ...] = option(
+    targets: tuple[str, ...] = _search(
         SearchPlan.targets,
         "matrices: attention, feed-forward, embeddings, output-projection",
         metavar="WHAT,…",
-        group=_SEARCH,
         parse="lass_plugin.masks:parse_targets",
     )
-    move_pruned: bool = switch("update masked weights too", group=_SEARCH)
-    stop_settled: float = option(
+    move_pruned: bool = switch("update masked weights too", group="the search")
+    stop_settled: float = _search(
         0.0,
         "end a search once its mask agrees with itself so well above chance "
         "(default: never; 'lass settled' shows how it grows)",
         flags="--stop-when-settled",
         metavar="SHARE",
-        group=_SEARCH,
     )
-    stop_growth: float = option(
+    stop_growth: float = _search(
         0.0,
         "end a search once doubling its updates adds less than this to that "
         "agreement (default: never)",
         flags="--stop-when-growth-below",
         metavar="SHARE",
-        group=_SEARCH,
     )
-    together: bool = switch("one training for all pairs", group=_SEARCH)
+    together: bool = switch("one training for all pairs", group="the search")
     """*updates* are then those of all pairs together, while *start*, *ramp* and
     *interval* count the updates of each pair."""
     masks_out: Path | None = option(
-        None, "default: masks in --out", metavar="DIR", group=_RUNNING, matters=False
+        None, "default: masks in --out", metavar="DIR", **RUNNING
     )
     array: int | None = option(
-        None,
-        "search only this pair of the list",
-        metavar="INDEX",
-        group=_RUNNING,
-        matters=False,
+        None, "search only this pair of the list", metavar="INDEX", **RUNNING
     )
     array_base: int = option(
         0,
         "index of the first pair (default %(default)s)",
         metavar="0|1",
         choices=(0, 1),
-        group=_RUNNING,
-        matters=False,
+        **RUNNING,
     )
     print_commands: bool = switch(
         "print one shell command a pair and start nothing (with --devices 0: for a GPU "
         "that is not here)",
-        group=_RUNNING,
-        matters=False,
+        **RUNNING,
     )
 
     @property

@@ -54,9 +54,7 @@ class SearchedScores:
 
 
 def scores_from_checkpoint(
-    state: Mapping[str, Any],
-    model: Mapping[str, Tensor],
-    criterion: str | None = None,
+    state: Mapping[str, Any], model: Mapping[str, Tensor], criterion: str | None = None
 ) -> SearchedScores:
     """The scores of a search.
 

@@ -29,10 +29,7 @@ from lass_plugin.anatomy.neurons import UNITS, owned_parameters
 from lass_plugin.anatomy.places import SIDES, find_place
 from lass_plugin.anatomy.vocabulary import vocabulary_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint, changed_options
-from lass_plugin.checkpoints.stock import (
-    stated_tokens,
-    transformer_options,
-)
+from lass_plugin.checkpoints.stock import stated_tokens, transformer_options
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs

@@ -5,9 +5,8 @@ import os
 import re
 from dataclasses import dataclass
 from itertools import chain
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -92,43 +91,37 @@ class Cells:
         """All maps, in groups that have one scale of colours."""
         return [
             [self.by_language()],
-            list(self.by_language_in_layers()),
+            [self.by_language(layer) for layer in self.layers],
             [self.by_layer()],
-            list(self.by_layer_of_languages()),
+            [self.by_layer(language) for language in self.languages],
         ]
 
-    def by_language(self) -> DemandMap:
-        """Languages by kinds, averaged over the layers (Cao 2024, Fig. 2)."""
-        title = "Demand of each language, mean of the layers"
-        return self._map("language", "", title, lambda cells: mean(cells, 0))
+    def by_language(self, layer: int | None = None) -> DemandMap:
+        """Languages by kinds, of one *layer* (Cao 2024, Fig. 5) or averaged over the
+        layers (Fig. 2)."""
+        name = "" if layer is None else f"layer-{layer}"
+        which = "mean of the layers" if layer is None else f"layer {layer}"
+        title, rows = f"Demand of each language, {which}", self.languages
+        values = self._values(0, self.layers, layer)
+        return DemandMap(
+            name, title, "language", rows, self.columns, values, self.breaks
+        )
 
-    def by_language_in_layers(self) -> Iterator[DemandMap]:
-        """The same of each layer (Cao 2024, Fig. 5)."""
-        for n, layer in enumerate(self.layers):
-            name, title = f"layer-{layer}", f"Demand of each language, layer {layer}"
-            yield self._map("language", name, title, itemgetter(n))
+    def by_layer(self, language: str | None = None) -> DemandMap:
+        """Layers by kinds, of one *language* (Cao 2024, Fig. 6) or averaged over the
+        languages (Fig. 4)."""
+        name = f"layers.{language}" if language else "layers"
+        title = f"Demand of {language}" if language else "Demand, mean of the languages"
+        rows, values = map(str, self.layers), self._values(1, self.languages, language)
+        return DemandMap(name, title, "layer", [*rows], self.columns, values)
 
-    def by_layer(self) -> DemandMap:
-        """Layers by kinds, averaged over the languages (Cao 2024, Fig. 4)."""
-        title = "Demand, mean of the languages"
-        return self._map("layer", "layers", title, lambda cells: mean(cells, 1))
-
-    def by_layer_of_languages(self) -> Iterator[DemandMap]:
-        """The same of each language (Cao 2024, Fig. 6)."""
-        for n, language in enumerate(self.languages):
-            name, title = f"layers.{language}", f"Demand of {language}"
-            yield self._map("layer", name, title, itemgetter((slice(None), n)))
-
-    def _map(
-        self, by: str, name: str, title: str, cut: Callable[[np.ndarray], np.ndarray]
-    ) -> DemandMap:
-        """The map of what *cut* makes of the cells of each side."""
-        values = {side: cut(cells) for side, cells in self.values.items()}
-        if by == "layer":
-            rows = list(map(str, self.layers))
-            return DemandMap(name, title, by, rows, self.columns, values)
-        rows, breaks = self.languages, self.breaks
-        return DemandMap(name, title, by, rows, self.columns, values, breaks)
+    def _values(self, axis: int, names: list, chosen: Any) -> dict[str, np.ndarray]:
+        """Side -> the cells of *chosen* among the *names* of an axis; None for their
+        mean."""
+        if chosen is None:
+            return {side: mean(cells, axis) for side, cells in self.values.items()}
+        place = names.index(chosen)
+        return {side: cells.take(place, axis) for side, cells in self.values.items()}
 
 
 def order_languages(
