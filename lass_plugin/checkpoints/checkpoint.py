@@ -16,6 +16,7 @@ from torch import Tensor
 from lass_plugin.anatomy.places import is_buffer
 from lass_plugin.anatomy.targets import TARGETS, select_sites
 from lass_plugin.anatomy.vocabulary import shared_names
+from lass_plugin.checkpoints.options import check_forms, check_types
 from lass_plugin.checkpoints.torch_files import load_tensors
 from lass_plugin.data.language_tokens import LanguageTokens, tokens_of_options
 from lass_plugin.errors import LassError
@@ -42,7 +43,8 @@ class Checkpoint:
         """Read a fairseq checkpoint to the CPU.
 
         Raises:
-            LassError: unreadable (see :func:`.load_tensors`), or no such checkpoint.
+            LassError: unreadable (see :func:`.load_tensors`), no such checkpoint, or
+                an option of it could run a program (see :mod:`.options`).
         """
         content = load_tensors(path, "a checkpoint")
         model = content.get("model") if isinstance(content, dict) else None
@@ -54,7 +56,17 @@ class Checkpoint:
                 "'model'); give a checkpoint_*.pt of fairseq-train ('lass import-lass' "
                 "reads the masks of LaSS)"
             )
+        check_forms(content, Path(path))
         return cls(Path(path), content)
+
+    def check_types(self: Read) -> Read:
+        """Itself, to build a model or flags from: its options have fairseq's types.
+
+        Raises:
+            LassError: names the option that has another one.
+        """
+        check_types(self.content, self.path)
+        return self
 
     def section(self, *names: str) -> Any:
         """The value under nested keys, None where one of them is missing."""

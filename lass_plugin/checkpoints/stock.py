@@ -164,7 +164,7 @@ def changed_weights(
 
 def transformer_options(checkpoint: Checkpoint) -> dict[str, Any]:
     """Every option of fairseq's transformer, and nothing else."""
-    given, path = checkpoint.model_options, checkpoint.path
+    given, path = checkpoint.check_types().model_options, checkpoint.path
     architecture = given.get("arch") or given.get("_name")
     if ARCH_MODEL_REGISTRY.get(architecture) is not TransformerModel:
         raise LassError(

@@ -76,7 +76,7 @@ class Saved:
 
     def __init__(self, system: System):
         self.system = system
-        checkpoint = Checkpoint.read(system.checkpoint)
+        checkpoint = Checkpoint.read(system.checkpoint).check_types()
         self._state = dict(checkpoint.content)
         self._stated = checkpoint.task_options
         self._tokens = checkpoint.language_tokens

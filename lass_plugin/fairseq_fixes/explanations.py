@@ -16,12 +16,9 @@ from lass_plugin.fairseq_fixes.replacing import replace_once
 
 def _unreadable_checkpoint(stock: Callable) -> Callable:
     def load(path: str, *arguments: Any, **more: Any) -> Any:
-        try:
-            return stock(path, *arguments, **more)
-        except Exception:
-            if "://" not in str(path):
-                Checkpoint.read(path)  # says what is wrong with the file, if that is it
-            raise
+        if "://" not in str(path):
+            Checkpoint.read(path).check_types()  # says what is wrong with the file
+        return stock(path, *arguments, **more)
 
     return load
 

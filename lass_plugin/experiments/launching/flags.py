@@ -103,7 +103,7 @@ class FlagBuilder:
         on_cpu: bool,
         purpose: Purpose,
     ):
-        self.base = base
+        self.base = base.check_types()
         self.purpose = purpose
         self.given = list(given)
         self.updates = updates
