@@ -13,9 +13,8 @@ from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.metrics import Score
 from lass_plugin.evaluation.significance import Difference
 from lass_plugin.experiments.sweeps import tables
-from lass_plugin.experiments.sweeps.neuron_sweep import NeuronSweep
-from lass_plugin.experiments.sweeps.neuron_table import NEURONS, series
-from lass_plugin.experiments.sweeps.neuron_variants import Axes, NeuronVariant
+from lass_plugin.experiments.sweeps.neuron_sweep import NEURONS, NeuronSweep, series
+from lass_plugin.experiments.sweeps.settings import Axes, NeuronVariant
 from lass_plugin.experiments.sweeps.variants import parse_numbers
 from lass_plugin.masks import MaskSet, Provenance
 from lass_plugin.masks.neurons import neuron_mask

@@ -4,18 +4,181 @@ What is varied are k, ρ, what neurons are allocated to and criteria (Xie 2021, 
 Table 3 and Fig. 6).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+from lass_plugin.evaluation.comparison import METRICS
 from lass_plugin.experiments.launching.base import Base
-from lass_plugin.experiments.sweeps.neuron_table import AXES, NEURONS
-from lass_plugin.experiments.sweeps.neuron_variants import NeuronVariant
 from lass_plugin.experiments.sweeps.run import Sweep
-from lass_plugin.experiments.sweeps.settings import NeuronSweepSettings
+from lass_plugin.experiments.sweeps.settings import NeuronSweepSettings, NeuronVariant
+from lass_plugin.experiments.sweeps.tables import LOSS, Row, SweepTable, number
+from lass_plugin.experiments.sweeps.variants import DENSE
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.file import digest
 from lass_plugin.neurons.allocation import allocate, write_allocation
 from lass_plugin.neurons.importance import check_model, load_importance
+from lass_plugin.records.curves import Curve, draw_curves
+from lass_plugin.records.json_record import RecordFormat
+from lass_plugin.records.text_tables import markdown_table
+
+AXES = {
+    "criterion": "criterion",
+    "by": "allocated to",
+    "general": "ρ",
+    "threshold": "k",
+}
+"""What a variant is described by, and how it is headed."""
+
+_LABELS = {"threshold": "k (Eq. 9)", "general": "ρ, share of general neurons"}
+_BLEU = METRICS[0]
+
+Fixed = tuple[tuple[str, Any], ...]
+"""Axes that do not vary, and their values."""
+
+
+def series(variants: Iterable[Row], axis: str) -> dict[Fixed, list[Row]]:
+    """Variants that differ in *axis* only, where there are at least two of them.
+
+    Returns:
+        The other axes and their values -> rows, by increasing value of *axis* if it is
+        a number.
+    """
+    found: dict[Fixed, list[Row]] = {}
+    for row in variants:
+        if row["kind"] != DENSE:
+            fixed = tuple((name, row[name]) for name in AXES if name != axis)
+            found.setdefault(fixed, []).append(row)
+    return {
+        fixed: sorted(each, key=lambda r: r[axis]) if axis in _LABELS else each
+        for fixed, each in found.items()
+        if len(each) > 1
+    }
+
+
+def _below(rows: Sequence[Row]) -> list[str]:
+    """What was not run again; tables of k, ρ and what neurons belong to."""
+    lines = []
+    if again := [row for row in rows if row["same_as"] is not None]:
+        same = ", ".join(f"{row['name']} as {row['same_as']}" for row in again)
+        lines = ["", f"† Keeps the same neurons, so it was not run again: {same}."]
+    lines += _over_thresholds(rows)
+    return lines + _by_pair(rows, "general") + _by_pair(rows, "by")
+
+
+def _over_thresholds(rows: Sequence[Row]) -> list[str]:
+    """A row for each k, a column for each curve (Xie 2021, Fig. 4)."""
+    found = series(rows, "threshold")
+    if not found:
+        return []
+    what, title, form = _measure(rows)
+    table = [["k", *_labels(list(found))]]
+    for k in sorted({row["threshold"] for row in chain(*found.values())}):
+        table.append([f"{k:g}"])
+        for each in found.values():
+            at = (row["averages"]["all"][what] for row in each if row["threshold"] == k)
+            table[-1].append(number(next(at, None), form))
+    return ["", f"Over k: {title}, mean of the pairs.", "", *markdown_table(table)]
+
+
+def _by_pair(rows: Sequence[Row], axis: str) -> list[str]:
+    """A row for each value of *axis*, a column for each pair (Xie 2021, Table 3)."""
+    what, form = (_BLEU, ".2f") if rows[0]["scores"] else (LOSS, ".3f")
+    lines = []
+    for fixed, each in series(rows, axis).items():
+        table = [[AXES[axis], *_of_pairs(rows[0]), "mean"]]
+        for row in (rows[0], *each):
+            values = list(_of_pairs(row).values())
+            name = DENSE if row["kind"] == DENSE else _text(row[axis])
+            table.append([name, *(number(v, form) for v in (*values, fmean(values)))])
+        at = ", ".join(f"{AXES[name]} {_text(value)}" for name, value in fixed)
+        lines += ["", f"Over {AXES[axis]} at {at}: {what}.", "", *markdown_table(table)]
+    return lines
+
+
+def _of_pairs(row: Row) -> dict[str, float]:
+    """Pair -> BLEU, or without joint training the validation loss."""
+    bleu = {pair: scores[_BLEU] for pair, scores in row["scores"].items()}
+    return bleu or row["losses"]
+
+
+def _draw(rows: Sequence[Row], data: Path) -> list[Path]:
+    """Draw the curves of a ``sweep.json`` (Xie 2021, Fig. 4 and Table 3).
+
+    ``sweep.threshold.png`` and ``sweep.general.png`` (and ``.svg``) show the mean
+    difference in BLEU to the dense baseline, or without joint training the validation
+    loss; each only where at least two values were tried.
+    """
+    what, title, _ = _measure(rows)
+    level, unit = 0.0, _BLEU
+    if what == LOSS:
+        level, unit = rows[0]["averages"]["all"][LOSS], "bits a token"
+    written = []
+    for axis, label in _LABELS.items():
+        found = series(rows, axis)
+        curves = []
+        for name, each in zip(_labels(list(found)), found.values(), strict=True):
+            values = [row["averages"]["all"][what] for row in each]
+            curves.append(Curve(name, [row[axis] for row in each], values))
+        if curves:
+            path = data.with_name(f"sweep.{axis}.png")
+            unit_of_axis = f"{unit}, mean of {len(_of_pairs(rows[0]))} pairs"
+            words = (title[0].upper() + title[1:], label, unit_of_axis)
+            written += draw_curves(curves, path, *words, levels=[(DENSE, level)])
+    return written
+
+
+def _measure(rows: Sequence[Row]) -> tuple[str, str, str]:
+    """What variants are compared by: its name in the averages, in words, its form."""
+    if rows[0]["scores"]:
+        title = f"{_BLEU} − {DENSE} after joint training"
+        return f"{_BLEU} difference", title, "+.3f"
+    return LOSS, "validation loss before joint training", ".3f"
+
+
+def _labels(series: list[Fixed]) -> list[str]:
+    """What tells one series from the others; the criterion in any case."""
+    labels = []
+    for fixed in series:
+        parts = []
+        for name, value in fixed:
+            differ = len({dict(other)[name] for other in series}) > 1
+            if name == "criterion":
+                parts.append(value)
+            elif name == "by" and (differ or len(series) == 1):
+                parts.append(f"by {value}")
+            elif differ:
+                parts.append(f"{AXES[name]} {value:g}")
+        labels.append(", ".join(parts))
+    return labels
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+NEURONS = SweepTable(
+    form=RecordFormat(
+        "lass_plugin neuron sweep", "a sweep.json of 'lass neurons sweep'"
+    ),
+    units="neurons",
+    fields={
+        name: lambda row, _, name=name: _text(row[name])  # type: ignore[misc]
+        for name in (*AXES, "same_as")
+    },
+    columns={"variant": lambda row: row["name"] + " †" * bool(row["same_as"])}
+    | {
+        heading: lambda row, axis=axis: _text(row[axis]) or "–"  # type: ignore[misc]
+        for axis, heading in AXES.items()
+    },
+    left=3,
+    below=_below,
+    draw=_draw,
+)
 
 
 class NeuronSweep(Sweep[NeuronVariant]):
@@ -59,10 +222,12 @@ class NeuronSweep(Sweep[NeuronVariant]):
     ) -> dict[NeuronVariant, NeuronVariant]:
         """Each variant and the first one that keeps the very same neurons."""
         first: dict[str, NeuronVariant] = {}
-        return {
-            variant: first.setdefault(_content(each), variant)
-            for variant, each in masks.items()
-        }
+        same = {}
+        for variant, each in masks.items():
+            whole = each is None or all(m.kept() == m.units for m in each.values())
+            content = "" if each is None or whole else digest(each)
+            same[variant] = first.setdefault(content, variant)
+        return same
 
     def describe(
         self, variant: NeuronVariant, masks: MaskSet | None, first: NeuronVariant
@@ -83,10 +248,3 @@ class NeuronSweep(Sweep[NeuronVariant]):
                 f"k {centre.threshold:g}, by {centre.by}, {centre.criterion}."
             )
         return [*notes, f"Importance is an average over {centre.average}s."]
-
-
-def _content(masks: MaskSet | None) -> str:
-    """What tells masks apart; nothing where all neurons are kept."""
-    if masks is None or all(m.kept() == m.units for m in masks.values()):
-        return ""
-    return digest(masks)
