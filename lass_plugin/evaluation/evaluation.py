@@ -14,8 +14,12 @@ from lass_plugin.evaluation.comparison import Outputs, Report, compare
 from lass_plugin.evaluation.kept import KeptTranslations
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready, Saved, System, check_names
-from lass_plugin.evaluation.test_set import TestSet, read_test_set, write_texts
-from lass_plugin.evaluation.texts import with_subwords
+from lass_plugin.evaluation.texts import (
+    TestSet,
+    read_test_set,
+    with_subwords,
+    write_texts,
+)
 from lass_plugin.evaluation.translation import Speed, Translator
 from lass_plugin.languages import Pair
 

@@ -1,16 +1,178 @@
-"""Text beside the data: references and sources as they were, and subwords removed."""
+"""The sentences of a split: tokens as a model reads them, and text beside the data."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from fairseq.data import Dictionary, FairseqDataset
+from fairseq.data import Dictionary, LanguagePairDataset, ListDataset
 from fairseq.data.data_utils import post_process
 
+from lass_plugin.data import pair_data
+from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.settings import Decoding
+from lass_plugin.evaluation.systems import Ready
+from lass_plugin.files import write_text
 from lass_plugin.languages import Pair
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Sources and references of each pair as text; *origin* says what they are."""
+
+    __test__ = False  # not a class of tests
+
+    split: str
+    sources: Mapping[str, list[str]]
+    references: Mapping[str, list[str]]
+    origin: str
+
+    @property
+    def sentences(self) -> int:
+        return sum(map(len, self.references.values()))
+
+    def write(self, out: Path) -> None:
+        """Write what translations were made and scored from, to score them again."""
+        write_texts(out / "sources", self.split, self.sources, side="source")
+        write_texts(out / "references", self.split, self.references)
+
+
+def read_test_set(
+    ready: Ready, split: str, decoding: Decoding, references: Path | None = None
+) -> TestSet:
+    """Sources and references of the pairs of *ready*, as many as *decoding* says.
+
+    Args:
+        references: folder of ``SPLIT.SRC-TGT.LANG``; None for ``raw`` of the data, or
+            if that has none the text of the dictionary.
+
+    Raises:
+        LassError: a pair has no data, no reference in *references*, or a file has
+            another number of lines than the data has sentences.
+    """
+    raw = ready.data / "raw"
+    sources: dict[str, list[str]] = {}
+    targets: dict[str, list[str]] = {}
+    lossy = []
+    for key, part in load_sources(ready, split).parts.items():
+        pair = Pair.parse(key)
+        for side, found in (("source", sources), ("target", targets)):
+            given = references if side == "target" else None
+            language = getattr(pair, side)
+            path = find_raw(given or raw, split, pair, language)
+            if path is not None:
+                lines = list(read_lines(path))
+                if len(lines) != len(part):
+                    raise LassError(
+                        f"{path} has {len(lines)} lines but the {split} data of {pair} "
+                        f"has {len(part)} sentences; give the text that the data was "
+                        "prepared from, line for line"
+                    )
+            elif given is not None:
+                raise LassError(
+                    f"{given} has no references of {pair} (looked for "
+                    f"{split}.{pair}.{language} and the reverse order); add them or "
+                    "leave the pair out of --pairs"
+                )
+            else:
+                lines = _dictionary_text(ready, split, pair, side, decoding.remove_bpe)
+                lossy += [key] if side == "target" else []
+            found[key] = lines[: decoding.limit]
+    origin = f"references: {references or raw}"
+    if lossy:
+        where = "" if len(lossy) == len(targets) else f" for {', '.join(lossy)}"
+        origin = (
+            f"references{where}: the binarized {split} data of {ready.data}, because "
+            f"{raw} has none; words that the dictionary lacks are lost, so these "
+            "scores compare only with each other"
+        )
+    return TestSet(split, sources, targets, origin)
+
+
+def _dictionary_text(
+    ready: Ready, split: str, pair: Pair, side: str, subwords: str
+) -> list[str]:
+    """One side of the binarized data as text, without language tokens.
+
+    Unknown words are lost; ``<<unk>>`` stands for them, as in fairseq-generate, so that
+    an ``<unk>`` of the model does not match them.
+    """
+    task = ready.task
+    no_tokens = replace(task.tokens, encoder=None, decoder=False)
+    of_target = side == "target"
+    part = load_part(ready, split, pair, tokens=no_tokens, with_target=of_target)
+    lines, dictionary = part.src, task.source_dictionary
+    if of_target:
+        lines, dictionary = part.tgt, task.target_dictionary
+    unknown = f"<{dictionary.unk_word}>"
+    return [
+        to_text(lines[index].tolist(), dictionary, subwords, set(), unknown)
+        for index in range(len(lines))
+    ]
+
+
+def find_raw(folder: Path, split: str, pair: Pair, language: str) -> Path | None:
+    """The file ``SPLIT.SRC-TGT.LANG`` of *folder*; the pair may be in either order."""
+    for order in (pair, Pair(pair.target, pair.source)):
+        path = folder / f"{split}.{order}.{language}"
+        for found in (path, path.with_name(f"{path.name}.gz")):
+            if found.is_file():
+                return found
+    return None
+
+
+def write_texts(
+    folder: Path,
+    split: str,
+    lines_of: Mapping[str, Sequence[str]],
+    side: str = "target",
+) -> None:
+    """Write ``SPLIT.SRC-TGT.LANG`` for every pair, one sentence a line.
+
+    Args:
+        side: ``source`` or ``target``: whose language LANG is.
+    """
+    for key, lines in lines_of.items():
+        path = folder / f"{split}.{key}.{getattr(Pair.parse(key), side)}"
+        write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def load_part(ready: Ready, split: str, pair: Pair, **how: Any) -> LanguagePairDataset:
+    """The data of one pair of *ready*; *how* as in :func:`.pair_data.load_pair`."""
+    task = ready.task
+    dictionaries = (task.source_dictionary, task.target_dictionary)
+    how = {"tokens": task.tokens, **how}
+    return pair_data.load_pair(ready.data, split, pair, *dictionaries, **how)
+
+
+def load_sources(
+    ready: Ready,
+    split: str,
+    limit: int | None = None,
+    cut: int | None = None,
+    pairs: Sequence[Pair] | None = None,
+) -> PairsDataset:
+    """The sources of *split*, without their targets, so that these cannot matter.
+
+    Args:
+        limit: take the first sentences of every pair only.
+        cut: cut sources to so many tokens.
+        pairs: some of the pairs of *ready*; None for all.
+    """
+    left = ready.task.cfg.left_pad_source
+    how = {"left_pad_source": left, "truncate_source": cut, "with_target": False}
+    parts = {}
+    for pair in ready.task.pairs if pairs is None else pairs:
+        part = load_part(ready, split, pair, **how)
+        if limit is not None:
+            sizes = part.src_sizes[:limit]
+            first = ListDataset([part.src[index] for index in range(len(sizes))], sizes)
+            words = (first, sizes, part.src_dict)
+            part = LanguagePairDataset(*words, left_pad_source=part.left_pad_source)
+        parts[str(pair)] = part
+    return PairsDataset(parts, split)
 
 
 def with_subwords(decoding: Decoding, data: Path, dictionary: Dictionary) -> Decoding:
@@ -62,43 +224,3 @@ def to_text(
         if index not in ignored
     ]
     return post_process(" ".join(symbols), subwords)
-
-
-def find_raw(folder: Path, split: str, pair: Pair, language: str) -> Path | None:
-    """The file ``SPLIT.SRC-TGT.LANG`` of *folder*; the pair may be in either order."""
-    for order in (pair, Pair(pair.target, pair.source)):
-        path = folder / f"{split}.{order}.{language}"
-        for found in (path, path.with_name(f"{path.name}.gz")):
-            if found.is_file():
-                return found
-    return None
-
-
-def read_sentences(path: Path, sentences: int, what: str) -> list[str]:
-    """The lines of *path*, which must be as many as the *sentences* of the data.
-
-    Args:
-        what: the data in words, ``test data of de-en``.
-    """
-    lines = list(read_lines(path))
-    if len(lines) != sentences:
-        raise LassError(
-            f"{path} has {len(lines)} lines but the {what} has {sentences} sentences; "
-            "give the text that the data was prepared from, line for line"
-        )
-    return lines
-
-
-def read_dataset(
-    dataset: FairseqDataset, dictionary: Dictionary, subwords: str
-) -> list[str]:
-    """The sentences of a binarized dataset without language tokens.
-
-    Unknown words are lost; ``<<unk>>`` stands for them, as in fairseq-generate, so that
-    an ``<unk>`` of the model does not match them.
-    """
-    unknown = f"<{dictionary.unk_word}>"
-    return [
-        to_text(dataset[index].tolist(), dictionary, subwords, set(), unknown)
-        for index in range(len(dataset))
-    ]

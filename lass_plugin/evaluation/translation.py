@@ -8,15 +8,13 @@ from typing import Any
 
 import torch
 from fairseq import utils
-from fairseq.data import LanguagePairDataset, ListDataset
 from fairseq.models import FairseqEncoderDecoderModel
 
-from lass_plugin.data import pair_data
 from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
-from lass_plugin.evaluation.texts import to_text
+from lass_plugin.evaluation.texts import load_sources, to_text
 from lass_plugin.languages import Pair
 from lass_plugin.training.precision import autocast
 
@@ -43,58 +41,6 @@ class Speed:
     @property
     def tokens_per_second(self) -> float:
         return self.tokens / max(self.seconds, 1e-9)
-
-
-def load_part(ready: Ready, split: str, pair: Pair, **how: Any) -> LanguagePairDataset:
-    """The data of one pair of *ready*; *how* as in :func:`.pair_data.load_pair`."""
-    task = ready.task
-    return pair_data.load_pair(
-        ready.data,
-        split,
-        pair,
-        task.source_dictionary,
-        task.target_dictionary,
-        **{"tokens": task.tokens, **how},
-    )
-
-
-def load_sources(
-    ready: Ready,
-    split: str,
-    limit: int | None = None,
-    cut: int | None = None,
-    pairs: Sequence[Pair] | None = None,
-) -> PairsDataset:
-    """The sources of *split*, without their targets, so that these cannot matter.
-
-    Args:
-        limit: take the first sentences of every pair only.
-        cut: cut sources to so many tokens.
-        pairs: some of the pairs of *ready*; None for all.
-    """
-    parts = {}
-    for pair in ready.task.pairs if pairs is None else pairs:
-        part = load_part(
-            ready,
-            split,
-            pair,
-            left_pad_source=ready.task.cfg.left_pad_source,
-            truncate_source=cut,
-            with_target=False,
-        )
-        parts[str(pair)] = part if limit is None else _first(part, limit)
-    return PairsDataset(parts, split)
-
-
-def _first(part: LanguagePairDataset, limit: int) -> LanguagePairDataset:
-    source = [part.src[index] for index in range(min(limit, len(part)))]
-    sizes = part.src_sizes[:limit]
-    return LanguagePairDataset(
-        ListDataset(source, sizes),
-        sizes,
-        part.src_dict,
-        left_pad_source=part.left_pad_source,
-    )
 
 
 class Translator:

@@ -10,7 +10,7 @@ from made_up_reports import report_of
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.comparison import Outputs, compare
-from lass_plugin.evaluation.test_set import write_texts
+from lass_plugin.evaluation.texts import write_texts
 from lass_plugin.tables.compared_reports import LabelledReport, compare_reports
 from lass_plugin.tables.retesting import add_tests, missing_tests
 

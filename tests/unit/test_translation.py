@@ -15,8 +15,8 @@ from lass_plugin.evaluation import texts
 from lass_plugin.evaluation.evaluation import choose_pairs, evaluate
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Saved, System, check_names
-from lass_plugin.evaluation.test_set import read_test_set
-from lass_plugin.evaluation.translation import Translator, load_sources
+from lass_plugin.evaluation.texts import load_sources, read_test_set
+from lass_plugin.evaluation.translation import Translator
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, Mask, Provenance, load_masks, save_mask
 
