@@ -158,20 +158,16 @@ def compare(
     choice.check(parse_pairs(references))  # fail before the work, not half-way
     for system in systems:
         _check_pairs(system.name, list(system.hypotheses), list(references))
-    scored: list[dict[str, PairScores]] = [{} for _ in systems]
-    for pair in references:
-        before = None if sources is None else sources[pair]
-        metrics = choice.of(pair, references[pair], before)
-        of_systems = score_pair(pair, systems, metrics, n_samples, advance)
-        for results, result in zip(scored, of_systems, strict=True):
-            results[pair] = result
-    return Report(
-        text_form(choice.tokenize),
-        tuple(
-            SystemScores(system.name, str(system.checkpoint), system.mask, results)
-            for system, results in zip(systems, scored, strict=True)
-        ),
-    )
+    scored = [
+        SystemScores(system.name, str(system.checkpoint), system.mask, {})
+        for system in systems
+    ]
+    for pair, lines in references.items():
+        metrics = choice.of(pair, lines, None if sources is None else sources[pair])
+        found = score_pair(pair, systems, metrics, n_samples, advance)
+        for one, result in zip(scored, found, strict=True):
+            one.pairs[pair] = result
+    return Report(text_form(choice.tokenize), tuple(scored))
 
 
 def score_pair(
@@ -191,9 +187,8 @@ def score_pair(
             if baseline is None:
                 baseline = statistics
             else:
-                result.differences[metric.name] = paired_bootstrap(
-                    metric, baseline, statistics, n_samples
-                )
+                test = paired_bootstrap(metric, baseline, statistics, n_samples)
+                result.differences[metric.name] = test
             advance(1, pair)
     return results
 

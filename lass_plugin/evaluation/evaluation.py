@@ -8,18 +8,12 @@ from pathlib import Path
 from lass_plugin.data.data_folder import first_folder
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation import report_file
+from lass_plugin.evaluation import report_file, texts
 from lass_plugin.evaluation.choice import METRICS, Choice
 from lass_plugin.evaluation.comparison import Outputs, Report, compare
 from lass_plugin.evaluation.kept import KeptTranslations
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready, Saved, System, check_names
-from lass_plugin.evaluation.texts import (
-    TestSet,
-    read_test_set,
-    with_subwords,
-    write_texts,
-)
 from lass_plugin.evaluation.translation import Speed, Translator
 from lass_plugin.languages import Pair
 
@@ -29,7 +23,7 @@ class Evaluation:
     """The report and what it was made of; systems in the order given."""
 
     report: Report
-    test_set: TestSet
+    test_set: texts.TestSet
     outputs: tuple[Outputs, ...]
     speeds: Mapping[str, Speed]
 
@@ -68,9 +62,9 @@ def evaluate(
     choice.check(pairs)
     ready = [each.set_up(data, pairs) for each in saved]
     del saved
-    decoding = with_subwords(decoding, data, ready[0].task.target_dictionary)
+    decoding = texts.with_subwords(decoding, data, ready[0].task.target_dictionary)
     folder = None if references is None else Path(references)
-    test_set = read_test_set(ready[0], split, decoding, folder)
+    test_set = texts.read_test_set(ready[0], split, decoding, folder)
     store = None
     if kept is not None:
         store = KeptTranslations(kept, data, split, test_set.sources, decoding)
@@ -80,10 +74,14 @@ def evaluate(
         outputs.append(Outputs(name, checkpoint, each.mask_label, hypotheses))
         speeds[name] = speed
         if out is not None:
-            write_texts(Path(out) / "translations" / name, split, hypotheses)
+            texts.write_texts(Path(out) / "translations" / name, split, hypotheses)
     if out is not None:
         test_set.write(Path(out))
-    report = _compare(outputs, test_set, choice)
+    metrics = len(METRICS) + choice.spbleu + (choice.comet_model is not None)
+    progress = Progress("scoring", len(outputs) * len(pairs) * metrics)
+    made = (test_set.references, choice, test_set.sources)
+    report = compare(outputs, *made, advance=progress.advance)
+    progress.finish()
     report = replace(report, notes=(_describe(split, decoding), test_set.origin))
     result = Evaluation(report, test_set, tuple(outputs), speeds)
     if out is not None:
@@ -94,7 +92,7 @@ def evaluate(
 
 def _translations(
     systems: Sequence[Ready],
-    test_set: TestSet,
+    test_set: texts.TestSet,
     decoding: Decoding,
     store: KeptTranslations | None,
 ) -> Iterator[tuple[Ready, dict[str, list[str]], Speed]]:
@@ -102,9 +100,8 @@ def _translations(
 
     One model at a time is in memory, for all systems of a checkpoint in a row.
     """
-    total = test_set.sentences * len(systems)
-    if store is not None:
-        total = store.missing(systems)
+    every = test_set.sentences * len(systems)
+    total = every if store is None else store.missing(systems)
     progress = Progress("translating", total)
     model = checkpoint_of_model = None
     for ready in systems:
@@ -116,10 +113,8 @@ def _translations(
         model, checkpoint_of_model = translator.model, ready.system.checkpoint
 
         def advance(sentences: int, pair: str, name: str = ready.system.name) -> None:
-            done = progress.done + sentences
-            progress.advance(
-                sentences, f"{name} {pair}, {done} of {progress.total} sentences"
-            )
+            done = f"{progress.done + sentences} of {progress.total} sentences"
+            progress.advance(sentences, f"{name} {pair}, {done}")
 
         if store is None:
             hypotheses, speed = translator.translate(test_set.split, advance)
@@ -130,26 +125,13 @@ def _translations(
     progress.finish()
 
 
-def _compare(outputs: Sequence[Outputs], test_set: TestSet, choice: Choice) -> Report:
-    metrics = len(METRICS) + choice.spbleu + (choice.comet_model is not None)
-    total = len(outputs) * len(test_set.references) * metrics
-    progress = Progress("scoring", total)
-    report = compare(
-        outputs, test_set.references, choice, test_set.sources, advance=progress.advance
-    )
-    progress.finish()
-    return report
-
-
 def read_checkpoints(systems: Sequence[System]) -> list[Saved]:
     """The checkpoints of *systems*, each read once."""
-    read: dict[Path, Saved] = {}
-    saved = []
+    saved: list[Saved] = []
     for system in systems:
-        if system.checkpoint in read:
-            saved.append(read[system.checkpoint].shared_with(system))
-        else:
-            saved.append(read.setdefault(system.checkpoint, Saved(system)))
+        same = (each for each in saved if each.system.checkpoint == system.checkpoint)
+        first = next(same, None)
+        saved.append(Saved(system) if first is None else first.shared_with(system))
     return saved
 
 

@@ -52,12 +52,12 @@ class KeptTranslations:
 
     def missing(self, systems: Iterable[Ready]) -> int:
         """How many sentences have still to be translated for *systems*."""
-        missing: dict[Path, int] = {}
-        for ready in systems:
-            for pair in ready.task.pairs:
-                if self._read(ready, pair) is None:
-                    path = self._path(self._identity(ready, pair))
-                    missing[path] = self._sentences[str(pair)]
+        missing = {
+            self._path(self._identity(ready, pair)): self._sentences[str(pair)]
+            for ready in systems
+            for pair in ready.task.pairs
+            if self._read(ready, pair) is None
+        }
         return sum(missing.values())
 
     def translate(
@@ -72,7 +72,9 @@ class KeptTranslations:
             if found is None:
                 made, took = translator.translate(self._split, advance, [pair])
                 found = made[str(pair)], took
-                self._write(ready, pair, *found)
+                of = self._identity(ready, pair)
+                content = {"of": of, "speed": asdict(took), "translations": found[0]}
+                write_json(self._path(of), content)
             hypotheses[str(pair)] = found[0]
             speed += found[1]
         return hypotheses, speed
@@ -98,8 +100,7 @@ class KeptTranslations:
         identity = self._identity(ready, pair)
         try:
             kept = json.loads(self._path(identity).read_text(encoding="utf-8"))
-            of, lines = kept["of"], kept["translations"]
-            speed = Speed(**kept["speed"])
+            of, lines, speed = kept["of"], kept["translations"], Speed(**kept["speed"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         whole = (
@@ -110,8 +111,3 @@ class KeptTranslations:
             and all(isinstance(value, (int, float)) for value in astuple(speed))
         )
         return (lines, speed) if whole else None
-
-    def _write(self, ready: Ready, pair: Pair, lines: list[str], speed: Speed) -> None:
-        identity = self._identity(ready, pair)
-        content = {"of": identity, "speed": asdict(speed), "translations": lines}
-        write_json(self._path(identity), content)

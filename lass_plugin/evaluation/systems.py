@@ -77,10 +77,15 @@ class Saved:
     def __init__(self, system: System):
         self.system = system
         checkpoint = Checkpoint.read(system.checkpoint).check_types()
+        if checkpoint.task_options is None:
+            raise LassError(
+                f"{system.checkpoint} does not say how it was trained; give a "
+                "checkpoint that fairseq-train wrote"
+            )
         self._state = dict(checkpoint.content)
-        self._stated = checkpoint.task_options
+        self._options = checkpoint.task_options
         self._tokens = checkpoint.language_tokens
-        self._options = self._training_options()
+        self._check()
         # of an old checkpoint, which has one namespace for everything, what the model
         # needs and no more: the rest may be of options that fairseq has no more
         cfg = self._state.get("cfg") or {"model": self._state.get("args")}
@@ -94,7 +99,7 @@ class Saved:
         """The same checkpoint, not read again, for another system of it."""
         other = copy.copy(self)
         other.system = system
-        other._training_options()  # checked for this system, too
+        other._check()  # for this system, too
         return other
 
     def masks(self) -> MaskSet | None:
@@ -107,19 +112,14 @@ class Saved:
     def _carried(self) -> Method:
         return method_of(self._state.get("task_state"), str(self.system.checkpoint))
 
-    def _training_options(self) -> dict[str, Any]:
-        options = self._stated
-        if options is None:
-            raise LassError(
-                f"{self.system.checkpoint} does not say how it was trained; give a "
-                "checkpoint that fairseq-train wrote"
-            )
+    def _check(self) -> None:
+        """Refuse how it was trained, or how it is to be translated with."""
+        options, ours = self._options, _own_tasks()
         task = options.get("_name") or options.get("task")
-        trains = _trained_by(str(task))
-        if trains is None and task != STOCK_TASK:
+        if task not in (*ours, STOCK_TASK):
             raise LassError(
                 f"{self.system.checkpoint} was trained with --task {task}; checkpoints "
-                f"of {', '.join([*_own_tasks(), STOCK_TASK])} can be evaluated"
+                f"of {', '.join([*ours, STOCK_TASK])} can be evaluated"
             )
         unlike = ("lang_tok_replacing_bos_eos", "extra_data")
         for option in unlike if task == STOCK_TASK else ():
@@ -135,13 +135,12 @@ class Saved:
                 f"--base has no effect on system {self.system.name}, because "
                 f"{self.system.checkpoint} has no low-rank modules; leave it out"
             )
-        if trains is not None and not trains.translates and not searched:
+        if task in ours and not ours[task].translates and not searched:
             raise LassError(
                 f"{self.system.checkpoint} is of a search and carries no mask yet; "
                 f"add --inference-masks {self.system.name}=MASK or --dense "
                 f"{self.system.name}"
             )
-        return options
 
     def set_up(self, data: Path, pairs: Sequence[Pair]) -> "Ready":
         """The task and masks for *pairs*, checked against *data* and the weights.
@@ -151,18 +150,15 @@ class Saved:
         """
         place = (str(data), str(self.system.base), *map(str, pairs))
         if place not in self._tasks:  # the same for all systems of the checkpoint
-            options = self._task_options(data, pairs)
-            task = TranslationSubnetworkTask.setup_task(options)
+            task = TranslationSubnetworkTask.setup_task(self._task_options(data, pairs))
             task.cfg.dense = True  # Ready.take puts on what a system is translated with
             if self.system.base is not None:  # no option of a base's own training
                 task.cfg.base = str(self.system.base)
             task.load_state_dict(self._state.get("task_state") or {})
             self._tasks[place] = task
         task = self._tasks[place]
-        for side, dictionary in (
-            ("encoder", task.source_dictionary),
-            ("decoder", task.target_dictionary),
-        ):
+        sides = {"encoder": task.source_dictionary, "decoder": task.target_dictionary}
+        for side, dictionary in sides.items():
             embedding = embedding_of(self._state["model"], side)
             if embedding is not None and len(embedding) != len(dictionary):
                 raise LassError(
@@ -192,8 +188,7 @@ class Saved:
         for name in ("max_source_positions", "max_target_positions"):
             setattr(cfg, name, given.get(name) or getattr(cfg, name))
         for name in ("left_pad_source", "left_pad_target"):
-            value = given.get(name, getattr(cfg, name))
-            setattr(cfg, name, str(value))
+            setattr(cfg, name, str(given.get(name, getattr(cfg, name))))
         for name in ("source_dict", "target_dict"):
             path = given.get("fixed_dictionary") or given.get(name)
             setattr(cfg, name, path if path and Path(path).is_file() else None)
@@ -225,20 +220,13 @@ class Saved:
         return Subnetworks(masks)
 
 
-def _own_tasks() -> list[str]:
-    """Names of the tasks that train with this package."""
+def _own_tasks() -> dict[str, type[Method]]:
+    """Names of the tasks that train with this package -> the method of each."""
     load_plugins()
-    ours = [
-        name
-        for name, kind in TASK_REGISTRY.items()
-        if issubclass(kind, TranslationSubnetworkTask)
-    ]
-    return sorted(ours, key=lambda name: name != "translation_subnetwork")
-
-
-def _trained_by(task: str) -> type[Method] | None:
-    """The method that *task* trains; None for a task that is not ours."""
-    return TASK_REGISTRY[task].trains if task in _own_tasks() else None
+    names = sorted(TASK_REGISTRY, key=lambda name: name != "translation_subnetwork")
+    kinds = {name: TASK_REGISTRY[name] for name in names}
+    ours = TranslationSubnetworkTask
+    return {n: kind.trains for n, kind in kinds.items() if issubclass(kind, ours)}
 
 
 @dataclass(frozen=True)
