@@ -8,12 +8,7 @@ from pathlib import Path
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.choice import EVERY_METRIC
-from lass_plugin.evaluation.comparison import (
-    PairScores,
-    Report,
-    SystemScores,
-    check_same_scoring,
-)
+from lass_plugin.evaluation.comparison import Report, SystemScores, check_same_scoring
 from lass_plugin.evaluation.significance import Difference
 from lass_plugin.tables.kept_references import check_same_references
 
@@ -45,19 +40,18 @@ class LabelledReport:
                 "--out' wrote"
             )
         file = path / "scores.json" if path.is_dir() else path
-        folder = file.parent
-        return cls(label or folder.resolve().name, folder, report_file.read(file))
+        label = label or file.parent.resolve().name
+        return cls(label, file.parent, report_file.read(file))
 
 
 @dataclass(frozen=True)
 class ComparedSystem:
-    """One system in the tables; *original* is its name in its reports.
+    """One system in the tables; its *scores* have the name that its reports give it.
 
     *folders* says in the folder of which report the texts of each pair are.
     """
 
     name: str
-    original: str
     folders: Mapping[str, Path]
     scores: SystemScores
 
@@ -91,13 +85,12 @@ class ComparedReports:
         Raises:
             LassError: there is none.
         """
-        for system in self.systems:
-            if system.name == name:
-                return system
-        raise LassError(
-            f"there is no system '{name}'; the systems are "
-            f"{', '.join(system.name for system in self.systems)}"
-        )
+        known = {system.name: system for system in self.systems}
+        if name not in known:
+            raise LassError(
+                f"there is no system '{name}'; the systems are {', '.join(known)}"
+            )
+        return known[name]
 
 
 def compare_reports(
@@ -124,13 +117,13 @@ def compare_reports(
     """
     if not reports:
         raise LassError("there is no report; give a folder of 'lass evaluate'")
-    texts = {each.report.text for each in reports}
-    if len(texts) > 1:
+    text, *others = {each.report.text for each in reports}
+    if others:
         raise LassError(
             "some reports are of tokenised and some of detokenised text, which cannot "
             "be compared; evaluate them in the same way"
         )
-    every = ComparedReports(texts.pop(), tuple(_systems(reports)))
+    every = ComparedReports(text, tuple(_systems(reports)))
     chosen = list(every.systems)
     if systems:
         chosen = [every.system(name) for name in dict.fromkeys(systems)]
@@ -150,14 +143,10 @@ def compare_reports(
             check_same_scoring(pair, names, both, metrics)
             folders = system.folders[pair], chosen[0].folders[pair]
             check_same_references(pair, names, folders)
-    notes = [note for each in reports for note in each.report.notes]
+    notes = dict.fromkeys(note for each in reports for note in each.report.notes)
+    tests = _known_tests(reports, chosen, pairs)
     return ComparedReports(
-        every.text,
-        tuple(chosen),
-        tuple(pairs),
-        tuple(metrics),
-        tuple(dict.fromkeys(notes)),
-        _known_tests(reports, chosen, pairs),
+        text, tuple(chosen), tuple(pairs), tuple(metrics), tuple(notes), tests
     )
 
 
@@ -170,18 +159,17 @@ def _systems(reports: Sequence[LabelledReport]) -> list[ComparedSystem]:
                 name = f"{each.label}/{system.name}"
             folders = dict.fromkeys(system.pairs, each.folder)
             if name not in found:
-                found[name] = ComparedSystem(name, system.name, folders, system)
-            elif _is_same(found[name].scores, system):
-                merged = {**found[name].scores.pairs}
-                merged |= {p: s for p, s in system.pairs.items() if p not in merged}
-                scores = replace(found[name].scores, pairs=merged)
-                folders.update(found[name].folders)
-                found[name] = replace(found[name], scores=scores, folders=folders)
-            else:
+                found[name] = ComparedSystem(name, folders, system)
+                continue
+            before = found[name]
+            if not _is_same(before.scores, system):
                 raise LassError(
                     f"two different systems are called '{name}'; tell the reports "
                     "apart with LABEL=PATH"
                 )
+            scored = before.scores.pairs  # what the first report says stands
+            scores = replace(before.scores, pairs=scored | system.pairs | scored)
+            found[name] = ComparedSystem(name, {**folders, **before.folders}, scores)
     return list(found.values())
 
 
@@ -189,14 +177,12 @@ def _is_same(first: SystemScores, second: SystemScores) -> bool:
     """Whether both are one system: nothing that both say differs."""
     if (first.checkpoint, first.mask) != (second.checkpoint, second.mask):
         return False
-    return all(
-        _values(first.pairs[pair]) == _values(second.pairs[pair])
-        for pair in first.pairs.keys() & second.pairs.keys()
+    both = first.pairs.keys() & second.pairs.keys()
+    ours, theirs = (
+        {p: (system.pairs[p].sentences, system.pairs[p].scores) for p in both}
+        for system in (first, second)
     )
-
-
-def _values(scores: PairScores) -> tuple:
-    return scores.sentences, scores.scores
+    return ours == theirs
 
 
 def _pairs(systems: Sequence[ComparedSystem], common: bool) -> list[str]:
@@ -222,17 +208,15 @@ def _known_tests(
     pairs: Sequence[str],
 ) -> dict[tuple[str, str, str], Difference]:
     """The differences that the reports hold to what is the baseline here, too."""
-    found = {}
     baseline = systems[0].scores
-    for each in reports:
-        if not _is_same(each.report.baseline, baseline):
-            continue
-        for system in each.report.others:
-            for ours in systems[1:]:
-                if ours.original != system.name or not _is_same(ours.scores, system):
-                    continue
-                for pair in pairs:
-                    result = system.pairs.get(pair)
-                    for metric, test in (result.differences if result else {}).items():
-                        found[ours.name, metric, pair] = test
-    return found
+    return {
+        (ours.name, metric, pair): test
+        for each in reports
+        if _is_same(each.report.baseline, baseline)
+        for system in each.report.others
+        for ours in systems[1:]
+        if ours.scores.name == system.name and _is_same(ours.scores, system)
+        for pair in pairs
+        if pair in system.pairs
+        for metric, test in system.pairs[pair].differences.items()
+    }

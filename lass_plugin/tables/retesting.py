@@ -57,9 +57,9 @@ def add_tests(
             another score, or *references* lacks a pair.
     """
     wanted = missing_tests(compared, metrics)
-    tests, left_out = dict(compared.tests), dict[str, list[str]]()
     if not wanted:
         return compared
+    tests, left_out = dict(compared.tests), dict[str, list[str]]()
     progress = Progress("testing differences", len(wanted))
     for system, pair in wanted:
         texts = _texts(compared, system, pair, references)
@@ -91,8 +91,7 @@ def _texts(
     compared: ComparedReports, system: ComparedSystem, pair: str, folder: Path | None
 ) -> tuple[list[str], list[str], list[str]] | None:
     """References and the translations of *system* and of the baseline, or None."""
-    ours = _translations(system, pair)
-    theirs = _translations(compared.baseline, pair)
+    ours, theirs = (_translations(s, pair) for s in (system, compared.baseline))
     path = references_of(system.folders[pair], pair, folder)
     if ours is None or theirs is None or path is None:
         return None
@@ -112,7 +111,7 @@ def _translations(system: ComparedSystem, pair: str) -> list[str] | None:
     if split is None:
         return None
     target = Pair.parse(pair).target
-    path = folder / "translations" / system.original / f"{split}.{pair}.{target}"
+    path = folder / "translations" / system.scores.name / f"{split}.{pair}.{target}"
     if not path.is_file():
         return None
     try:
@@ -130,10 +129,8 @@ def _translations(system: ComparedSystem, pair: str) -> list[str] | None:
 
 def _metric(score: Score, pair: str, references: list[str]) -> Metric:
     """The metric of *score* with its tokenizer, ready for *references*."""
-    if score.metric == "chrF":
-        return chrf(pair, references)
-    if score.metric == "spBLEU":
-        return spbleu(pair, references)
+    if score.metric != "BLEU":
+        return {"chrF": chrf, "spBLEU": spbleu}[score.metric](pair, references)
     fields = dict(part.partition(":")[::2] for part in score.signature.split("|"))
     return bleu(pair, references, fields.get("tok"))
 

@@ -56,7 +56,7 @@ def test_different_systems_of_one_name_carry_the_label(tmp_path):
     )
     # 'ours' is one system: the same checkpoint, mask and scores
     assert [entry.name for entry in compared.systems] == ["base", "ours", "b/base"]
-    assert compared.system("b/base").original == "base"
+    assert compared.system("b/base").scores.name == "base"
     third = report_of(base={pair: value + 2 for pair, value in BASE.items()})
     with pytest.raises(LassError, match="two different systems are called 'b/base'"):
         compare_reports(
