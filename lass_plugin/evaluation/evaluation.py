@@ -79,8 +79,9 @@ def evaluate(
         test_set.write(Path(out))
     metrics = len(METRICS) + choice.spbleu + (choice.comet_model is not None)
     progress = Progress("scoring", len(outputs) * len(pairs) * metrics)
-    made = (test_set.references, choice, test_set.sources)
-    report = compare(outputs, *made, advance=progress.advance)
+    report = compare(
+        outputs, test_set.references, choice, test_set.sources, advance=progress.advance
+    )
     progress.finish()
     report = replace(report, notes=(_describe(split, decoding), test_set.origin))
     result = Evaluation(report, test_set, tuple(outputs), speeds)

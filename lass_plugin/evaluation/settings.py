@@ -170,8 +170,8 @@ class SystemsSettings(Settings):
         systems = []
         for name, path in self.system:
             base = Path(bases[name]) if name in bases else None
-            more = (masks.get(name), name in dense, base)
-            systems.append(System(name, Path(path), *more))
+            system = System(name, Path(path), masks.get(name), name in dense, base)
+            systems.append(system)
         check_names(systems)
         return systems
 

@@ -142,9 +142,9 @@ def write_texts(
 def load_part(ready: Ready, split: str, pair: Pair, **how: Any) -> LanguagePairDataset:
     """The data of one pair of *ready*; *how* as in :func:`.pair_data.load_pair`."""
     task = ready.task
-    dictionaries = (task.source_dictionary, task.target_dictionary)
+    source, target = task.source_dictionary, task.target_dictionary
     how = {"tokens": task.tokens, **how}
-    return pair_data.load_pair(ready.data, split, pair, *dictionaries, **how)
+    return pair_data.load_pair(ready.data, split, pair, source, target, **how)
 
 
 def load_sources(
@@ -169,8 +169,8 @@ def load_sources(
         if limit is not None:
             sizes = part.src_sizes[:limit]
             first = ListDataset([part.src[index] for index in range(len(sizes))], sizes)
-            words = (first, sizes, part.src_dict)
-            part = LanguagePairDataset(*words, left_pad_source=part.left_pad_source)
+            padded = {"left_pad_source": part.left_pad_source}
+            part = LanguagePairDataset(first, sizes, part.src_dict, **padded)
         parts[str(pair)] = part
     return PairsDataset(parts, split)
 

@@ -94,14 +94,11 @@ def zero_shot(settings: ZeroShotSettings) -> ZeroShot:
             )
     identifier = _identifier(settings, pairs, masks)
     merged = merge_through(masks, pairs, pivot)
-    systems = [
-        System(MERGED, checkpoint, merged),
-        System(DENSE, checkpoint, dense=True),
-    ]
+    under = System(MERGED, checkpoint, merged)
+    systems = [System(DENSE, checkpoint, dense=True), under]
     if settings.baseline is not None:
-        systems.insert(0, System(BASELINE, settings.baseline, dense=True))
-    else:
-        systems.reverse()
+        baseline = System(BASELINE, settings.baseline, dense=True)
+        systems = [baseline, *reversed(systems)]
     if out is not None:
         save_masks(out / "masks", merged)
     result = _score(settings, systems, pairs, out, identifier)
@@ -197,8 +194,8 @@ def mergeable(masks: MaskSet, trained: Iterable[str], pivot: str) -> list[Pair]:
     given, trained = [Pair.parse(key) for key in masks], set(trained)
     sources = sorted(pair.source for pair in given if pair.target == pivot)
     targets = sorted(pair.target for pair in given if pair.source == pivot)
-    pairs = [Pair(x, y) for x in sources for y in targets if x != y]
-    return [pair for pair in pairs if str(pair) not in trained]
+    every = (Pair(x, y) for x in sources for y in targets if x != y)
+    return [pair for pair in every if str(pair) not in trained]
 
 
 def choose_pairs(
@@ -220,11 +217,7 @@ def choose_pairs(
             f"are of {', '.join(masks)}"
         )
     data, split = first_folder(settings.data), settings.scoring.split
-    pairs = [
-        pair
-        for pair in possible
-        if pair_data.find_split(data, split, pair, pair.source)
-    ]
+    pairs = [p for p in possible if pair_data.find_split(data, split, p, p.source)]
     if not pairs:
         raise LassError(
             f"{data} has no {split} data of any zero-shot pair "
@@ -245,16 +238,14 @@ def replacements(
     """
     found: dict[str, MaskSet] = {}
     for side in SIDES:
-        for key in masks:
-            given = Pair.parse(key)
-            if pivot != (given.target if side == "encoder" else given.source):
+        for key, mask in masks.items():
+            given, of_encoder = Pair.parse(key), side == "encoder"
+            if pivot != (given.target if of_encoder else given.source):
                 continue
             found[f"{side} of {key}"] = MaskSet(
-                merge(
-                    masks[key if side == "encoder" else f"{pair.source}-{pivot}"],
-                    masks[key if side == "decoder" else f"{pivot}-{pair.target}"],
-                    str(pair),
-                )
+                merge(mask, masks[f"{pivot}-{pair.target}"], str(pair))
+                if of_encoder
+                else merge(masks[f"{pair.source}-{pivot}"], mask, str(pair))
                 for pair in pairs
             )
     return found

@@ -62,8 +62,8 @@ def flags_of(settings: ExtendSettings, checkpoint: Path) -> FlagBuilder:
     Raises:
         LassError: a flag is wrong, or is set by ``lass extend``.
     """
-    words = (settings.flags, settings.updates, single_device(settings.cpu).gpu is None)
-    return FlagBuilder(Base.read(checkpoint), *words, PURPOSE)
+    base, on_cpu = Base.read(checkpoint), single_device(settings.cpu).gpu is None
+    return FlagBuilder(base, settings.flags, settings.updates, on_cpu, PURPOSE)
 
 
 def train_ways(settings: ExtendSettings) -> dict[str, dict[int, Path]]:

@@ -61,41 +61,29 @@ class JointTrainings:
         self.base = base
         self.pairs = list(pairs)
         self.on_cpu = devices.on_cpu(settings)
-        self._builder = FlagBuilder(
-            base, settings.flags, self.updates, self.on_cpu, JOINT
-        )
-        self._flags = self._builder.flags()
-        self._check()
-
-    def _check(self) -> None:
-        devices.check_devices(self.settings)
-        folders, pairs = self.settings.folders, parse_pairs(self.pairs)
-        options = self._builder.parsed(self._arguments(DENSE))
-        check_data(folders, [options.train_subset], pairs)
+        builder = FlagBuilder(base, settings.flags, self.updates, self.on_cpu, JOINT)
+        self._builder, self._flags = builder, builder.flags()
+        devices.check_devices(settings)
+        folders, directions = settings.folders, parse_pairs(self.pairs)
+        options = builder.parsed(self._arguments(DENSE))
+        check_data(folders, [options.train_subset], directions)
         if self.best:
-            check_data(folders[:1], options.valid_subset.split(","), pairs)
+            check_data(folders[:1], options.valid_subset.split(","), directions)
         if self.on_cpu or torch.cuda.is_available():
-            check_model(options, self.base, self.settings.data)
+            check_model(options, base, settings.data)
 
     def _arguments(self, name: str) -> list[str]:
         """All that follows ``fairseq-train --user-dir …``, for the variant *name*."""
-        settings = self.settings
-        words = ["--task", JOINT.task]
-        words += ["--finetune-from-model", str(settings.base.resolve())]
+        settings, base = self.settings, str(self.settings.base.resolve())
+        words = ["--task", JOINT.task, "--finetune-from-model", base]
         if name != DENSE:
             words += ["--masks", str(settings.masks_of(name).resolve())]
         words += commands.saving(self.updates) + commands.logging_of(self.updates)
-        if self.best:
-            words += ["--best-checkpoint-metric", "pair_loss"]
-        else:
-            words.append("--disable-validation")
+        best = ["--best-checkpoint-metric", "pair_loss"]
+        words += best if self.best else ["--disable-validation"]
+        folder, words = settings.training_of(name), words + self._flags
         return commands.arguments_of(
-            settings.training_of(name),
-            settings.folders,
-            self.pairs,
-            words + self._flags,
-            self.on_cpu,
-            self.updates,
+            folder, settings.folders, self.pairs, words, self.on_cpu, self.updates
         )
 
     # -- running -----------------------------------------------------------------
@@ -109,7 +97,16 @@ class JointTrainings:
         Raises:
             LassError: another training is in the folder of one.
         """
-        jobs = [self._job(variant.name, each) for variant, each in masks.items()]
+        jobs = []
+        for variant, each in masks.items():
+            name, folder = variant.name, self.settings.training_of(variant.name)
+            stage = Stage(folder, f"joint training of {name}", self._identity(each))
+            command = commands.train_command(self._arguments(name))
+            results = (LAST, self._checkpoint(name).name)
+            job = Job(name, stage, command, self.updates, results=results)
+            if stage.record is None and job.checkpoint.exists():
+                stage.adopt(self._identity_in(stage.folder / RECORD))
+            jobs.append(job)
         for job in jobs:
             job.is_done()  # refuses another training
         return jobs
@@ -138,26 +135,8 @@ class JointTrainings:
             commands.remove_superseded(job.folder, settings.flags, self.best)
             return "done"
 
-        run_trainings(
-            waiting,
-            places,
-            listener,
-            "joint trainings",
-            tidy,
-            total=len(jobs),
-            stop_on_error=settings.stop_on_error,
-        )
-
-    def _job(self, name: str, masks: MaskSet | None) -> Job:
-        """The training of the variant *name*, whatever is there of it."""
-        folder, identity = self.settings.training_of(name), self._identity(masks)
-        stage = Stage(folder, f"joint training of {name}", identity)
-        command = commands.train_command(self._arguments(name))
-        results = (LAST, self._checkpoint(name).name)
-        job = Job(name, stage, command, self.updates, results=results)
-        if stage.record is None and job.checkpoint.exists():
-            stage.adopt(self._identity_in(stage.folder / RECORD))
-        return job
+        total, stop = len(jobs), settings.stop_on_error
+        run_trainings(waiting, places, listener, "joint trainings", tidy, total, stop)
 
     def _checkpoint(self, name: str) -> Path:
         """The checkpoint of a variant that is evaluated."""
@@ -167,15 +146,12 @@ class JointTrainings:
     def _identity(self, masks: MaskSet | None) -> dict[str, Any]:
         """What makes a training this one and no other."""
         settings = self.settings
+        options = {"pairs": self.pairs, "updates": self.updates}
         splits = [self._builder.chosen(*TRAINED)]
         if self.best:
             splits += self._builder.chosen("valid_subset", "valid").split(",")
         return {
-            "options": {
-                "pairs": self.pairs,
-                "updates": self.updates,
-                "checkpoint": settings.checkpoint,
-            },
+            "options": {**options, "checkpoint": settings.checkpoint},
             "flags": self._builder.identity(),
             "inputs": content.of_data(settings.folders, self.pairs, splits),
             "base": content.of_weights(settings.base),
@@ -215,13 +191,10 @@ class JointTrainings:
         out, split = settings.out / "scores", settings.split
         decoding = replace(settings.translation, cpu=settings.cpu)
         systems = [System(v.name, self._checkpoint(v.name)) for v in variants]
+        options = {"pairs": self.pairs, "split": split, "decoding": record(decoding)}
         identity = {
             "command": "scores of a sweep",
-            "options": {
-                "pairs": self.pairs,
-                "split": split,
-                "decoding": record(decoding),
-            },
+            "options": options,
             "inputs": content.of_data([data], self.pairs, [split]),
             "references": content.of_folder(data, [f"raw/{split}.*"]),
             "systems": {s.name: stamp(s.checkpoint) for s in systems},

@@ -32,9 +32,7 @@ class Sweep(ABC, Generic[V]):
         pairs: list[str],
         variants: Sequence[V],
     ):
-        self.settings = settings
-        self.base = base
-        self.pairs = pairs
+        self.settings, self.base, self.pairs = settings, base, pairs
         self.variants = list(variants)
 
     @abstractmethod
@@ -104,9 +102,9 @@ class Sweep(ABC, Generic[V]):
             report = trainings.scores(different)
         rows = []
         for variant, each in masks.items():
-            described = self.describe(variant, each, first[variant])
-            name = first[variant].name
-            row = tables.row_of(variant, described, name, each, losses, report)
+            same = first[variant]
+            described = self.describe(variant, each, same)
+            row = tables.row_of(variant, described, same.name, each, losses, report)
             rows.append(row)
         record = tables.record_of(rows, losses, report, self.notes())
         tables.write(self.table, record, settings.out)

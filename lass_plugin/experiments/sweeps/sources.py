@@ -82,9 +82,8 @@ class Sources:
         for path in paths:
             states = search_states(Checkpoint.read(path))
             for state in states.values():
-                source = Source(
-                    path, SearchPlan.from_dict(state["plan"]), len(states) > 1
-                )
+                plan = SearchPlan.from_dict(state["plan"])
+                source = Source(path, plan, len(states) > 1)
                 _check_source(source, state, fingerprint_of(source.plan.targets))
                 self.every.append(source)
 
@@ -192,10 +191,8 @@ class Sources:
                 progress.advance(1, variant.name)
         progress.finish()
         return {
-            variant: MaskSet(
-                load_mask(folder / f"{k}{SUFFIX}") for k in ratios[variant]
-            )
-            for variant, folder in folders.items()
+            v: MaskSet(load_mask(folder / f"{key}{SUFFIX}") for key in ratios[v])
+            for v, folder in folders.items()
         }
 
 
