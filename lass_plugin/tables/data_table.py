@@ -16,8 +16,6 @@ _NOTES = (
     "unknown: share of the tokens that the dictionary lacks",
 )
 
-_TOKENS = ("tokens", "unknown")
-
 
 def data_table(
     counts: Counts, family_of: Callable[[str], str | None], centre: str = "en"
@@ -31,16 +29,14 @@ def data_table(
         family_of: family of a language; None where it is unknown.
         centre: language whose family goes without saying.
     """
-    records = [
-        _record(pair, counts, family_of, centre)
-        for pair in dict.fromkeys(name.split(".", 1)[1] for name in counts)
-    ]
+    pairs = dict.fromkeys(name.split(".", 1)[1] for name in counts)
+    records = [_record(pair, counts, family_of, centre) for pair in pairs]
     records.sort(key=lambda r: (r["train"] is None, r["family"] or "~", r["pair"]))
     rows = [
         (
             record["pair"],
             record["family"] or "–",
-            *(_sentences(record[split]) for split in SPLITS),
+            *("–" if record[s] is None else f"{record[s]:,}" for s in SPLITS),
             *(short_count(record[f"{side}_tokens"]) for side in ("source", "target")),
             f"{100 * record['unknown']:.2f} %",
         )
@@ -51,27 +47,23 @@ def data_table(
     )
 
 
-def _sentences(count: int | None) -> str:
-    return "–" if count is None else f"{count:,}"
-
-
 def _record(
     pair: str, counts: Counts, family_of: Callable[[str], str | None], centre: str
 ) -> dict[str, Any]:
     languages = (Pair.parse(pair).source, Pair.parse(pair).target)
     present = {split: counts.get(f"{split}.{pair}") for split in SPLITS}
-    tokens = {key: dict.fromkeys(languages, 0) for key in _TOKENS}
-    for count in present.values():
-        if count is not None:
-            for language in languages:
-                for key in _TOKENS:
-                    tokens[key][language] += count["languages"][language][key]
-    named = [language for language in languages if language != centre]
-    families = [family for language in named if (family := family_of(language))]
+    tokens = {
+        key: {
+            language: sum(c["languages"][language][key] for c in present.values() if c)
+            for language in languages
+        }
+        for key in ("tokens", "unknown")
+    }
+    families = [family_of(language) for language in languages if language != centre]
     everything = sum(tokens["tokens"].values())
     return {
         "pair": pair,
-        "family": "; ".join(families) or None,
+        "family": "; ".join(filter(None, families)) or None,
         **{split: None if c is None else c["kept"] for split, c in present.items()},
         "source_tokens": tokens["tokens"][languages[0]],
         "target_tokens": tokens["tokens"][languages[1]],

@@ -97,14 +97,12 @@ class Layout(Settings):
 
     def by_size(self, columns: Lists) -> Lists:
         """*columns* by growing training data, as in the papers, if it is known."""
-        sizes = self.sizes
-        if sizes is None:
+        if self.sizes is None:
             return columns
-
-        def size(item: tuple[str, list[str]]) -> int:
-            return max(sizes.of(pair) for pair in item[1])
-
-        return dict(sorted(columns.items(), key=size))
+        largest = {name: max(map(self.sizes.of, columns[name])) for name in columns}
+        return {
+            name: columns[name] for name in sorted(columns, key=largest.__getitem__)
+        }
 
 
 @dataclass(frozen=True)

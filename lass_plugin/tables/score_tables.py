@@ -54,15 +54,10 @@ def score_tables(
         reason = _reason_against(kind, compared, layout)
         if reason is not None:
             raise LassError(f"the table '{kind}' cannot be made: {reason}")
-    chosen = dict.fromkeys(kinds) or [
-        kind for kind in KINDS if _reason_against(kind, compared, layout) is None
-    ]
-    tables = [
-        _TABLES[kind](compared, layout, metric)
-        for metric in metrics
-        for kind in chosen
-        if kind in _TABLES
-    ]
+    possible = [k for k in KINDS if _reason_against(k, compared, layout) is None]
+    chosen = list(dict.fromkeys(kinds)) or possible
+    single = [_TABLES[kind] for kind in chosen if kind in _TABLES]
+    tables = [make(compared, layout, metric) for metric in metrics for make in single]
     if "metrics" in chosen:
         tables.append(_metrics(compared, layout, metrics))
     return tables
@@ -93,20 +88,28 @@ def _reason_against(kind: str, compared: ComparedReports, layout: Layout) -> str
 
 def _table(
     compared: ComparedReports,
-    name: str,
+    kind: str,
     title: str,
+    metric: str | None,
     header: Iterable[str],
     cells: Callable[[ComparedSystem], list[Cell]],
     notes: Sequence[str] = (),
     may_turn: bool = True,
 ) -> Table:
-    """A row a system, the best of each column strong."""
+    """A row a system, the best of each column strong.
+
+    Args:
+        metric: None where the columns are of several.
+    """
     rows = [cells(system) for system in compared.systems]
     names = [system.name for system in compared.systems]
+    name, text = kind, f"{compared.text} text"
+    if metric is not None:
+        name, text = f"{kind}.{metric.lower()}", f"{metric}, {text}"
     return Table(
         name,
-        title,
-        tuple(header),
+        f"{title} ({text})",
+        (metric or "system", *header),
         tuple((n, *(c.text for c in row)) for n, row in zip(names, rows, strict=True)),
         best_in_columns([[cell.value for cell in row] for row in rows]),
         tuple(notes),
@@ -171,11 +174,10 @@ def _by_columns(
             row.append(cell("Average", list(lists.values())))
         return row
 
-    header = [metric, *(_heading(*item, layout) for item in lists.items())]
+    header = [_heading(*item, layout) for item in lists.items()]
     header += ["Average"] if columns.average else []
     title = columns.title.format(centre=layout.centre)
-    title += f" ({metric}, {compared.text} text)"
-    name, notes = f"{kind}.{metric.lower()}", columns.notes(layout, lists)
+    notes = columns.notes(layout, lists)
     if layout.show != "score":
         if compared.others:
             notes.append(f"signed numbers: difference to {compared.baseline.name}")
@@ -183,7 +185,7 @@ def _by_columns(
         alone = [pairs[0] for pairs in lists.values() if len(pairs) == 1]
         if any((n, metric, pair) in compared.tests for n in names for pair in alone):
             notes.append(f"*: p < {LEVEL}, paired bootstrap, p as by sacreBLEU")
-    return _table(compared, name, title, header, cells, notes)
+    return _table(compared, kind, title, metric, header, cells, notes)
 
 
 def _heading(column: str, pairs: Sequence[str], layout: Layout) -> str:
@@ -218,16 +220,14 @@ def _groups(compared: ComparedReports, layout: Layout, metric: str) -> Table:
                 row.append(Cell(f"{100 * won['wins'] / won['of']:.1f}"))
         return row
 
-    header = [metric]
-    for group, units in present.items():
-        header += [f"{group} ({len(units)})", "WR"]
+    names = [f"{group} ({len(units)})" for group, units in present.items()]
+    header = [heading for name in names for heading in (name, "WR")]
     by = _counted_by(layout, ", both directions in one")
     notes = (
         f"{bounds.describe()}; mean over pairs, in parentheses the number of {by}",
         f"WR: % of {by} better than {compared.baseline.name}",
     )
-    title = f"Resource groups ({metric}, {compared.text} text)"
-    return _table(compared, f"groups.{metric.lower()}", title, header, cells, notes)
+    return _table(compared, "groups", "Resource groups", metric, header, cells, notes)
 
 
 def _units(compared: ComparedReports, layout: Layout) -> list[list[str]]:
@@ -260,14 +260,10 @@ def _wins(compared: ComparedReports, layout: Layout, metric: str) -> Table:
             row.append(Cell("–") if other is system else Cell(text, None, names | won))
         return row
 
-    header = [metric, *(system.name for system in compared.systems)]
+    header = [system.name for system in compared.systems]
     by = _counted_by(layout, " (mean of both directions)")
     note = f"% of {by} in which the row is better than the column; ties are no win"
-    name, title = (
-        f"wins.{metric.lower()}",
-        f"Win ratio ({metric}, {compared.text} text)",
-    )
-    return _table(compared, name, title, header, cells, [note], may_turn=False)
+    return _table(compared, "wins", "Win ratio", metric, header, cells, [note], False)
 
 
 def _metrics(
@@ -279,8 +275,8 @@ def _metrics(
         pairs = [compared.pairs]
         return [_cell(compared, layout, system, each, "all", pairs) for each in metrics]
 
-    title = f"Mean over {len(compared.pairs)} pairs ({compared.text} text)"
-    return _table(compared, "metrics", title, ("system", *metrics), cells)
+    title = f"Mean over {len(compared.pairs)} pairs"
+    return _table(compared, "metrics", title, None, metrics, cells)
 
 
 _TABLES: dict[str, Callable[[ComparedReports, Layout, str], Table]] = {

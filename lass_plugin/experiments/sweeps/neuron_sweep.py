@@ -200,7 +200,6 @@ class NeuronSweep(Sweep[NeuronVariant]):
         super().__init__(settings, base, pairs, settings.axes.variants())
 
     def make_masks(self) -> dict[NeuronVariant, MaskSet | None]:
-        """The masks of all variants."""
         self.allocations = {
             variant: allocate(self.importance, variant.rule)
             for variant in self.variants
@@ -232,7 +231,6 @@ class NeuronSweep(Sweep[NeuronVariant]):
     def describe(
         self, variant: NeuronVariant, masks: MaskSet | None, first: NeuronVariant
     ) -> dict[str, Any]:
-        """What tells a variant from the others, as JSON values."""
         return {
             **{axis: getattr(variant.rule, axis, None) for axis in AXES},
             "average": getattr(variant.rule, "average", None),
@@ -240,7 +238,6 @@ class NeuronSweep(Sweep[NeuronVariant]):
         }
 
     def notes(self) -> list[str]:
-        """Sentences for people on how the variants were made."""
         notes, centre = super().notes(), self.settings.axes.centre
         if not self.settings.axes.grid:
             notes.append(

@@ -195,7 +195,6 @@ class WeightSweep(Sweep[WeightVariant]):
     def describe(
         self, variant: WeightVariant, masks: MaskSet | None, first: WeightVariant
     ) -> dict[str, Any]:
-        """What tells a variant from the others, as JSON values."""
         return {
             "method": None if variant.search is None else str(variant.search),
             "ratio": variant.ratio,
@@ -205,7 +204,6 @@ class WeightSweep(Sweep[WeightVariant]):
         }
 
     def notes(self) -> list[str]:
-        """Sentences for people on how the variants were made."""
         seed = f"Random masks have seed {self.settings.seed}."
         return super().notes() + [seed] * bool(self.settings.random)
 
