@@ -100,9 +100,7 @@ class Layout(Settings):
         if self.sizes is None:
             return columns
         largest = {name: max(map(self.sizes.of, columns[name])) for name in columns}
-        return {
-            name: columns[name] for name in sorted(columns, key=largest.__getitem__)
-        }
+        return dict(sorted(columns.items(), key=lambda item: largest[item[0]]))
 
 
 @dataclass(frozen=True)
