@@ -4,6 +4,7 @@ import atexit
 
 from lass_plugin.checkpoints.torch_files import allow_checkpoint_types
 from lass_plugin.fairseq_fixes.explanations import explain_mistakes
+from lass_plugin.fairseq_fixes.failing_options import explain_other_models
 from lass_plugin.fairseq_fixes.finished_runs import end_finished_runs
 from lass_plugin.fairseq_fixes.half_open_data import close_only_what_is_open
 from lass_plugin.fairseq_fixes.interval_checkpoints import keep_points_at_epoch_ends
@@ -19,6 +20,7 @@ def prepare_fairseq() -> None:
     train_by_several()
     keep_points_at_epoch_ends()
     explain_mistakes()
+    explain_other_models()
     end_finished_runs()
     close_only_what_is_open()
     atexit.unregister(stop_readers)

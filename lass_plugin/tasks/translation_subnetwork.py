@@ -25,6 +25,7 @@ from lass_plugin.data.language_tokens import (
 )
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
+from lass_plugin.fairseq_fixes.failing_options import check_run, check_shape
 from lass_plugin.languages import Pair
 from lass_plugin.methods.method import Method, MicroBatch
 from lass_plugin.methods.registry import method_of, translating_method
@@ -72,6 +73,8 @@ class TranslationSubnetworkTask(PairsTask):
             options.check_not_empty(cfg)
         pairs = options.directions(cfg)
         trains = not (of_checkpoint or cfg.source_lang)
+        if not of_checkpoint:
+            check_run(vars(cfg).get("_parent"), trains)
         if trains:
             cls.trains.check_options(cfg)
         elif cfg.source_lang:  # others were checked when the run began
@@ -198,7 +201,11 @@ class TranslationSubnetworkTask(PairsTask):
     # -- translation -------------------------------------------------------------
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
-        model = super().build_model(cfg, from_checkpoint)
+        check_shape(cfg)
+        try:
+            model = super().build_model(cfg, from_checkpoint)
+        except ValueError as error:  # of options that contradict each other
+            raise LassError(f"the model cannot be built: {error}") from error
         for module in model.modules():
             if hasattr(module, "can_use_fastpath"):
                 # stock fairseq 0.12.2 would translate with copies of the weights, made

@@ -58,6 +58,17 @@ def _ratios(
     )
 
 
+def _check_within(flag: str, budget: float, ratios: tuple[float, ...]) -> None:
+    """Refuse a mean that no choice among *ratios* can have."""
+    if not ratios:
+        raise LassError(f"{flag} needs a grid of ratios to choose from; give --ratios")
+    if not min(ratios) <= budget <= max(ratios):
+        raise LassError(
+            f"{flag} {budget:g} is outside the ratios to choose from, {min(ratios):g} "
+            f"to {max(ratios):g}; give --ratios that enclose it"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class BaseSettings(StartSettings):
     """What every sweep begins from, and where its masks are."""
@@ -176,6 +187,8 @@ class SweepSettings(SourceSettings, ComparisonSettings):
             check_once(flag_of(self, name), getattr(self, name))
         if not self.random:
             needless(self, "seed", "without --random")
+        for budget in self.own_ratios:
+            _check_within("--own-ratios", budget, self.ratios)
 
     @property
     def measures_losses(self) -> bool:
@@ -205,6 +218,7 @@ class OwnRatioSettings(SourceSettings):
     def check(self) -> None:
         super().check()
         check_once("--ratios", self.ratios)
+        _check_within("--budget", self.budget, self.ratios)
 
     @property
     def sweep(self) -> SweepSettings:

@@ -34,6 +34,7 @@ class BudgetSettings(Settings):
         "parameters of all modules at most: 500000, 15.3M",
         metavar="N",
         parse=parse_budget,
+        least=1,
         group=BUDGET,
     )
     budget_rank: int | None = option(
