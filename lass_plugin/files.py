@@ -1,6 +1,7 @@
 """Atomic writing: a file is the old one or the new one; and whether there is room."""
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -16,18 +17,22 @@ from lass_plugin.errors import LassError
 def atomic_path(target: str | os.PathLike, only_writer: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside *target*; on success sync it and rename it there.
 
-    Any error removes the temporary file and leaves the old target as it was. A failure
-    of the file system (no space, no permission) is raised as :class:`LassError`.
+    Any error removes the temporary file and leaves the old target as it was. A symbolic
+    link stays: what it points to is written, beside which the temporary file lies. A
+    failure of the file system (no space, no permission) is raised as :class:`LassError`.
 
     Args:
         only_writer: nobody else writes *target* at the same time, so the temporary file
             has a fixed name: a process that is killed again and again while it writes
             large files leaves one such file and not many.
     """
-    target = Path(target)
+    named = target = Path(target)
     temporary: Path | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if named.is_symlink():
+            target = _pointed_to(named)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
         if only_writer:
             temporary = target.with_name(f"{target.name}.tmp")
         else:
@@ -45,7 +50,7 @@ def atomic_path(target: str | os.PathLike, only_writer: bool = False) -> Iterato
     except OSError as error:
         _discard(temporary)
         raise LassError(
-            f"cannot write {target}: {error.strerror or error}; free some space or "
+            f"cannot write {named}: {error.strerror or error}; free some space or "
             "choose another place (what was there before is unchanged)"
         ) from error
     except BaseException:
@@ -86,6 +91,18 @@ def json_once(target: str | os.PathLike, make: Callable[[], Any]) -> Any:
     value = make()
     write_json(path, value)
     return value
+
+
+def _pointed_to(link: Path) -> Path:
+    """The file that *link* means in the end; it need not be there, its folder must."""
+    target = Path(os.path.realpath(link))
+    if target.is_symlink():  # links that point to each other
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(link))
+    if not target.parent.is_dir():  # of a disk that is not there, perhaps
+        raise OSError(
+            errno.ENOENT, f"it is a link to {target}, whose folder is missing"
+        )
+    return target
 
 
 def _umask() -> int:

@@ -68,6 +68,42 @@ class TestAtomicPath:
         with files.atomic_path(tmp_path / "masks.bin") as path:
             assert path.parent == tmp_path  # a rename between disks is not atomic
 
+    def test_a_link_stays_and_what_it_points_to_is_written(self, tmp_path):
+        disk, run = tmp_path / "disk", tmp_path / "run"
+        disk.mkdir()
+        run.mkdir()
+        (disk / "masks.bin").write_bytes(b"old")
+        (run / "one").symlink_to("two")
+        (run / "two").symlink_to(disk / "masks.bin")
+        (run / "new").symlink_to(disk / "new.bin")
+        with files.atomic_path(run / "one") as path:
+            assert path.parent == disk  # so that the rename is atomic
+            path.write_bytes(b"new")
+        files.write_bytes(run / "new", b"new")
+        for name in ("one", "two", "new"):
+            assert (run / name).is_symlink()
+            assert (run / name).read_bytes() == b"new"
+        assert names(disk) == ["masks.bin", "new.bin"]
+        assert names(run) == ["new", "one", "two"]
+
+    def test_what_a_link_points_to_survives_an_error(self, tmp_path):
+        (tmp_path / "old").write_bytes(b"old")
+        (tmp_path / "link").symlink_to("old")
+        with pytest.raises(ValueError):
+            with files.atomic_path(tmp_path / "link") as path:
+                path.write_bytes(b"half of the n")
+                raise ValueError
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "old").read_bytes() == b"old"
+        assert names(tmp_path) == ["link", "old"]
+
+    @pytest.mark.parametrize("points_to", ["gone/masks.bin", "link"])
+    def test_a_link_to_nowhere_is_refused_and_stays(self, tmp_path, points_to):
+        (tmp_path / "link").symlink_to(points_to)
+        with pytest.raises(LassError, match="cannot write .*link: "):
+            files.write_bytes(tmp_path / "link", b"new")
+        assert names(tmp_path) == ["link"] and (tmp_path / "link").is_symlink()
+
     @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, LassError])
     def test_old_file_survives_an_exception_in_the_block(self, tmp_path, error):
         target = tmp_path / "masks.bin"
