@@ -19,7 +19,7 @@ def atomic_path(target: str | os.PathLike, only_writer: bool = False) -> Iterato
 
     Any error removes the temporary file and leaves the old target as it was. A symbolic
     link stays: what it points to is written, beside which the temporary file lies. A
-    failure of the file system (no space, no permission) is raised as :class:`LassError`.
+    failure of the file system (no space, no permission) is a :class:`LassError`.
 
     Args:
         only_writer: nobody else writes *target* at the same time, so the temporary file
