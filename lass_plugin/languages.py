@@ -15,8 +15,12 @@ _TWO_LETTERS = {
     "chi": "zh",
     "cmn": "zh",
     "yue": "zh",
+    "zhs": "zh",
+    "zht": "zh",
+    "cn": "zh",
+    "jp": "ja",
 }
-"""Other codes of the languages that need special care."""
+"""Other codes of the languages that need special care, right or often met."""
 _CODE = re.compile(r"[A-Za-z0-9_@.]+")
 
 
@@ -107,5 +111,5 @@ def hub_of(pairs: Iterable[Pair]) -> str:
 
 def base_language(code: str) -> str:
     """Return the language of a code with a region or script: ``zh`` of ``zho_Hans``."""
-    language = code.split("_")[0].split("@")[0].lower()
+    language = re.split("[_@.]", code)[0].lower()
     return _TWO_LETTERS.get(language, language)

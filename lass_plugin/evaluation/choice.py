@@ -1,11 +1,12 @@
 """Which metrics are computed: BLEU and chrF always, spBLEU and COMET where wanted."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import metrics
 from lass_plugin.evaluation.metrics import COMET_MODEL, CometModel, Metric
+from lass_plugin.evaluation.text_forms import find_tokenised
 from lass_plugin.languages import Pair
 
 METRICS = ("BLEU", "chrF")
@@ -86,6 +87,16 @@ class Choice:
         """Refuse tokenizers that cannot be used here, before a long translation."""
         for pair in pairs:
             metrics.tokenizer_for(pair.target, self.tokenize)
+
+    def for_text(self, references: Mapping[str, Sequence[str]]) -> "Choice":
+        """The same for *references*: tokenised ones are not tokenised once more.
+
+        Raises:
+            LassError: no tokenizer is given, and only some of them are tokenised.
+        """
+        if self.tokenize is None and find_tokenised(references):
+            return replace(self, tokenize="none")
+        return self
 
     def of(
         self,

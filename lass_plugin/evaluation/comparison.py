@@ -6,8 +6,9 @@ from statistics import fmean
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.choice import EVERY_METRIC, METRICS, Choice
-from lass_plugin.evaluation.metrics import Metric, Score, text_form
+from lass_plugin.evaluation.metrics import Metric, Score
 from lass_plugin.evaluation.significance import SAMPLES, Difference, paired_bootstrap
+from lass_plugin.evaluation.text_forms import form_of
 from lass_plugin.languages import Pair, base_language, parse_pairs
 
 
@@ -146,15 +147,15 @@ def compare(
 ) -> Report:
     """Score *systems* on every pair of *references*; the first is the baseline.
 
-    *choice* has the tokenizer of BLEU, with ``none`` hypotheses and references must be
-    tokenised text; and further metrics, of which COMET reads *sources*. *advance* is
-    called after each score with 1 and its pair.
+    *choice* has the tokenizer of BLEU, which is ``none`` where it does not say and the
+    references are tokenised (:mod:`.text_forms`); and further metrics, of which COMET
+    reads *sources*. *advance* is called after each score with 1 and its pair.
 
     Raises:
         LassError: a system has no hypotheses for a pair, or for one without
             references; the numbers of sentences differ; a tokenizer is not installed.
     """
-    choice = choice or Choice()
+    choice = (choice or Choice()).for_text(references)
     choice.check(parse_pairs(references))  # fail before the work, not half-way
     for system in systems:
         _check_pairs(system.name, list(system.hypotheses), list(references))
@@ -167,7 +168,7 @@ def compare(
         found = score_pair(pair, systems, metrics, n_samples, advance)
         for one, result in zip(scored, found, strict=True):
             one.pairs[pair] = result
-    return Report(text_form(choice.tokenize), tuple(scored))
+    return Report(form_of(references, choice.tokenize), tuple(scored))
 
 
 def score_pair(

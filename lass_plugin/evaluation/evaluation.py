@@ -65,6 +65,7 @@ def evaluate(
     decoding = texts.with_subwords(decoding, data, ready[0].task.target_dictionary)
     folder = None if references is None else Path(references)
     test_set = texts.read_test_set(ready[0], split, decoding, folder)
+    stated, choice = choice, choice.for_text(test_set.references)
     store = None
     if kept is not None:
         store = KeptTranslations(kept, data, split, test_set.sources, decoding)
@@ -83,7 +84,13 @@ def evaluate(
         outputs, test_set.references, choice, test_set.sources, advance=progress.advance
     )
     progress.finish()
-    report = replace(report, notes=(_describe(split, decoding), test_set.origin))
+    notes = [_describe(split, decoding), test_set.origin]
+    if choice != stated:
+        notes.append(
+            "the references are tokenised, so BLEU does not tokenise them once more "
+            "(--tokenize none)"
+        )
+    report = replace(report, notes=tuple(notes))
     result = Evaluation(report, test_set, tuple(outputs), speeds)
     if out is not None:
         report_file.write(report, out)

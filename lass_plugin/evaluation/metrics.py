@@ -204,11 +204,6 @@ def tokenizer_for(target: str, tokenize: str | None = None) -> str:
     return name
 
 
-def text_form(tokenize: str | None) -> str:
-    """Say which text BLEU is of: ``tokenised`` (``none``) or ``detokenised``."""
-    return "tokenised" if tokenize == "none" else "detokenised"
-
-
 def sentences(lines: Sequence[str], what: str, pair: Pair) -> list[str]:
     """Return *lines* as a list of strings; refuse an empty list and anything else."""
     if isinstance(lines, str) or not all(isinstance(line, str) for line in lines):

@@ -191,7 +191,8 @@ class ScoringSettings(Settings):
     )
     tokenize: str | None = option(
         None,
-        "tokenizer of BLEU for all pairs (default: 13a, or that of the language); "
+        "tokenizer of BLEU for all pairs (default: 13a, or that of the language; none "
+        "where the references are tokenised); "
         "flores101 makes it the spBLEU of Goyal 2022 and Cao 2024",
         metavar="NAME",
     )

@@ -14,6 +14,7 @@ from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
+from lass_plugin.evaluation.text_forms import check_stored, without_subwords
 from lass_plugin.files import write_text
 from lass_plugin.languages import Pair
 
@@ -44,15 +45,20 @@ def read_test_set(
 ) -> TestSet:
     """Sources and references of the pairs of *ready*, as many as *decoding* says.
 
+    Both are in the form of the translations: text in subwords, as it lies beside data
+    of ``lass prepare --subword none``, has them removed.
+
     Args:
         references: folder of ``SPLIT.SRC-TGT.LANG``; None for ``raw`` of the data, or
             if that has none the text of the dictionary.
 
     Raises:
         LassError: a pair has no data, no reference in *references*, or a file has
-            another number of lines than the data has sentences.
+            another number of lines than the data has sentences, or is of other text.
     """
     raw = ready.data / "raw"
+    in_data = find_subwords(ready.data, ready.task.target_dictionary)
+    kept = decoding.remove_bpe == "none" != in_data
     sources: dict[str, list[str]] = {}
     targets: dict[str, list[str]] = {}
     lossy = []
@@ -70,6 +76,10 @@ def read_test_set(
                         f"has {len(part)} sentences; give the text that the data was "
                         "prepared from, line for line"
                     )
+                lines = without_subwords(lines, path, kept and side == "target")
+                if given is None:
+                    how = (ready, split, pair, side, decoding.remove_bpe)
+                    check_stored(path, lines, _dictionary_text(*how))
             elif given is not None:
                 raise LassError(
                     f"{given} has no references of {pair} (looked for "
@@ -176,10 +186,20 @@ def load_sources(
 
 
 def with_subwords(decoding: Decoding, data: Path, dictionary: Dictionary) -> Decoding:
-    """*decoding* with its ``remove_bpe`` found out, where that is ``auto``."""
-    if decoding.remove_bpe != "auto":
-        return decoding
-    return replace(decoding, remove_bpe=find_subwords(data, dictionary))
+    """*decoding* with its ``remove_bpe`` found out, where that is ``auto``.
+
+    Raises:
+        LassError: it is another kind of subwords than that of the data.
+    """
+    found, given = find_subwords(data, dictionary), decoding.remove_bpe
+    if given == "auto":
+        return replace(decoding, remove_bpe=found)
+    if "none" not in (found, given) and found != given:
+        raise LassError(
+            f"--remove-bpe {given} does not fit {data}, which is made of subwords of "
+            f"{found}; leave it out"
+        )
+    return decoding
 
 
 def find_subwords(data: Path, dictionary: Dictionary) -> str:

@@ -10,7 +10,6 @@ from lass_plugin.evaluation.metrics import (
     Score,
     bleu,
     chrf,
-    text_form,
     tokenizer_for,
 )
 from lass_plugin.languages import base_language
@@ -75,7 +74,8 @@ def test_statistics_have_a_row_for_each_sentence_and_whole_numbers():
     "target, expected",
     [
         *[("en", "13a"), ("de_DE", "13a"), ("fas_Arab", "13a")],
-        *[("zh", "zh"), ("zh_CN", "zh"), ("zho_Hant", "zh")],
+        *[("zh", "zh"), ("zh_CN", "zh"), ("zho_Hant", "zh"), ("zh.CN", "zh")],
+        *[("zhs", "zh"), ("zht_TW", "zh"), ("cn", "zh")],
     ],
 )
 def test_the_target_language_chooses_the_tokenizer(target, expected):
@@ -118,11 +118,6 @@ def test_an_unknown_tokenizer_is_an_error():
         bleu("de-en", REFERENCES, "moses")
 
 
-def test_the_form_of_the_text_follows_from_the_tokenizer():
-    assert text_form("none") == "tokenised"
-    assert text_form(None) == text_form("13a") == "detokenised"
-
-
 @pytest.mark.parametrize("make", [bleu, chrf])
 def test_lists_that_cannot_be_scored_are_errors_with_numbers(make):
     with pytest.raises(LassError, match="de-en has 2 hypotheses for 3 references"):
@@ -147,7 +142,7 @@ def test_a_score_is_a_number_with_a_signature():
 
 
 def test_base_language():
-    codes = ["en", "en_XX", "eng_Latn", "zho_Hans", "pt@br", "DE"]
+    codes = ["en", "en_XX", "eng_Latn", "zho_Hans", "pt@br", "DE", "jp", "zh.CN"]
     assert [base_language(code) for code in codes] == [
-        *["en", "en", "en", "zh", "pt", "de"]
+        *["en", "en", "en", "zh", "pt", "de", "ja", "zh"]
     ]

@@ -22,7 +22,7 @@ from lass_plugin.data.subwords import (
     train_sentencepiece,
 )
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.texts import find_subwords, read_dataset
+from lass_plugin.evaluation.texts import find_subwords, to_text
 from lass_plugin.languages import Pair, parse_pairs
 
 UNDONE = {"sentencepiece": "sentencepiece", "bpe": "subword_nmt", "none": "none"}
@@ -63,6 +63,11 @@ def normalised(line: str, subwords: Subwords) -> str:
     return line
 
 
+def as_text(dataset, dictionary: Dictionary, kind: str) -> list[str]:
+    undone = UNDONE[kind]
+    return [to_text(item.tolist(), dictionary, undone, set()) for item in dataset]
+
+
 def through_the_data(lines: list[str], subwords: Subwords, folder: Path) -> list[str]:
     """The text of *lines* after they were binarized with all of their tokens known."""
     encoded = subwords.encode(lines)
@@ -77,7 +82,7 @@ def through_the_data(lines: list[str], subwords: Subwords, folder: Path) -> list
     job = BinaryJob(file, str(folder / "out"), folder / "dict.txt", encoded[0])
     binarize(job)
     dataset = data_utils.load_indexed_dataset(str(folder / "out"), dictionary)
-    found = read_dataset(dataset, dictionary, UNDONE[subwords.kind])
+    found = as_text(dataset, dictionary, subwords.kind)
     return [" ".join(line.split()) for line in found]
 
 
@@ -177,7 +182,7 @@ def test_control_symbols_in_text_stay_text(tmp_path, kind):
     dataset = data_utils.load_indexed_dataset(
         str(tmp_path / "out" / "train.de-en.de"), dictionary
     )
-    assert read_dataset(dataset, dictionary, UNDONE[kind]) == [line] * 30
+    assert as_text(dataset, dictionary, kind) == [line] * 30
 
 
 def test_unknown_characters_do_not_become_a_control_symbol(tmp_path):
