@@ -87,6 +87,11 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     allow_other_base: bool = flag(
         False, "accept masks that were searched on other weights"
     )
+    allow_other_dictionary: bool = flag(
+        False,
+        "begin from a model that was trained with another dictionary or other language "
+        "tokens",
+    )
     base: Optional[str] = flag(
         None,
         "the model that low-rank modules stand in; in translation only where it is no "

@@ -154,6 +154,7 @@ class Saved:
             task.cfg.dense = True  # Ready.take puts on what a system is translated with
             if self.system.base is not None:  # no option of a base's own training
                 task.cfg.base = str(self.system.base)
+            task.checkpoint = str(self.system.checkpoint)
             task.load_state_dict(self._state.get("task_state") or {})
             self._tasks[place] = task
         task = self._tasks[place]

@@ -10,6 +10,7 @@ from lass_plugin.fairseq_fixes.half_open_data import close_only_what_is_open
 from lass_plugin.fairseq_fixes.interval_checkpoints import keep_points_at_epoch_ends
 from lass_plugin.fairseq_fixes.reader_threads import stop_readers
 from lass_plugin.fairseq_fixes.several_processes import train_by_several
+from lass_plugin.fairseq_fixes.tokens_of_options import take_tokens_of_options
 from lass_plugin.fairseq_fixes.whole_checkpoints import write_checkpoints_atomically
 
 
@@ -21,6 +22,7 @@ def prepare_fairseq() -> None:
     keep_points_at_epoch_ends()
     explain_mistakes()
     explain_other_models()
+    take_tokens_of_options()
     end_finished_runs()
     close_only_what_is_open()
     atexit.unregister(stop_readers)

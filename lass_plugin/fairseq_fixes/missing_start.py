@@ -58,3 +58,25 @@ def check_start(
         inside = os.path.abspath(os.path.dirname(path)) == os.path.abspath(folder)
         if option != "--restore-file" or not inside or os.path.lexists(path):
             raise LassError(f"{option} {path} does not exist")
+
+
+def start_of(
+    restore_file: str,
+    finetune_from_model: str | None,
+    folder: str,
+    continue_once: str | None = None,
+) -> str | None:
+    """The file that a training begins from or goes on from, None where there is none.
+
+    Args:
+        restore_file, finetune_from_model, folder, continue_once: as in
+            :func:`check_start`; None also for what is not on this machine's disks.
+    """
+    own = os.path.join(folder, DEFAULT)
+    if restore_file != DEFAULT:
+        path: str | None = restore_file
+    elif os.path.exists(own):
+        path = own
+    else:
+        path = continue_once or finetune_from_model
+    return path if path and os.path.isfile(path) else None

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
+from lass_plugin.checkpoints import trained_with
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import load_masks
@@ -16,6 +17,7 @@ METHODS: Registry[type[Method]] = Registry("method")
 """Entry in ``task_state`` -> method."""
 
 TOKENS, SYMBOLS = "language_tokens", "symbols"
+DICTIONARIES = trained_with.ENTRY
 """Entries of ``task_state`` that are no method's: what the dictionary is told."""
 
 
@@ -40,7 +42,7 @@ def method_of(task_state: Any, where: str) -> Method:
         if entries.get(name) is not None:
             return METHODS.get(name).from_state(entries[name], where)
     if TOKENS in entries:  # one of ours; stock fairseq's tasks have entries of others
-        for name in entries.keys() - {TOKENS, SYMBOLS, *names}:
+        for name in entries.keys() - {TOKENS, SYMBOLS, DICTIONARIES, *names}:
             raise LassError(
                 f"{where} was trained with the method '{name}', which is not known "
                 f"here; name the module that registers it in {VARIABLE}"

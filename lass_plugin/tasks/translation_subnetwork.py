@@ -16,6 +16,8 @@ from fairseq.tasks import register_task
 from lass_plugin import optim as _registered_optimizers  # noqa: F401
 from lass_plugin import options
 from lass_plugin.anatomy.targets import unwrap
+from lass_plugin.checkpoints import trained_with
+from lass_plugin.checkpoints.trained_with import check_dictionaries, check_start
 from lass_plugin.data.data_folder import first_folder
 from lass_plugin.data.dictionaries import joint_dictionary
 from lass_plugin.data.language_tokens import (
@@ -26,6 +28,7 @@ from lass_plugin.data.language_tokens import (
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.fairseq_fixes.failing_options import check_run, check_shape
+from lass_plugin.fairseq_fixes.missing_start import start_of
 from lass_plugin.languages import Pair
 from lass_plugin.methods.method import Method, MicroBatch
 from lass_plugin.methods.registry import method_of, translating_method
@@ -57,6 +60,8 @@ class TranslationSubnetworkTask(PairsTask):
         super().__init__(cfg, *more)
         self.symbols: dict[str, int] = {}
         """Pair -> number of symbols it knows; a pair that is not here knows all."""
+        self.checkpoint = "the checkpoint"
+        """What is translated with, for messages."""
         self._of_checkpoint = False
         """Whether the options are those that a checkpoint was trained with."""
         self._trains = False
@@ -103,8 +108,19 @@ class TranslationSubnetworkTask(PairsTask):
         self.method = self.trains.from_options(self.cfg, self.pairs, self.tokens)
         for dictionary in self._dictionaries():
             self.method.check_dictionary(dictionary)
+        self._check_start()
         self.symbols = dict(self.method.symbols)
         self._trains = True
+
+    def _check_start(self) -> None:
+        """Compare what the training begins from with what it is to be trained with."""
+        cfg = self.cfg
+        if not cfg.save_dir or cfg.allow_other_dictionary:
+            return
+        starts = (cfg.finetune_from_model, cfg.save_dir, cfg.continue_once)
+        for path in filter(None, (start_of(cfg.restore_file, *starts), cfg.base)):
+            given = (self.tokens, self._dictionaries(), str(cfg.data))
+            check_start(Path(path), *given)
 
     # -- training ----------------------------------------------------------------
 
@@ -183,12 +199,19 @@ class TranslationSubnetworkTask(PairsTask):
 
     def state_dict(self) -> dict[str, Any]:
         """``task_state`` of a checkpoint: all that translating with it needs."""
-        return {"language_tokens": self.tokens.to_dict(), **self.method.to_state()}
+        return {
+            "language_tokens": self.tokens.to_dict(),
+            trained_with.ENTRY: trained_with.entry_of(self._dictionaries()),
+            **self.method.to_state(),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take method and language tokens from a checkpoint (translation)."""
         if "language_tokens" in state_dict:
             self._adopt_tokens(LanguageTokens.from_dict(state_dict["language_tokens"]))
+            check_dictionaries(
+                state_dict, self._dictionaries(), self.checkpoint, str(self.cfg.data)
+            )
         self._trains = False
         self.symbols = read_symbols(state_dict, "the checkpoint")
         self.method = method_of(state_dict, "the checkpoint")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lass_plugin.anatomy.vocabulary import is_adaptive_softmax, vocabulary_of
+from lass_plugin.checkpoints import trained_with
 from lass_plugin.checkpoints.checkpoint import Checkpoint, changed_options
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.new_pairs.vocabulary import Vocabulary
@@ -45,6 +46,7 @@ def extended(
             f"{path} has an adaptive softmax, which cannot be extended; train the base "
             "without --adaptive-softmax-cutoff"
         )
+    task_state = dict(checkpoint.task_state)
     generator = torch.Generator().manual_seed(seed)
     for name in vocabulary_of(model):
         if len(model[name]) != known:
@@ -57,9 +59,9 @@ def extended(
             model[name] = model[checkpoint.shared[name]]
         else:
             model[name] = _with_rows(model[name], old, new, generator)
-    task_state = dict(checkpoint.task_state)
     before = read_symbols(task_state, str(path))
     task_state["language_tokens"] = new.tokens.to_dict()
+    task_state[trained_with.ENTRY] = trained_with.entry_of([new.dictionary] * 2)
     task_state["symbols"] = {str(p): before.get(str(p), known) for p in pairs}
     masks = carried_masks(checkpoint)
     if masks is not None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lass_plugin.anatomy.places import SIDES, is_computed
 from lass_plugin.anatomy.vocabulary import embedding_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.trained_with import check_tokens
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
@@ -121,40 +122,16 @@ class FrozenBase(Checkpoint):
         table = embedding_of(self.weights, SIDES[0])
         rows = len(dictionary) if table is None else len(table)
         first: int = getattr(dictionary, "without_tokens", len(dictionary))
-        appended, trained = dictionary.symbols[first:], self.language_tokens
-        if trained is not None:
-            for option, now, needed in (
-                ("--encoder-langtok", given.encoder, trained.encoder),
-                ("--decoder-langtok", given.decoder, trained.decoder),
-                ("--lang-tok-style", given.style, trained.style),
-            ):
-                if now != needed:
-                    raise LassError(
-                        f"the base {self.path} was trained with {option} {needed}, and "
-                        f"this training has {now}; give the language tokens of the base"
-                    )
-            known = _symbols(trained)
-            expected = [token for token in known if dictionary.index(token) >= first]
-            if known and appended != expected:
-                raise LassError(
-                    "--langs or --lang-dict give the language tokens other numbers "
-                    f"than the base {self.path} has, whose languages are "
-                    f"{', '.join(trained.languages)}; leave both out"
-                )
+        appended = dictionary.symbols[first:]
+        if self.language_tokens is not None:
+            model = f"the base {self.path}"
+            check_tokens(self.language_tokens, given, dictionary, model)
         if len(dictionary) > rows >= first and appended[rows - first :]:
             raise LassError(
                 f"the base {self.path} has {rows} embeddings and none for "
                 f"{appended[rows - first]}, a language that its dictionary lacks; "
                 "leave its pairs out, or take a base that was trained on it"
             )
-
-
-def _symbols(tokens: LanguageTokens) -> list[str]:
-    """What a dictionary that has none of *tokens* gets appended."""
-    empty = Dictionary()
-    before = len(empty)
-    tokens.add_to(empty)
-    return empty.symbols[before:]
 
 
 def fingerprint_of(

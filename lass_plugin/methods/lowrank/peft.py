@@ -22,6 +22,7 @@ from torch import Tensor
 from lass_plugin import files, tensor_files
 from lass_plugin.anatomy.matrices import Matrix
 from lass_plugin.anatomy.places import count_layers
+from lass_plugin.checkpoints import trained_with
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import transformer_options, without_optimizer
 from lass_plugin.checkpoints.torch_files import load_tensors
@@ -172,6 +173,8 @@ def from_peft(
     tokens = trained_on.language_tokens
     if tokens is not None and tokens.languages:
         state["language_tokens"] = tokens.to_dict()
+    if stated := trained_on.task_state.get(trained_with.ENTRY):
+        state[trained_with.ENTRY] = stated
     options = transformer_options(trained_on)
     task = _task_options(trained_on, pair, entry.base)
     result = without_optimizer(options, task, tensors, trained_on.updates)

@@ -1,0 +1,160 @@
+"""What a model was trained with, compared by content with what is at hand.
+
+An embedding says nothing of the symbols that its rows stand for. With another
+dictionary of the same size, languages in another order or other language tokens a model
+reads and writes other words, and no shape tells. So a checkpoint carries the digests of
+its dictionaries beside its language tokens.
+"""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from fairseq.data import Dictionary
+
+from lass_plugin.anatomy.places import SIDES
+from lass_plugin.anatomy.vocabulary import embedding_of
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.errors import LassError
+
+logger = logging.getLogger(__name__)
+
+ENTRY = "dictionaries"
+"""In ``task_state``: side -> number of symbols and digest of its dictionary."""
+
+NAMES = ("source", "target")
+"""Of the dictionaries, that of the encoder first."""
+
+
+def entry_of(dictionaries: Sequence[Dictionary]) -> dict[str, dict[str, Any]]:
+    """The entry for the dictionaries of encoder and decoder, with language tokens."""
+    return {
+        name: {"symbols": len(each), "sha256": _digest(each)}
+        for name, each in zip(NAMES, dictionaries, strict=True)
+    }
+
+
+def _digest(dictionary: Dictionary) -> str:
+    text = "\n".join(dictionary.symbols)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_dictionaries(
+    task_state: Mapping[str, Any],
+    dictionaries: Sequence[Dictionary],
+    model: str,
+    data: str,
+) -> None:
+    """Refuse other dictionaries than those that a model was trained with.
+
+    A checkpoint of an earlier version does not say which these were: a warning says so.
+
+    Args:
+        task_state: of the model's checkpoint.
+        dictionaries: of encoder and decoder, with their language tokens.
+        model, data: where these and those are from, for messages.
+
+    Raises:
+        LassError: one of them has other symbols or another order of them.
+    """
+    if ENTRY not in task_state:
+        logger.warning(
+            f"{model} does not say with which dictionary it was trained; it is taken "
+            f"to be that of {data}"
+        )
+        return
+    stated, given = task_state[ENTRY], entry_of(dictionaries)
+    parts = [stated.get(name) if isinstance(stated, Mapping) else 0 for name in NAMES]
+    if not all(isinstance(p, Mapping) and {*p} == {"symbols", "sha256"} for p in parts):
+        raise LassError(f"{model} is damaged: its entry '{ENTRY}' cannot be read")
+    for name in NAMES:
+        if stated[name] != given[name]:
+            theirs, ours = (
+                f"{each['symbols']} symbols, sha256 {str(each['sha256'])[:8]}"
+                for each in (stated[name], given[name])
+            )
+            raise LassError(
+                f"{model} was trained with another {name} dictionary ({theirs}) than "
+                f"{data} has ({ours}), so words would be taken for others; use the "
+                "data that it was trained with, or prepare yours with its dictionary "
+                "(lass prepare --dict DICTIONARY --spm-model or --bpe-codes …)"
+            )
+
+
+def check_start(
+    path: Path,
+    tokens: LanguageTokens,
+    dictionaries: Sequence[Dictionary],
+    data: str,
+) -> None:
+    """Refuse to train on from a model that was trained with something else.
+
+    Args:
+        path: the checkpoint that the training begins from or goes on from.
+        tokens: the language tokens of the training.
+        dictionaries: of encoder and decoder, with their language tokens.
+        data: where they are from, for messages.
+
+    Raises:
+        LassError: says what is another.
+    """
+    start = Checkpoint.read(path)
+    if start.language_tokens is not None:
+        check_tokens(start.language_tokens, tokens, dictionaries[0], str(path))
+    if ENTRY in start.task_state or start.language_tokens is not None:
+        check_dictionaries(start.task_state, dictionaries, str(path), data)
+    for side, name, dictionary in zip(SIDES, NAMES, dictionaries, strict=True):
+        table = embedding_of(start.weights, side)
+        if table is not None and len(table) != len(dictionary):
+            raise LassError(
+                f"the {side} of {path} has embeddings of {len(table)} symbols, and the "
+                f"{name} dictionary of {data} has {len(dictionary)}, language tokens "
+                "included; use the data and the languages that it was trained with"
+            )
+
+
+def check_tokens(
+    trained: LanguageTokens,
+    given: LanguageTokens,
+    dictionary: Dictionary,
+    model: str,
+) -> None:
+    """Refuse language tokens that mean something else to a model.
+
+    Args:
+        trained: those of the model.
+        given: those of the training that begins from it.
+        dictionary: with these.
+
+    Raises:
+        LassError: other tokens, or in other places.
+    """
+    for option, now, needed in (
+        ("--encoder-langtok", given.encoder, trained.encoder),
+        ("--decoder-langtok", given.decoder, trained.decoder),
+        ("--lang-tok-style", given.style, trained.style),
+    ):
+        if now != needed:
+            raise LassError(
+                f"{model} was trained with {option} {needed}, and this training has "
+                f"{now}; give the language tokens that it was trained with"
+            )
+    first: int = getattr(dictionary, "without_tokens", len(dictionary))
+    known = _symbols(trained)
+    expected = [token for token in known if dictionary.index(token) >= first]
+    if known and dictionary.symbols[first:] != expected:
+        raise LassError(
+            "--langs or --lang-dict give the language tokens other numbers than "
+            f"{model} has, whose languages are {', '.join(trained.languages)}; give "
+            "these in this order, or leave both options out"
+        )
+
+
+def _symbols(tokens: LanguageTokens) -> list[str]:
+    """What a dictionary that has none of *tokens* gets appended."""
+    empty = Dictionary()
+    before = len(empty)
+    tokens.add_to(empty)
+    return empty.symbols[before:]

@@ -1,0 +1,178 @@
+"""Law 16: what belongs together is compared by content.
+
+Dictionaries (symbols in order), languages and language tokens of a checkpoint and of
+the data at hand: never by name, size or place.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import LSLO_FLAGS, PAIRS, load
+from fairseq.data import Dictionary
+from in_process import load_model, training_task, translation_task
+
+from lass_plugin.checkpoints.trained_with import ENTRY, check_dictionaries, entry_of
+from lass_plugin.errors import LassError
+
+
+@pytest.fixture(scope="module")
+def other_order(data, tmp_path_factory) -> Path:
+    """The same data folder with the same symbols in another order."""
+    folder = tmp_path_factory.mktemp("other_order") / "data"
+    shutil.copytree(data, folder)
+    for path in folder.glob("dict.*.txt"):
+        first, *others = path.read_text().splitlines(keepends=True)
+        path.write_text("".join([*others, first]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other_languages(data, tmp_path_factory) -> Path:
+    """The same data folder with its languages in another order."""
+    folder = tmp_path_factory.mktemp("other_languages") / "data"
+    shutil.copytree(data, folder)
+    (folder / "langs.txt").write_text("nl\nen\nde\n")
+    return folder
+
+
+TRAININGS = {
+    "fine-tuned": "--finetune-from-model BASE",
+    "joint": "--finetune-from-model BASE --masks MASKS",
+    "restored": "--restore-file BASE",
+    "resumed": "--save-dir RUN",
+    "continued once": "--continue-once BASE",
+    "search": "--task translation_subnetwork_search --lang-pairs de-en "
+    "--finetune-from-model BASE",
+    "low-rank": " ".join([*LSLO_FLAGS, "--base BASE"]),
+}
+
+
+@pytest.fixture
+def flags(request, base, masks, tmp_path) -> list[str]:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(base, run / "checkpoint_last.pt")
+    places = {"BASE": base, "MASKS": masks, "RUN": run}
+    words = TRAININGS[request.param].split()
+    words = [str(places.get(word, word)) for word in words]
+    return words if "RUN" in TRAININGS[request.param] else [*words, "--save-dir", "new"]
+
+
+@pytest.mark.parametrize("flags", TRAININGS, indirect=True)
+def test_a_training_begins_from_a_model_of_its_dictionary(data, other_order, flags):
+    training_task(data, *flags)
+    told = f"another source dictionary .* than {other_order} has"
+    with pytest.raises(LassError, match=told):
+        training_task(other_order, *flags)
+
+
+# low-rank modules take the languages of their base
+@pytest.mark.parametrize("flags", [*TRAININGS][:-1], indirect=True)
+def test_a_training_begins_from_a_model_of_its_languages(other_languages, flags):
+    with pytest.raises(LassError, match="other numbers than .*de, en, nl"):
+        training_task(other_languages, *flags)
+
+
+@pytest.mark.parametrize("flags", TRAININGS, indirect=True)
+@pytest.mark.parametrize(
+    "tokens, told",
+    [
+        (("--encoder-langtok", "tgt", "--decoder-langtok"), "--encoder-langtok src"),
+        (("--decoder-langtok",), "--encoder-langtok src"),
+        (("--encoder-langtok", "src"), "--decoder-langtok True"),
+        (
+            ("--encoder-langtok", "src", "--decoder-langtok")
+            + ("--lang-tok-style", "mbart"),
+            "--lang-tok-style multilingual",
+        ),
+    ],
+)
+def test_a_training_begins_from_a_model_of_its_tokens(data, flags, tokens, told):
+    with pytest.raises(LassError, match=f"was trained with {told}"):
+        training_task(data, *flags, *tokens, tokens=False)
+
+
+def test_another_dictionary_is_taken_if_asked_for(other_order, base):
+    task = training_task(
+        *(other_order, "--finetune-from-model", base, "--allow-other-dictionary")
+    )
+    assert task.source_dictionary.symbols[4] == "de1"
+
+
+def test_a_base_of_another_size_is_named(data, base, tmp_path):
+    content = load(base)
+    del content["task_state"]
+    content["cfg"]["task"] = None  # a model of whoever, which does not say
+    for name in [n for n in content["model"] if "embed_tokens.weight" in n]:
+        content["model"][name] = content["model"][name][:-3]
+    torch.save(content, tmp_path / "base.pt")
+    with pytest.raises(LassError, match="embeddings of 76 symbols.* has 79"):
+        training_task(data, "--finetune-from-model", tmp_path / "base.pt")
+
+
+def test_translation(joint, data, other_order):
+    flags = "--source-lang de --target-lang en"
+    load_model(joint, translation_task(data, flags))
+    with pytest.raises(LassError, match="another source dictionary"):
+        load_model(joint, translation_task(other_order, flags))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "evaluate DATA --out OUT --system a=JOINT --pairs de-en --cpu",
+        "translate JOINT --data DATA --encoded --cpu",
+        "zero-shot DATA --out OUT --checkpoint BASE --masks MASKS --pairs de-nl --cpu",
+        "neurons importance DATA --checkpoint BASE --out OUT --pairs de-en --cpu",
+        "search DATA --base BASE --out OUT --pairs de-en --cpu "
+        "--criterion magnitude --updates 2",
+    ],
+    ids=lambda words: " ".join(words.split()[:2]),
+)
+def test_commands(forked, base, joint, masks, data, other_order, tmp_path, words):
+    places = {"JOINT": joint, "BASE": base, "MASKS": masks, "OUT": tmp_path / "out"}
+    places["DATA"] = other_order
+    for name, place in places.items():
+        words = words.replace(name, str(place))
+    refused = forked.run("lass", *words.split(), check=False)
+    assert refused.returncode == 1
+    assert "another source dictionary" in refused.told, refused.stderr[-2000:]
+    assert str(other_order) in refused.told
+    assert "Traceback" not in refused.stderr
+
+
+# -- checkpoints that do not say ------------------------------------------------------
+
+
+def test_an_older_checkpoint_is_taken_with_a_warning(data, joint, tmp_path, caplog):
+    content = load(joint)
+    del content["task_state"][ENTRY]
+    torch.save(content, tmp_path / "old.pt")
+    task = translation_task(data, "--source-lang de --target-lang en")
+    load_model(tmp_path / "old.pt", task)
+    assert "does not say with which dictionary" in caplog.text
+
+
+@pytest.mark.parametrize("entry", [3, None, {}, {"source": 3, "target": {}}])
+def test_a_damaged_entry_is_named(entry):
+    dictionaries = [Dictionary(), Dictionary()]
+    with pytest.raises(LassError, match="a.pt is damaged: its entry 'dictionaries'"):
+        check_dictionaries({ENTRY: entry}, dictionaries, "a.pt", "data")
+    check_dictionaries({ENTRY: entry_of(dictionaries)}, dictionaries, "a.pt", "data")
+
+
+# -- a checkpoint that has its language tokens in its options -------------------------
+
+
+def test_an_exported_model_is_translated_with_its_tokens(forked, data, joint, tmp_path):
+    """It was translated with none by our task: BLEU 27 in place of 51."""
+    exported = tmp_path / "de-en.pt"
+    forked.run("lass", "export", joint, "--out", exported, "--pair", "de-en")
+    flags = "--source-lang de --target-lang en"
+    ours, plain = (translation_task(data, flags) for _ in range(2))
+    load_model(joint, ours)
+    load_model(exported, plain)
+    assert plain.tokens == ours.tokens and PAIRS
+    assert plain.source_dictionary == ours.source_dictionary
