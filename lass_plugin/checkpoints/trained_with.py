@@ -8,7 +8,7 @@ its dictionaries beside its language tokens.
 
 import hashlib
 import logging
-from pathlib import Path
+import os
 from typing import Any, Mapping, Sequence
 
 from fairseq.data import Dictionary
@@ -79,12 +79,12 @@ def check_dictionaries(
                 f"{model} was trained with another {name} dictionary ({theirs}) than "
                 f"{data} has ({ours}), so words would be taken for others; use the "
                 "data that it was trained with, or prepare yours with its dictionary "
-                "(lass prepare --dict DICTIONARY --spm-model or --bpe-codes …)"
+                "(lass prepare --dict DICTIONARY --spm-model MODEL …)"
             )
 
 
 def check_start(
-    path: Path,
+    path: str | os.PathLike,
     tokens: LanguageTokens,
     dictionaries: Sequence[Dictionary],
     data: str,

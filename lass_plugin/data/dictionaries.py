@@ -89,12 +89,14 @@ def indices_of_text(dictionary: "Dictionary") -> dict[str, int]:
 
 
 def joint_dictionary(
-    folder: Path, given: str | None, pairs: Sequence[Pair], side: str
+    folders: Sequence[Path], given: str | None, pairs: Sequence[Pair], side: str
 ) -> "Dictionary":
     """The one dictionary of all source or all target languages.
 
     Args:
-        given: file to use instead of ``dict.LANG.txt`` of *folder*.
+        folders: that of the data, and further ones of its training data, in which
+            dictionaries may be missing.
+        given: file to use instead of ``dict.LANG.txt``.
         side: ``source`` or ``target``.
 
     Raises:
@@ -102,17 +104,18 @@ def joint_dictionary(
     """
     if given:
         return load_dictionary(Path(given))
-    languages = sorted({getattr(pair, side) for pair in pairs})
-    first = load_dictionary(folder / f"dict.{languages[0]}.txt")
-    for language in languages[1:]:
-        path = folder / f"dict.{language}.txt"
-        if load_dictionary(path) != first:
+    names = sorted({f"dict.{getattr(pair, side)}.txt" for pair in pairs})
+    (first, *others), *shards = ([each / name for name in names] for each in folders)
+    others += [path for shard in shards for path in shard if path.is_file()]
+    dictionary = load_dictionary(first)
+    for path in others:
+        if load_dictionary(path).symbols != dictionary.symbols:
             raise LassError(
-                f"{path} differs from dict.{languages[0]}.txt; all {side} languages "
+                f"{path} differs from {first}; all {side} languages "
                 "share one dictionary, so binarize with a joint one or give "
                 f"--{side}-dict"
             )
-    return first
+    return dictionary
 
 
 def build_dictionary(

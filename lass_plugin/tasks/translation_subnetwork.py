@@ -6,10 +6,11 @@ own and names its method in :attr:`TranslationSubnetworkTask.trains`.
 
 import contextlib
 import logging
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from fairseq import metrics
+from fairseq import metrics, utils
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
 
@@ -91,8 +92,9 @@ class TranslationSubnetworkTask(PairsTask):
             languages, cfg.encoder_langtok, cfg.decoder_langtok, str(cfg.lang_tok_style)
         )
         tokens.check_pairs(pairs)
-        source = joint_dictionary(folder, cfg.source_dict, pairs, "source")
-        target = joint_dictionary(folder, cfg.target_dict, pairs, "target")
+        folders = [folder, *map(Path, utils.split_paths(cfg.data)[1:])]
+        source = joint_dictionary(folders, cfg.source_dict, pairs, "source")
+        target = joint_dictionary(folders, cfg.target_dict, pairs, "target")
         tokens.add_to(source)
         tokens.add_to(target)
         if source == target:
@@ -120,7 +122,7 @@ class TranslationSubnetworkTask(PairsTask):
         starts = (cfg.finetune_from_model, cfg.save_dir, cfg.continue_once)
         for path in filter(None, (start_of(cfg.restore_file, *starts), cfg.base)):
             given = (self.tokens, self._dictionaries(), str(cfg.data))
-            check_start(Path(path), *given)
+            check_start(path, *given)
 
     # -- training ----------------------------------------------------------------
 

@@ -33,7 +33,7 @@ def test_data_of_older_implementations_are_read(data, tmp_path, implementation):
     folder, pair = tmp_path / "data", Pair("de", "en")
     shutil.copytree(data, folder)
     tokens = LanguageTokens(("de", "en"), encoder=None, decoder=False)
-    dictionary = joint_dictionary(folder, None, [pair], "source")
+    dictionary = joint_dictionary([folder], None, [pair], "source")
     for language in ("de", "en"):
         rewrite(folder / f"test.en-de.{language}", implementation)
     found, expected = (
@@ -63,10 +63,22 @@ def test_a_truncated_data_file_is_named(data, tmp_path, language, suffix, monkey
     whole = broken.read_bytes()
     broken.write_bytes(whole[: len(whole) // 2])
     tokens = LanguageTokens(("de", "en"), encoder=None, decoder=False)
-    dictionary = joint_dictionary(folder, None, [pair], "source")
+    dictionary = joint_dictionary([folder], None, [pair], "source")
     sentence = f"{broken.stem}.*prepare the data again"
     with pytest.raises(LassError, match=sentence) as told:
         load_pair(folder, "test", pair, dictionary, dictionary, tokens)
     del told
     gc.collect()
     assert not ignored  # nothing is closed that was not opened
+
+
+def test_dictionaries_of_all_folders_are_one(data, tmp_path):
+    pairs, shard = [Pair("de", "en"), Pair("nl", "en")], tmp_path / "shard"
+    shard.mkdir()
+    first = joint_dictionary([data, shard], None, pairs, "source")  # a shard needs none
+    shutil.copy(data / "dict.de.txt", shard)
+    assert joint_dictionary([data, shard], None, pairs, "source") == first
+    lines = (data / "dict.de.txt").read_text().splitlines(keepends=True)
+    (shard / "dict.nl.txt").write_text("".join(reversed(lines)))
+    with pytest.raises(LassError, match="shard/dict.nl.txt differs from .*dict.de.txt"):
+        joint_dictionary([data, shard], None, pairs, "source")
