@@ -103,12 +103,9 @@ def write_settling(
 
 
 def _record(search: Settling, rule: StoppingRule | None) -> dict[str, Any]:
-    plan = search.plan
+    of_plan = ("key", "criterion", "schedule", "ratio")
     return {
-        "key": plan.key,
-        "criterion": plan.criterion,
-        "schedule": plan.schedule,
-        "ratio": plan.ratio,
+        **{name: getattr(search.plan, name) for name in of_plan},
         "updates": search.updates,
         "stopped": search.stopped,
         "would_stop_at": rule and rule.stops_at(search.history, search.earliest),

@@ -9,9 +9,9 @@ from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lass_plugin.analysis.similarity import Overlap
-from lass_plugin.analysis.similarity_groups import (
+from lass_plugin.analysis.similarity import (
     EVERY,
+    Overlap,
     average_by_group,
     curves_over_layers,
 )
@@ -181,7 +181,7 @@ def draw_layers(curves: Sequence[Record], path: Path) -> list[Path]:
     """Draw the encoder's and the decoder's curves, a picture for each group of masks.
 
     Args:
-        curves: records of :func:`.similarity_groups.curves_over_layers`.
+        curves: records of :func:`.similarity.curves_over_layers`.
         path: picture of all masks; those of the other groups have the group's name
             before the suffix.
 

@@ -107,7 +107,7 @@ def _print_matrix(overlap: "Overlap", keys: list[str]) -> None:
 
 def _print_groups(overlap: "Overlap") -> None:
     """A row a group of masks, such as those of en→X."""
-    from lass_plugin.analysis.similarity_groups import average_by_group
+    from lass_plugin.analysis.similarity import average_by_group
     from lass_plugin.anatomy.components import WHOLE
     from lass_plugin.records.text_tables import print_table
 

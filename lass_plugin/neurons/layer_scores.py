@@ -175,16 +175,13 @@ def write_layer_scores(
         spreads: of :func:`spread_over_layers`, counted in *allocation*.
     """
     folder = Path(folder)
-    layers = [
-        {**asdict(each), "lscore": {key: each.lscore(key) for key in each.allocated}}
-        for each in spreads
-        if each.part == LAYER
-    ]
-    parts = [
-        {**asdict(each), "mscore": each.mscore()}
-        for each in spreads
-        if each.part != LAYER
-    ]
+    layers, parts = [], []
+    for each in spreads:
+        if each.part == LAYER:
+            scores = {key: each.lscore(key) for key in each.allocated}
+            layers.append({**asdict(each), "lscore": scores})
+        else:
+            parts.append({**asdict(each), "mscore": each.mscore()})
     record = {
         "measure": _MEASURES,
         "rule": options_of(allocation.rule),
@@ -272,11 +269,5 @@ def _directions(keys: Sequence[str]) -> list[str]:
     except LassError:
         return [""] * len(keys)
     hub = hub_of(pairs)
-    return [
-        f"{hub}→X"
-        if p.source == hub
-        else f"X→{hub}"
-        if p.target == hub
-        else f"no {hub}"
-        for p in pairs
-    ]
+    names, ends = (f"{hub}→X", f"X→{hub}"), [(p.source, p.target) for p in pairs]
+    return [names[two.index(hub)] if hub in two else f"no {hub}" for two in ends]

@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.analysis import similarity
-from lass_plugin.analysis.similarity import overlaps
+from lass_plugin.analysis.similarity import (
+    EVERY,
+    average_by_group,
+    curves_over_layers,
+    group_pairs,
+    overlaps,
+)
 from lass_plugin.analysis.similarity_files import (
     _group_starts,
     draw_similarity,
     read_similarity,
     write_similarity,
-)
-from lass_plugin.analysis.similarity_groups import (
-    EVERY,
-    average_by_group,
-    curves_over_layers,
-    group_pairs,
 )
 from lass_plugin.anatomy.components import BREAKDOWNS, WHOLE, parts_of
 from lass_plugin.cli.main import main as lass

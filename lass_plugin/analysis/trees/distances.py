@@ -129,11 +129,11 @@ def _of_languages(
             f"unknown direction '{direction}'; choose source, target or mean"
         )
     used = [side for side in (source, target) if direction in (side.name, "mean")]
-    for side, other in zip(used, used[::-1], strict=True):
-        if lacking := [each for each in side.languages if each not in other.languages]:
+    for side, facing in zip(used, used[::-1], strict=True):
+        if lacking := [each for each in side.languages if each not in facing.languages]:
             raise LassError(
                 f"{lacking[0]} has masks as {side.name} but none to compare it by as "
-                f"{other.name}; add the missing pair or choose the direction "
+                f"{facing.name}; add the missing pair or choose the direction "
                 f"{side.name}"
             )
     for side in used:

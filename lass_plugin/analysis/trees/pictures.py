@@ -120,8 +120,10 @@ def _draw(axes: "Axes", tree: Tree, drawing: Drawing, families: Families) -> Non
         leaves = [i for i, leaf in enumerate(tree.leaves) if families.get(leaf) == name]
         if not leaves:
             continue
+        x, y = np.array([drawing.ends[leaf][0] for leaf in leaves]).T
         axes.scatter(
-            *np.array([drawing.ends[leaf][0] for leaf in leaves]).T,
+            x,
+            y,
             s=36,
             color=unknown if name is None else colour(number),
             marker="." if name is None else marker(number),

@@ -73,9 +73,7 @@ def families_of(
     families: dict[str, str | None] = {}
     for leaf, codes in zip(leaves, languages, strict=True):
         found = [family_of(c) if table is None else table[c] for c in codes]
-        known = [family for family in found if family]
-        whole = len(known) == len(codes)
-        families[leaf] = " → ".join(known) if whole and known else None
+        families[leaf] = " → ".join(map(str, found)) if found and all(found) else None
     return families
 
 

@@ -1,6 +1,6 @@
 """What searches are wanted: the plan of every pair, where, and on what."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -107,19 +107,9 @@ class SearchSettings(RunningSettings):
             own = self.updates // (len(self.pairs) if self.together else 1)
             start = own // 20 if start is None else start
             ramp = max(1, 9 * own // 20) if ramp is None else ramp
-        return SearchPlan(
-            key=str(pair),
-            criterion=self.criterion,
-            schedule=self.schedule,
-            ratio=self.ratio,
-            start=start or 0,
-            ramp=ramp or 0,
-            interval=self.interval,
-            targets=self.targets,
-            move_pruned=self.move_pruned,
-            stop_settled=self.stop_settled,
-            stop_growth=self.stop_growth,
-        )
+        names = {each.name for each in fields(SearchPlan)} - {"key", "start", "ramp"}
+        others = {name: getattr(self, name) for name in names}
+        return SearchPlan(key=str(pair), start=start or 0, ramp=ramp or 0, **others)
 
     def of_array(self) -> "SearchSettings":
         """The one search of ``--array``, or all."""

@@ -180,21 +180,10 @@ def write_demands(
 
 def _line(demand: Demand) -> dict[str, Any]:
     """What the CSV says of one B."""
-    matrix = demand.matrix
-    return {
-        "matrix": matrix.name,
-        "side": matrix.side,
-        "layer": matrix.layer,
-        "kind": matrix.kind,
-        "index": demand.index,
-        "language": demand.language,
-        "rank": demand.rank,
-        "units": demand.units,
-        "pruned": demand.pruned,
-        "ratio": demand.ratio,
-        "score": demand.score,
-        "share": demand.share,
-    }
+    matrix = {name: getattr(demand.matrix, name) for name in ("side", "layer", "kind")}
+    columns = "index language rank units pruned ratio score share".split()
+    of_module = {name: getattr(demand, name) for name in columns}
+    return {"matrix": demand.matrix.name, **matrix, **of_module}
 
 
 def draw_demands(data: str | os.PathLike, share: bool = False) -> list[Path]:

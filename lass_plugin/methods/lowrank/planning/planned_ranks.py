@@ -66,7 +66,9 @@ def _exact(claims: Sequence[Claim], budget: int) -> list[Fraction]:
     """The ranks at the factor s that spends the budget, not yet whole."""
 
     def at(factor: Fraction) -> list[Fraction]:
-        return [min(max(factor * c.demand, c.least), c.most) for c in claims]
+        bounds = ((Fraction(c.least), Fraction(c.most)) for c in claims)
+        asked = (factor * c.demand for c in claims)
+        return [min(max(r, a), b) for r, (a, b) in zip(asked, bounds, strict=True)]
 
     def cost(factor: Fraction) -> Fraction:
         pairs = zip(claims, at(factor), strict=True)
