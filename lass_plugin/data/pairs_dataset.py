@@ -109,15 +109,15 @@ class PairsDataset(FairseqDataset):
 
     def batches(
         self,
-        epoch: int,
+        epoch: int = 1,
         *,
-        seed: int,
-        training: bool,
-        max_tokens: int | None,
-        max_sentences: int | None,
-        multiple: int,
-        limits: Any,
-        drop_too_long: bool,
+        seed: int = 1,
+        training: bool = False,
+        max_tokens: int | None = None,
+        max_sentences: int | None = None,
+        multiple: int = 1,
+        limits: Any = None,
+        drop_too_long: bool = False,
         update_size: int = 1,
     ) -> list[np.ndarray]:
         """The batches of an epoch; in training drawn by the sampling method.

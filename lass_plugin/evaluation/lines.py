@@ -132,14 +132,9 @@ class LineTranslator:
                 sentences.setdefault(request.pair, []).append((number, request.tokens))
         if not sentences:
             return
+        how = (task.source_dictionary, task.tokens, task.cfg.left_pad_source)
         parts = {
-            str(pair): pair_data.sentences_of(
-                [tokens for _, tokens in of_pair],
-                pair,
-                task.source_dictionary,
-                task.tokens,
-                task.cfg.left_pad_source,
-            )
+            str(pair): pair_data.sentences_of([t for _, t in of_pair], pair, *how)
             for pair, of_pair in sentences.items()
         }
         order = [number for of_pair in sentences.values() for number, _ in of_pair]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -199,7 +200,7 @@ class ScoringSettings(Settings):
     decoding: Decoding = including(Decoding)
 
 
-_SCORES = "test set and scores"
+_scored = partial(option, group=ScoringSettings.GROUP)
 
 
 def parse_ablation(text: str) -> list[Pair]:
@@ -240,26 +241,24 @@ class ZeroShotSettings(Settings):
     )
     """An empty tuple for all pairs, None for none."""
     scoring: ScoringSettings = including(ScoringSettings)
-    identifier: str = option(
+    identifier: str = _scored(
         "py3langid",
         "what identifies languages; none: no on-target accuracy",
         choices=("py3langid", "none"),
-        group=_SCORES,
     )
     identify_as: tuple[Named, ...] = _named(
         "CODE=LANGUAGE",
         "the identifier's name of the language CODE, where it does not know CODE",
-        group=_SCORES,
+        group=ScoringSettings.GROUP,
     )
-    among: str = option(
+    among: str = _scored(
         "all",
         "identify among all languages of the identifier (default) or those of the "
         "model only",
         choices=("all", "model"),
-        group=_SCORES,
     )
-    out: Path | None = option(
-        None, "folder for tables and translations", metavar="DIR", group=_SCORES
+    out: Path | None = _scored(
+        None, "folder for tables and translations", metavar="DIR"
     )
 
     def check(self) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,9 @@ def measure(
     Raises:
         LassError: a sentence is too long.
     """
-    with _threads(threads), torch.no_grad():
+    with contextlib.ExitStack() as restored, torch.no_grad():
+        restored.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(threads)
         sentences = {
             name: _Sentences(ready, split, decoding) for name, ready in systems.items()
         }
@@ -126,13 +128,3 @@ class _Sentences:
     def _wait(self) -> None:
         if self._translator.decoding.device.type == "cuda":
             torch.cuda.synchronize()
-
-
-@contextlib.contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,6 +1,5 @@
 """Translate the sentences of many pairs with one model, each under its own mask."""
 
-import argparse
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -63,13 +62,7 @@ class Translator:
         self.longest: int = min(
             self.task.max_positions()[0], self.model.max_positions()[0]
         )
-        options = argparse.Namespace(
-            beam=decoding.beam,
-            lenpen=decoding.lenpen,
-            max_len_a=decoding.max_len_a,
-            max_len_b=decoding.max_len_b,
-        )
-        self._generator = self.task.build_generator([self.model], options)
+        self._generator = self.task.build_generator([self.model], decoding)
         found = (
             self.task.tokens.decoder_token(pair, self.task.target_dictionary)
             for pair in self.task.pairs
@@ -141,16 +134,7 @@ class Translator:
 
         A batch is of one pair; masks or low-rank modules are switched between batches.
         """
-        for numbers in dataset.batches(
-            epoch=1,
-            seed=1,
-            training=False,
-            max_tokens=self.decoding.max_tokens,
-            max_sentences=None,
-            multiple=1,
-            limits=None,
-            drop_too_long=False,
-        ):
+        for numbers in dataset.batches(max_tokens=self.decoding.max_tokens):
             sample = self.sample(dataset, numbers)
             try:
                 found = self.search(sample)
@@ -179,9 +163,5 @@ class Translator:
 
     def text(self, tokens: Iterable[int]) -> str:
         """A translation as text, without language tokens and subwords."""
-        return to_text(
-            tokens,
-            self.task.target_dictionary,
-            self.decoding.remove_bpe,
-            self._language_tokens,
-        )
+        dictionary, subwords = self.task.target_dictionary, self.decoding.remove_bpe
+        return to_text(tokens, dictionary, subwords, self._language_tokens)

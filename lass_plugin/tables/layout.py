@@ -13,7 +13,7 @@ from lass_plugin.settings import Settings, option
 Lists = dict[str, list[str]]
 """Lists of pairs under headings."""
 
-_RESOURCES = "resource groups"
+_of_resources = partial(option, group="resource groups")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,34 +22,30 @@ class Layout(Settings):
 
     GROUP = "layout"
 
-    sizes: Sizes | None = option(
+    sizes: Sizes | None = _of_resources(
         None,
         "training sentences of each pair: a folder of lass prepare, or a file with a "
         "line PAIR NUMBER each (160000, 160K, 1.2M)",
         metavar="PATH",
-        group=_RESOURCES,
         parse="lass_plugin.data.amounts:read_sizes",
     )
-    low: int = option(
+    low: int = _of_resources(
         Bounds.low,
         "low resource: fewer training sentences than this (default: 1M)",
         metavar="N",
-        group=_RESOURCES,
         parse=parse_count,
     )
-    high: int = option(
+    high: int = _of_resources(
         Bounds.high,
         "high resource: this many or more (default: 10M)",
         metavar="N",
-        group=_RESOURCES,
         parse=parse_count,
     )
-    resource_types: str | None = option(
+    resource_types: str | None = _of_resources(
         None,
         "types of the languages: flores (Cao 2024, Table 6), 'H=en,fr;M=nl;V=oc', or a "
         "file with a language and its type on each line",
         metavar="TYPES",
-        group=_RESOURCES,
     )
     centre: str = option("en", "centre language (default: %(default)s)", metavar="LANG")
     show: str = option(

@@ -20,11 +20,10 @@ def write_tables(
     facts: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
 ) -> list[Path]:
-    """Write ``KIND.json``, ``.md`` and ``.tex``, and ``KIND.NAME.csv`` of each table.
+    """Write ``table-KIND.json``, ``.md``, ``.tex`` and a ``.NAME.csv`` of each table.
 
     Args:
-        kind: ``scores``, ``cost`` or ``data``: with ``table-`` the begin of every
-            file's name.
+        kind: ``scores``, ``cost`` or ``data``.
         title: of the page in Markdown.
         facts: what stands in the JSON beside the tables.
         notes: sentences that belong to all tables.
@@ -37,20 +36,12 @@ def write_tables(
     """
     if not tables:
         raise LassError("there is no table to write; ask for one that can be made")
-    folder = Path(folder)
+    folder, names = Path(folder), ("name", "title", "notes", "records")
     content = {
         "title": title,
         "notes": list(notes),
         **(facts or {}),
-        "tables": [
-            {
-                "name": table.name,
-                "title": table.title,
-                "notes": list(table.notes),
-                "records": list(table.records),
-            }
-            for table in tables
-        ],
+        "tables": [{name: getattr(t, name) for name in names} for t in tables],
     }
     paths = [folder / f"table-{kind}.{ending}" for ending in ("json", "md", "tex")]
     RecordFormat(f"lass_plugin table {kind}", "").write(paths[0], content)

@@ -104,20 +104,10 @@ class ValidationLosses:
         task.load_dataset(split)
         self._data = task.datasets[split]
         self._padding = task.target_dictionary.pad()
-        limits = utils.resolve_max_positions(
-            task.max_positions(), self._model.max_positions()
-        )
+        positions = (task.max_positions(), self._model.max_positions())
+        limits = utils.resolve_max_positions(*positions)
         self._batches: dict[str, list] = {key: [] for key in pairs}
-        for numbers in self._data.batches(
-            epoch=1,
-            seed=1,
-            training=False,
-            max_tokens=4096,
-            max_sentences=None,
-            multiple=1,
-            limits=limits,
-            drop_too_long=False,
-        ):
+        for numbers in self._data.batches(max_tokens=4096, limits=limits):
             self._batches[self._data.locate(int(numbers[0]))[0]].append(numbers)
 
     def of(self, masks: MaskSet | None) -> Iterator[tuple[str, float]]:
