@@ -77,16 +77,8 @@ def run(settings: EvaluateSettings) -> int:
         settings.comet_model,
         gpu=scoring.decoding.device.type == "cuda",
     )
-    result = evaluate(
-        settings.data,
-        systems,
-        settings.pairs,
-        scoring.split,
-        settings.out,
-        scoring.decoding,
-        scoring.references,
-        choice,
-    )
+    data, pairs, out = settings.data, settings.pairs, settings.out
+    result = evaluate(data, systems, pairs, out=out, choice=choice, **scoring.how)
     print(render(result.report))
     for name, speed in result.speeds.items():
         print(

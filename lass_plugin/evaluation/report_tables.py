@@ -83,26 +83,24 @@ def render(report: Report, width: int = WIDTH) -> str:
 
 def _table(report: Report, metric: str) -> table.Table:
     """Return a row for each pair and, below, averages; a column for each system."""
+
+    def cells(pairs: Sequence[str], test: bool) -> list[str]:
+        found = [[system.pairs[pair] for pair in pairs] for system in report.systems]
+        return [score_cell(results, metric, test) for results in found]
+
     rows = [
-        [pair, str(report.baseline.pairs[pair].sentences)]
-        + [score_cell([system.pairs[pair]], metric) for system in report.systems]
-        for pair in report.pairs
+        [pair, str(result.sentences), *cells([pair], test=True)]
+        for pair, result in report.baseline.pairs.items()
     ]
     foot = [
-        [f"mean {name} ({len(pairs)})", ""]
-        + [
-            score_cell([system.pairs[pair] for pair in pairs], metric, test=False)
-            for system in report.systems
-        ]
+        [f"mean {name} ({len(pairs)})", "", *cells(pairs, test=False)]
         for name, pairs in report.groups.items()
     ]
     if report.others:
         foot.append(["better than baseline", "", ""])
         for system in report.others:
-            foot[-1].append(
-                f"{system.wins(metric)} of {len(report.pairs)} "
-                f"({system.win_ratio(metric):.0%})"
-            )
+            wins = f"{system.wins(metric)} of {len(report.pairs)}"
+            foot[-1].append(f"{wins} ({system.win_ratio(metric):.0%})")
     return table.Table(
         metric,
         f"{metric} ({report.text} text)",

@@ -199,6 +199,12 @@ class ScoringSettings(Settings):
     )
     decoding: Decoding = including(Decoding)
 
+    @property
+    def how(self) -> dict[str, Any]:
+        """The arguments of :func:`.evaluation.evaluate` that these are."""
+        names = ("split", "decoding", "references")
+        return {name: getattr(self, name) for name in names}
+
 
 _scored = partial(option, group=ScoringSettings.GROUP)
 

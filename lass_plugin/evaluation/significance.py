@@ -68,12 +68,9 @@ def paired_bootstrap(
             "done; take 40 samples or more and a seed of 0 or more"
         )
     delta = metric.value(system.sum(axis=0)) - metric.value(baseline.sum(axis=0))
-    samples = np.array(
-        [
-            metric.value(ours) - metric.value(theirs)
-            for theirs, ours in _resampled_totals(baseline, system, n_samples, seed)
-        ]
-    )
+    drawn = _resampled_totals(baseline, system, n_samples, seed)
+    values = [metric.value(ours) - metric.value(theirs) for theirs, ours in drawn]
+    samples = np.array(values)
     spread = np.abs(samples)
     beyond = int(np.sum(spread - spread.mean() > abs(delta)))
     same = np.array_equal(baseline, system)

@@ -27,11 +27,8 @@ class Speed:
     seconds: float
 
     def __add__(self, other: "Speed") -> "Speed":
-        return Speed(
-            self.sentences + other.sentences,
-            self.tokens + other.tokens,
-            self.seconds + other.seconds,
-        )
+        sentences, tokens = self.sentences + other.sentences, self.tokens + other.tokens
+        return Speed(sentences, tokens, self.seconds + other.seconds)
 
     @property
     def sentences_per_second(self) -> float:

@@ -122,17 +122,8 @@ def _score(
     out: Path | None,
     identifier: LanguageIdentifier | None,
 ) -> Scored:
-    scoring = settings.scoring
-    evaluation = evaluate(
-        settings.data,
-        systems,
-        pairs,
-        scoring.split,
-        out,
-        scoring.decoding,
-        scoring.references,
-        Choice(scoring.tokenize),
-    )
+    how, choice = settings.scoring.how, Choice(settings.scoring.tokenize)
+    evaluation = evaluate(settings.data, systems, pairs, out=out, choice=choice, **how)
     report, references = evaluation.report, evaluation.test_set.references
     if identifier is None:
         return Scored(evaluation, report.systems, {})

@@ -249,17 +249,9 @@ def erase(settings: ErasureSettings) -> Erasure:
     systems = [System(NOTHING, checkpoint)] + [
         System(each.name, checkpoint, without(masks, each)) for each in erased
     ]
-    evaluation = evaluate(
-        settings.data,
-        systems,
-        parse_pairs(masks),
-        scoring.split,
-        settings.out,
-        scoring.decoding,
-        references=scoring.references,
-        choice=Choice(scoring.tokenize),
-        kept=settings.out / "kept",
-    )
+    pairs, choice, out = parse_pairs(masks), Choice(scoring.tokenize), settings.out
+    how = {**scoring.how, "kept": out / "kept"}
+    evaluation = evaluate(settings.data, systems, pairs, out=out, choice=choice, **how)
     return Erasure(settings, allocation, masks, tuple(erased), evaluation, tuple(notes))
 
 

@@ -131,11 +131,8 @@ def compare_reports(
         first = replace(every, systems=tuple(chosen)).system(baseline)
         chosen = [first, *(system for system in chosen if system is not first)]
     pairs = _pairs(chosen, common)
-    metrics = [
-        name
-        for name in EVERY_METRIC
-        if all(name in s.scores.pairs[pair].scores for s in chosen for pair in pairs)
-    ]
+    scores = [s.scores.pairs[pair].scores for s in chosen for pair in pairs]
+    metrics = [name for name in EVERY_METRIC if all(name in each for each in scores)]
     for system in chosen[1:]:
         for pair in pairs:
             both = (system.scores.pairs[pair], chosen[0].scores.pairs[pair])
