@@ -98,12 +98,10 @@ class Report:
 
     @property
     def baseline(self) -> SystemScores:
-        """The system that the others are compared with."""
         return self.systems[0]
 
     @property
     def others(self) -> tuple[SystemScores, ...]:
-        """The systems that are compared with the baseline."""
         return self.systems[1:]
 
     @property

@@ -219,20 +219,18 @@ def _prepare_data(
     new = extend_vocabulary(old, settings.pairs, counts, settings.least)
     dictionary = settings.out / "data.dict.txt"
     new.save(dictionary)
-    prepare(
-        PreparationSettings(
-            text=settings.text,
-            out=settings.data_out,
-            pairs=settings.pairs,
-            subword=model.kind,
-            spm_model=model.file if model.kind == "sentencepiece" else None,
-            dictionary=dictionary,
-            workers=1,
-            added=Added(
-                new.tokens.languages, model.file if model.kind == "bpe" else None
-            ),
-        )
+    codes = model.file if model.kind == "bpe" else None
+    preparation = PreparationSettings(
+        text=settings.text,
+        out=settings.data_out,
+        pairs=settings.pairs,
+        subword=model.kind,
+        spm_model=model.file if model.kind == "sentencepiece" else None,
+        dictionary=dictionary,
+        workers=1,
+        added=Added(new.tokens.languages, codes),
     )
+    prepare(preparation)
     return new
 
 

@@ -1,6 +1,7 @@
 """What is to be added to which model, and how."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Mapping
 
@@ -37,9 +38,9 @@ without masks, all weights.
 STAGES = ("extend", "search", "train", "report")
 
 _VOCABULARY = "vocabulary"
-_SEARCH = "search, see lass search"
 _TRAINING = "training"
 _SCORES = "scores"
+_search = partial(option, group="search, see lass search")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +82,10 @@ class ExtendSettings(Settings):
     seed: int = option(
         1, "of the new embeddings (default %(default)s)", group=_VOCABULARY
     )
-    criterion: str = option(
-        "magnitude", "magnitude (default) or gradient", group=_SEARCH
-    )
-    schedule: str = option("oneshot", "oneshot (default) or gradual", group=_SEARCH)
-    ratio: float = option(0.6, "share removed (default %(default)s)", group=_SEARCH)
-    search_updates: int = count(1000, "default %(default)s", group=_SEARCH)
+    criterion: str = _search("magnitude", "magnitude (default) or gradient")
+    schedule: str = _search("oneshot", "oneshot (default) or gradual")
+    ratio: float = _search(0.6, "share removed (default %(default)s)")
+    search_updates: int = _search(1000, "default %(default)s", metavar="N", least=1)
     ways: tuple[str, ...] = option(
         ("sub-network", "disjoint"),
         "sub-network, hold-shared, disjoint (default: %(default)s)",
@@ -167,19 +166,14 @@ class ExtendSettings(Settings):
 
     def search(self) -> SearchSettings:
         """The searches of the new pairs."""
+        same = ("pairs", "criterion", "schedule", "ratio", "flags", "cpu", "threads")
         return SearchSettings(
             data=str(self.data_out),
             base=self.start_of(self.ways[0]),
             out=self.out / "search",
-            pairs=self.pairs,
-            criterion=self.criterion,
-            schedule=self.schedule,
-            ratio=self.ratio,
             updates=self.search_updates,
-            flags=self.flags,
-            cpu=self.cpu,
-            threads=self.threads,
             masks_out=self.masks,
+            **{name: getattr(self, name) for name in same},
         )
 
     def record(self) -> dict[str, Any]:
