@@ -72,11 +72,9 @@ def add_tests(
                 if (system.name, name, pair) in tests:
                     continue
                 metric = _metric(scores[name], pair, lines)
-                rows = [
-                    _statistics(metric, found, one, pair)
-                    for one, found in ((compared.baseline, theirs), (system, ours))
-                ]
-                tests[system.name, name, pair] = paired_bootstrap(metric, *rows)
+                before = _statistics(metric, theirs, compared.baseline, pair)
+                after = _statistics(metric, ours, system, pair)
+                tests[system.name, name, pair] = paired_bootstrap(metric, before, after)
         progress.advance(1, f"{system.name} {pair}")
     progress.finish()
     notes = [
