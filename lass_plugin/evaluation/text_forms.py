@@ -19,7 +19,7 @@ def is_tokenised(lines: Sequence[str]) -> bool | None:
     """
     apart = sum(len(_APART.findall(line)) for line in lines)
     attached = sum(len(_ATTACHED.findall(line)) for line in lines)
-    if apart > 2 * attached:
+    if apart > 2 * attached and apart * 20 > len(lines):  # not a slip of the pen
         return True
     return False if attached and attached >= apart else None
 

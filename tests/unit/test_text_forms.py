@@ -35,6 +35,7 @@ MOSES = [
     [
         (RAW, False),
         (MOSES, True),
+        (["no marks at all"] * 20 + ["a slip , once"], None),
         (["no marks at all", "Ah ! non ?", "\u092f\u0939 \u0939\u0948 \u0964"], None),
         (["\u4f60\u597d\uff0c\u4e16\u754c\u3002"], False),
         (["\u4f60\u597d \uff0c \u4e16\u754c \u3002"], True),
