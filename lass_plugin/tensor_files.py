@@ -1,20 +1,28 @@
 """Files of tensors: safetensors with a JSON header, the same bytes for the same ones.
 
 The header has sorted keys and is the only entry of the metadata, because safetensors
-does not fix the order of several. The entry's name tells what kind of file it is.
+does not fix the order of several. The entry's name tells what kind of file it is. The
+header says a digest of all that the file holds, which is compared when it is read.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from typing import Any, Iterator, Mapping
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from lass_plugin.errors import DAMAGED
 from lass_plugin.files import write_bytes
+
+DIGEST = "digest"
+"""Its name in the header; whoever reads the file gets the header without it."""
+DIGESTED = 2
+"""Version of a header that must have it; the one before had none."""
 
 
 class OtherKind(Exception):
@@ -43,8 +51,37 @@ def write_tensors(
     Raises:
         LassError: the file cannot be written.
     """
-    text = json.dumps(header, sort_keys=True, separators=(",", ":"))
-    write_plain(path, tensors, {entry: text})
+    digested = {**header, DIGEST: _digest(header, tensors)}
+    write_plain(path, tensors, {entry: _canonical(digested)})
+
+
+def _canonical(header: Mapping[str, Any]) -> str:
+    return json.dumps(header, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the header and of name, type, shape and bytes of each tensor."""
+    result = hashlib.sha256(_canonical(header).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        about = f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0"
+        result.update(about.encode())
+        result.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return result.hexdigest()
+
+
+def _check_digest(header: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """*header* without its digest, which is compared; older files have none."""
+    if not isinstance(header, dict):
+        return header
+    version, stated = header.get("version", 0), header.pop(DIGEST, None)
+    if isinstance(version, int) and version > DIGESTED:
+        return header  # of a later release, which the reader says
+    if stated is None and version == DIGESTED:
+        raise ValueError("it has no digest of its contents")
+    if stated is not None and stated != _digest(header, tensors):
+        raise ValueError("its contents are not those that were written")
+    return header
 
 
 @contextlib.contextmanager
@@ -68,7 +105,8 @@ def read_tensors(path: str | os.PathLike, entry: str) -> tuple[Any, dict[str, Te
         if entry not in metadata:
             raise OtherKind(f"there is no {entry} in {path}")
         header = json.loads(metadata[entry])
-        return header, {name: stored.get_tensor(name) for name in stored.keys()}
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}
+        return _check_digest(header, tensors), tensors
 
 
 def read_plain(path: str | os.PathLike) -> dict[str, Tensor]:

@@ -18,6 +18,8 @@ from lass_plugin.records.json_record import RecordFormat
 REPORT = RecordFormat(
     "lass_plugin scores",
     "a report of scores",
+    version=2,
+    sealed=2,
     advice="give the scores.json of a folder that 'lass evaluate' wrote",
 )
 RUN = RecordFormat(

@@ -29,7 +29,10 @@ from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_
 
 SUFFIX = ".safetensors"
 _ENTRY = "lass_mask"
-VERSION = 1
+VERSION = 2
+"""Of a file; the first had no digest of its contents, and is read all the same."""
+CARRIED = 1
+"""Version of masks inside a checkpoint."""
 
 
 def save_mask(path: str | os.PathLike, mask: Mask) -> None:
@@ -89,10 +92,11 @@ def _restore(header: Any, tensors: Mapping[str, Tensor], where: str) -> Mask:
         LassError: they are not those of a mask of ours; names *where* they stand.
     """
     try:
-        if header["version"] != VERSION:
+        if header["version"] not in range(1, VERSION + 1):
             raise LassError(
                 f"{where} is a mask of format version {header['version']}; this "
-                f"release reads version {VERSION}, so use the release that wrote it"
+                f"release reads versions up to {VERSION}, so use the release that "
+                "wrote it"
             )
         if not is_key(header["key"]):
             raise ValueError(f"its key is {header['key']!r}")
@@ -178,7 +182,7 @@ def to_state(masks: MaskSet) -> dict[str, Any]:
             "base": bases.index(mask.base),
         }
     shapes = {name: list(shape) for name, shape in masks.shapes.items()}
-    return {"version": VERSION, "shapes": shapes, "bases": bases, "masks": entries}
+    return {"version": CARRIED, "shapes": shapes, "bases": bases, "masks": entries}
 
 
 def from_state(state: Mapping[str, Any], where: str = "the checkpoint") -> MaskSet:
@@ -190,6 +194,11 @@ def from_state(state: Mapping[str, Any], where: str = "the checkpoint") -> MaskS
     masks = []
     try:
         common = {name: state[name] for name in ("version", "shapes")}
+        if common["version"] != CARRIED:
+            raise LassError(
+                f"the masks in {where} are of version {common['version']}; this "
+                f"release reads version {CARRIED}, so use the release that wrote it"
+            )
         shapes = common["shapes"]
         sizes = [packed_size(math.prod(shape)) for shape in shapes.values()]
         for key, entry in state["masks"].items():

@@ -25,7 +25,8 @@ from lass_plugin.neurons.settings import AVERAGES, check_criterion
 from lass_plugin.scores.neuron import CRITERIA
 from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_tensors
 
-VERSION = 1
+VERSION = 2
+"""The first had no digest of its contents, and is read all the same."""
 _ENTRY = "lass_importance"
 NAME = "importance.safetensors"
 
@@ -196,10 +197,10 @@ def _pair(text: str) -> str:
 
 
 def _restore(header: Any, tensors: Mapping[str, Tensor], path: Path) -> Importance:
-    if header["version"] != VERSION:
+    if header["version"] not in range(1, VERSION + 1):
         raise LassError(
             f"{path} is of format version {header['version']}; this release reads "
-            f"version {VERSION}, so use the release that wrote it"
+            f"versions up to {VERSION}, so use the release that wrote it"
         )
     counts = {}
     for entry in header["counts"]:

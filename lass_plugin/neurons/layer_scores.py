@@ -40,7 +40,11 @@ MODULES = (*ATTENTION_LABELS.values(), "FFN")
 
 NAME = "layer_scores.json"
 FORM = RecordFormat(
-    "lass_plugin layer scores", f"a {NAME} of 'lass neurons show'", unmarked=True
+    "lass_plugin layer scores",
+    f"a {NAME} of 'lass neurons show'",
+    version=2,
+    unmarked=True,
+    sealed=2,
 )
 _MEASURES = {
     "lscore": "neurons allocated to the key / specific neurons of the layer (Xie 2021, "

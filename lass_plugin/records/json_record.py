@@ -1,6 +1,7 @@
 """JSON records: written with their format and version, read with one kind of error."""
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,8 @@ from typing import Any
 
 from lass_plugin.errors import DAMAGED, LassError
 from lass_plugin.files import write_json
+
+DIGEST = "digest"
 
 
 class RecordError(LassError):
@@ -25,6 +28,8 @@ class RecordFormat:
         described: what a message calls such a file, ``a sweep.json of 'lass sweep'``.
         version: what is written, and the latest that is read.
         advice: how to come by a proper file, as the end of a sentence.
+        sealed: the first version with a digest of the contents, which is compared on
+            reading; None for a record that people may write or change by hand.
         unmarked: files without format and version are read too: those of earlier
             releases, or written by hand.
     """
@@ -34,10 +39,12 @@ class RecordFormat:
     version: int = 1
     advice: str = ""
     unmarked: bool = False
+    sealed: int | None = None
 
     def mark(self, content: Mapping[str, Any]) -> dict[str, Any]:
-        """*content* behind its format and version."""
-        return {"format": self.name, "version": self.version, **content}
+        """*content* behind its format, its version and, if it is sealed, its digest."""
+        digest = {DIGEST: digest_of(content)} if self.sealed else {}
+        return {"format": self.name, "version": self.version, **digest, **content}
 
     def write(
         self, path: str | os.PathLike, content: Mapping[str, Any], rows: bool = False
@@ -101,7 +108,8 @@ class RecordFormat:
         """Refuse what is no record of this format and of a version known here."""
         if not isinstance(record, dict):
             raise ValueError("it is not a JSON object")
-        marks = self.mark({}) | record if self.unmarked else record
+        first = {"format": self.name, "version": 1}
+        marks = first | record if self.unmarked else record
         if marks["format"] != self.name:
             raise ValueError(f"its format is {marks['format']!r}")
         version = marks["version"]
@@ -112,6 +120,19 @@ class RecordFormat:
                 f"{path} is {self.described}, but of version {version}, and this "
                 f"release reads {self.version} at most; use a newer lass_plugin"
             )
+        if self.sealed and version >= self.sealed:
+            stated = record.pop(DIGEST)
+            marks = ("format", "version")
+            content = {k: v for k, v in record.items() if k not in marks}
+            if stated != digest_of(content):
+                raise ValueError("its contents are not those that were written")
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 of JSON-able *content*, whatever its layout in the file."""
+    plain = json.loads(json.dumps(content))  # keys are texts, tuples are lists
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_json(path: str | os.PathLike, described: str, advice: str = "") -> Any:

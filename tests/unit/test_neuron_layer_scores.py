@@ -219,6 +219,7 @@ def test_many_pairs_are_drawn_by_direction(tmp_path):
 def test_another_file_is_refused(by_hand, tmp_path, change):
     write_layer_scores(spread_over_layers(by_hand), by_hand, tmp_path)
     record = json.loads((tmp_path / NAME).read_text())
+    record["version"] = record.pop("digest") and 1  # as before there were digests
     (tmp_path / NAME).write_text(json.dumps({**record, **change}))
     with pytest.raises(LassError, match="is not a layer_scores.json"):
         draw_layer_scores(tmp_path / NAME)

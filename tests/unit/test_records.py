@@ -125,3 +125,17 @@ def test_columns_and_digits_can_be_given():
     assert to_csv(rows, columns, ".3f") == "pair,ratio,n,name\nde-en,0.667,3,0.5\n"
     with pytest.raises(ValueError, match="extra"):
         to_csv([{"pair": "de-en", "extra": 1}], ["pair"])
+
+
+def test_a_sealed_record_that_has_changed_is_named(tmp_path):
+    sealed = RecordFormat("lass_plugin x", "an x", version=2, sealed=2)
+    path = sealed.write(tmp_path / "x.json", {"a": (1.5, None), "b": {"é": True}})
+    assert sealed.read(path)["a"] == [1.5, None]
+    path.write_text(path.read_text().replace("1.5", "1.6"))
+    with pytest.raises(LassError, match="x.json is not an x .its contents are not"):
+        sealed.read(path)
+    RecordFormat("lass_plugin x", "an x").write(path, {"a": 2})
+    assert sealed.read(path)["a"] == 2  # of before there were digests
+    path.write_text('{"format": "lass_plugin x", "version": 2}')
+    with pytest.raises(LassError, match="it has no 'digest'"):
+        sealed.read(path)

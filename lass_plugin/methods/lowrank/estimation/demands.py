@@ -31,6 +31,8 @@ NAME = "estimate.json"
 ESTIMATE = RecordFormat(
     "lass_plugin lslo estimate",
     "an estimate of demands",
+    version=2,
+    sealed=2,
     advice="make it with 'lass lslo estimate'",
 )
 
