@@ -116,10 +116,7 @@ def check_start(
 
 
 def check_tokens(
-    trained: LanguageTokens,
-    given: LanguageTokens,
-    dictionary: Dictionary,
-    model: str,
+    trained: LanguageTokens, given: LanguageTokens, dictionary: Dictionary, model: str
 ) -> None:
     """Refuse language tokens that mean something else to a model.
 

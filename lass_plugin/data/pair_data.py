@@ -138,10 +138,7 @@ def sentences_of(
         ListDataset(list(sentences), lengths), tokens.encoder_token(pair, dictionary)
     )
     return LanguagePairDataset(
-        source,
-        source.sizes,
-        dictionary,
-        left_pad_source=parse_padding(left_pad_source),
+        source, source.sizes, dictionary, left_pad_source=parse_padding(left_pad_source)
     )
 
 

@@ -201,11 +201,7 @@ class Stage:
         made = None
         if results is not None:
             made = {self._relative(path): content.of_file(path) for path in results}
-        return {
-            "stage": self.what,
-            "identity": identity,
-            "results": made,
-        }
+        return {"stage": self.what, "identity": identity, "results": made}
 
     def _write(self, record: dict[str, Any]) -> None:
         seen = content.remembered([record["identity"], record["results"]])

@@ -188,18 +188,15 @@ COLUMNS = {
         "X→{centre}", partial(_direction, into=True), "no pair is into {centre}"
     ),
     "pairs": Columns("Pairs without {centre}", _without_centre, _ALL_CENTRE),
-    "sources": Columns(
-        "Each source language, mean over its targets",
-        partial(_by_side, side="source"),
-        _ALL_CENTRE,
-        average=False,
-    ),
-    "targets": Columns(
-        "Each target language, mean over its sources",
-        partial(_by_side, side="target"),
-        _ALL_CENTRE,
-        average=False,
-    ),
+    **{
+        f"{side}s": Columns(
+            f"Each {side} language, mean over its {other}s",
+            partial(_by_side, side=side),
+            _ALL_CENTRE,
+            average=False,
+        )
+        for side, other in (("source", "target"), ("target", "source"))
+    },
     "types": Columns(
         "From resource type to resource type",
         _by_type,
