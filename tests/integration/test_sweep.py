@@ -259,7 +259,7 @@ def test_allocate_writes_a_mask_set_under_the_budget(
         (["--losses-only", "--", "--lr", "1"], "no effect with --losses-only"),
         (["--losses-only", "--jobs", "2"], "--jobs has no effect with --losses-only"),
         (["--losses-only", "--seed", "2"], "--seed has no effect without --random"),
-        (["--losses-only", "--own-ratios", "0.95"], "budget 0.95 is outside"),
+        (["--losses-only", "--own-ratios", "0.95"], "own-ratios 0.95 is outside"),
     ],
 )
 def test_bad_input_is_one_sentence(
