@@ -40,6 +40,9 @@ def check_run(everything: Any, trains: bool) -> None:
 
 
 def _check_training(everything: Any) -> None:
+    data = everything.dataset
+    if data.max_tokens is None and data.batch_size is None:
+        return  # a model is built and not trained: fairseq-train has said so before
     if everything.get("optimizer") is None:
         raise LassError(
             "no optimizer is given; add --optimizer adam (or strict_adam), and --lr"
@@ -50,11 +53,6 @@ def _check_training(everything: Any) -> None:
                 f"--update-freq {frequency} is not 1 or more; it is the number of "
                 "batches in an update"
             )
-    data = everything.dataset
-    if data.max_tokens is None and data.batch_size is None:
-        raise LassError(
-            "the size of a batch is not given; add --max-tokens, or --batch-size"
-        )
     if everything.ema.store_ema:
         raise LassError(
             "--store-ema is not supported: fairseq's trainer fails at it, and its "
