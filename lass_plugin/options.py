@@ -109,6 +109,7 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
     cpu: bool = II("common.cpu")
     tpu: bool = II("common.tpu")
+    max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
     ddp_backend: str = II("distributed_training.ddp_backend")
     zero_sharding: str = II("distributed_training.zero_sharding")
     use_bmuf: bool = II("optimization.use_bmuf")

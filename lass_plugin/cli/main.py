@@ -3,12 +3,14 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
 
 from lass_plugin.cli.commands import add_commands
 from lass_plugin.errors import LassError
+from lass_plugin.signals import signals_as_exceptions
 
 SUBCOMMANDS = {
     "prepare": "prepare",
@@ -52,10 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; a user's mistake ends with one sentence and status 1."""
     # fairseq sets logging up when it is imported; whoever is first decides
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    arguments = build_parser().parse_args(argv)
     disabled = logging.root.manager.disable  # subcommands silence what fairseq logs
+    command, ended = "lass", list[int]()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), signals_as_exceptions(ended):
+            arguments = build_parser().parse_args(argv)
+            command = f"lass {arguments.subcommand}"
             status = arguments.run(arguments) or 0
         sys.stdout.flush()
         return status
@@ -63,11 +67,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as a shell says of a program that SIGPIPE ended
     except LassError as error:
-        print(f"lass {arguments.subcommand}: {error.code}", file=sys.stderr)
+        print(f"{command}: {error.code}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"lass {arguments.subcommand}: interrupted", file=sys.stderr)
-        return 130
+    except BaseException:
+        if not ended:
+            raise
+        # whatever it became on its way: modules that are being imported raise their own
+        name = signal.Signals(ended[0]).name
+        said = "interrupted" if name == "SIGINT" else f"ended by {name}"
+        print(f"{command}: {said}", file=sys.stderr)
+        return 128 + ended[0]
     finally:
         logging.disable(disabled)
 

@@ -119,6 +119,7 @@ class PairsDataset(FairseqDataset):
         limits: Any = None,
         drop_too_long: bool = False,
         update_size: int = 1,
+        in_turn: bool = False,
     ) -> list[np.ndarray]:
         """The batches of an epoch; in training drawn by the sampling method.
 
@@ -127,6 +128,7 @@ class PairsDataset(FairseqDataset):
 
         Args:
             update_size: the batches of a pair come in multiples of this (training).
+            in_turn: a batch of each pair, then the next of each (not in training).
         """
         allowed = {
             key: np.flatnonzero(self._within_limits(key, limits, drop_too_long))
@@ -150,10 +152,12 @@ class PairsDataset(FairseqDataset):
             numbers = np.concatenate(chosen)
             return batching.make_batches(self.sizes[numbers], numbers, *options, rng)
         result: list[np.ndarray] = []
+        places: list[int] = []
         for (key, local), share in draws:
             sizes, numbers = self.parts[key].sizes[local], local + self.start(key)
             if not training:
                 result += batching.make_batches(sizes, numbers, *options)
+                places += range(len(result) - len(places))
                 continue
             rng = np.random.default_rng([seed, epoch, self._keys.index(key)])
             own = batching.make_batches(sizes, numbers, *options, rng)
@@ -164,6 +168,8 @@ class PairsDataset(FairseqDataset):
             if update_size > 1:
                 drawn = whole_updates(drawn, update_size, rng)
             result += drawn
+        if in_turn:
+            return [result[n] for n in np.argsort(places, kind="stable")]
         return result
 
     def _within_limits(self, key: str, limits: Any, drop_too_long: bool) -> np.ndarray:
@@ -171,6 +177,13 @@ class PairsDataset(FairseqDataset):
         sizes = self.parts[key].sizes
         within = batching.fits(sizes, limits)
         lost = len(within) - int(np.count_nonzero(within))
+        none_left = drop_too_long if lost else len(self.parts) > 1
+        if lost == len(within) and none_left:
+            why = f"all {lost} are longer than {limits}" if lost else "none at all"
+            raise LassError(
+                f"the {self.split} data of {key} has no sentence for the model "
+                f"({why}); leave the pair out, or give it sentences that fit"
+            )
         if lost and not drop_too_long:
             first = int(np.flatnonzero(~within)[0])
             raise LassError(

@@ -18,8 +18,8 @@ from typing import IO
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
-from lass_plugin.experiments.signals import signals_as_exceptions
 from lass_plugin.experiments.stage import RECORD, Stage, State
+from lass_plugin.signals import signals_as_exceptions
 
 ADVICE = "run it with the same options, or remove its results to do it again"
 

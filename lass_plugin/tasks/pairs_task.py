@@ -147,6 +147,15 @@ class PairsTask(FairseqTask):
         # the training data (--gen-subset train) wants every sentence of it once
         training = update_epoch_batch_itr is not None
 
+        validates = not training and not self.cfg.source_lang
+        steps = self.cfg.max_valid_steps if validates else None
+        if steps is not None and (steps + 1) * num_shards < len(dataset.parts):
+            raise LassError(
+                f"--max-valid-steps {steps} is not enough for a batch of each of the "
+                f"{len(dataset.parts)} pairs of the {dataset.split} data, by which the "
+                "best checkpoint is chosen; raise it, or leave it out"
+            )
+
         def update_size(epoch: int) -> int:
             return self._update_size(epoch, num_shards) if training else 1
 
@@ -161,6 +170,7 @@ class PairsTask(FairseqTask):
                 limits=max_positions,
                 drop_too_long=ignore_invalid_inputs,
                 update_size=update_size(epoch),
+                in_turn=steps is not None,
             )
 
         iterator = PairsIterator(

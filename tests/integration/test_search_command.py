@@ -216,7 +216,7 @@ def test_searches_of_an_earlier_version_are_taken_over(
         ({"flags": ("--restore-file", "x.pt")}, "--restore-file cannot.*--base"),
         ({"flags": ("--encoder-layers", "3")}, "has no encoder.layers.2"),
         ({"flags": ("--encoder-ffn-embed-dim", "48")}, "shape .*64, 32.* but .*48, 32"),
-        ({"flags": ("--langs", "de,en,nl,fr")}, "79 symbols in .*has 80"),
+        ({"flags": ("--langs", "de,en,nl,fr")}, "other numbers than .*de, en, nl"),
         ({"flags": ("--bf16",)}, "--bf16 does not work on a CPU"),
         ({"targets": ("output-projection",)}, "output projection .* same tensor"),
     ],

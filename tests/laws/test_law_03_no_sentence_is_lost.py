@@ -10,6 +10,7 @@ from conftest import ROOT
 from fairseq.data import LanguagePairDataset, ListDataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_process import training_task
 
 from lass_plugin.data.batching import make_batches, split_batches
 from lass_plugin.data.pairs_dataset import PairsDataset
@@ -220,3 +221,30 @@ def test_validation_during_training_sees_every_sentence(start, shards):
     assert sorted(n for batch in trainers for n in batch["id"].tolist()) == sorted(
         numbers
     )
+
+
+def test_a_pair_of_which_nothing_is_left_is_named(dictionary):
+    parts = {key: pair_data(5, dictionary, 1) for key in ("de-en", "nl-en")}
+    with pytest.raises(LassError, match=r"valid data of de-en .*all 5 are longer"):
+        batches(PairsDataset(parts, "valid"), limits=(0, 0), drop=True)
+    parts["en-de"] = pair_data(0, dictionary, 1)
+    with pytest.raises(LassError, match=r"train data of en-de .*none at all"):
+        batches(PairsDataset(parts, "train"), training=True)
+
+
+def test_a_validation_cut_short_counts_every_pair(dictionary):
+    parts = {f"{one}-xx": pair_data(40, dictionary, n) for n, one in enumerate("abc")}
+    pairs = PairsDataset(parts, "valid")
+    made = batches(pairs, in_turn=True)
+    firsts = [pairs.locate(int(batch[0]))[0] for batch in made[:6]]
+    assert firsts == ["a-xx", "b-xx", "c-xx"] * 2
+    assert sorted(np.concatenate(made).tolist()) == list(range(120))
+
+
+def test_a_validation_too_short_for_every_pair_is_refused(data):
+    flags = ("--max-valid-steps", 2)
+    task = training_task(data, *flags)
+    task.load_dataset("valid")
+    with pytest.raises(LassError, match="--max-valid-steps 2 .* 4 pairs"):
+        task.get_batch_iterator(task.dataset("valid"), max_tokens=100)
+    task.get_batch_iterator(task.dataset("valid"), max_tokens=100, num_shards=2)

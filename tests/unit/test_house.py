@@ -11,7 +11,7 @@ PACKAGE = ROOT / "lass_plugin"
 
 FLOORS = """
 errors
-files
+files signals
 tensor_files registry settings languages locks
 language_families resource_types schedules
 anatomy selection

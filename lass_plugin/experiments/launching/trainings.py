@@ -12,10 +12,10 @@ from lass_plugin.experiments.launching.commands import arguments_of, train_comma
 from lass_plugin.experiments.launching.console import Console, status_line
 from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.launching.jobs import Job, end_all
-from lass_plugin.experiments.signals import signals_as_exceptions
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import Pair
 from lass_plugin.records.json_record import read_json
+from lass_plugin.signals import signals_as_exceptions
 
 DONE = "done.json"
 """Left beside a finished training by earlier versions: its length."""
