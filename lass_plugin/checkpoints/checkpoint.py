@@ -17,7 +17,7 @@ from lass_plugin.anatomy.places import is_buffer
 from lass_plugin.anatomy.targets import TARGETS, select_sites
 from lass_plugin.anatomy.vocabulary import shared_names
 from lass_plugin.checkpoints.options import check_forms, check_types
-from lass_plugin.checkpoints.torch_files import load_tensors
+from lass_plugin.checkpoints.torch_files import check_records, load_tensors
 from lass_plugin.data.language_tokens import LanguageTokens, tokens_of_options
 from lass_plugin.errors import LassError
 
@@ -58,6 +58,17 @@ class Checkpoint:
             )
         check_forms(content, Path(path))
         return cls(Path(path), content)
+
+    @classmethod
+    def read_whole(cls: type[Read], path: str | os.PathLike) -> Read:
+        """Read a base, start or system: types and checksums are compared, too.
+
+        Raises:
+            LassError: see :meth:`read`, :meth:`check_types`, :func:`.check_records`.
+        """
+        found = cls.read(path).check_types()
+        check_records(path)
+        return found
 
     def check_types(self: Read) -> Read:
         """Itself, to build a model or flags from: its options have fairseq's types.

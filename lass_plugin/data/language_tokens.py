@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 import torch
 from torch import Tensor
 
-from lass_plugin.errors import LassError
+from lass_plugin.errors import DAMAGED, LassError
 from lass_plugin.languages import Pair, languages_of, parse_pairs
 
 if TYPE_CHECKING:
@@ -40,12 +40,25 @@ class LanguageTokens:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "LanguageTokens":
-        return cls(
-            languages=tuple(values["languages"]),
-            encoder=values["encoder"],
-            decoder=bool(values["decoder"]),
-            style=values["style"],
-        )
+        """What :meth:`to_dict` made.
+
+        Raises:
+            LassError: it is nothing of the kind.
+        """
+        try:
+            languages = values["languages"]
+            encoder, style = values["encoder"], values["style"]
+            texts = [style, *languages, *([] if encoder is None else [encoder])]
+            if isinstance(languages, str) or not all(
+                isinstance(text, str) and text.isprintable() for text in texts
+            ):
+                raise ValueError
+            return cls(tuple(languages), encoder, bool(values["decoder"]), style)
+        except DAMAGED as error:
+            raise LassError(
+                "the language_tokens of the checkpoint are damaged (a list 'languages' "
+                "and 'encoder', 'decoder', 'style' are expected); take another one"
+            ) from error
 
     @property
     def names(self) -> list[str]:

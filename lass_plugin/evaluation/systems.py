@@ -76,7 +76,7 @@ class Saved:
 
     def __init__(self, system: System):
         self.system = system
-        checkpoint = Checkpoint.read(system.checkpoint).check_types()
+        checkpoint = Checkpoint.read_whole(system.checkpoint)
         if checkpoint.task_options is None:
             raise LassError(
                 f"{system.checkpoint} does not say how it was trained; give a "

@@ -17,7 +17,7 @@ from lass_plugin.fairseq_fixes.replacing import replace_once
 def _unreadable_checkpoint(stock: Callable) -> Callable:
     def load(path: str, *arguments: Any, **more: Any) -> Any:
         if "://" not in str(path):
-            Checkpoint.read(path).check_types()  # says what is wrong with the file
+            Checkpoint.read_whole(path)  # says what is wrong with the file
         return stock(path, *arguments, **more)
 
     return load

@@ -483,3 +483,47 @@ def test_random_imitates_masks_or_takes_a_base(write, tmp_path, capsys):
     assert "--checkpoint needs --pairs" in capsys.readouterr().err
     assert main([*base, *draw, out, "--targets", "embeddings"]) == 1
     assert "'embeddings' covers no weight" in capsys.readouterr().err
+
+
+# -- damage --------------------------------------------------------------------------
+
+
+def test_a_bit_of_a_weight_that_has_changed_is_named(write, monkeypatch):
+    path = write(joint())
+    assert Checkpoint.read_whole(path).weights
+    content = bytearray(path.read_bytes())
+    stored = Checkpoint.read(path).weights[FC1].numpy().tobytes()
+    content[bytes(content).index(stored) + 5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(LassError, match=r"checkpoint_last.pt is damaged: its record '"):
+        Checkpoint.read_whole(path)
+    monkeypatch.setenv("LASS_SKIP_CHECKSUMS", "1")
+    assert Checkpoint.read_whole(path).weights
+
+
+def test_checkpoints_without_checksums_are_read(tmp_path):
+    old, bare = tmp_path / "old.pt", tmp_path / "bare.pt"
+    torch.save(joint(), old, _use_new_zipfile_serialization=False)
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(joint(), bare)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    for path in (old, bare):
+        assert Checkpoint.read_whole(path).weights
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        *(3, "de", ["de"], {"languages": ["de"]}),
+        {"languages": 3, "encoder": None, "decoder": True, "style": "multilingual"},
+        {"languages": "de", "encoder": None, "decoder": True, "style": "multilingual"},
+        {"languages": ["\x1b[2J"], "encoder": None, "decoder": True, "style": "mbart"},
+        {"languages": ["de"], "encoder": 1, "decoder": True, "style": "multilingual"},
+    ],
+)
+def test_damaged_language_tokens_are_named(tokens):
+    checkpoint = made({**joint(), "task_state": {"language_tokens": tokens}})
+    with pytest.raises(LassError, match="the language_tokens of the checkpoint"):
+        assert checkpoint.language_tokens

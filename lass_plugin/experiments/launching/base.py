@@ -13,6 +13,7 @@ import torch
 
 from lass_plugin.anatomy.vocabulary import is_embedding
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.data.pair_data import find_split
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
@@ -44,7 +45,7 @@ class Base(Checkpoint):
             sections = {name: dict(everything) for name in (*SECTIONS, "model")}
         tokens = self.task_state.get("language_tokens")
         if tokens:
-            sections["task"]["langs"] = list(tokens["languages"])
+            sections["task"]["langs"] = list(LanguageTokens.from_dict(tokens).languages)
             sections["task"]["lang_dict"] = None
         return sections
 
