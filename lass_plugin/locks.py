@@ -12,7 +12,7 @@ LOCK = ".running"
 
 
 class FolderLock:
-    """The file :data:`LOCK` of a folder, locked by whoever works there.
+    """A file in a folder, locked by whoever works there.
 
     The lock is gone when all processes that hold it have ended, however they ended. One
     that is started with :meth:`fileno` among its ``pass_fds`` holds it too.
@@ -20,10 +20,17 @@ class FolderLock:
     Args:
         folder: made where it is not there.
         what: what is done in it, for the message: "search of de-en".
+        name: of the file.
+        by_children: whether processes that this one forks hold it too, and keep it
+            when this one has ended.
     """
 
-    def __init__(self, folder: Path, what: str):
+    def __init__(
+        self, folder: Path, what: str, name: str = LOCK, by_children: bool = True
+    ):
         self.folder = folder
+        self._place = folder / name
+        self._lock = fcntl.flock if by_children else fcntl.lockf
         self._what = what
         self._file: IO | None = None
 
@@ -33,11 +40,11 @@ class FolderLock:
         Raises:
             LassError: another process holds it, or it cannot be written.
         """
-        place = self.folder / LOCK
+        place = self._place
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = open(place, "r+b" if place.exists() else "w+b")
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             who = place.read_text(errors="replace").strip()
             self.release()

@@ -9,8 +9,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 import pytest
-from conftest import KINDS, PAIRS, load
-from forked import ForkedCommands
+from conftest import PAIRS, load
 from in_process import random_mask, training_task
 from runs import differences
 
@@ -151,39 +150,11 @@ def test_a_rule_that_is_not_met_changes_nothing(forked, long_search, tmp_path):
     assert differences(*states) == []
 
 
-# -- a training that has ended --------------------------------------------------------
+# -- a training that ends by itself ---------------------------------------------------
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.pt")}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_finished_training_started_again_changes_nothing(
-    forked, kinds, grown, tmp_path, kind
-):
-    if kind == "extension":
-        forked = ForkedCommands(grown / "data", tmp_path)
-    flags = (*kinds[kind], "--max-update", 8, "--disable-validation")
-    forked.train(tmp_path / "run", *flags)
-    before = contents(tmp_path / "run")
-    assert "checkpoint_last.pt" in before
-    again = forked.train(tmp_path / "run", *flags)
-    assert "has come to its end before: 8 updates" in again.stdout + again.stderr
-    assert contents(tmp_path / "run") == before
-
-
-def test_a_finished_training_goes_on_for_longer(forked, tmp_path):
-    in_peace(forked, tmp_path, ("--max-update", 2))
-    assert updates(in_peace(forked, tmp_path, ("--max-update", 3))) == 3
-
-
-def test_nothing_is_left_to_train_elsewhere(forked, tmp_path):
-    in_peace(forked, tmp_path / "a", ("--max-update", 2))
-    flags = ("--max-update", 2, "--restore-file", tmp_path / "a/checkpoint_last.pt")
-    refused = forked.train(tmp_path / "b", *flags, check=False)
-    assert refused.returncode != 0
-    assert "nothing is left to train from" in refused.told
 
 
 # the loss of validation gets worse at once; --patience counts that

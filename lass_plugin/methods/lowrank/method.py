@@ -23,6 +23,7 @@ from lass_plugin.checkpoints.stock import changed_weights, plain_checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
+from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.lowrank.attaching import (
     KEPT,
@@ -226,6 +227,20 @@ class LowRank(Method):
             "plan": "with another plan of low-rank modules",
             "pruning": "with another pruning",
         }[name]
+
+    def state_dict(self) -> dict[str, Any]:
+        assert self.stored is not None
+        return {**super().state_dict(), "base": dict(self.stored.fingerprint)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        mine = self.state_dict()["base"]
+        # an earlier version did not write it
+        if not same_weights(state.get("base", mine), mine):
+            raise LassError(
+                f"this run was begun with another base than {self._cfg.base}; go on "
+                "with the one it was begun with, or choose another --save-dir"
+            )
+        super().load_state_dict({**state, "base": mine})
 
     # -- translation -------------------------------------------------------------
 
