@@ -183,6 +183,11 @@ lass_install() {
     lass_say "  2 of 3: fairseq and the rest (fairseq may have to be compiled)"
     (cd "$LASS_ROOT" && lass_install_rest "$venv" ".[$extras]") >>"$log" 2>&1 ||
         { lass_explain_failure "$log"; return 1; }
+    # fairseq asks for torchaudio, of which there is no release for this PyTorch. Nothing
+    # here needs it, and one that cannot be imported stops whatever looks for it, such as
+    # transformers.
+    "$venv/bin/python" -c 'import torchaudio' >/dev/null 2>&1 ||
+        lass_pip "$venv" uninstall -y torchaudio >>"$log" 2>&1
     lass_say "  3 of 3: first import"
     "$venv/bin/python" -c 'import torch, fairseq' >>"$log" 2>&1 || {
         lass_fail "fairseq was installed but cannot be imported; see the end of $log"

@@ -5,6 +5,8 @@
 #   bash scripts/test.sh tests/laws -k mask  any arguments of pytest
 #   bash scripts/test.sh --all               the slow tests too, and on a machine with
 #                                            an NVIDIA GPU those that need one
+#   bash scripts/test.sh --with-peft         the exchange of low-rank modules with the
+#                                            library peft, which is installed for it
 #
 # Whole runs use every core, up to 8; -n 1 or other arguments of pytest-xdist change that.
 set -u
@@ -14,8 +16,13 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Tests of one file share trained models, so a file stays on one core.
 cores=(-n auto --maxprocesses 8 --dist loadfile)
 arguments=()
+extras=test
 for argument in "$@"; do
-    if [ "$argument" != --all ]; then
+    if [ "$argument" = --with-peft ]; then
+        extras=test,peft
+        arguments+=(tests/integration/test_lslo_peft.py)
+        cores=()
+    elif [ "$argument" != --all ]; then
         arguments+=("$argument")
         cores=()
     elif nvidia-smi -L >/dev/null 2>&1; then
@@ -25,7 +32,7 @@ for argument in "$@"; do
     fi
 done
 
-lass_environment test || exit 1
+lass_environment "$extras" || exit 1
 cd "$root" || exit 1
 # The models of the tests are so small that more threads only get in each other's way.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
