@@ -32,6 +32,7 @@ SUBCOMMANDS = {
     "table": "table",
     "zero-shot": "zero_shot",
     "import-lass": "import_lass",
+    "average": "average",
     "export": "export",
     "compact": "compact",
     "extend": "extend",
