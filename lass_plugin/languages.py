@@ -40,13 +40,16 @@ class Pair:
         """Read ``de-en``.
 
         Raises:
-            LassError: *text* is not two language codes with one hyphen between them.
+            LassError: *text* is not two language codes with one hyphen between them, or
+                they are the same.
         """
         source, hyphen, target = text.strip().partition("-")
         if not (hyphen and _CODE.fullmatch(source) and _CODE.fullmatch(target)):
             raise LassError(
                 f"'{text}' is not a language pair; write SOURCE-TARGET, such as de-en"
             )
+        if source == target:
+            raise LassError(f"{text} has the same language twice; remove that pair")
         return cls(source, target)
 
     def __str__(self) -> str:

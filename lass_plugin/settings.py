@@ -34,7 +34,8 @@ package may import torch, fairseq or numpy; a slow module is imported where it i
 '''
 
 import argparse
-import importlib
+import math
+import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
@@ -153,6 +154,8 @@ class Settings:
 def _check_value(flag: str, declared: Declared, value: Any) -> None:
     if value is None:
         return
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LassError(f"{flag} {value} is no number to work with; give another")
     if declared.least is not None and not value >= declared.least:
         raise LassError(f"{flag} must be {declared.least} or more, not {value}")
     if declared.choices is not None and value not in declared.choices:
@@ -357,8 +360,7 @@ def _read(given: Any, one: Field, declared: Declared) -> Any:
 def _parser_of(kind: Any, declared: Declared) -> Callable[[Any], Any]:
     """What makes one value of a word."""
     if isinstance(declared.parse, str):
-        module, _, name = declared.parse.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return pkgutil.resolve_name(declared.parse)
     if declared.parse is not None:
         return declared.parse
     if hasattr(kind, "parse"):
@@ -374,8 +376,7 @@ class _Default:
 
     def __str__(self) -> str:
         """The default as the user would write it."""
-        several = isinstance(self.value, tuple)
-        values = self.value if several else (self.value,)
+        values = self.value if isinstance(self.value, tuple) else (self.value,)
         return ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
 
 

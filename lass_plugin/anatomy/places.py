@@ -172,10 +172,14 @@ def parse_names(
         what: one of them in the message, ``matrix``.
 
     Raises:
-        LassError: a name is unknown, or there is none.
+        LassError: a name is unknown or repeated, or there is none.
     """
     items = text.split(",") if isinstance(text, str) else text
-    wanted = {item.strip() for item in items if item.strip()}
+    listed = [item.strip() for item in items if item.strip()]
+    wanted = set(listed)
+    for name in wanted:
+        if listed.count(name) > 1:
+            raise LassError(f"the {what} '{name}' is listed more than once")
     unknown = sorted(wanted - known.keys())
     if unknown or not wanted:
         raise LassError(

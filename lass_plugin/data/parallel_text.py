@@ -66,8 +66,6 @@ def find_bitexts(
     absent = []
     for split in SPLITS:
         for pair in (*pairs, *test_pairs):
-            if pair.source == pair.target:
-                raise LassError(f"{pair} has the same language twice; remove that pair")
             if split == "train" and pair in test_pairs:
                 continue
             files = _find(text_dir, split, pair)

@@ -47,6 +47,9 @@ def _check_training(everything: Any) -> None:
         raise LassError(
             "no optimizer is given; add --optimizer adam (or strict_adam), and --lr"
         )
+    for rate in everything.optimization.lr:
+        if not rate >= 0:
+            raise LassError(f"--lr {rate} is not 0 or more; give another")
     for frequency in everything.optimization.update_freq:
         if frequency < 1:
             raise LassError(

@@ -11,6 +11,8 @@ from typing import Mapping
 import numpy as np
 from torch import Tensor
 
+from lass_plugin.errors import LassError
+
 Fingerprint = dict[str, float]
 
 TOLERANCE = 4e-3
@@ -26,6 +28,11 @@ def fingerprint(sites: Mapping[str, Tensor]) -> Fingerprint:
 def _project(tensor: Tensor) -> float:
     values = tensor.detach().float().cpu().numpy().reshape(-1).astype(np.float64)
     norm = float(np.sqrt(np.dot(values, values)))
+    if not np.isfinite(norm):
+        raise LassError(
+            "the weights hold numbers that are not finite: training has diverged; take "
+            "an earlier checkpoint"
+        )
     if norm == 0.0:
         return 0.0
     return float(np.dot(values, _signs(values.size)) / norm)

@@ -248,3 +248,9 @@ def test_the_options_of_all_commands_are_known_without_torch():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (found.returncode, found.stdout) == (0, "\n"), found.stderr + found.stdout
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_what_is_no_number_is_refused(number):
+    with pytest.raises(LassError, match="--ratio -?(nan|inf) is no number"):
+        read(*PLAIN, f"--ratio={number}")
