@@ -1,5 +1,6 @@
 """Pairs searched in one training: by fairseq's commands and by ``lass search``."""
 
+import re
 import sys
 from pathlib import Path
 from signal import SIGKILL
@@ -183,6 +184,15 @@ def test_how_settled_each_pair_is_and_its_place_in_a_sweep(searched, base, capsy
         mask = source.scores(method).mask(0.6)
         written = load_masks(out / "masks")[key]
         assert all(mask.bits[name].equal(written.bits[name]) for name in mask.bits)
+
+
+def test_what_is_watched_is_logged_as_the_loss_is(searched):
+    out, _ = searched
+    logged = "".join(path.read_text() for path in out.rglob("train.log"))
+    for key in ("de-en", "en-nl"):
+        for name in ("drawn", "agreement", "growth"):
+            assert re.search(rf"\b{name}_{key}\b", logged), (name, key)
+    assert "pruned" in logged
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_a_training_whose_second_save_fails_keeps_its_first(forked, tmp_path, wh
     assert failed.told.startswith(f"error: cannot write {tmp_path / target}: ")
     assert "Traceback" not in failed.stdout + failed.stderr
     left = state_of(tmp_path)
-    assert left.keys() - {"checkpoint_1_12.pt"} == {
+    assert left.keys() - {"checkpoint_1_12.pt", ".training"} == {
         "checkpoint_1_6.pt",
         "checkpoint_last.pt",
     }

@@ -24,6 +24,7 @@ from lass_plugin.methods.search.one_search import (
 )
 from lass_plugin.methods.search.options import check_search, plan_of
 from lass_plugin.methods.search.plan import SearchPlan
+from lass_plugin.methods.search.settling import agreement, growth
 from lass_plugin.training.participants import Participants
 
 logger = logging.getLogger(__name__)
@@ -172,9 +173,22 @@ class Search(Method):
         return "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
 
     def metrics(self) -> dict[str, float]:
-        """The share removed in use, the mean over the pairs."""
+        """The share removed in use, the mean over the pairs; of each pair its updates,
+        and how far its mask agrees with itself above chance and how that has grown."""
         ratios = [s.plan.ratio_at(s.updates) for s in self.searches.values()]
-        return {"pruned": sum(ratios) / len(ratios)}
+        found = {"pruned": sum(ratios) / len(ratios)}
+        for key, search in self.searches.items():
+            history = search.history
+            of_pair = {
+                "drawn": search.updates if len(self.searches) > 1 else None,
+                "agreement": agreement(history[-1]) if history else None,
+                "growth": growth(history) if history else None,
+            }
+            for name, value in of_pair.items():
+                if value is not None:
+                    label = name if len(self.searches) == 1 else f"{name}_{key}"
+                    found[label] = float(value)
+        return found
 
     # -- state -------------------------------------------------------------------
 
