@@ -126,8 +126,8 @@ def check_not_empty(cfg: Any) -> None:
     Raises:
         LassError: names the option.
     """
-    values = OmegaConf.to_container(cfg) if OmegaConf.is_config(cfg) else vars(cfg)
-    for name, value in dict(values).items():
+    values: Any = OmegaConf.to_container(cfg) if OmegaConf.is_config(cfg) else vars(cfg)
+    for name, value in values.items():
         if value == "":
             raise LassError(
                 f"--{name.replace('_', '-')} is empty; give a value, or leave it out"

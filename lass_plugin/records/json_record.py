@@ -122,8 +122,7 @@ class RecordFormat:
             )
         if self.sealed and version >= self.sealed:
             stated = record.pop(DIGEST)
-            marks = ("format", "version")
-            content = {k: v for k, v in record.items() if k not in marks}
+            content = {k: v for k, v in record.items() if k not in first}
             if stated != digest_of(content):
                 raise ValueError("its contents are not those that were written")
 
