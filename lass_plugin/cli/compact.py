@@ -35,7 +35,7 @@ def run(settings: CompactSettings) -> int:
     from lass_plugin.methods.subnetworks.compaction import compacted_group
 
     path, given = settings.checkpoint, settings.masks
-    checkpoint = Checkpoint.read(path)
+    checkpoint = Checkpoint.read_whole(path)
     masks = masks_at(given) if given else carried_masks(checkpoint)
     if not masks:
         raise LassError(

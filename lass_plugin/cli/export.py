@@ -31,7 +31,7 @@ def run(settings: ExportSettings) -> int:
     from lass_plugin.methods.subnetworks.compaction import compacted_pair
 
     path, out = settings.checkpoint, settings.out
-    checkpoint = Checkpoint.read(path)
+    checkpoint = Checkpoint.read_whole(path)
     method = method_of(checkpoint.task_state, str(path))
     if not method.takes_base:
         needless(settings, "base", f"on {path}, which has no low-rank modules")

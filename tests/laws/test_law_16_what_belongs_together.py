@@ -176,3 +176,23 @@ def test_an_exported_model_is_translated_with_its_tokens(forked, data, joint, tm
     load_model(exported, plain)
     assert plain.tokens == ours.tokens and PAIRS
     assert plain.source_dictionary == ours.source_dictionary
+
+
+# -- what was written is what is read -------------------------------------------------
+
+
+@pytest.mark.parametrize("used", ["as base", "to export"])
+def test_a_flipped_bit_of_a_model_is_noticed(forked, base, joint, tmp_path, used):
+    damaged, out = tmp_path / "damaged.pt", tmp_path / "out.pt"
+    held = base if used == "as base" else joint
+    content = bytearray(held.read_bytes())
+    weight = load(held)["model"]["encoder.layers.1.fc2.weight"].numpy().tobytes()
+    content[content.index(weight) + 5] ^= 1
+    damaged.write_bytes(content)
+    if used == "as base":
+        flags = (*LSLO_FLAGS, "--max-update", 1, "--disable-validation")
+        ended = forked.train(tmp_path, *flags, "--base", damaged, check=False)
+    else:
+        words = ("export", damaged, "--pair", "de-en", "--out", out)
+        ended = forked.run("lass", *words, check=False)
+    assert ended.returncode and f"{damaged} is damaged: its record" in ended.told

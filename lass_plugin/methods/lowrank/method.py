@@ -138,7 +138,7 @@ class LowRank(Method):
         trains = self._cfg is not None
         parameters = dict(model.named_parameters())
         if self.stored is None:
-            FrozenBase.read(self._cfg.base).load_into(model, options)
+            FrozenBase.read_whole(self._cfg.base).load_into(model, options)
             plan, place = self._plan_of(parameters), str(Path(self._cfg.base).resolve())
             self.stored = Entry(plan, place, fingerprint_of(parameters, plan.ranks))
         else:

@@ -79,7 +79,9 @@ class Entry:
         Raises:
             LassError: it is not there, or no base.
         """
-        return FrozenBase.read(check_exists(given or self.base, recorded=not given))
+        return FrozenBase.read_whole(
+            check_exists(given or self.base, recorded=not given)
+        )
 
     def check_base(
         self, tensors: Mapping[str, Tensor], path: str | os.PathLike
