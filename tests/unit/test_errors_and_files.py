@@ -198,3 +198,10 @@ def test_a_reader_that_has_gone_is_no_error(monkeypatch, tmp_path):
         monkeypatch.setattr(cli.sys, "stdout", out)
         assert cli.main([]) == 141
     assert not logging.root.manager.disable  # left as it was
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal():
+    error = LassError("the key '\x1b[2Jde\u202e-en\x9b\r' of a.json\nand more\t.")
+    assert error.message == (
+        "the key '\\x1b[2Jde\\u202e-en\\x9b\\r' of a.json\nand more\\t."
+    )
