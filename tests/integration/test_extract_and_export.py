@@ -10,8 +10,9 @@ from conftest import PAIRS, ROOT, load
 from translations import in_stock_fairseq, with_the_plugin
 
 from lass_plugin.cli.main import main
-from lass_plugin.masks import load_mask, load_masks
+from lass_plugin.masks import load_mask, load_masks, save_mask
 from lass_plugin.masks.file import from_state
+from lass_plugin.masks.random import random_mask
 
 RESTART = (
     "--reset-optimizer --reset-dataloader --reset-meters --reset-lr-scheduler"
@@ -121,6 +122,20 @@ def test_export_names_what_is_wrong(joint, base, tmp_path, capsys):
     given = ["export", str(base), "--pair", "de-en", "--masks", masks]
     assert main([*given, "--out", str(out)]) == 0
     assert out.is_file()
+
+
+def test_a_mask_of_a_second_name_of_a_tensor_is_refused(base, tmp_path, capsys):
+    """It was counted as a mask, and had no effect."""
+    weights = load(base)["model"]
+    masks = []
+    for name in ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"):
+        mask = random_mask("de-en", {name: weights[name].shape}, 0.5, 1)
+        masks.append(tmp_path / f"{name}.safetensors")
+        save_mask(masks[-1], mask)
+    words = ["export", str(base), "--pair", "de-en", "--out", str(tmp_path / "o.pt")]
+    assert main([*words, "--masks", str(masks[0])]) == 0
+    assert main([*words, "--masks", str(masks[1])]) == 1
+    assert "decoder.embed_tokens.weight" in capsys.readouterr().err
 
 
 def test_a_mask_of_a_real_search_at_two_ratios(commands, base, tmp_path, capsys):

@@ -28,8 +28,10 @@ def exported(checkpoint: Checkpoint, mask: Mask, half: bool = False) -> dict[str
 def baked(checkpoint: Checkpoint, mask: Mask, half: bool = False) -> dict[str, Tensor]:
     """Name -> weight, W ⊙ M at every site, under every name of a shared embedding."""
     masks = MaskSet([mask])
-    check_fit(masks, checkpoint.weights, str(checkpoint.path))
-    mask = weight_masks(masks, checkpoint.weights)[mask.key]
+    shared = checkpoint.shared  # a mask of a second name would have no effect
+    own = {n: w for n, w in checkpoint.weights.items() if n not in shared}
+    check_fit(masks, own, str(checkpoint.path))
+    mask = weight_masks(masks, own)[mask.key]
 
     def masked(name: str, first: str, weight: Tensor) -> Tensor:
         site = first if first in mask.shapes else name
