@@ -177,7 +177,7 @@ def parse_names(
     items = text.split(",") if isinstance(text, str) else text
     listed = [item.strip() for item in items if item.strip()]
     wanted = set(listed)
-    for name in wanted:
+    for name in wanted if isinstance(text, str) else ():
         if listed.count(name) > 1:
             raise LassError(f"the {what} '{name}' is listed more than once")
     unknown = sorted(wanted - known.keys())

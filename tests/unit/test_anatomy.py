@@ -23,8 +23,14 @@ from lass_plugin.anatomy.places import (
     is_computed,
     layer_name,
 )
-from lass_plugin.anatomy.targets import TARGETS, find_sites, select_sites
+from lass_plugin.anatomy.targets import (
+    TARGETS,
+    find_sites,
+    parse_targets,
+    select_sites,
+)
 from lass_plugin.anatomy.vocabulary import embedding_of, shared_names, vocabulary_of
+from lass_plugin.errors import LassError
 
 SIZES = {"embed_dim": 8, "ffn_embed_dim": 16, "attention_heads": 2, "layers": 2}
 
@@ -211,3 +217,9 @@ def test_no_name_of_a_parameter_stands_outside_of_anatomy():
         if PARTS.search(text)
     ]
     assert not found, "\n".join(found)
+
+
+def test_a_name_listed_twice_is_refused():
+    with pytest.raises(LassError, match="mask target 'attention' is listed more than"):
+        parse_targets("attention,feed-forward,attention")
+    assert parse_targets(["attention", "attention"]) == ("attention",)

@@ -123,13 +123,13 @@ ALLOCATE = "allocate DATA --base b.pt --searches s --out OUT".split()
         (FIT, "--budget-rank 0", "--budget-rank must be 1 or more"),
         (FIT, "--budget-rank 2 --epochs 4", "--epochs 4 ends before the estimation"),
         (FIT, "--budget-rank 2 --ratio 1.5", "outside"),
-        (FIT, "--budget-rank 2 --ratio nan", "outside"),
+        (FIT, "--budget-rank 2 --ratio nan", "is no number"),
         (FIT, "--budget-rank 2 --ratio 0", "--ratio 0 prunes nothing"),
         (FIT, "--budget-rank 2 --rank 0", "--rank must be 1 or more"),
         (FIT, "--budget-rank 2 --length 0", "--length must be 1 or more"),
         (ALLOCATE, "--budget 0.95", "--budget 0.95 is outside the ratios to choose"),
         (ALLOCATE, "--budget -1", "outside"),
-        (ALLOCATE, "--budget nan", "outside"),
+        (ALLOCATE, "--budget nan", "is no number"),
     ],
 )
 def test_a_search_for_ranks_or_ratios_that_cannot_end_is_not_begun(
