@@ -15,6 +15,7 @@ from fairseq import checkpoint_utils
 from fairseq.trainer import Trainer
 
 from lass_plugin.errors import LassError
+from lass_plugin.fairseq_fixes.missing_start import DEFAULT
 from lass_plugin.fairseq_fixes.replacing import replace_once
 
 logger = logging.getLogger(__name__)
@@ -39,14 +40,14 @@ def _reached(trainer: Any, state: dict[str, Any]) -> str:
     """The end that a restored training has come to; empty where it has not."""
     cfg, updates = trainer.cfg, trainer.get_num_updates()
     most, hours = cfg.optimization.max_update, cfg.optimization.stop_time_hours
-    without_gain, patience = state.get(PATIENCE, {}).get("runs", 0), cfg.checkpoint
+    without_gain = state.get(PATIENCE, {}).get("runs", 0)
     if settled := getattr(getattr(trainer.task, "method", None), "stopped", ""):
         return settled
     if 0 < most <= updates:
         return f"{updates} updates, with --max-update {most}"
     if 0 < hours < trainer.cumulative_training_time() / 3600:
         return f"--stop-time-hours {hours}"
-    if 0 < patience.patience <= without_gain:
+    if 0 < cfg.checkpoint.patience <= without_gain:
         return f"{without_gain} validations without gain"
     return ""
 
@@ -63,8 +64,9 @@ def _nothing_more(stock: Callable) -> Callable:
             stopping.num_runs = state[PATIENCE]["runs"]
         reached = goes_on and _reached(trainer, state)
         if reached:
-            own = os.path.join(cfg.save_dir, "checkpoint_last.pt")
-            if not os.path.exists(own):
+            # by the options: the folder may be on the disk of the first process only
+            folder = os.path.abspath(os.path.dirname(cfg.restore_file))
+            if cfg.restore_file != DEFAULT and folder != os.path.abspath(cfg.save_dir):
                 raise LassError(
                     f"nothing is left to train from {cfg.restore_file}: it has come to "
                     f"its end ({reached}); train for longer, or add --reset-optimizer "
