@@ -65,10 +65,15 @@ def _nothing_more(stock: Callable) -> Callable:
         reached = goes_on and _reached(trainer, state)
         if reached:
             # by the options: the folder may be on the disk of the first process only
-            folder = os.path.abspath(os.path.dirname(cfg.restore_file))
-            if cfg.restore_file != DEFAULT and folder != os.path.abspath(cfg.save_dir):
+            begun_from = cfg.restore_file
+            folder = os.path.dirname(begun_from)
+            if begun_from == DEFAULT:
+                folder, begun_from = cfg.save_dir, cfg.continue_once
+                if begun_from and not os.path.exists(os.path.join(folder, DEFAULT)):
+                    folder = os.path.dirname(begun_from)
+            if os.path.abspath(folder) != os.path.abspath(cfg.save_dir):
                 raise LassError(
-                    f"nothing is left to train from {cfg.restore_file}: it has come to "
+                    f"nothing is left to train from {begun_from}: it has come to "
                     f"its end ({reached}); train for longer, or add --reset-optimizer "
                     "--reset-dataloader --reset-lr-scheduler --reset-meters to begin "
                     "from its weights"

@@ -43,12 +43,13 @@ def test_a_finished_training_goes_on_for_longer(forked, tmp_path):
     assert history[-1]["num_updates"] == 3
 
 
-def test_nothing_is_left_to_train_elsewhere(forked, tmp_path):
+@pytest.mark.parametrize("option", ["--restore-file", "--continue-once"])
+def test_nothing_is_left_to_train_elsewhere(forked, tmp_path, option):
     forked.train(tmp_path / "a", "--max-update", 2)
-    flags = ("--max-update", 2, "--restore-file", tmp_path / "a/checkpoint_last.pt")
+    flags = ("--max-update", 2, option, tmp_path / "a/checkpoint_last.pt")
     refused = forked.train(tmp_path / "b", *flags, check=False)
     assert refused.returncode != 0
-    assert "nothing is left to train from" in refused.told
+    assert f"nothing is left to train from {flags[-1]}" in refused.told
 
 
 # -- a training that goes on ----------------------------------------------------------
