@@ -24,10 +24,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, hub_of
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.fingerprint import short_name
-from lass_plugin.masks.packing import ones
-
-_BLOCK = 1 << 15
-"""Bytes of each mask that are compared at once: all masks together fit in a cache."""
+from lass_plugin.masks.packing import shared_by_two
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,11 @@ def overlaps(
     """
     parts = parts or {WHOLE: list(masks.shapes)}
     wanted = {site for sites in parts.values() for site in sites}
-    by_site = {site: _shared(masks, site) for site in masks.shapes if site in wanted}
+    by_site = {
+        site: shared_by_two([mask.bits[site] for mask in masks.values()])
+        for site in masks.shapes
+        if site in wanted
+    }
     result = {}
     for part, sites in parts.items():
         shared = np.zeros((len(masks), len(masks)), dtype=np.int64)
@@ -103,24 +104,6 @@ def overlaps(
             units += size
         result[part] = Overlap(tuple(masks), units, shared, expected)
     return result
-
-
-def _shared(masks: MaskSet, site: str) -> np.ndarray:
-    """``(n, n)`` number of weights of one site that every two masks share."""
-    bits = [mask.bits[site].cpu().numpy() for mask in masks.values()]
-    shared = np.zeros((len(bits), len(bits)), dtype=np.int64)
-    size = bits[0].size
-    for start in range(0, size, _BLOCK):
-        block = np.zeros(
-            (len(bits), min(_BLOCK, -(-(size - start) // 8) * 8)), np.uint8
-        )
-        for row, packed in zip(block, bits, strict=True):
-            part = packed[start : start + _BLOCK]
-            row[: part.size] = part
-        words = block.view(np.uint64)  # (n, words)
-        for i in range(len(bits)):
-            shared[i, i:] += ones(words[i] & words[i:])
-    return shared + np.triu(shared, 1).T
 
 
 def between(matrix: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ Bit *i* of the flattened mask is bit ``i % 8`` (least significant first) of byte
 """
 
 import functools
+from typing import Sequence
 
 import numpy as np
 import torch
@@ -13,6 +14,10 @@ from torch import Tensor
 _POPCOUNT = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
     axis=1, dtype=np.uint8
 )
+
+
+_BLOCK = 1 << 15
+"""Bytes of each mask that are compared at once: all masks together fit in a cache."""
 
 
 def packed_size(units: int) -> int:
@@ -60,6 +65,24 @@ def count_shared(first: Tensor, second: Tensor) -> int:
     if first.shape != second.shape:
         raise ValueError(f"masks of {first.numel()} and {second.numel()} bytes")
     return int(ones(first.cpu().numpy() & second.cpu().numpy()))
+
+
+def shared_by_two(masks: Sequence[Tensor]) -> np.ndarray:
+    """``(n, n)`` number of ones that every two packed masks of one site share."""
+    bits = [mask.cpu().numpy() for mask in masks]
+    shared = np.zeros((len(bits), len(bits)), dtype=np.int64)
+    size = bits[0].size
+    for start in range(0, size, _BLOCK):
+        block = np.zeros(
+            (len(bits), min(_BLOCK, -(-(size - start) // 8) * 8)), np.uint8
+        )
+        for row, packed in zip(block, bits, strict=True):
+            part = packed[start : start + _BLOCK]
+            row[: part.size] = part
+        words = block.view(np.uint64)  # (n, words)
+        for i in range(len(bits)):
+            shared[i, i:] += ones(words[i] & words[i:])
+    return shared + np.triu(shared, 1).T
 
 
 def ones(data: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ def random_mask(
     """
     check_ratio(ratio)
     masks = {
-        name: select(_draw(seed, key, name, tuple(shape)), ratio)
+        name: select(draw(seed, key, name, tuple(shape)), ratio)
         for name, shape in shapes.items()
     }
     provenance = Provenance("random", ratio, note=f"seed {seed}")
@@ -50,9 +50,10 @@ def random_masks(
     return MaskSet(random_mask(key, shapes, ratio, seed, base) for key in keys)
 
 
-def _draw(seed: int, key: str, site: str, shape: tuple[int, ...]) -> Tensor:
+def draw(seed: int, key: str, site: str, shape: tuple[int, ...]) -> Tensor:
     """Scores of *shape*: the raw 63 high bits of a generator of this site's own."""
     words = hashlib.sha256(f"{seed}\0{key}\0{site}".encode()).digest()
     generator = np.random.Philox(key=np.frombuffer(words[:16], dtype="<u8"))
-    raw = generator.random_raw(math.prod(shape)) >> np.uint64(1)
-    return torch.from_numpy(raw.astype(np.int64)).view(shape)
+    raw = generator.random_raw(math.prod(shape))
+    raw >>= np.uint64(1)
+    return torch.from_numpy(raw.view(np.int64)).view(shape)

@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lass_plugin.analysis import similarity
 from lass_plugin.analysis.similarity import (
     EVERY,
     average_by_group,
@@ -28,7 +27,7 @@ from lass_plugin.anatomy.components import BREAKDOWNS, WHOLE, parts_of
 from lass_plugin.cli.main import main as lass
 from lass_plugin.errors import LassError
 from lass_plugin.languages import order_keys
-from lass_plugin.masks import Mask, MaskSet, Provenance, save_masks
+from lass_plugin.masks import Mask, MaskSet, Provenance, packing, save_masks
 from lass_plugin.records.figures import SPAN
 from lass_plugin.records.heat_map import _limits, heat_map
 
@@ -122,7 +121,7 @@ def test_it_agrees_with_a_loop_over_weights(shapes, count, seed, density):
 def test_the_size_of_a_block_makes_no_difference(block, monkeypatch):
     masks = draw(["a-en", "b-en", "c-en"], {FC1: (17, 31), QUERY: (5, 5)}, seed=2)
     expected = overlaps(masks)[WHOLE].shared
-    monkeypatch.setattr(similarity, "_BLOCK", block)
+    monkeypatch.setattr(packing, "_BLOCK", block)
     assert np.array_equal(overlaps(masks)[WHOLE].shared, expected)
 
 
