@@ -5,7 +5,7 @@ number each (scores), a share of them is selected (selection, schedules), a mode
 trained and translates as if the rest were not there (methods), and masks and models are
 compared (analysis, evaluation). The rooms, in the order in which data flows:
 
-    errors, files, signals, tensor_files, locks, settings, registry, languages,
+    errors, streams, files, signals, tensor_files, locks, settings, registry, languages,
     language_families,
     resource_types      what everything else stands on
     anatomy             parts of a model: mask targets, matrices, neurons, components

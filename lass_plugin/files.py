@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 from lass_plugin.errors import LassError
+from lass_plugin.streams import UNCHANGED
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Of a file's name that is no UTF-8: read again from an escape, it is the same name."""
 
 
 @contextlib.contextmanager
@@ -59,9 +63,11 @@ def atomic_path(target: str | os.PathLike, only_writer: bool = False) -> Iterato
 
 
 def write_text(target: str | os.PathLike, text: str) -> None:
-    """Write *text* (UTF-8) to *target* atomically."""
-    with atomic_path(target) as path:
-        path.write_text(text, encoding="utf-8")
+    """Write *text* (UTF-8) to *target* atomically.
+
+    The name of a file in it may be none of UTF-8; it is written as it is.
+    """
+    write_bytes(target, text.encode("utf-8", UNCHANGED))
 
 
 def write_bytes(target: str | os.PathLike, content: bytes) -> None:
@@ -80,6 +86,7 @@ def write_json(target: str | os.PathLike, value: Any, rows: bool = False) -> Non
     if rows:
         row = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
         text = row.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
+    text = _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     write_text(target, text + "\n")
 
 

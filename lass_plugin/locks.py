@@ -46,7 +46,7 @@ class FolderLock:
             self._file = open(place, "r+b" if place.exists() else "w+b")
             self._lock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            who = place.read_text(errors="replace").strip()
+            who = place.read_text(encoding="utf-8", errors="replace").strip()
             self.release()
             raise LassError(
                 f"the {self._what} is running already in {self.folder}"

@@ -106,6 +106,7 @@ def run(settings: TranslateSettings) -> int:
     from lass_plugin.evaluation.systems import Saved, System
     from lass_plugin.evaluation.texts import with_subwords
     from lass_plugin.evaluation.translation import Translator
+    from lass_plugin.streams import lines_of_input
 
     system = System(
         "model",
@@ -124,7 +125,7 @@ def run(settings: TranslateSettings) -> int:
     del saved
     buffer = 1 if settings.interactive else settings.buffer or BUFFER
     skip = _say if settings.keep_going else None
-    for ready_lines in translate_lines(sys.stdin.buffer, translator, buffer, skip):
+    for ready_lines in translate_lines(lines_of_input(), translator, buffer, skip):
         sys.stdout.write("".join(f"{line}\n" for line in ready_lines))
         sys.stdout.flush()
     return 0

@@ -208,7 +208,7 @@ def _download(cache: Path, packages: Mapping[str, str]) -> str | None:
         command += ["--only-binary", ":all:", "--disable-pip-version-check"]
         command += ["--no-input", "--retries", "1", "--timeout", "20", "--dest", folder]
         command += [f"{name}=={version}" for name, version in packages.items()]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8")
         for wheel in sorted(Path(folder).glob("*.whl")):
             os.replace(wheel, cache / wheel.name)
     if done.returncode == 0:

@@ -12,6 +12,7 @@ from lass_plugin.fairseq_fixes.one_training import train_alone
 from lass_plugin.fairseq_fixes.reader_threads import stop_readers
 from lass_plugin.fairseq_fixes.several_processes import train_by_several
 from lass_plugin.fairseq_fixes.tokens_of_options import take_tokens_of_options
+from lass_plugin.fairseq_fixes.uncaught import end_in_a_sentence
 from lass_plugin.fairseq_fixes.whole_checkpoints import write_checkpoints_atomically
 
 
@@ -27,5 +28,6 @@ def prepare_fairseq() -> None:
     take_tokens_of_options()
     end_finished_runs()
     close_only_what_is_open()
+    end_in_a_sentence()
     atexit.unregister(stop_readers)
     atexit.register(stop_readers)

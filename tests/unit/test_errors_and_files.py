@@ -5,11 +5,13 @@ import errno
 import json
 import logging
 import os
+import shlex
 import stat
 import subprocess
 import sys
 
 import pytest
+from conftest import ROOT
 
 from lass_plugin import files
 from lass_plugin.errors import LassError
@@ -205,3 +207,136 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal():
     assert error.message == (
         "the key '\\x1b[2Jde\\u202e-en\\x9b\\r' of a.json\nand more\\t."
     )
+
+
+# -- how a command ends ----------------------------------------------------------------
+
+NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def in_shell(line, **environment):
+    """Run *line* by bash; Python buffers what it prints, as it does for users."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    environment.pop("PYTHONUNBUFFERED", None)
+    line = line.replace("lass ", f"{sys.executable} -m lass_plugin.cli ", 1)
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"],
+        capture_output=True,
+        env=environment,
+        encoding="utf-8",
+    )
+
+
+@pytest.mark.parametrize("where", [">/dev/full", ">&-", "<&- >&-"])
+def test_what_cannot_be_printed_is_one_sentence_and_status_1(where):
+    done = in_shell(f"lass list --help {where}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("lass: what it prints cannot be written (")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_closed_stream_is_not_the_next_file_that_is_opened(tmp_path):
+    code = (
+        "from lass_plugin.streams import open_streams; open_streams()\n"
+        f"file = open({str(tmp_path / 'a')!r}, 'w'); print(file.fileno() > 2)"
+    )
+    done = in_shell(f"{sys.executable} -c {shlex.quote(code)} <&- 2>&-")
+    assert (done.returncode, done.stdout) == (0, "True\n")
+
+
+def test_messages_without_a_place_do_not_become_output():
+    done = in_shell("lass list nowhere 2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
+def test_a_closed_input_is_one_sentence(monkeypatch):
+    code = (
+        "from lass_plugin.streams import lines_of_input, open_streams; open_streams()\n"
+        "list(lines_of_input())"
+    )
+    done = in_shell(f"{sys.executable} -c {shlex.quote(code)} <&-")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: standard input cannot be read (Bad file")
+
+
+def test_output_is_utf8_in_every_locale():
+    code = (
+        "import sys; from lass_plugin.streams import open_streams; open_streams()\n"
+        "print('M\\xfc\\udcff\\ud800'); print('\\xfc\\ud800', file=sys.stderr)"
+    )
+    line = f"{sys.executable} -c {shlex.quote(code)} | od -An -c"
+    done = in_shell(line, **NO_UTF8)
+    assert done.stdout.split()[:4] == ["M", "303", "274", "377"]  # a name's own byte
+    assert "\\ud800" in "".join(done.stdout.split()[4:]).replace("\\\\", "\\")
+    assert done.stderr == "ü\\ud800\n"
+
+
+def test_names_of_files_that_are_no_utf8_are_kept_in_what_is_written(tmp_path):
+    name = os.fsdecode(b"m\xfcll")
+    files.write_json(tmp_path / "a.json", {"path": name})
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"path": name}
+    files.write_text(tmp_path / "a.md", name)
+    assert (tmp_path / "a.md").read_bytes() == b"m\xfcll"
+
+
+def run_main(monkeypatch, error):
+    """The status of a command that raises *error*."""
+    from lass_plugin.cli import main as cli
+
+    def run(arguments):
+        raise error
+
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(run=run, subcommand="list")
+    monkeypatch.setattr(cli, "build_parser", lambda: parser)
+    return cli.main([])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+    ],
+)
+def test_too_little_memory_is_one_sentence(error, monkeypatch, capsys):
+    assert run_main(monkeypatch, error) == 1
+    assert "lass list: there is not enough memory" in capsys.readouterr().err
+
+
+def test_too_little_memory_is_not_called_damage(tmp_path, monkeypatch):
+    from lass_plugin.checkpoints import torch_files
+
+    def load(*_, **__):
+        raise RuntimeError("unable to mmap 8 bytes: Cannot allocate memory (12)")
+
+    monkeypatch.setattr(torch_files.torch, "load", load)
+    (tmp_path / "a.pt").write_bytes(b"8")
+    with pytest.raises(LassError, match="^there is not enough memory"):
+        torch_files.load_tensors(tmp_path / "a.pt", "a checkpoint")
+
+
+def test_what_the_system_refuses_names_the_file(monkeypatch, capsys):
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "masks/de-en")
+    assert run_main(monkeypatch, error) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("lass list: masks/de-en: Permission denied")
+
+
+def test_a_fault_of_our_own_keeps_its_traceback(monkeypatch):
+    with pytest.raises(KeyError):
+        run_main(monkeypatch, KeyError("de-en"))
+
+
+@pytest.mark.parametrize("error", ["MemoryError()", "KeyboardInterrupt"])
+def test_commands_of_fairseq_end_in_a_sentence_too(error):
+    code = (
+        "from lass_plugin.fairseq_fixes.uncaught import end_in_a_sentence\n"
+        f"end_in_a_sentence(); print('\\xfc', flush=True); raise {error}"
+    )
+    done = in_shell(f"{sys.executable} -c {shlex.quote(code)}", **NO_UTF8)
+    assert done.returncode and done.stdout == "ü\n"
+    assert "Traceback" not in done.stderr and done.stderr.startswith("error: ")

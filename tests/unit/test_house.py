@@ -11,6 +11,7 @@ PACKAGE = ROOT / "lass_plugin"
 
 FLOORS = """
 errors
+streams
 files signals
 tensor_files registry settings languages locks
 language_families resource_types schedules
@@ -143,3 +144,24 @@ def test_docstrings_begin_with_a_noun_or_a_verb():
             if first in ("Of", "Those", "That", "These"):
                 found.append(f"{name}: {getattr(node, 'name', 'module')}")
     assert not found, found
+
+
+def test_text_is_opened_with_its_encoding():
+    """Else it is read in another one where the locale says so."""
+    opens = {"open": 1, "read_text": 0, "write_text": 0, "fdopen": 1}
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            owner = getattr(getattr(node.func, "value", None), "id", "")
+            told = {word.arg for word in node.keywords}
+            if called in ("run", "Popen", "check_output"):
+                assert not told & {"text", "universal_newlines"}, (name, node.lineno)
+            if called not in opens or (owner, called) == ("os", "open"):
+                continue
+            if owner == "files" or (owner == "" and called == "write_text"):
+                continue  # our own
+            mode = node.args[opens[called]] if len(node.args) > opens[called] else None
+            binary = "b" in str(getattr(mode, "value", "b" if mode else ""))
+            assert binary or "encoding" in told, (name, node.lineno)

@@ -110,7 +110,9 @@ def cores() -> int:
     else:
         count = os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = (
+            Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
+        )
         count = min(count, max(1, math.ceil(int(quota) / int(period))))
     except (OSError, ValueError):
         pass  # no such file, or "max": no limit
