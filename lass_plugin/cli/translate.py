@@ -54,7 +54,8 @@ class TranslateSettings(Settings):
     )
     pairs: tuple[Pair, ...] = option(
         (),
-        "directions to serve (default: those that were trained)",
+        "directions to serve (default: those that were trained and whose dictionaries "
+        "are in DATA)",
         metavar="SRC-TGT,…",
         parse=parse_pairs,
     )
@@ -117,7 +118,8 @@ def run(settings: TranslateSettings) -> int:
     )
     saved = Saved(system)
     data = first_folder(settings.data)
-    ready = saved.set_up(data, choose_pairs([saved], settings.pairs))
+    pairs = settings.pairs or saved.pairs_at_hand(data, choose_pairs([saved]))
+    ready = saved.set_up(data, pairs)
     dictionary = ready.task.target_dictionary
     decoding = with_subwords(settings.decoding, data, dictionary)
     encoding = _encoding(settings, data)

@@ -191,9 +191,28 @@ class Saved:
         for name in ("left_pad_source", "left_pad_target"):
             setattr(cfg, name, str(given.get(name, getattr(cfg, name))))
         for name in ("source_dict", "target_dict"):
-            path = given.get("fixed_dictionary") or given.get(name)
-            setattr(cfg, name, path if path and Path(path).is_file() else None)
+            setattr(cfg, name, self._given_dictionary(name))
         return cfg
+
+    def _given_dictionary(self, name: str) -> str | None:
+        """The file that *name* of the training's options names, if it is there."""
+        path = self._options.get("fixed_dictionary") or self._options.get(name)
+        return path if path and Path(path).is_file() else None
+
+    def pairs_at_hand(self, data: Path, pairs: Sequence[Pair]) -> list[Pair]:
+        """Those of *pairs* whose dictionaries lie in *data*; all if none do.
+
+        A published model has 124 languages, and a data folder those of its text.
+        """
+        source, target = map(self._given_dictionary, ("source_dict", "target_dict"))
+        at_hand = {path.name for path in data.glob("dict.*.txt")}
+        found = [
+            pair
+            for pair in pairs
+            if (source or f"dict.{pair.source}.txt" in at_hand)
+            and (target or f"dict.{pair.target}.txt" in at_hand)
+        ]
+        return found or list(pairs)
 
     def _method_of(
         self, task: TranslationSubnetworkTask, pairs: Sequence[Pair]

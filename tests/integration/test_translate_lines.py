@@ -103,6 +103,23 @@ def test_dense_is_the_base_and_pairs_may_be_chosen(low_rank, base, translate, re
     assert (status, told) == (0, "") and found[0].startswith("nl")
 
 
+def test_only_the_dictionaries_of_the_pairs_at_hand_are_asked_for(
+    low_rank, translate, data, tmp_path
+):
+    line = "de-en\tde1 de2 de3\n"
+    expected = translate(low_rank, line)
+    part = tmp_path / "part"
+    part.mkdir()
+    for name in ("dict.de.txt", "dict.en.txt"):
+        (part / name).write_bytes((data / name).read_bytes())
+    assert translate(low_rank, line, "--data", part) == expected
+    assert translate(low_rank, line, "--data", part, "--pairs", "de-en") == expected
+    status, _, told = translate(low_rank, "en-nl\ten1\n", "--data", part)
+    assert status == 1 and "'en-nl', which is none of de-en, en-de;" in told
+    status, _, told = translate(low_rank, "", "--data", part, "--pairs", "en-nl")
+    assert status == 1 and f"there is no dictionary {part / 'dict.nl.txt'}" in told
+
+
 def test_a_line_that_cannot_be_read_is_named(low_rank, translate):
     good = "de-en\tde1 de2 de3\n"
     first = translate(low_rank, good)[1]
