@@ -89,8 +89,8 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     )
     allow_other_dictionary: bool = flag(
         False,
-        "begin from a model that was trained with another dictionary or other language "
-        "tokens",
+        "begin from a model that was trained with another dictionary, subword model or "
+        "other language tokens",
     )
     base: Optional[str] = flag(
         None,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.trained_with import ENTRY
 from lass_plugin.errors import LassError
 
 
@@ -23,7 +24,9 @@ def averaged(checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
     first, *others = checkpoints
     for other in others:
         both = f"{first.path} and {other.path}"
-        if place := next(_differences(first.task_state, other.task_state), None):
+        for place in _differences(first.task_state, other.task_state):
+            if place[0] == ENTRY and _unsaid(place, first, other):
+                continue  # an earlier version did not say it
             raise LassError(
                 f"{both} differ in {'/'.join(place)}, so they are not of one model; "
                 "average checkpoints that were trained with the same"
@@ -56,6 +59,18 @@ def _means(checkpoints: Sequence[Checkpoint]) -> Iterator[tuple[str, Tensor]]:
                     total += each.weights[one]
                 made[one] = (total / len(checkpoints)).to(weight.dtype)
         yield name, made[one]
+
+
+def _unsaid(place: tuple[str, ...], *checkpoints: Checkpoint) -> bool:
+    """Whether one of *checkpoints* has nothing at *place* of its ``task_state``."""
+
+    def found(checkpoint: Checkpoint) -> Any:
+        value: Any = checkpoint.task_state
+        for name in place:
+            value = value.get(name)
+        return value
+
+    return None in map(found, checkpoints)
 
 
 def _differences(

@@ -2,8 +2,10 @@
 
 An embedding says nothing of the symbols that its rows stand for. With another
 dictionary of the same size, languages in another order or other language tokens a model
-reads and writes other words, and no shape tells. So a checkpoint carries the digests of
-its dictionaries beside its language tokens.
+reads and writes other words, and no shape tells. Another subword model of the same
+symbols splits words otherwise than those that the model has seen. So a checkpoint
+carries the digests of its dictionaries, and of its subword model where its data has
+one, beside its language tokens.
 """
 
 import hashlib
@@ -17,23 +19,37 @@ from lass_plugin.anatomy.places import SIDES
 from lass_plugin.anatomy.vocabulary import embedding_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 
 logger = logging.getLogger(__name__)
 
 ENTRY = "dictionaries"
-"""In ``task_state``: side -> number of symbols and digest of its dictionary."""
+"""In ``task_state``: side -> number of symbols and digest of its dictionary; and under
+:data:`SUBWORDS` kind and digest of the subword model, where the data has one."""
 
 NAMES = ("source", "target")
 """Of the dictionaries, that of the encoder first."""
 
+SUBWORDS = "subwords"
 
-def entry_of(dictionaries: Sequence[Dictionary]) -> dict[str, dict[str, Any]]:
-    """The entry for the dictionaries of encoder and decoder, with language tokens."""
-    return {
+
+def entry_of(
+    dictionaries: Sequence[Dictionary], subwords: Subwords | None = None
+) -> dict[str, dict[str, Any]]:
+    """The entry for the dictionaries of encoder and decoder, with language tokens.
+
+    Args:
+        subwords: what the text was encoded with; None, or of kind ``none``, where that
+            is not known.
+    """
+    entry: dict[str, dict[str, Any]] = {
         name: {"symbols": len(each), "sha256": _digest(each)}
         for name, each in zip(NAMES, dictionaries, strict=True)
     }
+    if subwords is not None and subwords.digest is not None:
+        entry[SUBWORDS] = {"kind": subwords.kind, "sha256": subwords.digest}
+    return entry
 
 
 def _digest(dictionary: Dictionary) -> str:
@@ -83,11 +99,65 @@ def check_dictionaries(
             )
 
 
+def subwords_of(task_state: Mapping[str, Any], model: str) -> Subwords:
+    """What the text of a model was encoded with; of kind ``none`` if it is not said.
+
+    Args:
+        task_state: of the model's checkpoint.
+        model: for messages.
+
+    Raises:
+        LassError: the entry is damaged.
+    """
+    entry = task_state.get(ENTRY)
+    stated = entry.get(SUBWORDS) if isinstance(entry, Mapping) else None
+    if stated is None:
+        return Subwords("none")
+    found = dict(stated) if isinstance(stated, Mapping) else {}
+    kind, digest = found.get("kind"), found.get("sha256")
+    if not (isinstance(kind, str) and isinstance(digest, str)):
+        raise LassError(f"{model} is damaged: its entry '{SUBWORDS}' cannot be read")
+    return Subwords(kind, digest=digest)
+
+
+def check_subwords(
+    task_state: Mapping[str, Any], given: Subwords, model: str, allowed: str = ""
+) -> None:
+    """Refuse another subword model than the one a model was trained with.
+
+    Text that is encoded already, and a checkpoint of an earlier version, do not say
+    with what: then there is nothing to compare.
+
+    Args:
+        task_state: of the model's checkpoint.
+        given: the subword model at hand.
+        model: where the model is from, for messages.
+        allowed: the option that allows another one, where there is such.
+
+    Raises:
+        LassError: names both.
+    """
+    theirs = subwords_of(task_state, model)
+    if None in (theirs.digest, given.digest) or theirs.digest == given.digest:
+        return
+    raise LassError(
+        f"{model} was trained with another subword model ({_short(theirs)}) than "
+        f"{given.model} ({_short(given)}), which splits words otherwise; give the one "
+        "that it was trained with, or prepare your data with it (lass prepare --dict "
+        f"DICTIONARY --spm-model MODEL …){f', or add {allowed}' if allowed else ''}"
+    )
+
+
+def _short(subwords: Subwords) -> str:
+    return f"{subwords.kind}, sha256 {str(subwords.digest)[:8]}"
+
+
 def check_start(
     path: str | os.PathLike,
     tokens: LanguageTokens,
     dictionaries: Sequence[Dictionary],
     data: str,
+    subwords: Subwords,
 ) -> None:
     """Refuse to train on from a model that was trained with something else.
 
@@ -96,6 +166,7 @@ def check_start(
         tokens: the language tokens of the training.
         dictionaries: of encoder and decoder, with their language tokens.
         data: where they are from, for messages.
+        subwords: what the text of the training was encoded with.
 
     Raises:
         LassError: says what is another.
@@ -105,6 +176,8 @@ def check_start(
         check_tokens(start.language_tokens, tokens, dictionaries[0], str(path))
     if ENTRY in start.task_state or start.language_tokens is not None:
         check_dictionaries(start.task_state, dictionaries, str(path), data)
+    allowed = "--allow-other-dictionary"
+    check_subwords(start.task_state, subwords, str(path), allowed)
     for side, name, dictionary in zip(SIDES, NAMES, dictionaries, strict=True):
         table = embedding_of(start.weights, side)
         if table is not None and len(table) != len(dictionary):

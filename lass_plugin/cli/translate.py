@@ -118,11 +118,11 @@ def run(settings: TranslateSettings) -> int:
     )
     saved = Saved(system)
     data = first_folder(settings.data)
+    encoding = _encoding(settings, data)
     pairs = settings.pairs or saved.pairs_at_hand(data, choose_pairs([saved]))
-    ready = saved.set_up(data, pairs)
+    ready = saved.set_up(data, pairs, encoding)
     dictionary = ready.task.target_dictionary
     decoding = with_subwords(settings.decoding, data, dictionary)
-    encoding = _encoding(settings, data)
     translator = LineTranslator(Translator(ready, decoding), encoding)
     del saved
     buffer = 1 if settings.interactive else settings.buffer or BUFFER

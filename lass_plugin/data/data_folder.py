@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lass_plugin.data.parallel_text import sha256
@@ -100,16 +101,41 @@ def find_preparation(out: Path, wanted: dict, fresh: bool) -> dict | None:
     return record
 
 
+def subword_model_of(folders: Sequence[Path]) -> Subwords:
+    """The subword model that lies in *folders*; of kind ``none`` where none does.
+
+    Args:
+        folders: that of the data, and further ones of its training data.
+
+    Raises:
+        LassError: two folders have different ones.
+    """
+    kinds = {"spm.model": "sentencepiece", "bpe.codes": "bpe"}
+    found = []
+    for folder in folders:
+        names = [name for name in kinds if (folder / name).is_file()]
+        for path in (folder / name for name in names[:1]):
+            found.append(Subwords(kinds[path.name], path, sha256(path)))
+    if not found:
+        return Subwords("none")
+    first, *others = found
+    for other in others:
+        if other.digest != first.digest:
+            raise LassError(
+                f"{other.model} is another subword model than {first.model}, so words "
+                "would be split in two ways; prepare both folders with one of them "
+                "(lass prepare --dict DICTIONARY --spm-model MODEL …)"
+            )
+    return first
+
+
 def subwords_of(folder: Path) -> Subwords:
     """How the text of a data folder was made tokens; of kind ``none`` if not known."""
-    for name, kind in (("spm.model", "sentencepiece"), ("bpe.codes", "bpe")):
-        path = folder / name
-        if not path.is_file():
-            continue
-        options = _read_record(folder)["options"] if (folder / RECORD).exists() else {}
-        # only the data of pairs that were added to a model names its languages
-        return Subwords(kind, path, sha256(path), spell="languages" in options)
-    return Subwords("none")
+    found = subword_model_of([folder])
+    if found.model is None or not (folder / RECORD).exists():
+        return found
+    # only the data of pairs that were added to a model names its languages
+    return replace(found, spell="languages" in _read_record(folder)["options"])
 
 
 def _differences(record: dict, wanted: dict) -> list[str]:

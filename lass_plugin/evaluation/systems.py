@@ -18,6 +18,7 @@ import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401  (registere
 from lass_plugin.anatomy.vocabulary import embedding_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import STOCK_TASK
+from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet
@@ -142,19 +143,26 @@ class Saved:
                 f"{self.system.name}"
             )
 
-    def set_up(self, data: Path, pairs: Sequence[Pair]) -> "Ready":
+    def set_up(
+        self, data: Path, pairs: Sequence[Pair], subwords: Subwords | None = None
+    ) -> "Ready":
         """The task and masks for *pairs*, checked against *data* and the weights.
 
+        Args:
+            subwords: what text is encoded with; None for the subword model of *data*.
+
         Raises:
-            LassError: a pair has no mask, or the dictionary of *data* is another.
+            LassError: a pair has no mask, or the dictionary or the subword model is
+                another.
         """
-        place = (str(data), str(self.system.base), *map(str, pairs))
+        place = (str(data), str(self.system.base), str(subwords), *map(str, pairs))
         if place not in self._tasks:  # the same for all systems of the checkpoint
             task = TranslationSubnetworkTask.setup_task(self._task_options(data, pairs))
             task.cfg.dense = True  # Ready.take puts on what a system is translated with
             if self.system.base is not None:  # no option of a base's own training
                 task.cfg.base = str(self.system.base)
             task.checkpoint = str(self.system.checkpoint)
+            task.subwords = subwords or task.subwords
             task.load_state_dict(self._state.get("task_state") or {})
             self._tasks[place] = task
         task = self._tasks[place]

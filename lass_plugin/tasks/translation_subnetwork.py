@@ -18,14 +18,19 @@ from lass_plugin import optim as _registered_optimizers  # noqa: F401
 from lass_plugin import options
 from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.checkpoints import trained_with
-from lass_plugin.checkpoints.trained_with import check_dictionaries, check_start
-from lass_plugin.data.data_folder import first_folder
+from lass_plugin.checkpoints.trained_with import (
+    check_dictionaries,
+    check_start,
+    check_subwords,
+)
+from lass_plugin.data.data_folder import first_folder, subword_model_of
 from lass_plugin.data.dictionaries import joint_dictionary
 from lass_plugin.data.language_tokens import (
     LanguageTokens,
     forced_prefix,
     read_languages,
 )
+from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.fairseq_fixes.failing_options import check_run, check_shape
@@ -63,6 +68,8 @@ class TranslationSubnetworkTask(PairsTask):
         """Pair -> number of symbols it knows; a pair that is not here knows all."""
         self.checkpoint = "the checkpoint"
         """What is translated with, for messages."""
+        self.subwords = Subwords("none")
+        """What the text of the data was encoded with, where that is known."""
         self._of_checkpoint = False
         """Whether the options are those that a checkpoint was trained with."""
         self._trains = False
@@ -102,6 +109,8 @@ class TranslationSubnetworkTask(PairsTask):
         logger.info(f"dictionary: {len(source)} types; languages: {languages}")
         task = cls(cfg, pairs, tokens, source, target)
         task._of_checkpoint = of_checkpoint
+        one = not trains or cfg.allow_other_dictionary  # translating reads the first
+        task.subwords = subword_model_of(folders[:1] if one else folders)
         if trains:
             task._begin_training()
         return task
@@ -121,7 +130,7 @@ class TranslationSubnetworkTask(PairsTask):
             return
         starts = (cfg.finetune_from_model, cfg.save_dir, cfg.continue_once)
         for path in filter(None, (start_of(cfg.restore_file, *starts), cfg.base)):
-            given = (self.tokens, self._dictionaries(), str(cfg.data))
+            given = (self.tokens, self._dictionaries(), str(cfg.data), self.subwords)
             check_start(path, *given)
 
     # -- training ----------------------------------------------------------------
@@ -203,7 +212,9 @@ class TranslationSubnetworkTask(PairsTask):
         """``task_state`` of a checkpoint: all that translating with it needs."""
         return {
             "language_tokens": self.tokens.to_dict(),
-            trained_with.ENTRY: trained_with.entry_of(self._dictionaries()),
+            trained_with.ENTRY: trained_with.entry_of(
+                self._dictionaries(), self.subwords
+            ),
             **self.method.to_state(),
         }
 
@@ -214,6 +225,7 @@ class TranslationSubnetworkTask(PairsTask):
             check_dictionaries(
                 state_dict, self._dictionaries(), self.checkpoint, str(self.cfg.data)
             )
+            check_subwords(state_dict, self.subwords, self.checkpoint)
         self._trains = False
         self.symbols = read_symbols(state_dict, "the checkpoint")
         self.method = method_of(state_dict, "the checkpoint")

@@ -61,7 +61,9 @@ def extended(
             model[name] = _with_rows(model[name], old, new, generator)
     before = read_symbols(task_state, str(path))
     task_state["language_tokens"] = new.tokens.to_dict()
-    task_state[trained_with.ENTRY] = trained_with.entry_of([new.dictionary] * 2)
+    subwords = trained_with.subwords_of(task_state, str(path))
+    entry = trained_with.entry_of([new.dictionary] * 2, subwords)
+    task_state[trained_with.ENTRY] = entry
     task_state["symbols"] = {str(p): before.get(str(p), known) for p in pairs}
     masks = carried_masks(checkpoint)
     if masks is not None:

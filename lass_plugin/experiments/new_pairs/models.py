@@ -11,6 +11,7 @@ from fairseq.data import Dictionary
 from lass_plugin.anatomy.neurons import are_neurons
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
+from lass_plugin.checkpoints.trained_with import check_subwords
 from lass_plugin.data import parallel_text
 from lass_plugin.data.data_folder import RECORD
 from lass_plugin.data.pair_data import find_split
@@ -177,6 +178,10 @@ def check(settings: ExtendSettings) -> Plan:
             )
     symbols = old.vocabulary.dictionary
     subwords = SubwordModel.find(settings.data, symbols, settings.spm_model)
+    for model in models.values():
+        checkpoint = model.checkpoint
+        given = (subwords.encoder(), str(checkpoint.path))
+        check_subwords(checkpoint.task_state, *given)
     settings.search().check()
     return Plan(models, watched, subwords)
 
