@@ -1,14 +1,25 @@
 """Control masks: as many kept in every matrix and bin, alike by what is asked for."""
 
+import re
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.analysis.similarity import between, overlaps
+from lass_plugin.checkpoints.torch_files import load_tensors
+from lass_plugin.cli.main import main as lass
 from lass_plugin.errors import LassError
-from lass_plugin.masks import Mask, MaskSet, Provenance, fingerprint
-from lass_plugin.masks.controls import BINS, matched_masks, overlapping_masks
+from lass_plugin.masks import (
+    Mask,
+    MaskSet,
+    Provenance,
+    fingerprint,
+    load_masks,
+    save_masks,
+)
+from lass_plugin.masks.controls import BINS, MATCHES, matched_masks, overlapping_masks
 from lass_plugin.masks.file import digest
 from lass_plugin.masks.random import random_masks
 from lass_plugin.selection import select
@@ -190,3 +201,77 @@ def test_what_cannot_be_had_is_refused():
     others = weights({FC1: (40, 30)}, seed=9)
     with pytest.raises(LassError, match="other weights than those of the base"):
         matched_masks(searched(base, 0.5, (0.4,) * 3), 1, {"profile"}, others)
+
+
+# -- lass random -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def found(tmp_path):
+    """A base as a checkpoint, and a folder of masks searched on it."""
+    base = weights({FC1: (40, 30), FC2: (30, 40)})
+    torch.save({"model": base, "args": None}, tmp_path / "base.pt")
+    save_masks(tmp_path / "masks", searched(base, 0.3, (0.4, 0.4, 0.4)))
+    return tmp_path
+
+
+def drawn(folder, *words) -> int:
+    like = ["random", "--like", str(folder / "masks"), "--seed", "1"]
+    return lass([*like, "--out", str(folder / "out"), *words])
+
+
+def test_the_command_matches_masks(found, capsys):
+    masks = load_masks(found / "masks")
+    words = ("--match", "profile,overlap", "--base", str(found / "base.pt"))
+    assert drawn(found, *words) == 0
+    made = load_masks(found / "out")
+    base = load_tensors(found / "base.pt", "a checkpoint")["model"]
+    assert digest(made) == digest(matched_masks(masks, 1, MATCHES, base))
+    said = capsys.readouterr().out
+    assert f"of them in {found / 'masks'} too" in said
+    assert f"mean similarity {sim(made):.3f} (chance 0.600)" in said
+    assert made["de-en"].provenance.note == (
+        "seed 1; profile of masks given; overlap of masks given"
+    )
+
+
+def test_the_command_draws_an_overlap(found):
+    assert drawn(found, "--ratio", "0.5", "--overlap", "0.8") == 0
+    made = load_masks(found / "out")
+    expected = overlapping_masks(KEYS, made.shapes, 0.5, 1, 0.8)
+    assert digest(made) == digest(expected)
+    words = ("--match", "overlap", "--pairs", "de-en,nl-en")
+    assert drawn(found, *words) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "--ratio is missing, .*; give it, or --like MASKS --match overlap"),
+        (("--match", "profile"), "--match profile needs --base, the checkpoint that"),
+        (("--match", "size"), "--match size is unknown; choose from profile, overlap"),
+        (
+            ("--match", "overlap", "--ratio", "0.5"),
+            "--ratio has no effect with --match",
+        ),
+        (("--match", "overlap", "--overlap", "0.9"), "--overlap has no effect with"),
+        (
+            ("--match", "overlap", "--base", "b.pt"),
+            "--base has no effect without --match",
+        ),
+        (("--ratio", "0.4", "--overlap", "0.5"), "0.5 cannot be reached.*0.600.*1.000"),
+        (("--match", "overlap", "--pairs", "de-fr"), "no mask of de-fr"),
+        (("--match", "overlap", "--pairs", "de-en"), "leave the overlap out"),
+    ],
+)
+def test_the_command_refuses_by_name(found, capsys, words, told):
+    assert drawn(found, *words) == 1
+    assert re.search(told, capsys.readouterr().err)
+    assert not (found / "out").exists()
+
+
+def test_without_masks_nothing_is_matched(found, capsys):
+    words = ["--checkpoint", str(found / "base.pt"), "--pairs", "de-en", "--seed", "1"]
+    words += ["--out", str(found / "out"), "--match", "overlap"]
+    assert lass(["random", *words]) == 1
+    assert "--match has no effect with --checkpoint" in capsys.readouterr().err
