@@ -20,6 +20,7 @@ from lass_plugin.data.preparation_settings import (
     PreparationSettings,
 )
 from lass_plugin.data.progress import Progress, tracked
+from lass_plugin.data.replaced import keep_replaced
 from lass_plugin.data.workers import Workers
 from lass_plugin.files import json_once, write_bytes, write_text
 from lass_plugin.languages import languages_of
@@ -123,9 +124,10 @@ def _build(
         )
     paths = [new / "dict.txt", *(new / f"dict.{code}.txt" for code in languages)]
     dictionaries.save_dictionary(dictionary, paths)
-    sides = _binarize(bitexts, encoded, new, pool)
     listed = settings.langs or languages
     write_text(new / "langs.txt", "".join(f"{code}\n" for code in listed))
+    keep_replaced(settings.out, new)  # while one may still stop it
+    sides = _binarize(bitexts, encoded, new, pool)
     return {
         "languages": languages,
         "dictionary_size": len(dictionary),

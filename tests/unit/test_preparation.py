@@ -15,12 +15,14 @@ from fairseq.data import Dictionary, data_utils
 
 from lass_plugin.cli import prepare as command
 from lass_plugin.data import binarization, data_folder, preparation, subwords
+from lass_plugin.data.language_tokens import read_language_list
 from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.data.preparation_settings import (
     DEFAULT_CHARACTER_COVERAGE,
     DEFAULT_VOCAB_SIZE,
     PreparationSettings,
 )
+from lass_plugin.data.replaced import FOLDER
 from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
@@ -72,10 +74,11 @@ def replace_line(path: Path, number: int, line: bytes) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
+    """Name -> bytes of all that is prepared."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and FOLDER not in path.parts
     }
 
 
@@ -359,6 +362,51 @@ def test_other_options_are_named_and_fresh_replaces(text, tmp_path):
     assert not (out / ".preparation").exists()
     prepare(text, tmp_path / "direct", other)
     assert contents(out) == contents(tmp_path / "direct")
+
+
+def test_a_replaced_dictionary_is_told_and_kept(text, tmp_path, capsys, monkeypatch):
+    """A model that was trained with it took every word for another, without a word."""
+    out = tmp_path / "data"
+    prepare(text, out, options())
+    before = contents(out)
+    prepare(text, out, options(), fresh=True)
+    assert "trained" not in capsys.readouterr().err  # it is the same
+    write_pair(tmp_path / "more", "de-en")
+    replace_line(tmp_path / "more" / "train.de-en.de", 1, b"kk ll mm nn " * 40)
+    again = options(spm_model=out / "spm.model")
+
+    def stopped(*_):
+        assert contents(out).items() >= before.items()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(binarization, "binarize", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(tmp_path / "more", out, again, fresh=True)
+    told = capsys.readouterr().err
+    assert ", in another order, so a model that was trained" in told
+    prepare(tmp_path / "more", out, again, fresh=True)
+    told = capsys.readouterr().err
+    assert contents(out)["dict.txt"] != before["dict.txt"]
+    places = dict(zip((words := told.split())[:-1], words[1:], strict=True))
+    kept = {option: Path(places[f"--{option}"]) for option in ("dict", "langs")}
+    as_before = options(
+        spm_model=Path(places["--spm-model"]),
+        dictionary=kept["dict"],
+        langs=read_language_list(kept["langs"]),
+    )
+    prepare(tmp_path / "more", out, as_before, fresh=True)
+    for name in ("dict.txt", "dict.de.txt", "langs.txt", "spm.model"):
+        assert contents(out)[name] == before[name], name
+
+
+def test_another_subword_model_and_languages_are_told(text, tmp_path, capsys):
+    out = tmp_path / "data"
+    prepare(text, out, options())
+    write_pair(text, "en-nl")
+    prepare(text, out, options("de-en,en-nl"), fresh=True)
+    told = capsys.readouterr().err
+    assert "spm.model changes" in told and "de, en become de, en, nl" in told
 
 
 def test_changed_text_is_named(text, tmp_path):
