@@ -27,6 +27,15 @@ def cubic(step: int, target: float, start: int, length: int) -> float:
     return target * (1.0 - (1.0 - (step - start) / length) ** 3)
 
 
+def three_stages(updates: int) -> tuple[int, int]:
+    """T1 and T2 of a search of *updates* updates: a twentieth and nine twentieths.
+
+    What is left, half of them or more, is the third stage, at the target ratio. These
+    are the shares of He 2023, App. C.1 (4K, 36K and 40K updates), at any length.
+    """
+    return updates // 20, max(1, 9 * updates // 20)
+
+
 def check_ratio(ratio: float, what: str = "ratio") -> float:
     """Return *ratio* if it is in [0, 1), else raise :class:`LassError`."""
     if not 0.0 <= ratio < 1.0:

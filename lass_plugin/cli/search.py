@@ -7,8 +7,12 @@ base, read from its checkpoint; flags of fairseq-train after -- replace them:
     lass search DATA --base base/checkpoint_best.pt --out search \\
         --pairs de-en,en-de --updates 80000 -- --max-tokens 16384 --dropout 0.3
 
-A learning rate schedule with a long warm-up suits a long search only; for a short one
-say -- --warmup-updates N. Progress goes to stderr, the log of a pair to
+The schedule has the shape of He 2023 at any length: the first twentieth of --updates is
+warm-up without pruning (T1), nine twentieths ramp up (T2), the rest is trained at the
+full ratio. The rate is the base's at its peak; gradients are clipped. What was chosen,
+and where flags of yours depart from what is known to work, is said on stderr. A search
+that goes on keeps the schedule it began with, also where --updates has grown: its third
+stage gets longer. Progress goes to stderr, the log of a pair to
 DIR/PAIR/train.log, its mask to DIR/masks/PAIR.safetensors. The same command again goes
 on where it was, after Ctrl-C, a crash or the end of a job's time. Of a finished search
 checkpoint_last.pt is kept; 'lass extract' takes masks at other ratios from it.

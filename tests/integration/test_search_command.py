@@ -118,6 +118,28 @@ def test_the_same_command_again_does_nothing(searched, commands, data, base):
     ]
 
 
+def test_a_longer_search_keeps_the_stages_it_began_with(data, base, tmp_path, capsys):
+    """The ramp must not move under a search that goes on."""
+    (pair,) = parse_pairs("de-en")
+    wanted = settings(data, base, tmp_path, pairs=(pair,), updates=8, ramp=None)
+    run_searches(wanted)
+    said = capsys.readouterr().err
+    assert "T1 0, T2 3, third stage 5 of a pair's 8 updates" in said
+    assert "warm-up 1 (5 % of the updates)" in said and "8 updates are few" in said
+    longer = replace(wanted, updates=40)
+    (command,) = search_commands(longer)
+    words = shlex.split(command)
+    assert words[words.index("--pruning-ramp") + 1] == "3"
+    assert words[words.index("--warmup-updates") + 1] == "1"
+    assert "third stage 37" in capsys.readouterr().err
+    fresh = replace(longer, out=tmp_path / "fresh")
+    assert "--pruning-start 2 --pruning-ramp 18" in search_commands(fresh)[0]
+    (result,) = run_searches(replace(wanted, updates=9))
+    assert result.updates == 9
+    with pytest.raises(LassError, match="begun with --ramp 3, not 4"):
+        run_searches(replace(wanted, updates=9, ramp=4))
+
+
 def test_a_missing_mask_is_taken_again_without_training(searched, data, base, tmp_path):
     out, _ = searched
     wanted = settings(data, base, out, interval=1, masks_out=tmp_path / "elsewhere")

@@ -151,7 +151,10 @@ SEARCH = {
     "start of oneshot": (f"{ONE} --pruning-start 5", "--pruning-start"),
     "interval of oneshot": (f"{ONE} --pruning-interval 5", "--pruning-interval"),
     "moving of oneshot": (f"{ONE} --move-pruned", "--move-pruned"),
-    "gradual without ramp": (GRADUAL, "--pruning-ramp"),
+    "gradual without ramp, of open length": (
+        "--lang-pairs de-en --pruning-schedule gradual",
+        "--pruning-ramp",
+    ),
     "longer than the run": (
         f"{GRADUAL} --pruning-start 60 --pruning-ramp 50",
         "--max-update 100",

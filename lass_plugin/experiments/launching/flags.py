@@ -219,7 +219,7 @@ class FlagBuilder:
             if self._chosen.get(registry, self.base.name_of(registry)) == (
                 self.base.name_of(registry)
             ):
-                own = self._options_of(registry)
+                own = self._options_of(registry, self.base.name_of(registry))
                 wanted.update({k: sections[registry].get(k) for k in own})
         wanted["total_num_update"] = self.updates
         taken = set(self._chosen)
@@ -232,11 +232,15 @@ class FlagBuilder:
             if value is not None and name in self._actions and name not in taken
         }
 
-    def _options_of(self, registry: str) -> list[str]:
-        """The options that belong to the registered class of the base."""
+    def options_of(self, scheduler: str) -> list[str]:
+        """The options of a learning rate scheduler."""
+        return self._options_of("lr_scheduler", scheduler)
+
+    def _options_of(self, registry: str, name: str | None) -> list[str]:
+        """The options that belong to the class registered as *name*."""
         from fairseq.registry import REGISTRIES as ALL
 
-        entry = ALL[registry]["dataclass_registry"].get(self.base.name_of(registry))
+        entry = ALL[registry]["dataclass_registry"].get(name)
         fields = getattr(entry, "__dataclass_fields__", {})
         return [name for name in fields if name != "max_update" and name[0] != "_"]
 

@@ -2,7 +2,7 @@
 
 import shlex
 from itertools import product
-from typing import Any, Iterable, Sequence
+from typing import Any, Callable, Iterable, Sequence
 
 import torch
 
@@ -28,12 +28,15 @@ from lass_plugin.experiments.launching.flags import TRAINED, FlagBuilder, Purpos
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.trainings import run_trainings, unfinished
 from lass_plugin.experiments.searches import results
+from lass_plugin.experiments.searches.course import Course, course_of, peak_rate
 from lass_plugin.experiments.searches.results import SearchResult
 from lass_plugin.experiments.searches.settings import TOGETHER, SearchSettings
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.files import check_space
 from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint, fingerprint, parse_targets
+from lass_plugin.methods.search.plan import SearchPlan
+from lass_plugin.methods.search.searched_masks import search_states
 from lass_plugin.records.plain_settings import identity
 from lass_plugin.scores import SCORES
 
@@ -68,9 +71,51 @@ class Searches:
         self._builder = FlagBuilder(
             self.base, settings.flags, settings.updates, self.on_cpu, SEARCH
         )
-        self._flags = self._builder.flags()
         self._split = self._builder.chosen(*TRAINED)
+        self._begun: dict[Pair, Base | None] = {}
+        self._made: dict[tuple[str, ...], list[str]] = {}
         check_data(settings.folders, [self._split], settings.pairs)
+
+    def begun(self, group: Sequence[Pair]) -> Base | None:
+        """The last checkpoint of the training of *group*, if there is one.
+
+        Raises:
+            LassError: its folder holds something else.
+        """
+        if group[0] not in self._begun:
+            found = [results.find(self.settings, pair) for pair in group][0]
+            base = None if found is None else Base(found.path, found.content)
+            self._begun[group[0]] = base
+        return self._begun[group[0]]
+
+    def plan_of(self, group: Sequence[Pair]) -> SearchPlan:
+        """The plan of the first of *group*, whose training may have begun.
+
+        Raises:
+            LassError: the search is now too short for the schedule it began with.
+        """
+        begun = self.begun(group)
+        states = search_states(begun) if begun is not None else {}
+        first = states.get(str(group[0]))
+        before = None if first is None else SearchPlan.from_dict(first["plan"])
+        return self.settings.checked(self.settings.plan_of(group[0], before))
+
+    def course_of(self, group: Sequence[Pair]) -> Course:
+        """How the training of *group* goes."""
+        plan, begun = self.plan_of(group), self.begun(group)
+        updates = self.settings.updates
+        return course_of(self._builder, plan, updates, len(group), begun)
+
+    def described(self, group: Sequence[Pair]) -> list[str]:
+        """What was chosen for the training of *group* and why; then the warnings."""
+        plan, course = self.plan_of(group), self.course_of(group)
+        own = self.settings.updates // len(group)
+        peak = peak_rate(self.base)
+        warnings = course.departures(plan, own, len(group), peak)
+        return [
+            f"search of {', '.join(map(str, group))}: {course.described(plan, own)}",
+            *(f"warning: {each}" for each in warnings),
+        ]
 
     @property
     def groups(self) -> list[tuple[Pair, ...]]:
@@ -90,14 +135,23 @@ class Searches:
     def _job(self, group: Sequence[Pair], origin: Fingerprint) -> Job:
         """The training of *group*; *origin* is that of the base, for searches of
         earlier versions."""
-        settings = self.settings
-        found = [results.find(settings, pair) for pair in group][0]
+        settings, found = self.settings, self.begun(group)
         had = found.updates if found else 0
+
+        def derived(option: str) -> Callable[[Any, Any], bool]:
+            # what has not trained yet may begin with the stages of another length
+            own = getattr(settings, option) is None
+            return lambda before, now: own and found is None
+
         stage = Stage(
             settings.folder_of(group[0]),
             f"search of {', '.join(map(str, group))}",
             self._identity(group),
-            continues={"options.updates": lambda before, now: had <= now},
+            continues={
+                "options.updates": lambda before, now: had <= now,
+                "options.start": derived("start"),
+                "options.ramp": derived("ramp"),
+            },
             hints={"options.ratio": "'lass extract' takes a mask at any ratio"},
         )
         if found is not None:
@@ -114,7 +168,7 @@ class Searches:
     def _identity(self, group: Sequence[Pair]) -> dict[str, Any]:
         """What makes the search of *group* this one and no other."""
         settings = self.settings
-        options = identity(settings) | results.options_of(settings.plan_of(group[0]))
+        options = identity(settings) | results.options_of(self.plan_of(group))
         options["pairs"] = list(map(str, group))
         return {
             "command": "lass search",
@@ -131,7 +185,7 @@ class Searches:
             pairs: those that the training searches, one or all of them.
         """
         settings = self.settings
-        plan = settings.plan_of(pairs[0])
+        plan, course = self.plan_of(pairs), self.course_of(pairs)
         words = ["--task", SEARCH.task]
         words += ["--finetune-from-model", str(settings.base.resolve())]
         words += ["--pruning-criterion", plan.criterion]
@@ -155,10 +209,21 @@ class Searches:
             settings.folder_of(pairs[0]),
             settings.folders,
             pairs,
-            words + self._flags,
+            words + self._flags(course),
             self.on_cpu,
             settings.updates,
         )
+
+    def _flags(self, course: Course) -> list[str]:
+        """The base's options, *course* and the flags of the user, which come last."""
+        if course.flags not in self._made:
+            settings = self.settings
+            given = [*course.flags, *settings.flags]
+            builder = FlagBuilder(
+                self.base, given, settings.updates, self.on_cpu, SEARCH
+            )
+            self._made[course.flags] = builder.flags()
+        return self._made[course.flags]
 
     def command(self, *pairs: Pair) -> list[str]:
         """The whole command of one training, an argument list."""
@@ -244,6 +309,8 @@ def run_searches(settings: SearchSettings) -> list[SearchResult]:
     if not waiting:
         return [done[pair] for pair in settings.pairs]
     listener.event(_heading(settings, searched, devices))
+    for line in _without_repeats(searches, [jobs[job] for job in waiting]):
+        listener.event(line)
 
     def finish(job: Job) -> str:
         taken = take(job)
@@ -281,8 +348,23 @@ def search_commands(settings: SearchSettings) -> list[str]:
     if not searches.on_cpu:
         del environment["CUDA_VISIBLE_DEVICES"]  # the scheduler's to say
     start = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
-    commands = (searches.command(*group) for group in searches.groups)
+    commands = [searches.command(*group) for group in searches.groups]
+    listener = Console()  # stderr, so that the lines of shell stay alone on stdout
+    for line in _without_repeats(searches, searches.groups):
+        listener.event(line)
     return [" ".join([*start, shlex.join(command)]) for command in commands]
+
+
+def _without_repeats(
+    searches: Searches, groups: Iterable[tuple[Pair, ...]]
+) -> list[str]:
+    """What is chosen for *groups*; said of the first only where all are alike."""
+    said: dict[tuple[str, ...], list[str]] = {}
+    for group in groups:
+        lines = searches.described(group)
+        alike = tuple(line.replace(str(group[0]), "") for line in lines)
+        said.setdefault(alike, lines)
+    return [line for lines in said.values() for line in lines]
 
 
 def _heading(

@@ -7,7 +7,7 @@ from pathlib import Path
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.settings import RUNNING, RunningSettings
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.methods.search.plan import SearchPlan
+from lass_plugin.methods.search.plan import SearchPlan, stages_of
 from lass_plugin.settings import count, option, required, switch
 
 TOGETHER = "together"
@@ -99,14 +99,21 @@ class SearchSettings(RunningSettings):
     def folder_of(self, pair: Pair) -> Path:
         return self.out / (TOGETHER if self.together else str(pair))
 
-    def plan_of(self, pair: Pair) -> SearchPlan:
-        """The plan of one pair."""
+    def plan_of(self, pair: Pair, begun: SearchPlan | None = None) -> SearchPlan:
+        """The plan of one pair.
+
+        Args:
+            begun: that of the same search so far, which goes on as it began where
+                *start* or *ramp* are not given, whatever its length is now.
+        """
         start, ramp = self.start, self.ramp
+        if begun is not None and begun.schedule == self.schedule == "gradual":
+            start = begun.start if start is None else start
+            ramp = begun.ramp if ramp is None else ramp
         if self.schedule == "gradual":
             # updates of each pair, where all are drawn as often
             own = self.updates // (len(self.pairs) if self.together else 1)
-            start = own // 20 if start is None else start
-            ramp = max(1, 9 * own // 20) if ramp is None else ramp
+            start, ramp = stages_of(own, start, ramp)
         names = {each.name for each in fields(SearchPlan)} - {"key", "start", "ramp"}
         others = {name: getattr(self, name) for name in names}
         return SearchPlan(key=str(pair), start=start or 0, ramp=ramp or 0, **others)
@@ -124,8 +131,15 @@ class SearchSettings(RunningSettings):
             self._check_array(self.array)
         if self.together:
             self._check_together()
+        self.checked(self.plan_of(self.pairs[0]))
+
+    def checked(self, plan: SearchPlan) -> SearchPlan:
+        """*plan*, which *updates* suffice for.
+
+        Raises:
+            LassError: names the option at fault.
+        """
         try:
-            plan = self.plan_of(self.pairs[0])
             plan.check(self.updates)
             if self.together:
                 shares = {str(pair): 1 / len(self.pairs) for pair in self.pairs}
@@ -135,6 +149,7 @@ class SearchSettings(RunningSettings):
             for theirs, ours in _TASK_OPTIONS.items():
                 message = message.replace(theirs, ours)
             raise LassError(message) from None
+        return plan
 
     def _check_array(self, index: int) -> None:
         if self.together:

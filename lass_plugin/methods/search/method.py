@@ -17,12 +17,13 @@ from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.methods.method import Method, MicroBatch
+from lass_plugin.methods.search.advice import chosen
 from lass_plugin.methods.search.one_search import (
     VERSION_TOGETHER,
     SubnetworkSearch,
     states_of,
 )
-from lass_plugin.methods.search.options import check_search, plan_of
+from lass_plugin.methods.search.options import check_search, derived_stages, plan_of
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.settling import agreement, growth
 from lass_plugin.training.participants import Participants
@@ -41,6 +42,8 @@ class Search(Method):
         scores_on_cpu: see :class:`.SubnetworkSearch`.
         last: updates of the training, all pairs together; 0 where that is open.
         every: updates between two reports; 0 for 20 reports, or one in 1000 updates.
+        derived: parts of the plans that a search which goes on keeps as it began with
+            them, whatever its length is now.
     """
 
     words = "searches"
@@ -53,9 +56,10 @@ class Search(Method):
         scores_on_cpu: bool = False,
         last: int = 0,
         every: int = 0,
+        derived: Sequence[str] = (),
     ):
         self.searches = {
-            plan.key: SubnetworkSearch(plan, scores_on_cpu) for plan in plans
+            plan.key: SubnetworkSearch(plan, scores_on_cpu, derived) for plan in plans
         }
         self.whole_updates = len(plans) > 1
         self._last = last
@@ -72,7 +76,17 @@ class Search(Method):
         cls, cfg: Any, pairs: Sequence[Pair], tokens: LanguageTokens
     ) -> "Search":
         plans = [plan_of(cfg, str(pair)) for pair in pairs]
-        return cls(plans, cfg.scores_on_cpu, cfg.max_update, cfg.report_interval)
+        whole = vars(cfg).get("_parent")
+        if whole is not None and whole.get("optimization") is not None:
+            for line in chosen(plans[0], len(plans), whole):
+                logger.info(line)
+        return cls(
+            plans,
+            cfg.scores_on_cpu,
+            cfg.max_update,
+            cfg.report_interval,
+            derived_stages(cfg),
+        )
 
     @property
     def only(self) -> SubnetworkSearch:
@@ -204,6 +218,7 @@ class Search(Method):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if len(self.searches) == 1:
             self.only.load_state_dict(state)
+            self.only.plan.check(self._last)
             return
         singles = states_of(state)
         saved = [single["plan"]["key"] for single in singles]
@@ -215,4 +230,5 @@ class Search(Method):
             )
         for search, single in zip(self.searches.values(), singles, strict=True):
             search.load_state_dict(single)
+            search.plan.check(self._last)
         self._optimizer = None

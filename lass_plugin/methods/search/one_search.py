@@ -6,7 +6,8 @@ is more than chance. Several searches may share one training: :class:`.method.Se
 """
 
 import contextlib
-from typing import Any, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Iterator, Mapping, Sequence
 
 import torch
 from fairseq.optim import FairseqOptimizer
@@ -38,10 +39,17 @@ class SubnetworkSearch:
         plan: what to do.
         scores_on_cpu: keep the scores in the CPU's memory; a matrix of them goes to the
             device for the time of its sum, so the scores are the same bit for bit.
+        derived: parts of *plan* in whose place those of a search that goes on come.
     """
 
-    def __init__(self, plan: SearchPlan, scores_on_cpu: bool = False):
+    def __init__(
+        self,
+        plan: SearchPlan,
+        scores_on_cpu: bool = False,
+        derived: Sequence[str] = (),
+    ):
         self.plan = plan
+        self._derived = derived
         self._scores_on_cpu = scores_on_cpu
         self.updates = 0
         self.base: Fingerprint = {}
@@ -235,6 +243,7 @@ class SubnetworkSearch:
         """
         check_state(state)
         saved = SearchPlan.from_dict(state["plan"]).to_dict()
+        self.plan = replace(self.plan, **{name: saved[name] for name in self._derived})
         for name, value in self.plan.to_dict().items():
             if saved[name] != value:
                 raise LassError(

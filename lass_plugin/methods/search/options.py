@@ -1,7 +1,7 @@
 """Options of a search, and what of them is refused."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from fairseq.dataclass import ChoiceEnum
@@ -10,7 +10,7 @@ from omegaconf import II
 from lass_plugin.anatomy.targets import DEFAULT_TARGETS, parse_targets
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
-from lass_plugin.methods.search.plan import OPTIONS, SCHEDULES, SearchPlan
+from lass_plugin.methods.search.plan import OPTIONS, SCHEDULES, SearchPlan, stages_of
 from lass_plugin.options import TranslationSubnetworkConfig, check_training, flag
 
 
@@ -23,8 +23,16 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
         "oneshot", "prune once at the end, or more and more during training"
     )
     pruning_ratio: float = flag(0.5, "share of each matrix removed in the end")
-    pruning_start: int = flag(0, "T1: updates before pruning begins (gradual)")
-    pruning_ramp: int = flag(0, "T2: updates until the ratio is reached (gradual)")
+    pruning_start: Optional[int] = flag(
+        None,
+        "T1: updates of a pair before pruning begins (gradual; default: a twentieth of "
+        "--max-update, 0 where only T2 is given)",
+    )
+    pruning_ramp: Optional[int] = flag(
+        None,
+        "T2: updates of a pair until the ratio is reached (gradual; default: nine "
+        "twentieths of --max-update)",
+    )
     pruning_interval: int = flag(10, "select the mask anew every N updates (gradual)")
     mask_targets: str = flag(
         ",".join(DEFAULT_TARGETS),
@@ -55,11 +63,26 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
 
 
 def plan_of(cfg: Any, key: str) -> SearchPlan:
-    """The plan that the options of *cfg* describe."""
+    """The plan that the options of *cfg* describe; see :func:`derived_stages`."""
     values = {name: getattr(cfg, option) for name, option in OPTIONS.items()}
     values["schedule"] = str(values["schedule"])  # of an enumeration
+    if derived_stages(cfg):
+        own = cfg.max_update // len(parse_pairs(cfg.lang_pairs))
+        values["start"], values["ramp"] = stages_of(own, cfg.pruning_start, None)
+    values["start"], values["ramp"] = values["start"] or 0, values["ramp"] or 0
     values["targets"] = parse_targets(values["targets"])
     return SearchPlan(key, **values)
+
+
+def derived_stages(cfg: Any) -> tuple[str, ...]:
+    """The parts of the plan that follow from ``--max-update``: T2, and T1 with it.
+
+    A pair then counts as drawn as often as every other.
+    """
+    gradual = str(cfg.pruning_schedule) == "gradual"
+    if not gradual or cfg.pruning_ramp is not None or not cfg.max_update:
+        return ()
+    return ("ramp",) if cfg.pruning_start is not None else ("start", "ramp")
 
 
 def check_search(cfg: Any) -> None:

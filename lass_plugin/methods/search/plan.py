@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 from lass_plugin.errors import LassError
 from lass_plugin.methods.search.settling import StoppingRule
-from lass_plugin.schedules import check_ratio, cubic
+from lass_plugin.schedules import check_ratio, cubic, three_stages
 
 if TYPE_CHECKING:
     from lass_plugin.scores import Score
@@ -26,6 +26,21 @@ OPTIONS = {
     "stop_growth": "stop_when_growth_below",
 }
 """Part of a plan -> the option of ``--task translation_subnetwork_search`` for it."""
+
+
+def stages_of(updates: int, start: int | None, ramp: int | None) -> tuple[int, int]:
+    """T1 and T2 of a gradual search of *updates* updates of its pair.
+
+    Args:
+        start: T1 where it is given, else :func:`.three_stages` says.
+        ramp: T2 likewise; one that is derived ends with the search.
+    """
+    first, second = three_stages(updates)
+    if start is None:
+        start = first if ramp is None else max(0, min(first, updates - ramp))
+    if ramp is None:
+        ramp = max(1, min(second, updates - start))
+    return start, ramp
 
 
 @dataclass(frozen=True)
@@ -92,8 +107,8 @@ class SearchPlan:
                     )
         elif not self.ramp:
             raise LassError(
-                "--pruning-schedule gradual needs --pruning-ramp (T2 of Eq. 4), such "
-                "as half of the updates"
+                "--pruning-schedule gradual needs --pruning-ramp (T2 of Eq. 4), or "
+                "--max-update, of which it takes nine twentieths"
             )
         if max_update and self.start + self.ramp > max_update:
             raise LassError(
