@@ -53,13 +53,38 @@ def atomic_path(target: str | os.PathLike, only_writer: bool = False) -> Iterato
         _sync_directory(target.parent)
     except OSError as error:
         _discard(temporary)
-        raise LassError(
-            f"cannot write {named}: {error.strerror or error}; free some space or "
-            "choose another place (what was there before is unchanged)"
-        ) from error
+        raise _cannot_write(named, error) from error
     except BaseException:
         _discard(temporary)
         raise
+
+
+def _cannot_write(target: Path, error: OSError) -> LassError:
+    return LassError(
+        f"cannot write {target}: {error.strerror or error}; free some space or choose "
+        "another place (what was there before is unchanged)"
+    )
+
+
+def move(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Put the file *source* in the place of *target*, as :func:`atomic_path` does.
+
+    Raises:
+        LassError: the file system fails; both are as they were.
+    """
+    target = Path(target)
+    try:
+        with open(source, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(source, _pointed_to(target) if target.is_symlink() else target)
+        _sync_directory(target.parent)
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # a link to another disk
+            raise _cannot_write(target, error) from error
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+    os.unlink(source)
 
 
 def write_text(target: str | os.PathLike, text: str) -> None:

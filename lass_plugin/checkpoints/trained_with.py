@@ -14,6 +14,7 @@ import os
 from typing import Any, Mapping, Sequence
 
 from fairseq.data import Dictionary
+from torch import Tensor
 
 from lass_plugin.anatomy.places import SIDES
 from lass_plugin.anatomy.vocabulary import embedding_of
@@ -178,12 +179,28 @@ def check_start(
         check_dictionaries(start.task_state, dictionaries, str(path), data)
     allowed = "--allow-other-dictionary"
     check_subwords(start.task_state, subwords, str(path), allowed)
-    for side, name, dictionary in zip(SIDES, NAMES, dictionaries, strict=True):
-        table = embedding_of(start.weights, side)
-        if table is not None and len(table) != len(dictionary):
+    check_counts(start.weights, list(map(len, dictionaries)), str(path), data)
+
+
+def check_counts(
+    weights: Mapping[str, Tensor], symbols: Sequence[int], model: str, data: str
+) -> None:
+    """Refuse a model whose embeddings have rows for another number of symbols.
+
+    Args:
+        weights: of the model.
+        symbols: how many the dictionaries of encoder and decoder have.
+        model, data: where they are from, for messages.
+
+    Raises:
+        LassError: names the side and both numbers.
+    """
+    for side, name, count in zip(SIDES, NAMES, symbols, strict=True):
+        table = embedding_of(weights, side)
+        if table is not None and len(table) != count:
             raise LassError(
-                f"the {side} of {path} has embeddings of {len(table)} symbols, and the "
-                f"{name} dictionary of {data} has {len(dictionary)}, language tokens "
+                f"the {side} of {model} has embeddings of {len(table)} symbols, and "
+                f"the {name} dictionary of {data} has {count}, language tokens "
                 "included; use the data and the languages that it was trained with"
             )
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Iterable, Iterator, Mapping, Sequence
 
 from lass_plugin.errors import LassError
-from lass_plugin.files import write_json, write_text
+from lass_plugin.files import move, write_json, write_text
 
 PACKAGES: dict[str, str] = {
     "Django": "5.2.19",
@@ -210,7 +210,7 @@ def _download(cache: Path, packages: Mapping[str, str]) -> str | None:
         command += [f"{name}=={version}" for name, version in packages.items()]
         done = subprocess.run(command, capture_output=True, encoding="utf-8")
         for wheel in sorted(Path(folder).glob("*.whl")):
-            os.replace(wheel, cache / wheel.name)
+            move(wheel, cache / wheel.name)
     if done.returncode == 0:
         return None
     if "No module named pip" in done.stderr:

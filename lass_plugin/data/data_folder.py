@@ -17,7 +17,7 @@ from pathlib import Path
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
-from lass_plugin.files import write_json
+from lass_plugin.files import move, write_json
 from lass_plugin.locks import LOCK, FolderLock
 from lass_plugin.records.json_record import RecordFormat
 
@@ -219,8 +219,8 @@ def _finish_commit(out: Path, work: Path) -> None:
         for name in plan["move"]:
             if (work / "new" / name).exists():  # else moved before an interruption
                 (out / name).parent.mkdir(exist_ok=True)
-                os.replace(work / "new" / name, out / name)
-        os.replace(work / RECORD, out / RECORD)
+                move(work / "new" / name, out / name)
+        move(work / RECORD, out / RECORD)
     _clear(work)
 
 

@@ -9,7 +9,6 @@ these hold, but for those that it writes to.
 
 import argparse
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import IO
 from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
 from lass_plugin.experiments.stage import RECORD, Stage, State
+from lass_plugin.files import move
 from lass_plugin.signals import signals_as_exceptions
 
 ADVICE = "run it with the same options, or remove its results to do it again"
@@ -84,7 +84,7 @@ def _run(command: Sequence[str], log: Path | None, output: Path | None) -> int:
                     process.terminate()
                     process.wait()
     if output and partial and not status:
-        os.replace(partial, output)
+        move(partial, output)
     return status
 
 

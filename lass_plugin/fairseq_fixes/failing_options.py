@@ -11,8 +11,10 @@ from typing import Any
 
 from fairseq.trainer import Trainer
 
-from lass_plugin.anatomy.vocabulary import is_embedding
+from lass_plugin.anatomy.places import SIDES
+from lass_plugin.anatomy.vocabulary import embedding_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.trained_with import check_counts
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes.replacing import replace_once
 
@@ -144,15 +146,12 @@ def _unlike_the_checkpoint(stock: Callable) -> Callable:
 
 def _compare(filename: str, model: Any) -> None:
     """Say in one sentence how the weights of a checkpoint differ from the model's."""
-    mine = {name: tuple(t.shape) for name, t in model.state_dict().items()}
-    theirs = {n: tuple(t.shape) for n, t in Checkpoint.read(filename).weights.items()}
-    for name in mine.keys() & theirs.keys():
-        if is_embedding(name) and mine[name][0] != theirs[name][0]:
-            raise LassError(
-                f"{filename} has {theirs[name][0]} symbols in {name}, but the "
-                f"dictionary here, with its language tokens, has {mine[name][0]}; give "
-                "the data and the languages that it was trained with"
-            )
+    ours, weights = model.state_dict(), Checkpoint.read(filename).weights
+    tables = [embedding_of(ours, side) for side in SIDES]
+    if all(table is not None for table in tables):
+        check_counts(weights, list(map(len, tables)), filename, "this run")
+    mine = {name: tuple(t.shape) for name, t in ours.items()}
+    theirs = {name: tuple(t.shape) for name, t in weights.items()}
     for name in sorted(mine.keys() & theirs.keys()):
         if mine[name] != theirs[name]:
             raise LassError(

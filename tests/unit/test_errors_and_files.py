@@ -106,6 +106,33 @@ class TestAtomicPath:
             files.write_bytes(tmp_path / "link", b"new")
         assert names(tmp_path) == ["link"] and (tmp_path / "link").is_symlink()
 
+    @pytest.mark.parametrize("other_disk", [False, True])
+    def test_a_moved_file_keeps_the_link_in_its_place(
+        self, tmp_path, monkeypatch, other_disk
+    ):
+        rename = os.replace
+
+        def replace(source, target):
+            if other_disk and os.path.dirname(source) != os.path.dirname(target):
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+            rename(source, target)
+
+        monkeypatch.setattr(files.os, "replace", replace)
+        (tmp_path / "disk").mkdir()
+        (tmp_path / "link").symlink_to("disk/masks.bin")
+        for content in (b"first", b"second"):
+            (tmp_path / "new").write_bytes(content)
+            files.move(tmp_path / "new", tmp_path / "link")
+            assert (tmp_path / "disk" / "masks.bin").read_bytes() == content
+        assert names(tmp_path) == ["disk", "link"] and (tmp_path / "link").is_symlink()
+        assert names(tmp_path / "disk") == ["masks.bin"]
+
+    def test_what_cannot_be_moved_stays_where_it_is(self, tmp_path):
+        (tmp_path / "new").write_bytes(b"new")
+        with pytest.raises(LassError, match="cannot write .*gone/masks.bin"):
+            files.move(tmp_path / "new", tmp_path / "gone" / "masks.bin")
+        assert (tmp_path / "new").read_bytes() == b"new"
+
     @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, LassError])
     def test_old_file_survives_an_exception_in_the_block(self, tmp_path, error):
         target = tmp_path / "masks.bin"
@@ -339,4 +366,5 @@ def test_commands_of_fairseq_end_in_a_sentence_too(error):
     )
     done = in_shell(f"{sys.executable} -c {shlex.quote(code)}", **NO_UTF8)
     assert done.returncode and done.stdout == "ü\n"
-    assert "Traceback" not in done.stderr and done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")

@@ -88,7 +88,7 @@ def test_a_base_of_another_vocabulary_or_shape_is_named(data, base, tmp_path):
     embedding = "encoder.embed_tokens.weight"
     weights = load(base)["model"]
     path = changed(base, tmp_path / "a.pt", **{embedding: weights[embedding][:-1]})
-    with pytest.raises(LassError, match=r"a\.pt has \d+ symbols in encoder\.embed"):
+    with pytest.raises(LassError, match=r"encoder of .*a\.pt has embeddings of \d+"):
         run.trainer.load_checkpoint(str(path))
     fc1 = "encoder.layers.0.fc1.weight"
     path = changed(base, tmp_path / "a.pt", **{fc1: weights[fc1][:-1]})

@@ -6,7 +6,6 @@ masks this is the training of a base: the sub-network of every pair is the whole
 
 import contextlib
 import logging
-import os
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
@@ -18,6 +17,7 @@ from lass_plugin.anatomy.neurons import are_neurons
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
+from lass_plugin.fairseq_fixes.missing_start import start_of
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet, load_masks
 from lass_plugin.masks.file import digest, from_state, masks_at, to_state
@@ -271,9 +271,10 @@ def _check_start(masks: MaskSet, cfg: Any) -> None:
 
     Done before any data is read. A run that goes on has moved its weights since.
     """
-    start = cfg.finetune_from_model
-    last = os.path.join(cfg.save_dir or "", "checkpoint_last.pt")
-    if not start or "://" in start or os.path.exists(last):
+    begins = cfg.finetune_from_model
+    where = (cfg.restore_file, begins, cfg.save_dir or "", cfg.continue_once)
+    start = start_of(*where)
+    if start is None or start != begins:
         return
     weights = Checkpoint.read(start).weights
     if len(base_of(masks.shapes, weights)) == len(masks.shapes):
