@@ -1,6 +1,6 @@
 """Translate lines of any direction from stdin with one model, held once.
 
-    printf 'de-en\tGuten Morgen\nen-fr\tGood morning\n' |
+    printf 'de-en\\tGuten Morgen\\nen-fr\\tGood morning\\n' |
         lass translate lslo/checkpoint_best.pt --data DATA
 
 A line is a direction, a tab and a sentence; its translation is one line, in the order

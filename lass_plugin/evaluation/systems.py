@@ -208,7 +208,7 @@ class Saved:
         return path if path and Path(path).is_file() else None
 
     def pairs_at_hand(self, data: Path, pairs: Sequence[Pair]) -> list[Pair]:
-        """Those of *pairs* whose dictionaries lie in *data*; all if none do.
+        """Pairs whose dictionaries lie in *data*, of *pairs*; all if there are none.
 
         A published model has 124 languages, and a data folder those of its text.
         """

@@ -1,0 +1,174 @@
+"""README.md, docs/, scripts/ and configs/: what they name is there.
+
+That is: linked files and headings, files, commands of ``lass`` and options.
+"""
+
+import argparse
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from lass_plugin.cli.main import build_parser
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
+CONFIGS = sorted((ROOT / "configs").glob("*/*.yaml"))
+ALL = [*PAGES, *SCRIPTS, *CONFIGS]
+COMMAND = re.compile(r"(?<![\w./-])lass ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?(?![\w-])")
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+FILE = re.compile(
+    r"(?<![\w./-])(?:scripts|configs|benchmarks|docs|tests|lass_plugin)/[\w./-]*\w"
+)
+OF_OTHERS = {
+    *("--model", "--all", "--with-peft"),  # spm_encode; scripts/test.sh
+    *("--languages", "--valid", "--dev"),  # scripts/flores.py
+    *("--config-dir", "--config-name"),  # hydra
+}
+
+
+NUMBERED = {  # of the tables and figures of each paper
+    "He 2023": {"Table": 14, "Figure": 4},
+    "Lin 2021 (LaSS)": {"Table": 5, "Figure": 7},
+    "Xie 2021": {"Table": 3, "Figure": 6},
+    "Cao 2024": {"Table": 10, "Figure": 6},
+}
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def text_of(path: Path) -> str:
+    """A page; of a script or configuration its comments."""
+    text = path.read_text(encoding="utf-8")
+    if path in PAGES:
+        return text
+    return "\n".join(line for line in text.split("\n") if line.startswith("#"))
+
+
+def anchor(heading: str) -> str:
+    """What GitHub makes of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=named)
+def test_what_is_linked_is_there(page):
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        name, _, fragment = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        if fragment:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.M)
+            assert fragment in map(anchor, headings), target
+
+
+@pytest.mark.parametrize("page", ALL, ids=named)
+def test_files_that_are_named_are_there(page):
+    for name in set(FILE.findall(text_of(page))):
+        assert (ROOT / name).exists(), name
+
+
+@cache
+def parsers() -> dict[tuple[str, ...], argparse.ArgumentParser]:
+    """The words of every command of ``lass`` -> its parser."""
+    found: dict[tuple[str, ...], argparse.ArgumentParser] = {}
+
+    def walk(parser: argparse.ArgumentParser, words: tuple[str, ...]) -> None:
+        found[words] = parser
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, inner in action.choices.items():
+                    walk(inner, (*words, name))
+
+    walk(build_parser(), ())
+    return found
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    return {flag for action in parser._actions for flag in action.option_strings}
+
+
+@cache
+def options_of_fairseq() -> set[str]:
+    """Of its commands, with those of our tasks and of a transformer."""
+    from fairseq import options
+
+    import lass_plugin.tasks.translation_lslo
+    import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401, registers
+
+    found = options_of(options.get_interactive_generation_parser())
+    given = "DATA --arch transformer --criterion label_smoothed_cross_entropy".split()
+    for task in ("translation_lslo", "translation_subnetwork_search"):
+        for scheduler in ("inverse_sqrt", "polynomial_decay"):
+            parser = options.get_training_parser()
+            more = ["--task", task, "--optimizer", "adam", "--lr-scheduler", scheduler]
+            # nothing of the given values is used: only what the parser has become
+            options.parse_args_and_arch(
+                parser, [*given, *more], suppress_defaults=False
+            )
+            found |= options_of(parser)
+    return found
+
+
+def commands(text: str) -> list[tuple[tuple[str, ...], set[str]]]:
+    """The commands of ``lass`` in *text*, each with its options before a lone --."""
+    found = []
+    for line in re.split(r"\n|`| \| |; |, then ", re.sub(r"\\\n[# ]*", " ", text)):
+        matches = list(COMMAND.finditer(line))
+        ends = [*(match.start() for match in matches[1:]), len(line)]
+        for match, end in zip(matches, ends if matches else (), strict=True):
+            words = tuple(word for word in match.groups() if word)
+            while words and words not in parsers():
+                words = words[:-1]
+            given = line[match.start() : end].split(" -- ")[0]
+            if words:
+                found.append((words, set(OPTION.findall(given))))
+    return found
+
+
+def test_help_shows_backslashes_as_they_are_typed():
+    for words, parser in parsers().items():
+        assert "\t" not in (parser.description or ""), words
+
+
+@pytest.mark.parametrize("page", ALL, ids=named)
+def test_options_are_those_of_their_command(page):
+    for words, given in commands(page.read_text(encoding="utf-8")):
+        unknown = given - options_of(parsers()[words])
+        assert not unknown, f"lass {' '.join(words)} has no {', '.join(unknown)}"
+
+
+@pytest.mark.parametrize("page", ALL, ids=named)
+def test_every_option_is_one_of_a_command(page):
+    known = options_of_fairseq().union(OF_OTHERS, *map(options_of, parsers().values()))
+    assert not set(OPTION.findall(text_of(page))) - known
+
+
+@pytest.mark.parametrize("page", ALL, ids=named)
+def test_every_command_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"(?:`|'|^|^#? {3,})lass ([a-z][a-z-]+)", text, re.M):
+        assert (name,) in parsers(), f"there is no lass {name}"
+
+
+@pytest.mark.parametrize("paper", NUMBERED)
+def test_every_table_and_figure_is_listed_with_what_is_lacking(paper):
+    page = (ROOT / "docs" / "tables_and_figures.md").read_text(encoding="utf-8")
+    lines = page.split(f"## {paper}\n")[1].split("\n## ")[0].splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    found: dict[str, set[int]] = {"Table": set(), "Figure": set()}
+    for first, *cells in rows[1:]:
+        assert all(cells) and len(cells) in (2, 3), (first, cells)
+        if match := re.fullmatch(r"(Table|Figure)s? (\d+)(?:(, |–)(\d+))?", first):
+            numbers = [int(match[2]), int(match[4] or match[2])]
+            if match[3] == "–":
+                numbers = list(range(numbers[0], numbers[1] + 1))
+            found[match[1]] |= set(numbers)
+    for kind, last in NUMBERED[paper].items():
+        assert found[kind] == set(range(1, last + 1)), kind
