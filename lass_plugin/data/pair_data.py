@@ -1,6 +1,8 @@
 """The parallel data of one pair, read from a fairseq data folder."""
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -21,6 +23,7 @@ from fairseq.data import (
 from torch import Tensor
 
 from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.data.token_words import token_word
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 
@@ -61,6 +64,7 @@ def load_pair(
     left_pad_target: str | bool = False,
     truncate_source: int | None = None,
     with_target: bool = True,
+    tell: Callable[[str], None] | None = None,
 ) -> LanguagePairDataset:
     """The pair's data with its language tokens before source and target.
 
@@ -68,11 +72,13 @@ def load_pair(
         combine: also read ``split1``, ``split2``, … as fairseq does.
         truncate_source: cut the source to so many tokens, language token included.
         with_target: False to read the source only; a missing target is then allowed.
+        tell: told of a word of the text that is a language token; None not to look.
 
     Raises:
         LassError: no data, a side without sentences, or sides of unequal length.
     """
-    source = _load_side(folder, split, pair, pair.source, source_dictionary, combine)
+    how = (combine, tell and partial(_tell_words, tokens, tell))
+    source = _load_side(folder, split, pair, pair.source, source_dictionary, *how)
     if source is None:
         raise LassError(
             f"there is no {split} data of {pair} in {folder} "
@@ -81,9 +87,7 @@ def load_pair(
         )
     target = None
     if with_target:
-        target = _load_side(
-            folder, split, pair, pair.target, target_dictionary, combine
-        )
+        target = _load_side(folder, split, pair, pair.target, target_dictionary, *how)
         if target is None:
             raise LassError(
                 f"the {split} data of {pair} in {folder} lacks its {pair.target} side"
@@ -165,6 +169,7 @@ def _load_side(
     language: str,
     dictionary: Dictionary,
     combine: bool,
+    look: Callable[[FairseqDataset, Dictionary, str], None] | None,
 ) -> FairseqDataset | None:
     parts = []
     for number in range(1 << 10):
@@ -173,11 +178,31 @@ def _load_side(
         if prefix is None:
             break
         parts.append(_open(prefix, dictionary))
+        if look is not None:
+            look(parts[-1], dictionary, prefix)
         if not combine:
             break
     if not parts:
         return None
     return parts[0] if len(parts) == 1 else ConcatDataset(parts)
+
+
+def _tell_words(
+    tokens: LanguageTokens,
+    tell: Callable[[str], None],
+    dataset: FairseqDataset,
+    dictionary: Dictionary,
+    prefix: str,
+) -> None:
+    found = token_word(dataset, dictionary, tokens)
+    if found is not None:
+        sentence, word = found
+        tell(
+            f"sentence {sentence} of {prefix} holds the word {word}, which is the name "
+            f"of a language token with --lang-tok-style {tokens.style} and is read as "
+            "that; begin with another --lang-tok-style, or remove the word from the "
+            "text and prepare it again"
+        )
 
 
 def _open(prefix: str, dictionary: Dictionary) -> FairseqDataset:

@@ -41,6 +41,9 @@ class PairsTask(FairseqTask):
         self._target_dictionary = target_dictionary
         self.method: Method = Dense()
         """Of the training, or of the checkpoint last loaded."""
+        self._trains = False
+        self._begins = False
+        """Whether it trains from nothing."""
 
     @property
     def source_dictionary(self) -> Dictionary:
@@ -77,6 +80,7 @@ class PairsTask(FairseqTask):
         training = split == self.cfg.train_subset and not self.cfg.source_lang
         folders = utils.split_paths(self.cfg.data)
         folder = folders[(epoch - 1) % len(folders) if training else 0]
+        tell = self._tell_of_word if self._trains else None
         parts = {
             str(pair): pair_data.load_pair(
                 Path(folder),
@@ -91,6 +95,7 @@ class PairsTask(FairseqTask):
                 truncate_source=(
                     self.cfg.max_source_positions if self.cfg.truncate_source else None
                 ),
+                tell=tell,
             )
             for pair in self.pairs
         }
@@ -103,6 +108,12 @@ class PairsTask(FairseqTask):
             options.sampling_temperature(self.cfg),
             mixed=self.cfg.mixed_batches and training,
         )
+
+    def _tell_of_word(self, told: str) -> None:
+        """Refuse text that holds a language token, or say so where a model knows it."""
+        if self._begins:
+            raise LassError(told)
+        logger.warning(told)
 
     def build_dataset_for_inference(
         self, src_tokens: list, src_lengths: list, constraints: Any = None

@@ -72,7 +72,6 @@ class TranslationSubnetworkTask(PairsTask):
         """What the text of the data was encoded with, where that is known."""
         self._of_checkpoint = False
         """Whether the options are those that a checkpoint was trained with."""
-        self._trains = False
 
     # -- set-up ------------------------------------------------------------------
 
@@ -126,10 +125,12 @@ class TranslationSubnetworkTask(PairsTask):
     def _check_start(self) -> None:
         """Compare what the training begins from with what it is to be trained with."""
         cfg = self.cfg
-        if not cfg.save_dir or cfg.allow_other_dictionary:
+        if not cfg.save_dir:
             return
         starts = (cfg.finetune_from_model, cfg.save_dir, cfg.continue_once)
-        for path in filter(None, (start_of(cfg.restore_file, *starts), cfg.base)):
+        paths = [*filter(None, (start_of(cfg.restore_file, *starts), cfg.base))]
+        self._begins = not paths
+        for path in [] if cfg.allow_other_dictionary else paths:
             given = (self.tokens, self._dictionaries(), str(cfg.data), self.subwords)
             check_start(path, *given)
 

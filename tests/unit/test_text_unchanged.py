@@ -5,13 +5,19 @@ import io
 from pathlib import Path
 
 import pytest
-from fairseq.data import Dictionary, data_utils
+import torch
+from fairseq.data import Dictionary, data_utils, indexed_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_process import training_task
 
 from lass_plugin.data.binarization import BinaryJob, binarize
 from lass_plugin.data.dictionaries import load_dictionary, save_dictionary
-from lass_plugin.data.language_tokens import read_language_list, read_languages
+from lass_plugin.data.language_tokens import (
+    LanguageTokens,
+    read_language_list,
+    read_languages,
+)
 from lass_plugin.data.parallel_text import CONTROL_SYMBOLS, sha256
 from lass_plugin.data.preparation import prepare
 from lass_plugin.data.preparation_settings import PreparationSettings
@@ -21,6 +27,7 @@ from lass_plugin.data.subwords import (
     train_bpe,
     train_sentencepiece,
 )
+from lass_plugin.data.token_words import token_word
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.texts import find_subwords, to_text
 from lass_plugin.languages import Pair, parse_pairs
@@ -169,6 +176,65 @@ def test_control_symbols_in_encoded_text_are_refused_with_their_line(tmp_path, w
         prepared(text, tmp_path / "out", subword="none")
     write_text(text, ["a b", "a b"], ["c", f"c{word} d"])
     assert prepared(text, tmp_path / "out", subword="none")["done"]
+
+
+TOKEN_WORDS = ["[de]", "[en]", "__de__", "__en__", "[nl]", "de", "[", "x[de]", "[de"]
+
+
+@pytest.mark.parametrize("impl", ["mmap", "cached"])
+@settings(deadline=None, max_examples=60)
+@given(
+    lines=st.lists(
+        st.lists(st.sampled_from(TOKEN_WORDS), min_size=1, max_size=5), min_size=1
+    ),
+    style=st.sampled_from(["mbart", "multilingual", "none"]),
+    in_file=st.booleans(),
+)
+def test_words_that_are_language_tokens_are_found(
+    tmp_path_factory, impl, lines, style, in_file
+):
+    """Each word of the text that the dictionary's file has and the style takes."""
+    dictionary = Dictionary()
+    for word in TOKEN_WORDS:
+        if in_file or word not in TOKEN_WORDS[:4]:
+            dictionary.add_symbol(word)
+    prefix = str(tmp_path_factory.getbasetemp() / f"words-{impl}")
+    builder = indexed_dataset.make_builder(f"{prefix}.bin", impl, len(dictionary))
+    for line in lines:
+        builder.add_item(
+            dictionary.encode_line(
+                " ".join(line), line_tokenizer=str.split, add_if_not_exist=False
+            ).int()
+        )
+    builder.finalize(f"{prefix}.idx")
+    read = data_utils.load_indexed_dataset(prefix, dictionary, impl)
+    if read.supports_prefetch:
+        read.prefetch(range(len(read)))
+    encoder = None if style == "none" else "src"
+    tokens = LanguageTokens(("de", "en"), encoder, False, style)
+    tokens.add_to(dictionary)
+    names = set(tokens.names) if in_file else set()
+    places = ((n, w) for n, line in enumerate(lines, 1) for w in line if w in names)
+    assert token_word(read, dictionary, tokens) == next(places, None)
+    unused = LanguageTokens(("de", "en"), None, False, style)
+    assert token_word(read, dictionary, unused) is None
+
+
+def test_a_language_token_in_the_text_is_named(tmp_path, caplog):
+    """``[de]`` of the text became the token of German, without a word."""
+    text = write_text(tmp_path / "text", ["a b", "a [de] b"], ["c", "c d"])
+    prepared(text, tmp_path / "out", subword="none")
+    data = (tmp_path / "out", "--lang-pairs", "de-en", "--save-dir", tmp_path / "run")
+    training_task(*data).load_dataset("train")
+    task = training_task(*data, "--lang-tok-style", "mbart")
+    told = r"sentence 2 of .*train.de-en.de holds the word \[de\]"
+    with pytest.raises(LassError, match=told):
+        task.load_dataset("train")
+    (tmp_path / "run").mkdir()
+    model = {"model": {"w": torch.ones(1)}, "task_state": task.state_dict()}
+    torch.save(model, tmp_path / "run" / "checkpoint_last.pt")
+    training_task(*data, "--lang-tok-style", "mbart").load_dataset("train")
+    assert "holds the word [de]" in caplog.text  # it has been trained so
 
 
 @pytest.mark.parametrize("kind", ["sentencepiece", "bpe"])
