@@ -8,14 +8,20 @@ from conftest import load
 from runs import assert_same, train_by_two
 
 from lass_plugin.methods.search.one_search import SubnetworkSearch
-from lass_plugin.scores import accumulate_movement
+from lass_plugin.scores import SCORES
 from lass_plugin.training.stretches import gradient_factor
 
 KEY = "de-en"
-SEARCH = (
-    "--task translation_subnetwork_search --lang-pairs de-en --dropout 0 "
-    "--pruning-criterion gradient"
-).split()
+ONE = "--task translation_subnetwork_search --lang-pairs de-en --dropout 0".split()
+SEARCH = (*ONE, "--pruning-criterion", "gradient")
+ADDED = {
+    "gradient": lambda slope, weight: -slope * weight,
+    "sensitivity": lambda slope, weight: abs(slope * weight),
+    "fisher": lambda slope, weight: (slope * weight) ** 2,
+}
+"""What an update adds to the score of a weight: He 2023, Eq. 2; its size; squared."""
+
+CRITERIA = pytest.mark.parametrize("criterion", ADDED)
 GRADUAL = (
     "--pruning-schedule gradual --pruning-ratio 0.6 --pruning-ramp 2 "
     "--pruning-interval 1"
@@ -26,12 +32,13 @@ def micro_batches(run, update: int) -> list:
     return [run.batch(KEY, 2 * update), run.batch(KEY, 2 * update + 1, size=6)]
 
 
-def by_equation(start, updates: int, clip: float = 0.0) -> list[dict]:
-    """Eq. 2 as a slow loop: S = −Σ over updates of ∂L/∂W · W, one weight at a time.
+def by_equation(start, criterion: str, updates: int, clip: float) -> list[dict]:
+    """A score as a slow loop: the sum over updates, one weight at a time.
 
     Returns the scores after each update. L is the loss of the whole update: the sum
     over its micro-batches, divided by their tokens.
     """
+    added = ADDED[criterion]
     trained = start(*SEARCH, "--clip-norm", clip)  # only for the weights on the way
     scores = {name: [0.0] * site.numel() for name, site in trained.sites.items()}
     after = []
@@ -49,7 +56,7 @@ def by_equation(start, updates: int, clip: float = 0.0) -> list[dict]:
             weights = site.detach().view(-1).tolist()
             slopes = gradients[name].view(-1).tolist()
             for i in range(len(weights)):
-                scores[name][i] -= factor * slopes[i] * weights[i]
+                scores[name][i] += added(factor * slopes[i], weights[i])
         after.append({name: torch.tensor(values) for name, values in scores.items()})
         trained.update(*batches)
     return after
@@ -65,11 +72,13 @@ def assert_close(scores, expected, rtol=1e-4) -> None:
         )
 
 
+@CRITERIA
 @pytest.mark.parametrize("clip", [0.0, 0.05])
-def test_scores_are_those_of_the_equation(start, clip):
-    """Two micro-batches an update; with clipping, of the gradient as clipped."""
-    expected = by_equation(start, updates=3, clip=clip)
-    run = start(*SEARCH, "--clip-norm", clip)
+def test_scores_are_those_of_the_equation(start, criterion, clip):
+    """Two micro-batches an update, whose gradients are added up before anything else is
+    done with them; with clipping, of the gradient as clipped."""
+    expected = by_equation(start, criterion, updates=3, clip=clip)
+    run = start(*ONE, "--pruning-criterion", criterion, "--clip-norm", clip)
     search = run.task.method.only
     for update in range(3):
         run.update(*micro_batches(run, update))
@@ -129,19 +138,25 @@ def test_validation_adds_nothing(start):
 # -- scaled gradients ------------------------------------------------------------------
 
 
+@CRITERIA
 @pytest.mark.parametrize("kind", [float, torch.tensor])
 @pytest.mark.parametrize("half", [False, True])
-def test_what_the_optimizer_has_yet_to_multiply_by_is_undone(kind, half):
-    """By hand: gradient 3 scaled by 128, W = 2: S = 10 − 3 · 2."""
+def test_what_the_optimizer_has_yet_to_multiply_by_is_undone(criterion, kind, half):
+    """By hand: gradient 3 scaled by 128, W = 2: S = 10 − 3 · 2 (10 + 6, 10 + 36)."""
     gradient = torch.tensor([3.0 * 128, -128.0])
     gradient = gradient.half() if half else gradient
     optimizer = SimpleNamespace(_multiply_factor=kind(1 / 128))
     score = torch.tensor([10.0, 0.0])
     before = gradient.clone()
-    accumulate_movement(
+    SCORES.get(criterion).accumulate(
         score, torch.tensor([2.0, 5.0]), gradient, gradient_factor(optimizer)
     )
-    assert score.tolist() == [4.0, 5.0]
+    by_hand = {
+        "gradient": [4.0, 5.0],
+        "sensitivity": [16.0, 5.0],
+        "fisher": [46.0, 25.0],
+    }
+    assert score.tolist() == by_hand[criterion]
     assert torch.equal(gradient, before)
     assert gradient_factor(SimpleNamespace()) == 1.0
 
@@ -156,14 +171,16 @@ def test_what_the_optimizer_has_yet_to_multiply_by_is_undone(kind, half):
     ],
     ids=["flat", "by matrix", "memory efficient"],
 )
+@pytest.mark.parametrize("criterion", ["gradient", "sensitivity"])
 def test_scores_in_half_precision_are_those_in_single(
-    start, half_precision_on_cpu, flags, clip
+    start, half_precision_on_cpu, flags, clip, criterion
 ):
     """Whatever the scale of the loss; a factor forgotten would show as 64 or more."""
-    single = start(*SEARCH, "--clip-norm", clip)
+    search = (*ONE, "--pruning-criterion", criterion)
+    single = start(*search, "--clip-norm", clip)
     single.update(*micro_batches(single, 0))
     for scale in (64, 1024):
-        run = start(*SEARCH, *flags, "--fp16-init-scale", scale, "--clip-norm", clip)
+        run = start(*search, *flags, "--fp16-init-scale", scale, "--clip-norm", clip)
         run.update(*micro_batches(run, 0))
         assert run.task.method.only.updates == 1
         for name, expected in single.task.method.only.scores().items():
@@ -203,10 +220,11 @@ def test_an_update_dropped_for_an_overflow_counts_for_nothing(
 # -- two processes ---------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("criterion", ["gradient", "sensitivity"])
 def test_two_processes_store_the_scores_of_one_that_accumulates(
-    commands, start, tmp_path
+    commands, start, tmp_path, criterion
 ):
-    flags = (*SEARCH, "--clip-norm", 0.5)
+    flags = (*ONE, "--pruning-criterion", criterion, "--clip-norm", 0.5)
     train_by_two(
         commands,
         tmp_path,

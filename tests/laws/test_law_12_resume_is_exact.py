@@ -82,9 +82,11 @@ SEARCH = (
 )
 
 
-def test_search(forked, base, tmp_path):
+@pytest.mark.parametrize("criterion", ["gradient", "sensitivity"])
+def test_search(forked, base, tmp_path, criterion):
     # 10 batches an epoch
     flags = (*SEARCH, "--finetune-from-model", base, "--max-update", 22)
+    flags += ("--pruning-criterion", criterion)
     deaths = [("die_at_update", 8), ("die_at_update", 21)]
     killed = live_and_die(forked, tmp_path / "a", flags, deaths)
     whole = in_peace(forked, tmp_path / "b", flags)

@@ -34,7 +34,9 @@ class SearchSettings(RunningSettings):
     pairs: tuple[Pair, ...] = required(
         "directions to search", metavar="SRC-TGT,…", parse=parse_pairs
     )
-    criterion: str = _search("gradient", "gradient (default) or magnitude")
+    criterion: str = _search(
+        "gradient", "gradient (default), magnitude, sensitivity, fisher, or another"
+    )
     schedule: str = _search("gradual", "gradual (default) or oneshot")
     ratio: float = _search(0.6, "share of each matrix removed (default %(default)s)")
     updates: int = count(

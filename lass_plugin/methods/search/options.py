@@ -17,7 +17,8 @@ from lass_plugin.options import TranslationSubnetworkConfig, check_training, fla
 @dataclass
 class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
     pruning_criterion: str = flag(
-        "magnitude", "score of a weight: magnitude, gradient, or another by name"
+        "magnitude",
+        "score of a weight: magnitude, gradient, sensitivity, fisher, or your own",
     )
     pruning_schedule: ChoiceEnum(list(SCHEDULES)) = flag(  # type: ignore[valid-type]
         "oneshot", "prune once at the end, or more and more during training"
