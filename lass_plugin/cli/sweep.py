@@ -15,7 +15,9 @@ gradual search trains under its mask: give the searches of each ratio, for insta
 --searches search-0.1 search-0.2 …, or accept masks cut from another with --recut.
 
 --ablation masks attention and feed-forward alone (He 2023, Table 2), --random draws the
-control, --own-ratios gives each pair a ratio of its own ('lass allocate' says how).
+control, --controls others that share the overlap between pairs or the |W| profile with
+the masks of each method and ratio ('lass random'), --own-ratios gives each pair a ratio
+of its own ('lass allocate' says how).
 --losses-only skips joint training: it measures the validation loss of the base's
 weights under each mask, in minutes. That loss says what a mask costs before it is
 trained, not how good the model will be.

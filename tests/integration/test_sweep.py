@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import load
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.sweeps import sources
@@ -18,6 +19,8 @@ from lass_plugin.experiments.sweeps.settings import SweepSettings
 from lass_plugin.experiments.sweeps.weight_sweep import WeightSweep
 from lass_plugin.experiments.sweeps.weight_variants import parse_kinds
 from lass_plugin.masks import load_masks
+from lass_plugin.masks.controls import matched_masks
+from lass_plugin.masks.file import digest
 
 SEARCHED = ("de-en", "en-nl")
 UPDATES = 12
@@ -214,6 +217,30 @@ def test_losses_only(settings, data, base, oneshot, capsys):
     assert (settings.out / "losses.json").stat().st_mtime_ns == before
 
 
+def test_controls_stand_beside_the_masks_that_they_are_of(settings, base, capsys):
+    methods = parse_kinds("gradient-oneshot,magnitude-oneshot")
+    controls = ("overlap", "profile", "profile+overlap")
+    asked = replace(settings, ratios=(0.4,), methods=tuple(methods), controls=controls)
+    record = WeightSweep(replace(asked, losses_only=True)).run()
+    rows = {row["name"]: row for row in record["variants"]}
+    assert len(rows) == 9
+    weights = Checkpoint.read(base).weights
+    found = load_masks(settings.out / "masks" / "gradient-oneshot-0.4")
+    sites = {name: weights[name] for name in found.shapes}
+    for what in controls:
+        name = f"gradient-oneshot-0.4-control-{what}"
+        made = load_masks(settings.out / "masks" / name)
+        expected = matched_masks(found, 1, what.split("+"), sites)
+        assert digest(made) == digest(expected) != digest(found)
+        row = rows[name]
+        assert row["match"] == what.split("+")
+        assert row["kept"] == rows["gradient-oneshot-0.4"]["kept"]
+        assert row["losses"] != rows["gradient-oneshot-0.4"]["losses"]
+    assert "Random masks have seed 1." in record["notes"]
+    text = (settings.out / "sweep.md").read_text()
+    assert "gradient-oneshot-0.4-control-profile+overlap | control" in text
+
+
 # -- each pair its own ratio -----------------------------------------------------
 
 
@@ -258,7 +285,9 @@ def test_allocate_writes_a_mask_set_under_the_budget(
         (["--updates", "5", "--", "--masks", "x"], "--masks cannot be passed on"),
         (["--losses-only", "--", "--lr", "1"], "no effect with --losses-only"),
         (["--losses-only", "--jobs", "2"], "--jobs has no effect with --losses-only"),
-        (["--losses-only", "--seed", "2"], "--seed has no effect without --random"),
+        (["--losses-only", "--seed", "2"], "--seed has no effect without --random or"),
+        (["--losses-only", "--controls", "size"], "--controls size is unknown; choose"),
+        (["--losses-only", "--controls", "profile,profile"], "names profile twice"),
         (["--losses-only", "--own-ratios", "0.95"], "own-ratios 0.95 is outside"),
     ],
 )

@@ -58,6 +58,17 @@ def test_variants_in_the_order_of_the_table():
     assert len(set(found)) == len(found)
 
 
+def test_controls_follow_the_masks_that_they_are_of():
+    found = list_variants([ONESHOT], (0.3,), controls=("overlap", "profile+overlap"))
+    assert [variant.name for variant in found] == [
+        "dense",
+        "gradient-oneshot-0.3",
+        "gradient-oneshot-0.3-control-overlap",
+        "gradient-oneshot-0.3-control-profile+overlap",
+    ]
+    assert found[3].controlled == found[1] and found[3].match == ("profile", "overlap")
+
+
 def test_only_oneshot_scores_are_exact_everywhere():
     both, one = ("attention", "feed-forward"), ("attention",)
     oneshot = SearchPlan("de-en", "gradient", "oneshot", 0.5)

@@ -175,6 +175,14 @@ class SweepSettings(SourceSettings, ComparisonSettings):
         "--own-ratios", "mean ratios at which each pair has its own"
     )
     random: tuple[float, ...] = _ratios("--random", "random masks at these ratios")
+    controls: tuple[str, ...] = option(
+        (),
+        "random masks with the overlap between pairs, the profile over |W|, or both of "
+        "the masks of each method and ratio: overlap, profile, profile+overlap",
+        metavar="WHAT,…",
+        choices=("overlap", "profile", "profile+overlap"),
+        group=COMPARED,
+    )
     seed: int = option(
         1, "of the random masks (default: %(default)s)", metavar="N", group=COMPARED
     )
@@ -183,10 +191,10 @@ class SweepSettings(SourceSettings, ComparisonSettings):
 
     def check(self) -> None:
         super().check()
-        for name in ("ratios", "ablation", "own_ratios", "random"):
+        for name in ("ratios", "ablation", "own_ratios", "random", "controls"):
             check_once(flag_of(self, name), getattr(self, name))
-        if not self.random:
-            needless(self, "seed", "without --random")
+        if not self.random and not self.controls:
+            needless(self, "seed", "without --random or --controls")
         for budget in self.own_ratios:
             _check_within("--own-ratios", budget, self.ratios)
 

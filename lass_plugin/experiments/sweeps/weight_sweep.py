@@ -16,6 +16,7 @@ from lass_plugin.experiments.sweeps.sources import Sources
 from lass_plugin.experiments.sweeps.tables import LOSS, Row, SweepTable
 from lass_plugin.experiments.sweeps.variants import DENSE
 from lass_plugin.experiments.sweeps.weight_variants import (
+    CONTROL,
     OWN,
     RANDOM,
     RATIO,
@@ -25,6 +26,7 @@ from lass_plugin.experiments.sweeps.weight_variants import (
 )
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet, fingerprint, save_masks
+from lass_plugin.masks.controls import matched_masks
 from lass_plugin.masks.random import random_masks
 from lass_plugin.records.curves import Curve, draw_curves
 from lass_plugin.records.json_record import RecordFormat
@@ -66,15 +68,17 @@ def _draw(rows: Sequence[Row], data: Path) -> list[Path]:
 
 
 def _curves(values: Sequence[tuple[Row, float]]) -> list[Curve]:
-    """A line for each method and the random control, marks for the rest."""
+    """A line for each method and each kind of control, marks for the rest."""
     points: dict[tuple[str, bool], list[tuple[float, float]]] = defaultdict(list)
     for row, value in values:
         if row["kind"] == DENSE:
             continue
+        what = "+".join(row.get("match") or ())
         name = {
             RATIO: row["method"],
             RANDOM: "random",
             OWN: f"{row['method']}, own ratios",
+            CONTROL: f"random, {what} of {row['method']}",
             SUB_LAYER: f"{row['method']}, {'+'.join(row['targets'] or ())} only",
         }[row["kind"]]
         name += "" if row["exact"] else " (recut)"
@@ -135,6 +139,7 @@ class WeightSweep(Sweep[WeightVariant]):
             settings.ablation,
             settings.own_ratios,
             settings.random,
+            settings.controls,
         )
         super().__init__(settings, base, pairs, variants)
         self.own = [variant for variant in variants if variant.kind == OWN]
@@ -152,7 +157,7 @@ class WeightSweep(Sweep[WeightVariant]):
                 )
             same = dict.fromkeys(pairs, variant.ratio)
             self.exact[variant] = self.sources.is_exact(variant, same)
-            if variant.kind != OWN:
+            if variant.kind not in (OWN, CONTROL):
                 self._ratios[variant] = same
 
     def make_masks(self) -> dict[WeightVariant, MaskSet | None]:
@@ -174,17 +179,24 @@ class WeightSweep(Sweep[WeightVariant]):
 
     def cut_masks(self) -> dict[WeightVariant, MaskSet | None]:
         """The masks of all variants but those of own ratios, written and read back."""
-        masks, seed = self._cut(self._ratios), self.settings.seed
+        masks = self._cut(self._ratios)
         for variant in self.variants:
             if variant.kind == DENSE:
                 masks[variant] = None
-            elif variant.kind == RANDOM:
-                sites = self.base.sites(self.sources.targets)
-                shapes = {name: weight.shape for name, weight in sites.items()}
-                words = (variant.ratio, seed, fingerprint(sites))
-                made = masks[variant] = random_masks(self.pairs, shapes, *words)
+            elif variant.kind in (RANDOM, CONTROL):
+                found = masks.get(variant.controlled)
+                made = masks[variant] = self._draw_masks(variant, found)
                 save_masks(self.settings.masks_of(variant.name), made)
         return masks
+
+    def _draw_masks(self, variant: WeightVariant, found: MaskSet | None) -> MaskSet:
+        """Random masks of a variant, a control of *found* or of none."""
+        sites, seed = self.base.sites(self.sources.targets), self.settings.seed
+        if found is not None:
+            return matched_masks(found, seed, variant.match, sites)
+        shapes = {name: weight.shape for name, weight in sites.items()}
+        words = (variant.ratio, seed, fingerprint(sites))
+        return random_masks(self.pairs, shapes, *words)
 
     def _cut(
         self, ratios: Mapping[WeightVariant, Mapping[str, float]]
@@ -200,12 +212,14 @@ class WeightSweep(Sweep[WeightVariant]):
             "ratio": variant.ratio,
             "targets": None if variant.targets is None else list(variant.targets),
             "exact": self.exact.get(variant, True),
+            "match": list(variant.match) or None,
             "ratios": {k: mask.provenance.ratio for k, mask in (masks or {}).items()},
         }
 
     def notes(self) -> list[str]:
+        drawn = bool(self.settings.random or self.settings.controls)
         seed = f"Random masks have seed {self.settings.seed}."
-        return super().notes() + [seed] * bool(self.settings.random)
+        return super().notes() + [seed] * drawn
 
 
 def write_own_ratios(

@@ -10,6 +10,7 @@ from lass_plugin.methods.search.plan import SCHEDULES
 from lass_plugin.scores import SCORES
 
 RATIO, SUB_LAYER, OWN, RANDOM = "ratio", "sub-layer", "own ratios", "random"
+CONTROL = "control"
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,21 @@ class WeightVariant:
     """One row of the table: a mask set and the model trained under it."""
 
     kind: str
-    """:data:`DENSE`, :data:`RATIO`, :data:`SUB_LAYER`, :data:`OWN`, :data:`RANDOM`."""
+    """:data:`DENSE`, :data:`RATIO`, :data:`SUB_LAYER`, :data:`OWN`, :data:`RANDOM`,
+    :data:`CONTROL`."""
     search: SearchKind | None = None
     """None where no search is involved."""
     ratio: float = 0.0
     """Share removed from each matrix; for own ratios the mean over the pairs."""
     targets: tuple[str, ...] | None = None
     """Matrices covered; None for all that were searched in."""
+    match: tuple[str, ...] = ()
+    """What a control has in common with the masks, see :func:`.matched_masks`."""
+
+    @property
+    def controlled(self) -> "WeightVariant":
+        """The variant that this is a control of."""
+        return WeightVariant(RATIO, self.search, self.ratio)
 
     @property
     def name(self) -> str:
@@ -63,6 +72,7 @@ class WeightVariant:
             return f"random-{self.ratio:g}"
         parts = [str(self.search)] + ["own"] * (self.kind == OWN)
         parts += [f"{self.ratio:g}", *(self.targets or ())]
+        parts += [CONTROL, "+".join(self.match)] if self.match else []
         return "-".join(parts)
 
 
@@ -72,6 +82,7 @@ def list_variants(
     ablation: Sequence[float] = (),
     own: Sequence[float] = (),
     random: Sequence[float] = (),
+    controls: Sequence[str] = (),
 ) -> list[WeightVariant]:
     """All variants, the dense baseline first; each search has all but the random ones.
 
@@ -79,11 +90,18 @@ def list_variants(
         ablation: ratios at which attention and feed-forward are also masked alone.
         own: mean ratios at which each pair has its own.
         random: ratios of random masks, the control.
+        controls: what random masks have in common with those of each search and ratio,
+            such as ``profile+overlap``.
     """
     variants = [WeightVariant(DENSE)]
     for search in searches:
         together = dict.fromkeys((*ratios, *ablation))  # an ablation has its whole
-        variants += [WeightVariant(RATIO, search, ratio) for ratio in together]
+        for ratio in together:
+            variants.append(WeightVariant(RATIO, search, ratio))
+            variants += [
+                WeightVariant(CONTROL, search, ratio, match=tuple(match.split("+")))
+                for match in controls
+            ]
         variants += [
             WeightVariant(SUB_LAYER, search, ratio, (target,))
             for ratio in ablation
