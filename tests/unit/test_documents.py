@@ -5,6 +5,7 @@ That is: linked files and headings, files, commands of ``lass`` and options.
 
 import argparse
 import re
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +25,7 @@ FILE = re.compile(
     r"(?<![\w./-])(?:scripts|configs|benchmarks|docs|tests|lass_plugin)/[\w./-]*\w"
 )
 OF_OTHERS = {
+    *("--no-deps", "--no-build-isolation"),  # pip
     *("--model", "--all", "--with-peft"),  # spm_encode; scripts/test.sh
     *("--languages", "--valid", "--dev"),  # scripts/flores.py
     *("--config-dir", "--config-name"),  # hydra
@@ -147,7 +149,8 @@ def test_options_are_those_of_their_command(page):
 @pytest.mark.parametrize("page", ALL, ids=named)
 def test_every_option_is_one_of_a_command(page):
     known = options_of_fairseq().union(OF_OTHERS, *map(options_of, parsers().values()))
-    assert not set(OPTION.findall(text_of(page))) - known
+    unknown = set(OPTION.findall(text_of(page))) - known
+    assert not unknown, unknown
 
 
 @pytest.mark.parametrize("page", ALL, ids=named)
@@ -172,3 +175,28 @@ def test_every_table_and_figure_is_listed_with_what_is_lacking(paper):
             found[match[1]] |= set(numbers)
     for kind, last in NUMBERED[paper].items():
         assert found[kind] == set(range(1, last + 1)), kind
+
+
+def test_every_format_of_a_record_is_described():
+    page = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    described = " ".join(page.split())
+    declared = re.compile(r'RecordFormat\(\s*"(lass_plugin [\w -]+)"')
+    for path in (ROOT / "lass_plugin").rglob("*.py"):
+        for name in declared.findall(path.read_text(encoding="utf-8")):
+            # what has no mark is preparation.json; a list of sizes is never written
+            if name not in ("lass_plugin preparation", "lass_plugin sizes"):
+                assert f"`{name}`" in described, name
+
+
+def test_every_option_of_the_tasks_is_described():
+    from lass_plugin.methods.lowrank.options import TranslationLsloConfig
+    from lass_plugin.methods.search.options import TranslationSubnetworkSearchConfig
+
+    page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+    named = set(OPTION.findall(page))
+    for kind in (TranslationLsloConfig, TranslationSubnetworkSearchConfig):
+        for option in fields(kind):
+            flag = f"--{option.name.replace('_', '-')}"
+            if "help" in option.metadata and option.name != "data":
+                aliases = {flag, option.metadata.get("argparse_alias")}
+                assert named & aliases or f"`{aliases.pop()}`" in page, flag
