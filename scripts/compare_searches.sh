@@ -22,12 +22,10 @@ lass prepare --text "$text" --out "$out/data" --pairs "$pairs" --vocab-size "$vo
 OMP_NUM_THREADS=$((OMP_NUM_THREADS * jobs)) train base "$base_updates" \
     --lr-scheduler inverse_sqrt --warmup-updates "$warmup" $cpu
 
-third=$((search_updates / 3))
+# stages, rate and warm-up of the searches are those that lass search derives
 search oneshot gradient-oneshot gradient oneshot $cpu
-search magnitude-gradual magnitude-gradual magnitude gradual \
-    --start 0 --ramp $((2 * third)) $cpu
-search gradient-gradual gradient-gradual gradient gradual \
-    --start 0 --ramp $((2 * third)) $cpu
+search magnitude-gradual magnitude-gradual magnitude gradual $cpu
+search gradient-gradual gradient-gradual gradient gradual $cpu
 lass extract "$out/search/oneshot" --criterion magnitude --ratio "$ratio" \
     --out "$out/masks/magnitude-oneshot"
 lass random --like "$out/masks/gradient-oneshot" --ratio "$ratio" --seed "$seed" \

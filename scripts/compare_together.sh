@@ -17,8 +17,6 @@ if [ ! -d "$out/masks/gradient-gradual" ]; then
     echo "error: $out has no masks/gradient-gradual; run compare_searches.sh first" >&2
     exit 1
 fi
-commas=${pairs//[^,]/}
-count=$((${#commas} + 1))
 
 systems=(--system "dense=$out/dense/checkpoint_last.pt")
 systems+=(--system "separate=$out/gradient-gradual/checkpoint_last.pt")
@@ -29,8 +27,7 @@ for times in ${TIMES:-1 2}; do
         lass search "$out/data" --base "$out/base/checkpoint_last.pt" \
         --pairs "$pairs" --together --out "$out/search/$name" \
         --masks-out "$out/masks/$name" --ratio "$ratio" --updates "$updates" \
-        --start 0 --ramp $((updates / count * 2 / 3)) $cpu \
-        -- --lr 0.001 --warmup-updates 20 --disable-validation --seed "$seed" \
+        $cpu -- --disable-validation --seed "$seed" \
         >"$out/search-$name.txt"
     lass agreement "$out/masks/gradient-gradual" "$out/masks/$name" --by component \
         --out "$out/agreement-$name.csv" | tee "$out/agreement-$name.txt"

@@ -43,6 +43,6 @@ search() { # NAME MASKS CRITERION SCHEDULE FLAGS…
         --out "$out/search/$name" --masks-out "$out/masks/$masks" \
         --criterion "$criterion" --schedule "$schedule" --ratio "$ratio" \
         --updates "$search_updates" --jobs "$jobs" "$@" \
-        -- --lr 0.001 --warmup-updates 20 --disable-validation --seed "$seed" \
+        -- --disable-validation --seed "$seed" \
         >"$out/search-$name.txt"
 }

@@ -1,4 +1,4 @@
-"""How the agreement of searched masks with themselves grows: table and picture."""
+"""What searches recorded of themselves: losses, churn, agreement; table and curves."""
 
 import os
 from collections.abc import Iterator
@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from lass_plugin.errors import LassError
+from lass_plugin.methods.search.figures import LOSSES
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.settling import (
     StoppingRule,
     agreement,
+    churn,
     growth,
     measure_of,
 )
@@ -21,7 +23,12 @@ from lass_plugin.records.json_record import RecordFormat
 MEASURE = (
     "(s - c) / (1 - c); s: share of weights kept that two masks have in common, c: the "
     "same for random masks; halves: masks of the even and of the odd updates; "
-    "since_halfway: mask now and at half the updates"
+    "since_halfway: mask now and at half the updates; says how repeatable a mask is, "
+    "not how good"
+)
+LOSS_MEASURE = (
+    "validation loss in bits a token, without label smoothing, on some batches: "
+    + "; ".join(f"{name}: {words}" for name, words in LOSSES.items())
 )
 SETTLED = RecordFormat(
     "lass_plugin settled", "a settled.json of 'lass settled'", unmarked=True
@@ -55,9 +62,11 @@ class Settling:
             if final and last < updates:
                 history.append({"updates": updates, **final})
             for record in history:
-                agreement(record)
+                agreement(record), churn(record)
+                for loss in record.get("losses", {}).values():
+                    float(loss)
             growth(history) if history else None
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LassError(
                 f"{path} holds a damaged record of how settled its mask was ({error}); "
                 "take an earlier checkpoint of the same folder"
@@ -93,7 +102,8 @@ def write_settling(
     """
     record: dict[str, Any] = {
         "measure": MEASURE,
-        "rule": None if rule is None else [rule.settled, rule.growth],
+        "losses": LOSS_MEASURE,
+        "rule": None if rule is None else [rule.settled, rule.growth, rule.patience],
         "searches": [_record(search, rule) for search in searches],
     }
     data = SETTLED.write(Path(folder) / "settled.json", record)
@@ -115,6 +125,7 @@ def _record(search: Settling, rule: StoppingRule | None) -> dict[str, Any]:
                 **record,
                 "agreement": agreement(record),
                 "growth": growth(search.history, place),
+                "churn": churn(record),
             }
             for place, record in enumerate(search.history)
         ],
@@ -137,6 +148,9 @@ def _rows(searches: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
                 "measure": measure_of(record),
                 "agreement": record["agreement"],
                 "growth": record["growth"],
+                "churn": record["churn"],
+                "batches": record.get("batches"),
+                **{f"loss_{n}": record.get("losses", {}).get(n) for n in LOSSES},
             }
 
 

@@ -206,6 +206,9 @@ class Method:
 
     # -- training ----------------------------------------------------------------
 
+    def begin_training(self, task: Any) -> None:
+        """A training by *task* begins, or goes on; its model is not built yet."""
+
     @contextlib.contextmanager
     def micro_batch(self, batch: MicroBatch) -> Iterator[None]:
         """Forward and backward of one micro-batch, with the part of its key."""

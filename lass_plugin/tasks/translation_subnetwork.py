@@ -120,6 +120,7 @@ class TranslationSubnetworkTask(PairsTask):
             self.method.check_dictionary(dictionary)
         self._check_start()
         self.symbols = dict(self.method.symbols)
+        self.method.begin_training(self)
         self._trains = True
 
     def _check_start(self) -> None:
@@ -155,14 +156,15 @@ class TranslationSubnetworkTask(PairsTask):
         with self.method.micro_batch(batch):
             model.train()
             model.set_num_updates(update_num)
-            with self._autocast(sample, optimizer):
+            with self.autocast(sample, optimizer):
                 loss, sample_size, logging_output = criterion(model, sample)
             if ignore_grad:
                 loss *= 0
             optimizer.backward(loss)
         return loss, sample_size, logging_output
 
-    def _autocast(self, sample: dict[str, Any], optimizer: Any):
+    def autocast(self, sample: dict[str, Any], optimizer: Any = None):
+        """The precision that a batch is computed in."""
         device = sample["net_input"]["src_tokens"].device
         if isinstance(optimizer, AMPOptimizer):
             return torch.autocast(device.type)
@@ -195,7 +197,7 @@ class TranslationSubnetworkTask(PairsTask):
         with (
             torch.no_grad(),
             self.method_of(model).using(key),
-            self._autocast(sample, None),
+            self.autocast(sample),
         ):
             loss, sample_size, logging_output = criterion(model, sample)
         validation.add_pair(logging_output, key, [str(pair) for pair in self.pairs])

@@ -21,6 +21,9 @@ from lass_plugin.training.spreading import factors
 PackedMask = Mapping[str, Tensor]
 """Site name -> ``(ceil(units / 8),)`` uint8 on the device of the site."""
 
+_TRIED = ""
+"""No key is called so."""
+
 
 class MaskedWeights:
     """The sites of one model and the packed masks of its language keys.
@@ -114,6 +117,16 @@ class MaskedWeights:
             self.release()
             if not reuse:
                 self._current = None
+
+    @contextlib.contextmanager
+    def trying(self, bits: PackedMask) -> Iterator[None]:
+        """Evaluate under a mask of no key inside this block."""
+        self.set_mask(_TRIED, bits)
+        try:
+            with self.applied(_TRIED, mask_gradients=False):
+                yield
+        finally:
+            del self._bits[_TRIED], self._movable[_TRIED]
 
     def using(self, key: str) -> contextlib.AbstractContextManager[None]:
         """Evaluate under the mask of *key* inside this block."""

@@ -50,6 +50,12 @@ def _total(logging_outputs: Sequence[dict[str, Any]], name: str) -> float:
     return float(sum(float(output.get(name, 0)) for output in logging_outputs))
 
 
+def summed_loss(model: Any, sample: dict[str, Any], padding: int) -> Tensor:
+    """:func:`negative_log_likelihood` of what *model* makes of *sample*."""
+    output = model(**sample["net_input"])
+    return negative_log_likelihood(model, output, sample["target"], padding)
+
+
 def negative_log_likelihood(
     model: Any, output: Any, target: Tensor, padding: int
 ) -> Tensor:

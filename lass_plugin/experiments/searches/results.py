@@ -1,6 +1,6 @@
 """What a search has come to, read from its checkpoint; and its mask."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
@@ -13,8 +13,10 @@ from lass_plugin.languages import Pair
 from lass_plugin.masks import load_mask, save_mask
 from lass_plugin.masks.file import SUFFIX, describe
 from lass_plugin.masks.fingerprint import Fingerprint, same_weights
+from lass_plugin.methods.search.figures import LOSSES
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import search_states, searched_mask
+from lass_plugin.methods.search.settling import agreement, churn, last_losses
 from lass_plugin.records.plain_settings import option_of
 from lass_plugin.records.text_tables import in_columns
 
@@ -32,6 +34,8 @@ class SearchResult:
     """Time of training, however often it was interrupted; of all pairs together."""
     mask: Path
     checkpoint: Path
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """The last ones, see :data:`.figures.LOSSES`; empty where none were measured."""
     unfinished: str = ""
     """What is to be said of a schedule that was not gone through to its end."""
 
@@ -70,9 +74,14 @@ def identity_in(checkpoint: Checkpoint, base: Fingerprint) -> dict[str, Any]:
 
 
 def options_of(plan: SearchPlan) -> dict[str, Any]:
-    """The options of ``lass search`` that make *plan*, and their values."""
+    """The options of ``lass search`` that make *plan*, and their values.
+
+    One that came later is left out where it is not used, as it was before.
+    """
     values = plan.to_dict()
     del values["key"]
+    if not plan.stop_patience:
+        del values["stop_patience"]
     return {option_of(SearchSettings, n): v for n, v in values.items()}
 
 
@@ -103,20 +112,20 @@ def write_mask(
         seconds=max(0.0, checkpoint.seconds - before),
         mask=path,
         checkpoint=checkpoint.path,
+        losses=last_losses(state.get("history", ())),
         unfinished=plan.unfinished(int(state["updates"])),
     )
 
 
 def table(results: list[SearchResult]) -> str:
-    """The results as a table for people."""
-    head = ("pair", "updates", "ratio", "halves agree", "since half-way", "chance")
+    """The results as a table for people: losses in bits a token, churn, agreement."""
+    head = ("pair", "updates", "ratio", *LOSSES, "churn", "agreement")
     rows: list[tuple[str, ...]] = [(*head, "time", "mask")]
     for result in results:
-        shares = [
-            f"{result.settled[name]:.3f}" if name in result.settled else "–"
-            for name in ("halves", "since_halfway", "chance")
-        ]
-        numbers = (result.key, str(result.updates), f"{result.ratio:g}", *shares)
+        figures = [result.losses.get(name) for name in LOSSES]
+        figures += [churn(result.settled), agreement(result.settled)]
+        cells = ["–" if figure is None else f"{figure:.3f}" for figure in figures]
+        numbers = (result.key, str(result.updates), f"{result.ratio:g}", *cells)
         rows.append((*numbers, duration(result.seconds), str(result.mask)))
     return "\n".join(in_columns(rows, left=(0, len(rows[0]) - 1)))
 

@@ -37,7 +37,7 @@ from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint, fingerprint, parse_targets
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import search_states
-from lass_plugin.records.plain_settings import identity
+from lass_plugin.records.plain_settings import identity, option_of
 from lass_plugin.scores import SCORES
 
 SEARCH = Purpose(
@@ -51,6 +51,7 @@ SEARCH = Purpose(
     pruning_interval="use --interval",
     mask_targets="use --targets",
     move_pruned="use --move-pruned of lass search",
+    stop_patience="use --stop-patience of lass search",
     stop_when_settled="use --stop-when-settled of lass search",
     stop_when_growth_below="use --stop-when-growth-below of lass search",
 )
@@ -168,7 +169,9 @@ class Searches:
     def _identity(self, group: Sequence[Pair]) -> dict[str, Any]:
         """What makes the search of *group* this one and no other."""
         settings = self.settings
-        options = identity(settings) | results.options_of(self.plan_of(group))
+        options = identity(settings)
+        options.pop(option_of(SearchSettings, "stop_patience"), None)
+        options |= results.options_of(self.plan_of(group))
         options["pairs"] = list(map(str, group))
         return {
             "command": "lass search",
@@ -197,6 +200,8 @@ class Searches:
         words += ["--pruning-interval", str(plan.interval)]
         words += ["--mask-targets", ",".join(plan.targets)]
         words += ["--move-pruned"] * plan.move_pruned
+        if plan.stop_patience:
+            words += ["--stop-patience", str(plan.stop_patience)]
         if plan.stop_settled:
             words += ["--stop-when-settled", str(plan.stop_settled)]
         if plan.stop_growth:

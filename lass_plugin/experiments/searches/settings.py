@@ -58,17 +58,23 @@ class SearchSettings(RunningSettings):
         parse="lass_plugin.masks:parse_targets",
     )
     move_pruned: bool = switch("update masked weights too", group="the search")
+    stop_patience: int = _search(
+        0,
+        "end a search once the loss of its weights under its mask has not fallen at so "
+        "many of its 20 reports (default: never)",
+        metavar="N",
+    )
     stop_settled: float = _search(
         0.0,
-        "end a search once its mask agrees with itself so well above chance "
-        "(default: never; 'lass settled' shows how it grows)",
+        "end a search once its mask is so repeatable: agrees with itself above chance, "
+        "which says nothing of its quality (default: never)",
         flags="--stop-when-settled",
         metavar="SHARE",
     )
     stop_growth: float = _search(
         0.0,
         "end a search once doubling its updates adds less than this to that "
-        "agreement (default: never)",
+        "agreement, which says nothing of quality either (default: never)",
         flags="--stop-when-growth-below",
         metavar="SHARE",
     )

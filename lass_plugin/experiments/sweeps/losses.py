@@ -24,7 +24,7 @@ from lass_plugin.masks import MaskSet
 from lass_plugin.masks.file import digest
 from lass_plugin.methods.subnetworks.joint import masked_weights
 from lass_plugin.records.json_record import RecordFormat
-from lass_plugin.training.validation import negative_log_likelihood
+from lass_plugin.training.validation import summed_loss
 
 FORM = RecordFormat("lass_plugin sweep losses", "a losses.json of a sweep")
 
@@ -125,8 +125,6 @@ class ValidationLosses:
             sample = self._data.collater([self._data[int(n)] for n in numbers])
             if self._device.type == "cuda":
                 sample = utils.move_to_cuda(sample)
-            output, target = self._model(**sample["net_input"]), sample["target"]
-            loss = negative_log_likelihood(self._model, output, target, self._padding)
-            total += float(loss)
+            total += float(summed_loss(self._model, sample, self._padding))
             tokens += sample["ntokens"]
         return total / tokens / math.log(2)

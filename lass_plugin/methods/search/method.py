@@ -15,17 +15,20 @@ from fairseq.optim import FairseqOptimizer
 
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
+from lass_plugin.fairseq_fixes.missing_start import DEFAULT
 from lass_plugin.languages import Pair
 from lass_plugin.methods.method import Method, MicroBatch
 from lass_plugin.methods.search.advice import chosen
+from lass_plugin.methods.search.figures import Figures, described_losses
 from lass_plugin.methods.search.one_search import (
     VERSION_TOGETHER,
     SubnetworkSearch,
     states_of,
 )
 from lass_plugin.methods.search.options import check_search, derived_stages, plan_of
+from lass_plugin.methods.search.pair_losses import PairLosses, affordable
 from lass_plugin.methods.search.plan import SearchPlan
-from lass_plugin.methods.search.settling import agreement, growth
+from lass_plugin.methods.search.settling import agreement, churn, growth, last_losses
 from lass_plugin.training.participants import Participants
 
 logger = logging.getLogger(__name__)
@@ -66,6 +69,7 @@ class Search(Method):
         self._every = every or (max(1, last // 20) if last else 1000)
         self._participants: Participants | None = None
         self._optimizer: FairseqOptimizer | None = None
+        self._figures: Figures | None = None
 
     @classmethod
     def check_options(cls, cfg: Any) -> None:
@@ -100,6 +104,18 @@ class Search(Method):
         return sum(search.updates for search in self.searches.values())
 
     # -- training ----------------------------------------------------------------
+
+    def begin_training(self, task: Any) -> None:
+        """Know what losses under masks are measured with."""
+        cfg, pairs = task.cfg, len(self.searches)
+        batches = cfg.loss_batches
+        if batches is None:
+            batches = affordable(self._last, pairs)
+        if batches and vars(cfg).get("_parent") is not None:
+            given = cfg.restore_file if cfg.restore_file != DEFAULT else ""
+            base = cfg.finetune_from_model or given
+            losses = PairLosses(task, batches)
+            self._figures = Figures(losses, base, cfg.loss_interval, self._last)
 
     def check_batches(self, batches: Mapping[str, int]) -> None:
         """Refuse a schedule that a pair which is drawn rarely would not end."""
@@ -158,11 +174,37 @@ class Search(Method):
                 )
             self.searches[keys[0]].step(optimizer)
             self._participants.clear()
-        if self.updates % self._every == 0 and not self.stopped:
+        due = self._measures()
+        if (due or self.updates % self._every == 0) and not self.stopped:
             for line in self.report():
                 logger.info(line)
+            if self.stopped and not due:
+                self._measure_all()
+            for search in self.searches.values():
+                if search.history and (losses := search.history[-1].get("losses")):
+                    logger.info(
+                        f"search of {search.plan.key} after {search.updates} updates: "
+                        f"{described_losses(losses)}"
+                    )
         if self.stopped:
-            logger.info(f"the search has settled: {self.stopped}")
+            logger.info(f"the search ends by itself: {self.stopped}")
+
+    def _measures(self) -> bool:
+        """Whether all losses are to be measured at this update."""
+        figures = self._figures
+        return figures is not None and figures.due(self.updates, self._every)
+
+    def _losses(self, search: SubnetworkSearch, every: bool) -> dict[str, Any]:
+        """What is recorded of losses now; the search's own where a rule needs it."""
+        if self._figures is None or not (every or search.plan.stop_patience):
+            return {}
+        return self._figures.of(search, self.model, every)
+
+    def _measure_all(self) -> None:
+        """Add the losses of the base and of the controls to the last records."""
+        for search in self.searches.values():
+            if search.history:
+                search.history[-1] |= self._losses(search, every=True)
 
     def report(self) -> list[str]:
         """Record how settled each pair is, see whether to stop; a line for each pair.
@@ -171,7 +213,8 @@ class Search(Method):
         weights would forget it, and the others' scores would be of another training.
         """
         begun = [search for search in self.searches.values() if search.updates]
-        lines = [search.report() for search in begun]
+        due = self._measures()
+        lines = [search.report(self._losses(search, due)) for search in begun]
         if not self.stopped:
             for search in begun:
                 search.stopped = ""
@@ -188,7 +231,8 @@ class Search(Method):
 
     def metrics(self) -> dict[str, float]:
         """The share removed in use, the mean over the pairs; of each pair its updates,
-        and how far its mask agrees with itself above chance and how that has grown."""
+        how far its mask agrees with itself above chance and how that has grown, how
+        much of it is new since half-way, and the losses that were measured last."""
         ratios = [s.plan.ratio_at(s.updates) for s in self.searches.values()]
         found = {"pruned": sum(ratios) / len(ratios)}
         for key, search in self.searches.items():
@@ -197,7 +241,10 @@ class Search(Method):
                 "drawn": search.updates if len(self.searches) > 1 else None,
                 "agreement": agreement(history[-1]) if history else None,
                 "growth": growth(history) if history else None,
+                "churn": churn(history[-1]) if history else None,
             }
+            for name, loss in last_losses(history).items():
+                of_pair[f"{name}_loss"] = loss
             for name, value in of_pair.items():
                 if value is not None:
                     label = name if len(self.searches) == 1 else f"{name}_{key}"

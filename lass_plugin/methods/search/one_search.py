@@ -7,6 +7,7 @@ is more than chance. Several searches may share one training: :class:`.method.Se
 
 import contextlib
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Iterator, Mapping, Sequence
 
 import torch
@@ -201,13 +202,22 @@ class SubnetworkSearch:
             del snapshots[number]
         return report
 
-    def report(self) -> str:
-        """Record :meth:`settled`, see whether to stop; one line for the log."""
+    def mask(self) -> dict[str, Tensor]:
+        """The packed mask at the final ratio by the scores of now."""
+        return self._select_bits(self.plan.ratio)
+
+    def report(self, losses: Mapping[str, Any] = MappingProxyType({})) -> str:
+        """Record :meth:`settled`, see whether to stop; one line for the log.
+
+        Args:
+            losses: what is to be recorded of them, see :mod:`.figures`.
+        """
         settled, plan = self.settled(), self.plan
         self.history = [r for r in self.history if r["updates"] < self.updates]
-        self.history.append({"updates": self.updates, **settled})
-        if self.updates >= plan.start + plan.ramp:
-            self.stopped = plan.stopping.reason(self.history)
+        self.history.append({"updates": self.updates, **settled, **losses})
+        trained = plan.start + plan.ramp
+        if self.updates >= trained:
+            self.stopped = plan.stopping.reason(self.history, trained)
         return (
             f"search of {plan.key} after {self.updates} updates: ratio in use "
             f"{plan.ratio_at(self.updates):.3f}; {described(settled)}"

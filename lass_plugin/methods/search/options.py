@@ -10,6 +10,7 @@ from omegaconf import II
 from lass_plugin.anatomy.targets import DEFAULT_TARGETS, parse_targets
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
+from lass_plugin.methods.search.pair_losses import BATCHES
 from lass_plugin.methods.search.plan import OPTIONS, SCHEDULES, SearchPlan, stages_of
 from lass_plugin.options import TranslationSubnetworkConfig, check_training, flag
 
@@ -49,6 +50,22 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
         0.0,
         "end the search once that agreement has grown, and doubling the updates adds "
         "less than this to it (0: never)",
+    )
+    stop_patience: int = flag(
+        0,
+        "end the search once the validation loss of its weights under its mask has not "
+        "fallen at so many reports in a row (0: never; gradual: after the ramp)",
+    )
+    loss_batches: Optional[int] = flag(
+        None,
+        f"validation batches of a pair on which losses under masks are measured "
+        f"(default: {BATCHES}, or fewer that take a twentieth of the search; 0: none)",
+    )
+    loss_interval: int = flag(
+        0,
+        "measure the losses of the base under the mask and under its controls at the "
+        "end and at a report every N updates (0: four times, or every 5000 where "
+        "--max-update is open)",
     )
     scores_on_cpu: bool = flag(
         False,
@@ -104,9 +121,18 @@ def check_search(cfg: Any) -> None:
             "a search makes a mask and takes none; leave --masks out, or use "
             "--task translation_subnetwork for joint training"
         )
-    if cfg.report_interval < 0:
-        raise LassError(f"--report-interval {cfg.report_interval} is below 0")
-    stops = cfg.stop_when_settled or cfg.stop_when_growth_below
+    for name in ("report_interval", "loss_interval", "loss_batches"):
+        if (getattr(cfg, name) or 0) < 0:
+            raise LassError(
+                f"--{name.replace('_', '-')} {getattr(cfg, name)} is below 0"
+            )
+    if cfg.loss_batches == 0 and (cfg.stop_patience or cfg.loss_interval):
+        needs = "--stop-patience" if cfg.stop_patience else "--loss-interval"
+        raise LassError(
+            f"{needs} has no effect with --loss-batches 0, which measures no loss; "
+            "leave one of them out"
+        )
+    stops = cfg.stop_when_settled or cfg.stop_when_growth_below or cfg.stop_patience
     if stops and 0 < (cfg.max_update or 0) < cfg.report_interval:
         raise LassError(
             f"--report-interval {cfg.report_interval} is longer than the search of "

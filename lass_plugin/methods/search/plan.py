@@ -24,6 +24,7 @@ OPTIONS = {
     "move_pruned": "move_pruned",
     "stop_settled": "stop_when_settled",
     "stop_growth": "stop_when_growth_below",
+    "stop_patience": "stop_patience",
 }
 """Part of a plan -> the option of ``--task translation_subnetwork_search`` for it."""
 
@@ -69,6 +70,8 @@ class SearchPlan:
     """End once the mask agrees with itself so well (:mod:`.settling`); 0: never."""
     stop_growth: float = 0.0
     """End once doubling the updates gains less agreement than this; 0: never."""
+    stop_patience: int = 0
+    """End once the loss under the mask has not fallen so many times; 0: never."""
 
     @property
     def score(self) -> "Score":
@@ -78,7 +81,7 @@ class SearchPlan:
 
     @property
     def stopping(self) -> StoppingRule:
-        return StoppingRule(self.stop_settled, self.stop_growth)
+        return StoppingRule(self.stop_settled, self.stop_growth, self.stop_patience)
 
     def check(self, max_update: int) -> None:
         """Refuse a plan that cannot be carried out in *max_update* updates (0: open).
