@@ -229,6 +229,10 @@ class Method:
         """What is logged beside the loss."""
         return {}
 
+    def watched(self) -> dict[str, dict[str, float]]:
+        """What is logged of each key: key -> name -> value."""
+        return {}
+
     def identity(self) -> dict[str, Any]:
         """What a run must be resumed with, plain values."""
         return {}

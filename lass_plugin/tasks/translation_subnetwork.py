@@ -42,7 +42,7 @@ from lass_plugin.methods.subnetworks.extension import choosing_from, read_symbol
 from lass_plugin.methods.subnetworks.method import Subnetworks
 from lass_plugin.options import TranslationSubnetworkConfig
 from lass_plugin.tasks.pairs_task import PairsTask
-from lass_plugin.training import validation
+from lass_plugin.training import pair_figures, validation
 from lass_plugin.training.precision import autocast
 
 logger = logging.getLogger(__name__)
@@ -158,6 +158,9 @@ class TranslationSubnetworkTask(PairsTask):
             model.set_num_updates(update_num)
             with self.autocast(sample, optimizer):
                 loss, sample_size, logging_output = criterion(model, sample)
+            if len(self.pairs) > 1 and not self.method.whole_updates:
+                key = None if ignore_grad else batch.key
+                pair_figures.add_words(logging_output, key, list(map(str, self.pairs)))
             if ignore_grad:
                 loss *= 0
             optimizer.backward(loss)
@@ -206,6 +209,8 @@ class TranslationSubnetworkTask(PairsTask):
     def reduce_metrics(self, logging_outputs: list, criterion: Any) -> None:
         super().reduce_metrics(logging_outputs, criterion)
         validation.log_pairs(metrics, logging_outputs)
+        pair_figures.log_shares(metrics, logging_outputs)
+        pair_figures.log_figures(metrics, self.method.watched())
         for name, value in self.method.metrics().items():
             metrics.log_scalar(name, value, weight=0, round=4)
 

@@ -117,10 +117,10 @@ def test_each_pair_has_its_own_figures_and_they_are_logged(data, base):
     records = [search.history[-1]["losses"] for search in searches.values()]
     assert list(records[0]) == list(records[1]) == list(LOSSES)
     assert records[0]["dense"] != records[1]["dense"]
-    logged = run.task.method.metrics()
-    assert logged["mask_loss_de-en"] == records[0]["mask"]
-    assert logged["random_loss_en-nl"] == records[1]["random"]
-    assert {"own_loss_de-en", "churn_de-en", "profile_loss_en-nl"} <= logged.keys()
+    logged = run.task.method.watched()
+    assert logged[A]["mask_loss"] == records[0]["mask"]
+    assert logged[B]["random_loss"] == records[1]["random"]
+    assert {"own_loss", "churn", "profile_loss"} <= logged[A].keys() & logged[B].keys()
 
 
 def test_a_search_that_goes_on_measures_on(data, base):

@@ -28,7 +28,6 @@ from lass_plugin.methods.search.one_search import (
 from lass_plugin.methods.search.options import check_search, derived_stages, plan_of
 from lass_plugin.methods.search.pair_losses import PairLosses, affordable
 from lass_plugin.methods.search.plan import SearchPlan
-from lass_plugin.methods.search.settling import agreement, churn, growth, last_losses
 from lass_plugin.training.participants import Participants
 
 logger = logging.getLogger(__name__)
@@ -205,6 +204,7 @@ class Search(Method):
         for search in self.searches.values():
             if search.history:
                 search.history[-1] |= self._losses(search, every=True)
+                search.take_watched()
 
     def report(self) -> list[str]:
         """Record how settled each pair is, see whether to stop; a line for each pair.
@@ -230,25 +230,18 @@ class Search(Method):
         return "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
 
     def metrics(self) -> dict[str, float]:
-        """The share removed in use, the mean over the pairs; of each pair its updates,
-        how far its mask agrees with itself above chance and how that has grown, how
-        much of it is new since half-way, and the losses that were measured last."""
+        """The share removed in use, the mean over the pairs."""
         ratios = [s.plan.ratio_at(s.updates) for s in self.searches.values()]
-        found = {"pruned": sum(ratios) / len(ratios)}
-        for key, search in self.searches.items():
-            history = search.history
-            of_pair = {
-                "drawn": search.updates if len(self.searches) > 1 else None,
-                "agreement": agreement(history[-1]) if history else None,
-                "growth": growth(history) if history else None,
-                "churn": churn(history[-1]) if history else None,
-            }
-            for name, loss in last_losses(history).items():
-                of_pair[f"{name}_loss"] = loss
-            for name, value in of_pair.items():
-                if value is not None:
-                    label = name if len(self.searches) == 1 else f"{name}_{key}"
-                    found[label] = float(value)
+        return {"pruned": sum(ratios) / len(ratios)}
+
+    def watched(self) -> dict[str, dict[str, float]]:
+        """Of each pair as of the last report how far its mask agrees with itself above
+        chance, how that has grown, how much of it is new since half-way, and the losses
+        that were measured; of several its updates, too."""
+        found = {key: dict(each.watched) for key, each in self.searches.items()}
+        if len(found) > 1:
+            for key, search in self.searches.items():
+                found[key]["drawn"] = float(search.updates)
         return found
 
     # -- state -------------------------------------------------------------------

@@ -18,7 +18,13 @@ from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Fingerprint, find_sites, fingerprint, packing
 from lass_plugin.methods.search.plan import SearchPlan
-from lass_plugin.methods.search.settling import described
+from lass_plugin.methods.search.settling import (
+    agreement,
+    churn,
+    described,
+    growth,
+    last_losses,
+)
 from lass_plugin.selection import select
 from lass_plugin.training.masked_weights import MaskedWeights
 from lass_plugin.training.stretches import (
@@ -58,6 +64,8 @@ class SubnetworkSearch:
         """Scores of the even and of the odd updates; their sum is He 2023, Eq. 2."""
         self.history: list[dict[str, Any]] = []
         """:meth:`settled` and the updates, at every report."""
+        self.watched: dict[str, float] = {}
+        """What is watched by its name, at the last report, as far as it is known."""
         self.stopped = ""
         """Why the search has ended before its last update; empty while it has not."""
         self._bits: dict[str, Tensor] = {}
@@ -215,6 +223,7 @@ class SubnetworkSearch:
         settled, plan = self.settled(), self.plan
         self.history = [r for r in self.history if r["updates"] < self.updates]
         self.history.append({"updates": self.updates, **settled, **losses})
+        self.take_watched()
         trained = plan.start + plan.ramp
         if self.updates >= trained:
             self.stopped = plan.stopping.reason(self.history, trained)
@@ -222,6 +231,18 @@ class SubnetworkSearch:
             f"search of {plan.key} after {self.updates} updates: ratio in use "
             f"{plan.ratio_at(self.updates):.3f}; {described(settled)}"
         )
+
+    def take_watched(self) -> None:
+        """Take what is watched from the record, which has changed."""
+        if self.history:
+            found = {
+                "agreement": agreement(self.history[-1]),
+                "growth": growth(self.history),
+                "churn": churn(self.history[-1]),
+            }
+            losses = last_losses(self.history)
+            found |= {f"{name}_loss": loss for name, loss in losses.items()}
+            self.watched = {n: float(v) for n, v in found.items() if v is not None}
 
     # -- state -------------------------------------------------------------------
 
@@ -268,6 +289,7 @@ class SubnetworkSearch:
         self._snapshots = dict(state["snapshots"])
         # searches of earlier releases kept no record
         self.history = [dict(record) for record in state.get("history", ())]
+        self.take_watched()
         self.stopped = str(state.get("stopped", ""))
         self._optimizer = None
 
