@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from lass_plugin.cli.main import build_parser
+from lass_plugin.cli.main import SUBCOMMANDS, build_parser
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
@@ -158,6 +158,15 @@ def test_every_command_is_there(page):
     text = page.read_text(encoding="utf-8")
     for name in re.findall(r"(?:`|'|^|^#? {3,})lass ([a-z][a-z-]+)", text, re.M):
         assert (name,) in parsers(), f"there is no lass {name}"
+
+
+def test_the_lists_of_commands_and_pages_are_whole():
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `lass ([\w-]+)`", page, re.M)) == set(SUBCOMMANDS)
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert {f"docs/{name}" for name in LINK.findall(index)} == {
+        named(path) for path in PAGES[1:] if path.name != "README.md"
+    }
 
 
 @pytest.mark.parametrize("paper", NUMBERED)
