@@ -22,7 +22,7 @@ import numpy as np
 from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, hub_of
-from lass_plugin.masks import MaskSet
+from lass_plugin.masks import Mask, MaskSet
 from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.masks.packing import shared_by_two
 
@@ -111,9 +111,9 @@ def between(matrix: np.ndarray) -> np.ndarray:
     return matrix[np.triu_indices(len(matrix), 1)]
 
 
-def base_models(masks: MaskSet) -> str:
+def base_models(masks: Iterable[Mask]) -> str:
     """The base models that *masks* were searched on; empty if it is only one."""
-    bases = sorted({short_name(mask.base) for mask in masks.values() if mask.base})
+    bases = sorted({short_name(mask.base) for mask in masks if mask.base})
     if len(bases) < 2:
         return ""
     return f"{len(bases)} different base models ({', '.join(bases)})"

@@ -43,7 +43,7 @@ SETTINGS = AgreementSettings
 
 def run(settings: AgreementSettings) -> int:
     """Print the table of the whole model and the means of the parts."""
-    from lass_plugin.analysis.similarity import agreements
+    from lass_plugin.analysis.similarity import agreements, base_models
     from lass_plugin.anatomy.components import WHOLE, parts_of
     from lass_plugin.masks.file import masks_at
     from lass_plugin.records.csv_table import write_csv
@@ -66,6 +66,8 @@ def run(settings: AgreementSettings) -> int:
     ):
         if alone := [key for key in masks if key not in other]:
             print(f"note: only {place} has masks of {', '.join(alone)}")
+    if bases := base_models([*first.values(), *second.values()]):
+        print(f"note: the masks were searched on {bases}, so they need not be alike")
     if settings.out is not None:
         print(f"\n{write_csv(settings.out, map(vars, found))}")
     return 0

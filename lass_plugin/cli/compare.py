@@ -71,7 +71,7 @@ def run(settings: CompareSettings) -> int:
         )
     parts = overlaps(masks, parts_of(masks.shapes, settings.by))
     _print_matrix(parts[WHOLE], order_keys(list(masks), settings.order))
-    if bases := base_models(masks):
+    if bases := base_models(masks.values()):
         print(f"note: the masks were searched on {bases}, so they need not be alike")
     print()
     _print_groups(parts[WHOLE])

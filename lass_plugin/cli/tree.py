@@ -141,7 +141,7 @@ def _similarity(
         raise LassError(f"the masks have no part '{part}'; choose {', '.join(parts)}")
     overlap = overlaps(masks, {part: parts[part]})[part]
     notes = []
-    if bases := base_models(masks):
+    if bases := base_models(masks.values()):
         notes.append(
             f"the masks were searched on {bases}, so their distances may say nothing"
         )

@@ -1,6 +1,7 @@
 """What is evaluated: checkpoints with the masks they are translated under."""
 
 import copy
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -22,6 +23,7 @@ from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import MaskSet
+from lass_plugin.masks.belonging import other_base
 from lass_plugin.masks.file import masks_at
 from lass_plugin.masks.neurons import check_fit
 from lass_plugin.methods.method import Dense, Method
@@ -109,6 +111,13 @@ class Saved:
         if given is None:
             return self._carried().masks
         return given if isinstance(given, MaskSet) else masks_at(given)
+
+    def say_other_base(self, masks: MaskSet) -> None:
+        """Say so where *masks*, given, were searched on weights of another model."""
+        path = str(self.system.checkpoint)
+        told = other_base(masks, self._carried().masks, self._state["model"], path)
+        if told:
+            print(f"note: {told}", file=sys.stderr, flush=True)
 
     def _carried(self) -> Method:
         return method_of(self._state.get("task_state"), str(self.system.checkpoint))
@@ -245,6 +254,8 @@ class Saved:
                 )
         masks = masks.only(map(str, pairs))
         check_fit(masks, self._state["model"], str(checkpoint))
+        if isinstance(system.inference_masks, str):
+            self.say_other_base(masks)
         return Subnetworks(masks)
 
 

@@ -82,6 +82,7 @@ def zero_shot(settings: ZeroShotSettings) -> ZeroShot:
             f"{checkpoint} carries no masks to merge; give a jointly trained "
             "checkpoint, or masks with --masks"
         )
+    saved.say_other_base(masks)
     trained = {*map(str, saved.trained_pairs), *masks}
     pivot = settings.through or find_pivot(masks, trained)
     pairs = choose_pairs(settings, masks, trained, pivot)

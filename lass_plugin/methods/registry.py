@@ -1,5 +1,6 @@
 """Methods by their entry in ``task_state``, and the one to translate with."""
 
+import logging
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
@@ -7,11 +8,14 @@ from lass_plugin.checkpoints import trained_with
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import load_masks
+from lass_plugin.masks.belonging import other_base
 from lass_plugin.masks.file import masks_at
 from lass_plugin.methods.lowrank.method import LowRank
 from lass_plugin.methods.method import Dense, Method
 from lass_plugin.methods.subnetworks.method import Subnetworks
 from lass_plugin.registry import VARIABLE, Registry
+
+logger = logging.getLogger(__name__)
 
 METHODS: Registry[type[Method]] = Registry("method")
 """Entry in ``task_state`` -> method."""
@@ -73,7 +77,10 @@ def translating_method(
     if cfg.dense:
         return Dense()
     if cfg.inference_masks:
-        return Subnetworks(load_masks(cfg.inference_masks)).for_pairs(pairs)
+        masks = load_masks(cfg.inference_masks)
+        if told := other_base(masks, carried.masks, {}, "the checkpoint"):
+            logger.warning(told)
+        return Subnetworks(masks).for_pairs(pairs)
     if carried.entry or not cfg.masks:
         return carried.for_pairs(pairs)
     checks = bool(cfg.source_lang) and not cfg.allow_other_base

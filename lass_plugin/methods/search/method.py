@@ -235,9 +235,9 @@ class Search(Method):
         return {"pruned": sum(ratios) / len(ratios)}
 
     def watched(self) -> dict[str, dict[str, float]]:
-        """Of each pair as of the last report how far its mask agrees with itself above
-        chance, how that has grown, how much of it is new since half-way, and the losses
-        that were measured; of several its updates, too."""
+        """Watched figures of each pair as of the last report: how far its mask agrees
+        with itself above chance, how that has grown, how much of it is new since
+        half-way, the losses that were measured; of several pairs the updates, too."""
         found = {key: dict(each.watched) for key, each in self.searches.items()}
         if len(found) > 1:
             for key, search in self.searches.items():

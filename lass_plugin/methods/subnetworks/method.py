@@ -6,6 +6,7 @@ masks this is the training of a base: the sub-network of every pair is the whole
 
 import contextlib
 import logging
+import sys
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
@@ -20,7 +21,14 @@ from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes.missing_start import start_of
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet, load_masks
-from lass_plugin.masks.file import digest, from_state, masks_at, to_state
+from lass_plugin.masks.belonging import other_base
+from lass_plugin.masks.file import (
+    carried_masks,
+    digest,
+    from_state,
+    masks_at,
+    to_state,
+)
 from lass_plugin.masks.neurons import base_of, check_fit, check_weights, weight_masks
 from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.method import Method, MicroBatch, PartSizes
@@ -215,6 +223,9 @@ class Subnetworks(Method):
         masks = masks_at([settings.masks]) if settings.masks else self.masks
         assert masks is not None
         mask = masks[str(settings.pair)]
+        known = (carried_masks(checkpoint), checkpoint.weights, str(checkpoint.path))
+        if told := other_base(MaskSet([mask]), *known):
+            print(f"note: {told}", file=sys.stderr, flush=True)
         result = exported(checkpoint, mask, settings.half)
         kind = "neurons" if are_neurons(mask.shapes) else "weights"
         what = f"{mask.kept():,} of {mask.units:,} {kind} kept"
