@@ -1,8 +1,11 @@
 """The one error that a user of this package is meant to see."""
 
+import contextlib
 import errno
 import re
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 DAMAGED = (
     ValueError,
@@ -66,6 +69,26 @@ class LassError(SystemExit):
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
         return type(self), (self.message,)
+
+
+@contextlib.contextmanager
+def naming_damage(what: str, where: Any, advice: str) -> Iterator[None]:
+    """Name the file in whatever goes wrong with a part of it.
+
+    Args:
+        what: is read, the beginning of the sentence: "the masks in a.pt".
+        where: it stands, a part of *what*.
+        advice: the end of the sentence.
+    """
+    try:
+        yield
+    except LassError as error:
+        if str(where) in error.message:
+            raise
+        raise LassError(f"{where}: {error.message}") from error
+    except (*DAMAGED, RuntimeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise LassError(f"{what} cannot be read ({reason}); {advice}") from error
 
 
 def of_the_system(error: BaseException) -> str | None:

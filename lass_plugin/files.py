@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -115,11 +116,59 @@ def write_json(target: str | os.PathLike, value: Any, rows: bool = False) -> Non
     write_text(target, text + "\n")
 
 
+def parse_json(text: str, finite: bool = True) -> Any:
+    """The value of JSON *text*, and of nothing that is not JSON.
+
+    Args:
+        finite: refuse NaN and Infinity, which Python writes and JSON does not have, and
+            numbers that are too large for a float.
+
+    Raises:
+        ValueError: it is no JSON, or an object has a key twice.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(
+        text,
+        parse_constant=_no_number if finite else None,
+        parse_float=_finite if finite else None,
+        object_pairs_hook=_object,
+    )
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"it has {name}, which is no finite number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        _no_number(text)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"it has {twice!r} twice")
+    return found
+
+
+def read_json(path: str | os.PathLike, finite: bool = True) -> Any:
+    """The value in a JSON file in UTF-8; see :func:`parse_json`.
+
+    Raises:
+        OSError, ValueError, RecursionError: it cannot be read, or is no JSON.
+    """
+    return parse_json(Path(path).read_text(encoding="utf-8-sig"), finite)
+
+
 def json_once(target: str | os.PathLike, make: Callable[[], Any]) -> Any:
-    """The JSON in *target*; where that is not there, what *make* returns, written."""
+    """The JSON in *target*; if nothing whole is there, what *make* returns, written."""
     path = Path(target)
-    if path.exists():  # whole, as it is written last
-        return json.loads(path.read_text(encoding="utf-8"))
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        return read_json(path)
     value = make()
     write_json(path, value)
     return value

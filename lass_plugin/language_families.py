@@ -132,7 +132,7 @@ def read_families(path: str | os.PathLike) -> dict[str, str]:
 def _from_json(text: str, path: str | os.PathLike) -> list[tuple[str, str]]:
     try:
         rows = json.loads(text, object_pairs_hook=list)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LassError(f"{path} is not JSON ({error})") from error
     for language, family in rows:
         if not isinstance(family, str):

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lass_plugin.errors import DAMAGED
-from lass_plugin.files import write_bytes
+from lass_plugin.files import parse_json, write_bytes
 
 DIGEST = "digest"
 """Its name in the header; whoever reads the file gets the header without it."""
@@ -104,7 +104,7 @@ def read_tensors(path: str | os.PathLike, entry: str) -> tuple[Any, dict[str, Te
         metadata = stored.metadata() or {}
         if entry not in metadata:
             raise OtherKind(f"there is no {entry} in {path}")
-        header = json.loads(metadata[entry])
+        header = parse_json(metadata[entry])
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}
         return _check_digest(header, tensors), tensors
 

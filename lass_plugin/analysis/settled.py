@@ -31,7 +31,10 @@ LOSS_MEASURE = (
     + "; ".join(f"{name}: {words}" for name, words in LOSSES.items())
 )
 SETTLED = RecordFormat(
-    "lass_plugin settled", "a settled.json of 'lass settled'", unmarked=True
+    "lass_plugin settled",
+    "a settled.json of 'lass settled'",
+    unmarked=True,
+    measured=True,
 )
 
 

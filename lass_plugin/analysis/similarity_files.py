@@ -31,7 +31,10 @@ from lass_plugin.records.heat_map import heat_map
 from lass_plugin.records.json_record import RecordFormat
 
 SIMILARITY = RecordFormat(
-    "lass_plugin similarity", "a similarity.json of 'lass compare'", unmarked=True
+    "lass_plugin similarity",
+    "a similarity.json of 'lass compare'",
+    unmarked=True,
+    measured=True,
 )
 """``keys`` and ``parts`` with a ``similarity`` and a ``chance``; any such matrices, as
 the rank correlations of importance, are of this format."""

@@ -4,6 +4,7 @@ Nothing of a file is executed: torch's safe loading reads tensors and plain valu
 the few classes that fairseq itself stores (see :mod:`.torch_files`).
 """
 
+import contextlib
 import os
 from argparse import Namespace
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from lass_plugin.anatomy.vocabulary import shared_names
 from lass_plugin.checkpoints.options import check_forms, check_types
 from lass_plugin.checkpoints.torch_files import check_records, load_tensors
 from lass_plugin.data.language_tokens import LanguageTokens, tokens_of_options
-from lass_plugin.errors import LassError
+from lass_plugin.errors import LassError, naming_damage
+from lass_plugin.records.fields import filled, whole
 
 Read = TypeVar("Read", bound="Checkpoint")
 
@@ -110,8 +112,9 @@ class Checkpoint:
     @cached_property
     def task_options(self) -> dict[str, Any] | None:
         """Option -> value of the task, None where the checkpoint does not say."""
-        cfg = self.content.get("cfg")
-        return _options(cfg.get("task") if cfg else self.content.get("args"))
+        if self.content.get("cfg"):
+            return _options(self.section("cfg", "task"))
+        return _options(self.content.get("args"))
 
     @property
     def task_state(self) -> Mapping[str, Any]:
@@ -128,8 +131,9 @@ class Checkpoint:
         """
         stated = self.task_state.get("language_tokens")
         if stated:
-            return LanguageTokens.from_dict(stated)
-        return tokens_of_options(self.task_options or {})
+            return LanguageTokens.from_dict(stated, str(self.path))
+        with self._naming("the options of its task"):
+            return tokens_of_options(self.task_options or {})
 
     @property
     def iterator_state(self) -> Mapping[str, Any]:
@@ -140,14 +144,22 @@ class Checkpoint:
     @property
     def updates(self) -> int:
         """How many updates it was trained for."""
-        history = self.content.get("optimizer_history") or [{}]
-        return int(history[-1].get("num_updates", 0))
+        with self._naming("its optimizer_history"):
+            history = self.content.get("optimizer_history") or [{}]
+            return whole(history[-1].get("num_updates", 0), "num_updates")
 
     @property
     def seconds(self) -> float:
         """How long it was trained."""
-        extra = self.content.get("extra_state") or {}
-        return float(extra.get("previous_training_time") or 0.0)
+        with self._naming("its extra_state"):
+            extra = self.content.get("extra_state") or {}
+            time = extra.get("previous_training_time") or 0.0
+            return float(filled(float, time, "previous_training_time"))
+
+    def _naming(self, what: str) -> contextlib.AbstractContextManager[None]:
+        """Name the file where a part of it is not what it should be."""
+        what = f"{self.path} is damaged: {what}"
+        return naming_damage(what, self.path, "take another checkpoint")
 
     @cached_property
     def shared(self) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """How much training data each pair has, and the groups low, medium and high by it."""
 
-import json
 import math
 import os
 import re
@@ -12,6 +11,7 @@ from typing import Any
 from lass_plugin.data.data_folder import RECORD
 from lass_plugin.data.parallel_text import SPLITS, read_lines
 from lass_plugin.errors import LassError
+from lass_plugin.files import read_json
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.records.json_record import RecordFormat
 
@@ -185,7 +185,7 @@ def read_counts(place: str | os.PathLike, tokens: bool = False) -> Counts:
 
 def _of_json(path: Path) -> dict[str, int]:
     with SIZES.naming(path):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if "counts" in content:  # of lass prepare
             return {
                 name.removeprefix("train."): count["kept"]

@@ -6,19 +6,20 @@ says what is to be removed and moved; from then on any run first finishes the mo
 """
 
 import contextlib
-import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.files import move, write_json
 from lass_plugin.locks import LOCK, FolderLock
+from lass_plugin.records.fields import filled
 from lass_plugin.records.json_record import RecordFormat
 
 RECORD = "preparation.json"
@@ -28,6 +29,9 @@ _FORMAT = RecordFormat(
     "a record of 'lass prepare', or is damaged",
     advice="choose another folder",
     unmarked=True,
+)
+_COMMIT = RecordFormat(
+    "lass_plugin commit", "a record of what a preparation moves", unmarked=True
 )
 _KINDS = ("dict*.txt", "*.bin", "*.idx", "langs.txt", "spm.model", "bpe.codes")
 
@@ -157,9 +161,17 @@ def _differences(record: dict, wanted: dict) -> list[str]:
 
 def _read_record(out: Path) -> dict:
     with _FORMAT.reading(out / RECORD) as record:
-        for part in ("options", "inputs", "files"):
-            record[part]
+        for part in ("options", "inputs"):
+            filled(dict[str, Any], record[part], part)
+        _check_names(filled(dict[str, int], record["files"], "files"))
         return record
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse files elsewhere: those of a preparation are moved and removed."""
+    for name in names:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"it names {name!r}, a file elsewhere")
 
 
 def was_begun(work: Path, wanted: dict) -> bool:
@@ -203,7 +215,7 @@ def commit(out: Path, work: Path, record: dict) -> None:
     write_json(work / RECORD, record)
     moves = sorted(record["files"])
     removals = sorted(old.keys() - record["files"].keys())
-    write_json(work / "commit.json", {"remove": removals, "move": moves})
+    _COMMIT.write(work / "commit.json", {"remove": removals, "move": moves})
     _finish_commit(out, work)
 
 
@@ -212,7 +224,9 @@ def _finish_commit(out: Path, work: Path) -> None:
     if not plan_path.exists():
         return
     if (work / RECORD).exists():  # else all was moved
-        plan = json.loads(plan_path.read_text(encoding="utf-8"))
+        with _COMMIT.reading(plan_path) as plan:
+            for names in (plan["remove"], plan["move"]):
+                _check_names(filled(list[str], names, "files"))
         (out / RECORD).unlink(missing_ok=True)
         for name in plan["remove"]:
             (out / name).unlink(missing_ok=True)

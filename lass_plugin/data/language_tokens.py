@@ -9,9 +9,13 @@ from torch import Tensor
 
 from lass_plugin.errors import DAMAGED, LassError
 from lass_plugin.languages import Pair, languages_of, parse_pairs
+from lass_plugin.records.fields import filled
 
 if TYPE_CHECKING:
     from fairseq.data import Dictionary
+
+ENCODER_TOKENS = (None, "src", "tgt")
+STYLES = ("multilingual", "mbart", "none")
 
 
 @dataclass(frozen=True)
@@ -39,25 +43,32 @@ class LanguageTokens:
         return {**asdict(self), "languages": list(self.languages)}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "LanguageTokens":
+    def from_dict(
+        cls, values: Mapping[str, Any], where: str = "the checkpoint"
+    ) -> "LanguageTokens":
         """What :meth:`to_dict` made.
+
+        Args:
+            where: it stands, for messages.
 
         Raises:
             LassError: it is nothing of the kind.
         """
         try:
-            languages = values["languages"]
+            languages = filled(tuple[str, ...], values["languages"], "languages")
+            if not all(text.isprintable() for text in languages):
+                raise ValueError("a language is no name")
             encoder, style = values["encoder"], values["style"]
-            texts = [style, *languages, *([] if encoder is None else [encoder])]
-            if isinstance(languages, str) or not all(
-                isinstance(text, str) and text.isprintable() for text in texts
-            ):
-                raise ValueError
-            return cls(tuple(languages), encoder, bool(values["decoder"]), style)
+            if encoder not in ENCODER_TOKENS or style not in STYLES:
+                raise ValueError(f"encoder is {encoder!r}, style is {style!r}")
+            decoder = filled(bool, values["decoder"], "decoder")
+            return cls(languages, encoder, decoder, style)
         except DAMAGED as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else error
             raise LassError(
-                "the language_tokens of the checkpoint are damaged (a list 'languages' "
-                "and 'encoder', 'decoder', 'style' are expected); take another one"
+                f"the language_tokens of {where} are damaged ({reason}; a list "
+                "'languages' and 'encoder', 'decoder', 'style' are expected); take "
+                "another one"
             ) from error
 
     @property

@@ -17,7 +17,7 @@ from typing import Any
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
 from lass_plugin.evaluation.translation import Speed, Translator
-from lass_plugin.files import write_json
+from lass_plugin.files import read_json, write_json
 from lass_plugin.languages import Pair
 
 
@@ -99,7 +99,7 @@ class KeptTranslations:
         """What was kept; None where there is nothing, or nothing whole."""
         identity = self._identity(ready, pair)
         try:
-            kept = json.loads(self._path(identity).read_text(encoding="utf-8"))
+            kept = read_json(self._path(identity), finite=False)
             of, lines, speed = kept["of"], kept["translations"], Speed(**kept["speed"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None

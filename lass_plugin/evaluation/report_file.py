@@ -5,14 +5,15 @@ are made from the same :class:`.Report`.
 """
 
 import os
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import Report, SystemScores
 from lass_plugin.evaluation.report_tables import to_csv, to_markdown
 from lass_plugin.files import write_text
+from lass_plugin.records.fields import filled
 from lass_plugin.records.json_record import RecordFormat
 
 REPORT = RecordFormat(
@@ -27,6 +28,7 @@ RUN = RecordFormat(
     "the record of an evaluation",
     advice="evaluate again",
     unmarked=True,
+    measured=True,
 )
 """``run.json`` beside the report: how its translations were made, and how fast."""
 
@@ -51,7 +53,7 @@ def read(path: str | os.PathLike) -> Report:
     """
     with REPORT.reading(path) as record:
         try:
-            report: Report = _filled(Report, record, "report")
+            report: Report = filled(Report, record, "report")
         except LassError as error:  # what the report itself refuses
             raise ValueError(error.message) from error
         return report
@@ -80,43 +82,3 @@ def _summary(report: Report, system: SystemScores) -> dict[str, Any]:
     if system is not report.baseline:
         summary["win_ratio"] = {name: system.win_ratio(name) for name in report.metrics}
     return summary
-
-
-def _filled(kind: Any, value: Any, name: str) -> Any:
-    """Plain JSON as a value of *kind*: a dataclass by its fields, down to numbers.
-
-    Args:
-        name: where the value stands, for messages.
-
-    Raises:
-        ValueError: something is missing, of another type or no finite number.
-    """
-    parts = get_args(kind)
-    if is_dataclass(kind):
-        types = get_type_hints(kind)
-        for key in types:
-            if key not in _proper(dict, value, name):
-                raise ValueError(f"{name} has no '{key}'")
-        inner = {key: (of, value[key], f"{name}.{key}") for key, of in types.items()}
-        return kind(  # type: ignore[operator]
-            **{key: _filled(*each) for key, each in inner.items()}
-        )
-    if get_origin(kind) is dict:
-        items = _proper(dict, value, name).items()
-        return {key: _filled(parts[1], each, f"{name}.{key}") for key, each in items}
-    if get_origin(kind) is tuple:
-        values = _proper(list, value, name)
-        return tuple(_filled(parts[0], each, name) for each in values)
-    if kind is not float:
-        return _proper(kind, value, name)
-    # also whole numbers, but none too large for a float
-    if not abs(_proper(int | float, value, name)) < 1e300:
-        raise ValueError(f"{name} is no finite number")
-    return float(value)
-
-
-def _proper(kind: Any, value: Any, name: str) -> Any:
-    """*value* if it is of *kind*."""
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ValueError(f"{name} is {type(value).__name__}, not a proper value")
-    return value

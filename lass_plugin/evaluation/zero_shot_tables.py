@@ -26,7 +26,9 @@ from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.table import Table, to_markdown, to_text
 from lass_plugin.records.text_tables import Markdown, verbatim
 
-ZERO_SHOT = RecordFormat("lass_plugin zero-shot", "a record of 'lass zero-shot'")
+ZERO_SHOT = RecordFormat(
+    "lass_plugin zero-shot", "a record of 'lass zero-shot'", measured=True
+)
 
 _PAPER = (
     "encoder of X-{pivot}: the encoder mask of X→{pivot} in the place of the pair's "

@@ -1,6 +1,5 @@
 """The importance of neurons as a stage: measured part by part, by several processes."""
 
-import json
 from collections.abc import Sequence
 
 from lass_plugin.data.progress import Progress
@@ -8,6 +7,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.experiments import content
 from lass_plugin.experiments.stage import Stage, State
+from lass_plugin.files import read_json
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.neurons.importance import (
@@ -79,7 +79,7 @@ def _stage(settings: MeasuringSettings, pairs: Sequence[str]) -> Stage:
     before = settings.out / "plan.json"  # of an earlier version, which knew no contents
     if before.is_file():
         try:
-            known = json.loads(before.read_text(encoding="utf-8"))
+            known = read_json(before)
             stated = {name: known[name] for name in ("pairs", *names)}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LassError(

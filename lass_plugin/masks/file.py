@@ -11,7 +11,6 @@ numbers, so that a checkpoint is all that translating needs.
 
 import hashlib
 import math
-import operator
 import os
 import zipfile
 from dataclasses import asdict
@@ -22,9 +21,10 @@ import torch
 from torch import Tensor
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
-from lass_plugin.errors import DAMAGED, LassError
+from lass_plugin.errors import DAMAGED, LassError, naming_damage
 from lass_plugin.masks.mask import Mask, MaskSet, Provenance, is_key
 from lass_plugin.masks.packing import packed_size
+from lass_plugin.records.fields import filled, whole
 from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_tensors
 
 SUFFIX = ".safetensors"
@@ -100,12 +100,9 @@ def _restore(header: Any, tensors: Mapping[str, Tensor], where: str) -> Mask:
             )
         if not is_key(header["key"]):
             raise ValueError(f"its key is {header['key']!r}")
-        shapes = {
-            name: tuple(map(operator.index, shape))
-            for name, shape in header["shapes"].items()
-        }
+        shapes = filled(dict[str, tuple[int, ...]], header["shapes"], "shapes")
         provenance = Provenance.from_dict(header["provenance"])
-        base = {name: float(value) for name, value in header["base"].items()}
+        base = filled(dict[str, float], header["base"], "base")
         mask = Mask(header["key"], dict(tensors), shapes, provenance, base)
     except DAMAGED as error:
         raise LassError(
@@ -113,8 +110,7 @@ def _restore(header: Any, tensors: Mapping[str, Tensor], where: str) -> Mask:
             "write it again with 'lass extract' or 'lass import-lass'"
         ) from error
     _check_bits(mask, where)
-    sound = base.keys() in (set(), shapes.keys())
-    if not sound or not all(map(math.isfinite, base.values())):
+    if base.keys() not in (set(), shapes.keys()):
         raise LassError(f"{where} has a fingerprint of other weights; it is broken")
     return mask
 
@@ -192,7 +188,8 @@ def from_state(state: Mapping[str, Any], where: str = "the checkpoint") -> MaskS
         LassError: the state is not one of ours or does not fit together.
     """
     masks = []
-    try:
+    advice = "the checkpoint is damaged or was not written by this package"
+    with naming_damage(f"the masks in {where}", where, advice):
         common = {name: state[name] for name in ("version", "shapes")}
         if common["version"] != CARRIED:
             raise LassError(
@@ -200,7 +197,10 @@ def from_state(state: Mapping[str, Any], where: str = "the checkpoint") -> MaskS
                 f"release reads version {CARRIED}, so use the release that wrote it"
             )
         shapes = common["shapes"]
-        sizes = [packed_size(math.prod(shape)) for shape in shapes.values()]
+        sizes = [
+            packed_size(math.prod(filled(list[int], shape, name)))
+            for name, shape in shapes.items()
+        ]
         for key, entry in state["masks"].items():
             bits = entry["bits"]
             if bits.shape != (sum(sizes),):
@@ -208,16 +208,11 @@ def from_state(state: Mapping[str, Any], where: str = "the checkpoint") -> MaskS
                     f"{where} holds {bits.numel()} bytes for the mask of {key} where "
                     f"{sum(sizes)} are expected; it is damaged"
                 )
-            base = state["bases"][entry["base"]]
+            base = state["bases"][whole(entry["base"], "base")]
             header = {**entry, **common, "key": key, "base": base}
             tensors = dict(zip(shapes, torch.split(bits, sizes), strict=True))
             masks.append(_restore(header, tensors, f"the mask of {key} in {where}"))
-    except (*DAMAGED, RuntimeError) as error:
-        raise LassError(
-            f"the masks in {where} cannot be read ({type(error).__name__}: {error}); "
-            "the checkpoint is damaged or was not written by this package"
-        ) from error
-    return MaskSet(masks)
+        return MaskSet(masks)
 
 
 def digest(masks: MaskSet) -> str:

@@ -34,6 +34,8 @@ class Provenance:
             value = getattr(self, name)
             if not isinstance(value, kind) or isinstance(value, bool):
                 raise TypeError(f"{name} of a mask is {value!r}")
+        if self.updates < 0:
+            raise ValueError(f"updates of a mask are {self.updates}")
         if self.ratio is not None and not 0.0 <= self.ratio < 1.0:
             raise ValueError(f"ratio of a mask is {self.ratio}, outside [0, 1)")
 

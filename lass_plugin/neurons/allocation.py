@@ -26,6 +26,7 @@ from lass_plugin.masks.neurons import neuron_mask
 from lass_plugin.neurons.budget import Budget
 from lass_plugin.neurons.importance import NAME, Importance, save_importance
 from lass_plugin.neurons.settings import Rule
+from lass_plugin.records.fields import filled
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.plain_settings import record as options_of
 from lass_plugin.selection import select
@@ -204,16 +205,17 @@ def read_allocation(folder: str | os.PathLike) -> Allocation:
         )
     masks = load_masks(folder)
     with FORM.reading(path) as record:
-        rule = Rule(**{name: record[name] for name in options_of(Rule())})
-        try:
-            rule.check()
-        except LassError as error:
-            raise LassError(f"{path}: {error.message}") from error
+        rule = filled(Rule, record, "it")
+        rule.check()
         general = {}
         for site, (count,) in masks.shapes.items():
+            places = filled(list[int], record["sites"][site]["general"], site)
+            if not all(0 <= place < count for place in places):
+                raise ValueError(f"{site} has no such neurons: {places}")
             general[site] = torch.zeros(count, dtype=torch.bool)
-            general[site][record["sites"][site]["general"]] = True
-        thresholds = {pair: float(record["thresholds"][pair]) for pair in masks}
+            general[site][places] = True
+        found = filled(dict[str, float], record["thresholds"], "thresholds")
+        thresholds = {pair: found[pair] for pair in masks}
     kept = {
         pair: {site: mask.unpack(site) for site in general}
         for pair, mask in masks.items()

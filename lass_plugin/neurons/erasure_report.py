@@ -33,7 +33,9 @@ from lass_plugin.records.table import to_text as table_to_text
 from lass_plugin.records.text_tables import WIDTH, signed
 
 NAME = "erasure.json"
-FORM = RecordFormat("lass_plugin neuron erasure", f"an {NAME} of 'lass neurons erase'")
+FORM = RecordFormat(
+    "lass_plugin neuron erasure", f"an {NAME} of 'lass neurons erase'", measured=True
+)
 
 LEVEL = 0.05
 

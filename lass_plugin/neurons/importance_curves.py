@@ -179,11 +179,13 @@ CURVES = RecordFormat(
     "lass_plugin importance curves",
     "an importance_curves.json of 'lass neurons curves'",
     unmarked=True,
+    measured=True,
 )
 CORRELATION = RecordFormat(
     "lass_plugin similarity",
     "an importance_correlation.json of 'lass neurons curves'",
     unmarked=True,
+    measured=True,
 )
 """``lass tree`` reads it as it reads a ``similarity.json``."""
 

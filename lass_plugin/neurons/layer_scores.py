@@ -45,6 +45,7 @@ FORM = RecordFormat(
     version=2,
     unmarked=True,
     sealed=2,
+    measured=True,
 )
 _MEASURES = {
     "lscore": "neurons allocated to the key / specific neurons of the layer (Xie 2021, "

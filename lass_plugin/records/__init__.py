@@ -19,6 +19,7 @@ can be made again from the file alone.
   ``read_or_none``; :func:`.read_json` for files that are not of this package. A file
   that was written without format and version before it got them is of a format that
   is ``unmarked``.
+* fields: :func:`.filled`, plain values of a file as what they should be.
 * csv_table: :func:`.to_csv`, :func:`.write_csv` of dictionaries.
 * table: a :class:`.Table` with a title, notes and averages at its foot, for a terminal
   (:func:`.to_text`), as Markdown and as LaTeX.

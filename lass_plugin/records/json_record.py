@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.errors import DAMAGED, LassError
+from lass_plugin.files import read_json as read_json_file
 from lass_plugin.files import write_json
 
 DIGEST = "digest"
@@ -30,6 +31,8 @@ class RecordFormat:
         advice: how to come by a proper file, as the end of a sentence.
         sealed: the first version with a digest of the contents, which is compared on
             reading; None for a record that people may write or change by hand.
+        measured: numbers in it were measured, so that of a model that diverged they may
+            be NaN or infinite; elsewhere these are damage.
         unmarked: files without format and version are read too: those of earlier
             releases, or written by hand.
     """
@@ -40,6 +43,7 @@ class RecordFormat:
     advice: str = ""
     unmarked: bool = False
     sealed: int | None = None
+    measured: bool = False
 
     def mark(self, content: Mapping[str, Any]) -> dict[str, Any]:
         """*content* behind its format, its version and, if it is sealed, its digest."""
@@ -66,7 +70,7 @@ class RecordFormat:
                 or of another type (KeyError, ValueError, TypeError and the like).
         """
         with self.naming(path):
-            record = json.loads(Path(path).read_text(encoding="utf-8"))
+            record = read_json_file(path, finite=not self.measured)
             self._check(record, path)
             yield record
 
@@ -96,6 +100,12 @@ class RecordFormat:
             raise RecordError(
                 f"{path} is not {self.described} ({error.strerror or error}){advice}"
             ) from error
+        except RecordError:
+            raise
+        except LassError as error:  # of a part that is checked wherever it comes from
+            if str(path) in error.message:
+                raise
+            raise RecordError(f"{path}: {error.message}") from error
         except DAMAGED as error:
             reason = str(error) or type(error).__name__
             if isinstance(error, KeyError):
@@ -145,4 +155,4 @@ def read_json(path: str | os.PathLike, described: str, advice: str = "") -> Any:
         RecordError: missing, or not JSON.
     """
     with RecordFormat("", described, advice=advice).naming(path):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return read_json_file(path)

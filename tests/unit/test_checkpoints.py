@@ -525,5 +525,5 @@ def test_checkpoints_without_checksums_are_read(tmp_path):
 )
 def test_damaged_language_tokens_are_named(tokens):
     checkpoint = made({**joint(), "task_state": {"language_tokens": tokens}})
-    with pytest.raises(LassError, match="the language_tokens of the checkpoint"):
+    with pytest.raises(LassError, match="the language_tokens of a.pt are damaged"):
         assert checkpoint.language_tokens

@@ -251,7 +251,7 @@ def test_damaged_modules_are_named(tmp_path, name, value):
     if value is not None:
         checkpoint["model"][name] = value
     torch.save(checkpoint, path)
-    with pytest.raises(LassError, match="checkpoint.pt are damaged"):
+    with pytest.raises(LassError, match="checkpoint.pt cannot be read"):
         read_low_rank(path)
 
 

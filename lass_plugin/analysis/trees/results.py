@@ -28,7 +28,9 @@ from lass_plugin.languages import Pair
 from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.json_record import RecordFormat
 
-TREE = RecordFormat("lass_plugin tree", "a tree.json of 'lass tree'", unmarked=True)
+TREE = RecordFormat(
+    "lass_plugin tree", "a tree.json of 'lass tree'", unmarked=True, measured=True
+)
 
 MEASURE = "1 - (Sim(M1, M2) + Sim(M2, M1)) / 2, Sim(M1, M2) = |M1 and M2| / |M1|"
 LEAST_SQUARES = "least-squares"

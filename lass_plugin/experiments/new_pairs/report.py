@@ -21,6 +21,7 @@ EXTENSION = RecordFormat(
     "lass_plugin extension",
     "an extend.json of 'lass extend'",
     advice="run lass extend again",
+    measured=True,
 )
 
 EXPLAINED = """\

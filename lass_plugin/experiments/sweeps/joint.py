@@ -1,6 +1,5 @@
 """Joint training of every variant, a run of fairseq-train each, and the scores."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from lass_plugin.experiments.launching.trainings import run_trainings, unfinishe
 from lass_plugin.experiments.stage import Stage, State
 from lass_plugin.experiments.sweeps.settings import ComparisonSettings
 from lass_plugin.experiments.sweeps.variants import DENSE, V, Variant, stamp
-from lass_plugin.files import check_space
+from lass_plugin.files import check_space, read_json
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, MaskSet, fingerprint
 from lass_plugin.masks.file import digest
@@ -161,7 +160,7 @@ class JointTrainings:
     def _identity_in(self, path: Path) -> dict[str, Any]:
         """What the record of an earlier version says of a training."""
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))
+            before = read_json(path)
             masks, flags = before["masks"], before["flags"]
             options = {name: before[name] for name in ("updates", "checkpoint")}
             known = {

@@ -26,7 +26,9 @@ from lass_plugin.methods.subnetworks.joint import masked_weights
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.training.validation import summed_loss
 
-FORM = RecordFormat("lass_plugin sweep losses", "a losses.json of a sweep")
+FORM = RecordFormat(
+    "lass_plugin sweep losses", "a losses.json of a sweep", measured=True
+)
 
 MEASURE = (
     "validation loss in bits a token, without label smoothing, of the base's weights "

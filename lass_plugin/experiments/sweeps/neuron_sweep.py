@@ -163,7 +163,9 @@ def _text(value: Any) -> str:
 
 NEURONS = SweepTable(
     form=RecordFormat(
-        "lass_plugin neuron sweep", "a sweep.json of 'lass neurons sweep'"
+        "lass_plugin neuron sweep",
+        "a sweep.json of 'lass neurons sweep'",
+        measured=True,
     ),
     units="neurons",
     fields={

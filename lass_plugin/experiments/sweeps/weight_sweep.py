@@ -92,7 +92,9 @@ def _curves(values: Sequence[tuple[Row, float]]) -> list[Curve]:
 
 
 WEIGHTS = SweepTable(
-    form=RecordFormat("lass_plugin sweep", "a sweep.json of 'lass sweep'"),
+    form=RecordFormat(
+        "lass_plugin sweep", "a sweep.json of 'lass sweep'", measured=True
+    ),
     units="weights",
     fields={
         "method": lambda row, _: row["method"],

@@ -8,7 +8,6 @@ PEFT computes W x + (lora_alpha / r) · B A x, or lora_alpha / √r with ``use_r
 module's name to another r or lora_alpha; the first that matches counts.
 """
 
-import json
 import math
 import os
 import re
@@ -27,6 +26,7 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import transformer_options, without_optimizer
 from lass_plugin.checkpoints.torch_files import load_tensors
 from lass_plugin.errors import LassError
+from lass_plugin.files import read_json
 from lass_plugin.languages import Pair
 from lass_plugin.methods.lowrank.attaching import all_matrices
 from lass_plugin.methods.lowrank.frozen_base import FrozenBase, fingerprint_of
@@ -331,7 +331,7 @@ def read_config(folder: Path) -> PeftConfig:
     """
     path = folder / CONFIG
     with _FORMAT.naming(path):
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         _check_values(values, path)
         return PeftConfig(
             r=_rank(values["r"]),

@@ -19,6 +19,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import count, pack, unpack
 from lass_plugin.methods.lowrank.attaching import kept_buffer, low_rank_modules
 from lass_plugin.methods.lowrank.modules import LowRankModules, entry_name, written
+from lass_plugin.records.fields import filled
 from lass_plugin.schedules import check_ratio, cubic
 from lass_plugin.selection import select
 from lass_plugin.training.spreading import factors
@@ -84,7 +85,8 @@ class PruningPlan:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "PruningPlan":
-        return cls(**values)
+        found: PruningPlan = filled(cls, values, "pruning")
+        return found
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from lass_plugin.anatomy.matrices import Matrix, matrix_of
 from lass_plugin.anatomy.places import layer_name
 from lass_plugin.checkpoints.checkpoint import Checkpoint
-from lass_plugin.errors import LassError
+from lass_plugin.errors import LassError, naming_damage
 from lass_plugin.languages import Pair
 from lass_plugin.masks.fingerprint import Fingerprint, same_weights
 from lass_plugin.masks.packing import count, packed_size
@@ -23,6 +23,7 @@ from lass_plugin.methods.lowrank.frozen_base import (
 from lass_plugin.methods.lowrank.modules import entry_name, mixing_weight, product
 from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
 from lass_plugin.methods.lowrank.pruning import PruningPlan
+from lass_plugin.records.fields import filled, whole
 
 ENTRY = "lslo"
 VERSION = 1
@@ -53,22 +54,18 @@ class Entry:
         Raises:
             LassError: damaged, or of a later release.
         """
-        try:
+        what = f"the plan of the low-rank modules in {where}"
+        with naming_damage(what, where, "the checkpoint is damaged, take another one"):
             if state["version"] != VERSION:
                 raise LassError(
                     f"the low-rank modules in {where} are of version "
                     f"{state['version']}; this release reads version {VERSION}"
                 )
-            base = {str(n): float(value) for n, value in state["fingerprint"].items()}
+            base = filled(dict[str, float], state["fingerprint"], "fingerprint")
             plan = LowRankPlan.from_dict(state["plan"])
             if base.keys() != plan.ranks.keys():
                 raise ValueError("its fingerprint is of other matrices")
-            return cls(plan, str(state["base"]), base)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise LassError(
-                f"the plan of the low-rank modules in {where} is damaged "
-                f"({type(error).__name__}: {error}); take another checkpoint"
-            ) from error
+            return cls(plan, filled(str, state["base"], "base"), base)
 
     def read_base(self, given: str | os.PathLike | None = None) -> FrozenBase:
         """The base that the modules stand in.
@@ -182,7 +179,9 @@ def low_rank_of(checkpoint: Checkpoint, pair: Pair | None = None) -> LowRankChec
     entry = entry_of(checkpoint)
     entry.plan.check_pairs([pair] if pair else [])
     tensors, iterator = checkpoint.weights, checkpoint.iterator_state
-    try:
+    what = f"the low-rank modules in {checkpoint.path}"
+    advice = "the checkpoint is damaged, take another one"
+    with naming_damage(what, checkpoint.path, advice):
         learned = _learned(tensors, entry.plan)
         modules = tuple(_modules(tensors, entry.plan, learned, pair))
         run = iterator.get("subnetwork") or {}
@@ -194,11 +193,6 @@ def low_rank_of(checkpoint: Checkpoint, pair: Pair | None = None) -> LowRankChec
             None if pruning is None else PruningPlan.from_dict(pruning),
             _epoch(iterator),
         )
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise LassError(
-            f"the low-rank modules in {checkpoint.path} are damaged "
-            f"({type(error).__name__}: {error}); take another checkpoint"
-        ) from error
 
 
 def _modules(
@@ -256,5 +250,6 @@ def _learned(tensors: Mapping[str, Tensor], plan: LowRankPlan) -> LearnedWeights
 
 def _epoch(iterator: Mapping[str, Any]) -> int:
     """The last epoch that has begun; what is saved at an epoch's end names the next."""
-    epoch = int(iterator.get("epoch", 1))
-    return epoch if int(iterator.get("iterations_in_epoch", 0)) else epoch - 1
+    epoch = whole(iterator.get("epoch", 1), "epoch", 1)
+    begun = whole(iterator.get("iterations_in_epoch", 0), "iterations_in_epoch")
+    return epoch if begun else epoch - 1

@@ -1,11 +1,12 @@
 """What a search does: its criterion, its schedule, and what cannot be carried out."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Mapping
 
 from lass_plugin.errors import LassError
 from lass_plugin.methods.search.settling import StoppingRule
+from lass_plugin.records.fields import filled
 from lass_plugin.schedules import check_ratio, cubic, three_stages
 
 if TYPE_CHECKING:
@@ -169,7 +170,16 @@ class SearchPlan:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "SearchPlan":
-        return cls(**{**values, "targets": tuple(values["targets"])})
+        later = {
+            field.name: field.default
+            for field in fields(cls)
+            if field.default is not MISSING and field.name not in values
+        }  # what a search of an earlier release did not have
+        unknown = values.keys() - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(f"its plan has {', '.join(map(repr, sorted(unknown)))}")
+        found: SearchPlan = filled(cls, {**values, **later}, "plan")
+        return found
 
     def unfinished(self, updates: int) -> str:
         """What to tell of a gradual search that has not reached its ratio, else ''."""

@@ -3,13 +3,13 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterable, Mapping
 
 from torch import Tensor
 
 from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.checkpoints.checkpoint import Checkpoint
-from lass_plugin.errors import LassError
+from lass_plugin.errors import LassError, naming_damage
 from lass_plugin.masks import Fingerprint, Mask, Provenance, parse_targets
 from lass_plugin.methods.search.one_search import check_state, select_all, states_of
 from lass_plugin.methods.search.plan import SearchPlan
@@ -165,15 +165,10 @@ def searched_mask(
         return scores.mask(scores.plan.ratio if ratio is None else ratio)
 
 
-@contextlib.contextmanager
-def _naming_damage(path: Path) -> Iterator[None]:
+def _naming_damage(path: Path) -> contextlib.AbstractContextManager[None]:
     """Name the file in whatever goes wrong with the search in it."""
-    try:
-        yield
-    except LassError as error:
-        raise LassError(f"{path}: {error.message}") from error
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        raise LassError(
-            f"the search in {path} cannot be read ({type(error).__name__}: {error}); "
-            "the checkpoint is damaged, so take an earlier one of the same folder"
-        ) from error
+    return naming_damage(
+        f"the search in {path}",
+        path,
+        "the checkpoint is damaged, so take an earlier one of the same folder",
+    )

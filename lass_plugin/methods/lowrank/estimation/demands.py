@@ -23,6 +23,7 @@ from lass_plugin.masks.fingerprint import short_name
 from lass_plugin.methods.lowrank.planning.plan import LowRankPlan, PlannedModule
 from lass_plugin.methods.lowrank.pruning import LAYER, MATRIX, PruningPlan
 from lass_plugin.methods.lowrank.stored import LowRankCheckpoint
+from lass_plugin.records.fields import filled, whole
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.resource_types import TYPES
 from lass_plugin.selection import removed_units
@@ -217,9 +218,10 @@ def _of_record(record: Mapping[str, Any], where: str) -> Estimate:
     plan = LowRankPlan.from_dict(record["plan"])
     planned = set(plan.modules())
     pruning = PruningPlan.from_dict(record["pruning"])
-    epoch, demands = record["epoch"], []
+    epoch, demands = whole(record["epoch"], "epoch"), []
+    shapes = filled(dict[str, list[int]], record["shapes"], "shapes")
     for name, index, language, rank, pruned in record["modules"]:
-        matrix = matrix_of(name, *record["shapes"][name])
+        matrix = matrix_of(name, *shapes[name])
         if PlannedModule(name, index, language, rank) not in planned:
             raise ValueError(f"{name} of {language} is not as in the plan")
         ratio = pruning.ratio(language, epoch)
@@ -230,7 +232,8 @@ def _of_record(record: Mapping[str, Any], where: str) -> Estimate:
     if not demands:
         raise ValueError("it has no modules")
     _check_counts(demands, pruning.group, where)
-    checkpoint, base, types = (record[n] for n in ("checkpoint", "base", "types"))
+    checkpoint, base = (filled(str, record[n], n) for n in ("checkpoint", "base"))
+    types = filled(dict[str, str] | None, record["types"], "types")
     if types is not None and not set(types.values()) <= set(TYPES):
         raise ValueError(f"its resource types are {types}")
     return Estimate(plan, pruning, tuple(demands), epoch, checkpoint, base, types)

@@ -10,6 +10,7 @@ from typing import Any, Mapping
 
 from lass_plugin.anatomy.places import SIDES
 from lass_plugin.errors import LassError
+from lass_plugin.records.fields import filled
 from lass_plugin.records.json_record import RecordFormat
 
 SOURCE, TARGET, BOTH = "source", "target", "both"
@@ -65,7 +66,7 @@ class Placement:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Placement":
-        return cls(*(tuple(map(str, values[side])) for side in SIDES))
+        return cls(*(filled(tuple[str, ...], values[side], side) for side in SIDES))
 
     def check_layers(self, layers: Mapping[str, int], what: str) -> None:
         """Refuse a placement of a model with another number of layers."""

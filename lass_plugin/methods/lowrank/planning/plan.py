@@ -9,6 +9,7 @@ from lass_plugin.anatomy.matrices import Matrix, place_of
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.methods.lowrank.planning.placement import SOURCE, Placement
+from lass_plugin.records.fields import filled
 from lass_plugin.records.json_record import RecordFormat
 
 PLAN = RecordFormat(
@@ -129,23 +130,26 @@ class LowRankPlan:
         Raises:
             KeyError, TypeError, ValueError, AttributeError: it is not of a plan.
         """
-        names, ranks = list(values["matrices"]), values["ranks"]
-        if not names or not isinstance(ranks, dict) or not ranks:
+        names = filled(list[str], values["matrices"], "matrices")
+        ranks = filled(dict[str, Any], values["ranks"], "ranks")
+        if not names or not ranks:
             raise ValueError("it has no matrices or no ranks")
         per_matrix = isinstance(next(iter(ranks.values())), dict)
+        shared = {} if per_matrix else filled(dict[str, int], ranks, "ranks")
         placement = Placement.from_dict(values["placement"])
+        found = {}
         for name in names:
-            side, layer = place_of(str(name))
+            side, layer = place_of(name)
             if layer >= placement.layers[side]:
                 raise ValueError(f"its placement has no layer of {name}")
+            own = filled(dict[str, int], ranks[name], name) if per_matrix else shared
+            found[name] = dict(own)
         return cls(
             placement=placement,
-            ranks={
-                str(name): dict(ranks[name] if per_matrix else ranks) for name in names
-            },
-            alpha=float(values["alpha"]),
-            dropout=float(values["dropout"]),
-            seed=int(values["seed"]),
+            ranks=found,
+            alpha=filled(float, values["alpha"], "alpha"),
+            dropout=filled(float, values["dropout"], "dropout"),
+            seed=filled(int, values["seed"], "seed"),
         )
 
 
