@@ -5,7 +5,7 @@
 #   bash scripts/compare_searches.sh TEXT OUT PAIRS
 #   bash scripts/compare_together.sh OUT PAIRS
 #
-# TIMES="1 2 4": how many times as long as the search of one pair the search of all is;
+# TIMES="1 2": how many times as long as the search of one pair the search of all is;
 # the other lengths are the variables of compare_searches.sh and must be the same.
 # Writes OUT/agreement-together-N.csv (masks of both, pair by pair) and, after joint
 # training under the masks of each, OUT/report-together (BLEU side by side).

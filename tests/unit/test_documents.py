@@ -209,3 +209,16 @@ def test_every_option_of_the_tasks_is_described():
             if "help" in option.metadata and option.name != "data":
                 aliases = {flag, option.metadata.get("argparse_alias")}
                 assert named & aliases or f"`{aliases.pop()}`" in page, flag
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=named)
+def test_variables_have_the_defaults_that_are_said(script):
+    text = script.read_text(encoding="utf-8")
+    shared = (ROOT / "scripts" / "comparison.sh").read_text(encoding="utf-8")
+    defaults = dict(re.findall(r"\$\{([A-Z_]+):?-([^{}$]+)\}", shared + text))
+    said = re.findall(
+        r"""\b([A-Z_]{3,})=('[^']*'|"[^"]*"|[\w.,:;]*\w)""", text_of(script)
+    )
+    for name, value in said:
+        if name in defaults and name not in ("CUDA", "ONLY"):  # examples of what to set
+            assert value.strip("'\"") == defaults[name].strip("'"), name
