@@ -28,6 +28,7 @@ from lass_plugin.experiments.searches.searches import (
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import load_masks
+from lass_plugin.methods.search.figures import LOSSES
 
 PAIRS = "de-en,en-nl"
 SHORT = ("--updates", 6, "--ramp", 3, "--interval", 1, "--jobs", 1)
@@ -76,6 +77,8 @@ def test_the_end_is_a_table_and_the_way_is_told_on_stderr(searched):
     out, result = searched
     head, *rows = result.stdout.splitlines()
     assert head.split()[:3] == ["pair", "updates", "ratio"]
+    assert head.split()[3:-2] == [*LOSSES, "churn", "agreement"]
+    assert all(float(cell) > 0 for row in rows for cell in row.split()[3:9])
     assert [row.split()[:3] for row in rows] == [
         ["de-en", "6", "0.6"],
         ["en-nl", "6", "0.6"],

@@ -21,6 +21,7 @@ from lass_plugin.experiments.sweeps.weight_variants import parse_kinds
 from lass_plugin.masks import load_masks
 from lass_plugin.masks.controls import matched_masks
 from lass_plugin.masks.file import digest
+from lass_plugin.methods.search.figures import LOSSES
 
 SEARCHED = ("de-en", "en-nl")
 UPDATES = 12
@@ -333,6 +334,7 @@ def test_settled_shows_how_agreement_grew(oneshot, gradual, tmp_path, capsys):
     assert main(list(map(str, words))) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["search", "ratio", "updates"]
+    assert head.split()[3:10] == [*LOSSES, "churn"]
     assert rows[0].startswith("de-en gradient oneshot")
     record = json.loads((out / "settled.json").read_text())
     assert len(record["searches"]) == 4
@@ -343,10 +345,15 @@ def test_settled_shows_how_agreement_grew(oneshot, gradual, tmp_path, capsys):
         assert last["growth"] == pytest.approx(
             last["agreement"] - found["history"][2]["agreement"]
         )
+        assert last["churn"] == pytest.approx(1 - last["since_halfway"])
+        assert last["losses"].keys() == LOSSES.keys() and last["batches"] >= 1
+        assert f"{last['losses']['mask']:.3f}" in "".join(rows)
         early = 6 if found["schedule"] == "gradual" else 2
         assert found["would_stop_at"] is None or found["would_stop_at"] >= early
     for suffix in (".csv", ".png", ".svg"):
         assert (out / "settled").with_suffix(suffix).stat().st_size > 100
+    table = (out / "settled.csv").read_text().splitlines()[0]
+    assert table.endswith(",".join(f"loss_{name}" for name in LOSSES))
 
 
 def test_a_search_without_a_record_shows_its_end(oneshot, tmp_path, capsys):

@@ -12,8 +12,8 @@ from typing import Any
 from lass_plugin.methods.search.plan import SearchPlan
 
 SHORTEST = 600
-"""Updates of a pair: the shortest gradual search whose masks clearly beat random ones
-(quick start's base)."""
+"""Updates of a pair: the shortest gradual search whose masks were seen to beat random
+ones by BLEU after joint training."""
 
 THIRD_STAGE = 0.4
 """Least share of the updates after the ramp (He 2023: .5)."""
@@ -94,9 +94,9 @@ def _length(plan: SearchPlan, training: Training) -> str:
     if not 0 < training.updates < SHORTEST:
         return ""
     return (
-        f"{training.updates} updates are few: masks of {SHORTEST} were seen to beat "
-        "random ones, those of 80 to 300 were not; compare the losses that the search "
-        "reports with those of its controls"
+        f"{training.updates} updates are few: {SHORTEST} are the least whose masks "
+        "were seen to beat random ones by BLEU after joint training; compare the "
+        "losses that the search reports with those of its controls"
     )
 
 
