@@ -119,6 +119,16 @@ def read_plain(path: str | os.PathLike) -> dict[str, Tensor]:
         return {name: stored.get_tensor(name) for name in stored.keys()}
 
 
+def read_metadata(path: str | os.PathLike) -> dict[str, str]:
+    """What a safetensors file that anyone wrote says beside its tensors.
+
+    Raises:
+        Unreadable: it is missing, damaged or of another format.
+    """
+    with _open(path) as stored:
+        return dict(stored.metadata() or {})
+
+
 def write_plain(
     path: str | os.PathLike,
     tensors: Mapping[str, Tensor],

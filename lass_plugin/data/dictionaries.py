@@ -152,6 +152,30 @@ def build_dictionary(
     return dictionary
 
 
+def unlike_pieces(dictionary: "Dictionary", pieces: Iterable[str]) -> str:
+    """What to say of a dictionary that is not of a subword model; empty if it is.
+
+    A dictionary may have symbols that are no pieces (language tokens, padding, those of
+    pairs that were added) and need not have every piece: one in ten may differ.
+
+    Args:
+        pieces: every piece of the model.
+    """
+    known = set(pieces)
+    symbols = [
+        symbol
+        for symbol in dictionary.symbols[dictionary.nspecial :]
+        if not symbol.startswith(("madeupword", "__", "["))
+    ]
+    shared = sum(symbol in known for symbol in symbols)
+    if shared >= 0.9 * min(len(symbols), len(known)):
+        return ""
+    return (
+        f"only {shared} of the {len(symbols)} symbols of the dictionary are among the "
+        f"{len(known)} pieces of the subword model, so they may be of two models"
+    )
+
+
 def check_language_tokens(dictionary: "Dictionary", languages: Iterable[str]) -> None:
     """Refuse a language that a dictionary with language tokens lacks.
 

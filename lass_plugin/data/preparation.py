@@ -115,6 +115,9 @@ def _build(
     progress.finish()
     if settings.dictionary:
         dictionary = dictionaries.load_dictionary(settings.dictionary)
+        pieces = encoder.pieces()
+        if pieces and (told := dictionaries.unlike_pieces(dictionary, pieces)):
+            print(f"note: {settings.dictionary}: {told}", file=sys.stderr, flush=True)
         if not settings.added:
             dictionaries.check_language_tokens(dictionary, languages)
     else:

@@ -324,6 +324,22 @@ def test_a_given_model_and_dictionary_are_used(text, tmp_path):
     assert record["counts"]["train.de-en"]["languages"]["de"]["unknown"] > 0
 
 
+def test_a_dictionary_of_another_subword_model_is_told(text, tmp_path, capsys):
+    out, other = tmp_path / "data", tmp_path / "other"
+    prepare(text, out, options())
+    for path in text.iterdir():  # other words, other pieces
+        replaced = path.read_text().translate(str.maketrans("abcdefgh", "stuvwxyz"))
+        path.write_text(replaced)
+    prepare(text, other, options())
+    for dictionary, told in ((other, False), (out, True)):
+        given = options(
+            spm_model=other / "spm.model", dictionary=dictionary / "dict.txt"
+        )
+        prepare(text, tmp_path / f"with-{dictionary.name}", given)
+        said = capsys.readouterr().err
+        assert ("so they may be of two models" in said) == told
+
+
 def test_every_piece_of_the_model_is_a_symbol(text, tmp_path):
     prepare(text, tmp_path / "data", options())
     dictionary = Dictionary.load(str(tmp_path / "data" / "dict.txt"))

@@ -28,6 +28,7 @@ from lass_plugin.checkpoints.torch_files import load_tensors
 from lass_plugin.errors import LassError
 from lass_plugin.files import read_json
 from lass_plugin.languages import Pair
+from lass_plugin.methods.lowrank import adapter_base
 from lass_plugin.methods.lowrank.attaching import all_matrices
 from lass_plugin.methods.lowrank.frozen_base import FrozenBase, fingerprint_of
 from lass_plugin.methods.lowrank.modules import entry_name
@@ -82,7 +83,8 @@ def to_peft(
     Raises:
         LassError: there is no module of *pair*, or the placement is not decided.
     """
-    plan, folder = entry_of(checkpoint).plan, Path(folder)
+    entry, folder = entry_of(checkpoint), Path(folder)
+    plan = entry.plan
     if plan.placement.learns:
         raise LassError(
             f"{checkpoint.path} is of weight learning, where a matrix has two modules "
@@ -101,7 +103,8 @@ def to_peft(
         tensors[f"{name}.lora_A.weight"] = module.a
         tensors[f"{name}.lora_B.weight"] = module.b
     ranks = {module.matrix.name: module.rank for module in modules}
-    tensor_files.write_plain(folder / WEIGHTS, tensors)
+    said = adapter_base.metadata_of(entry.fingerprint)
+    tensor_files.write_plain(folder / WEIGHTS, tensors, said)
     config = make_config(ranks, plan.alpha, plan.dropout, base_name)
     files.write_json(folder / CONFIG, config)
     return modules
@@ -127,6 +130,7 @@ def from_peft(
     config = read_config(folder)
     trained_on = FrozenBase.read(base)
     stored = trained_on.weights
+    adapter_base.check(folder / WEIGHTS, stored, base)
     matrices = all_matrices(stored)
     factors = _read_factors(folder, matrices)
     rule = parse_placement(placement, count_layers(stored))
