@@ -34,10 +34,9 @@ def atomic_path(target: str | os.PathLike, only_writer: bool = False) -> Iterato
     named = target = Path(target)
     temporary: Path | None = None
     try:
-        if named.is_symlink():
-            target = _pointed_to(named)
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
+        if not named.is_symlink():
+            named.parent.mkdir(parents=True, exist_ok=True)
+        target = _place(named)
         if only_writer:
             temporary = target.with_name(f"{target.name}.tmp")
         else:
@@ -77,7 +76,7 @@ def move(source: str | os.PathLike, target: str | os.PathLike) -> None:
     try:
         with open(source, "rb") as written:
             os.fsync(written.fileno())
-        os.replace(source, _pointed_to(target) if target.is_symlink() else target)
+        os.replace(source, _place(target))
         _sync_directory(target.parent)
         return
     except OSError as error:
@@ -172,6 +171,19 @@ def json_once(target: str | os.PathLike, make: Callable[[], Any]) -> Any:
     value = make()
     write_json(path, value)
     return value
+
+
+def _place(target: Path) -> Path:
+    """What *target* means in the end, if a file is there or can be.
+
+    A device or a pipe must not become a file: the whole machine may use it.
+    """
+    place = _pointed_to(target) if target.is_symlink() else target
+    if place.exists() and not place.is_file():
+        if place.is_dir():
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file")
+    return place
 
 
 def _pointed_to(link: Path) -> Path:

@@ -88,6 +88,21 @@ class TestAtomicPath:
         assert names(disk) == ["masks.bin", "new.bin"]
         assert names(run) == ["new", "one", "two"]
 
+    @pytest.mark.parametrize("name", ["pipe", "link", "folder", "."])
+    def test_what_is_no_file_is_not_replaced_by_one(self, tmp_path, name):
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "link").symlink_to("pipe")
+        before = names(tmp_path)
+        with pytest.raises(LassError, match="cannot write .*(a pipe|directory)"):
+            files.write_bytes(tmp_path / name, b"new")
+        (tmp_path / "source").write_bytes(b"new")
+        with pytest.raises(LassError, match="cannot write .*(a pipe|directory)"):
+            files.move(tmp_path / "source", tmp_path / name)
+        (tmp_path / "source").unlink()
+        assert names(tmp_path) == before
+        assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+
     def test_what_a_link_points_to_survives_an_error(self, tmp_path):
         (tmp_path / "old").write_bytes(b"old")
         (tmp_path / "link").symlink_to("old")
