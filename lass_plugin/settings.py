@@ -38,7 +38,6 @@ import math
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
-from pathlib import Path
 from types import UnionType
 from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 
@@ -194,7 +193,7 @@ def _add_option(place: Any, one: Field, declared: Declared) -> None:
         kind, several = _kind(one, declared)
         if not _by_commas(declared, several):
             about["choices"] = declared.choices
-            if kind in (int, float, Path):
+            if kind in (int, float):
                 about["type"] = kind
         if declared.nargs is not None:
             about["nargs"] = declared.nargs

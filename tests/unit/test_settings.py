@@ -165,6 +165,7 @@ def test_the_identity_is_what_results_depend_on():
     [
         (("--pairs", "deen"), "'deen' is not a language pair"),
         (("--pairs", ""), "--pairs is empty"),
+        (("--out", ""), "--out is empty"),  # and not the folder of now
         (("--ways", "a,d"), "--ways d is unknown; choose from a, b, c"),
         (("--ratio", "1"), "--ratio"),
         (("--min-count", "0"), "--min-count must be 1 or more, not 0"),
