@@ -111,10 +111,12 @@ def course_of(
 
     warmup, warmup_why = None, ""
     if "warmup_updates" in builder.options_of(scheduler):
-        known = begun and begun.sections["lr_scheduler"].get("warmup_updates")
+        known = None
+        if begun is not None and begun.name_of("lr_scheduler") == scheduler:
+            known = begun.sections["lr_scheduler"].get("warmup_updates")
         if (chosen := builder.chosen("warmup_updates", None)) is not None:
             warmup, warmup_why = int(chosen), "as given"
-        elif known is not None and begun.name_of("lr_scheduler") == scheduler:
+        elif known is not None:
             warmup, warmup_why = int(known), whose
         elif plan.schedule == "gradual" and plan.start:
             warmup, warmup_why = plan.start * pairs, "until pruning begins"
