@@ -225,6 +225,7 @@ CHANGES = {
     "targets": ("attention",),
     "move_pruned": True,
     "stop_settled": 0.9,
+    "stop_patience": 3,
     "stop_growth": 0.02,
     "key": "en-de",
 }
