@@ -87,6 +87,22 @@ def move(source: str | os.PathLike, target: str | os.PathLike) -> None:
     os.unlink(source)
 
 
+def read_text(path: str | os.PathLike, what: str) -> str:
+    """The text of a user's file in UTF-8, without a byte order mark.
+
+    Args:
+        what: it should be, for the message: "a list of languages".
+
+    Raises:
+        LassError: it cannot be read, or is no text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise LassError(f"{path} cannot be read as {what}: {reason}") from error
+
+
 def write_text(target: str | os.PathLike, text: str) -> None:
     """Write *text* (UTF-8) to *target* atomically.
 

@@ -9,9 +9,9 @@ import csv
 import json
 import os
 import re
-from pathlib import Path
 
 from lass_plugin.errors import LassError
+from lass_plugin.files import read_text
 
 _TABLE = {
     "Afro-Asiatic/Chadic": "ha:hau",
@@ -99,10 +99,7 @@ def read_families(path: str | os.PathLike) -> dict[str, str]:
     Raises:
         LassError: it cannot be read, or a language is there twice.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise LassError(f"{path} cannot be read as a family table ({error})") from error
+    text = read_text(path, "a family table")
     if text.lstrip().startswith("{"):
         rows = _from_json(text, path)
     else:

@@ -149,6 +149,10 @@ def directions(cfg: Any) -> list[Pair]:
         )
     if cfg.encoder_langtok not in (None, "src", "tgt"):
         raise LassError(f"--encoder-langtok is src or tgt, not '{cfg.encoder_langtok}'")
+    for name in ("max_source_positions", "max_target_positions"):
+        if not getattr(cfg, name) >= 1:
+            option = f"--{name.replace('_', '-')}"
+            raise LassError(f"{option} {getattr(cfg, name)} is not 1 or more")
     if not cfg.source_lang:
         return parse_pairs(cfg.lang_pairs)
     pair = Pair.parse(f"{cfg.source_lang}-{cfg.target_lang}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Iterable, Mapping
 
 from lass_plugin.errors import LassError
+from lass_plugin.files import read_text
 
 TYPES = ("H", "M", "L", "V")
 """High, medium, low, very low; the order of the numbers in ``2;2;8;8``."""
@@ -96,7 +97,7 @@ def _read(text: str) -> dict[str, str]:
             for code in codes.split(",")
         ]
     elif Path(text).is_file():
-        lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(text, "a table of resource types").splitlines()
         fields = [line.split() for line in lines if line.strip()]
         if any(len(each) < 2 for each in fields):
             raise LassError(f"each line of {text} must be a language and its type")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lass_plugin.errors import DAMAGED, LassError
+from lass_plugin.files import read_text
 from lass_plugin.languages import Pair, languages_of, parse_pairs
 from lass_plugin.records.fields import filled
 
@@ -200,14 +201,7 @@ def read_language_list(path: Path) -> tuple[str, ...]:
     Raises:
         LassError: missing, empty, or a language is listed twice.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise LassError(
-            f"the list of languages {path} cannot be read ({error}); give a file with "
-            "one language a line"
-        ) from error
-    found = text.replace(",", " ").split()
+    found = read_text(path, "a list of languages").replace(",", " ").split()
     if found and all("-" in item for item in found):
         return tuple(languages_of(parse_pairs(found)))
     _check_list(found)
@@ -245,7 +239,7 @@ def read_languages(
             raise LassError(f"the language list --lang-dict {path} does not exist")
         if not path.is_file():
             return tuple(languages_of(pairs))
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, "a list of languages").splitlines()
         found = [line.strip() for line in lines if line.strip()]
     _check_list(found)
     return tuple(found)

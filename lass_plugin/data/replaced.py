@@ -71,7 +71,9 @@ def _changes(out: Path, new: Path) -> Iterator[str]:
         if both and sha256(out / name) != sha256(new / name):
             yield f"the subword model {name} changes"
     if _is_in(out, _LANGUAGES) and _is_in(new, _LANGUAGES):
-        old, listed = ((each / _LANGUAGES).read_text().split() for each in (out, new))
+        lists = (each / _LANGUAGES for each in (out, new))
+        texts = (each.read_text(encoding="utf-8", errors="replace") for each in lists)
+        old, listed = (text.split() for text in texts)
         if old != listed:
             yield f"the languages {', '.join(old)} become {', '.join(listed)}"
 

@@ -21,6 +21,7 @@ from lass_plugin.errors import LassError
         ("--encoder-embed-dim 30", "the model cannot be built: --share-all-embeddings"),
         ("--decoder-attention-heads 0", "--decoder-attention-heads 0 is not 1 or more"),
         ("--encoder-ffn-embed-dim -4", "--encoder-ffn-embed-dim -4 is not 1 or more"),
+        ("--max-source-positions -1", "--max-source-positions -1 is not 1 or more"),
         ("--store-ema", "--store-ema is not supported"),
     ],
 )

@@ -286,6 +286,10 @@ def test_a_byte_order_mark_in_a_language_list_is_left_out(tmp_path):
     pairs = [Pair("de", "en")]
     assert read_languages(None, str(path), str(tmp_path), pairs) == ("de", "en")
     assert read_languages(None, None, str(tmp_path), pairs) == ("de", "en")
+    path.write_bytes(b"de\x80")
+    for listed in (str(path), None):
+        with pytest.raises(LassError, match="langs.txt cannot be read as a list"):
+            read_languages(None, listed, str(tmp_path), pairs)
 
 
 # Which subwords a data folder is made of

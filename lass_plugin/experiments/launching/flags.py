@@ -13,6 +13,7 @@ from typing import Any, Iterable, Sequence
 from lass_plugin.data.sampling import METHODS
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
+from lass_plugin.files import read_text
 
 TASK = tuple(
     "langs lang_tok_style encoder_langtok decoder_langtok source_dict target_dict "
@@ -283,7 +284,7 @@ class FlagBuilder:
                     "not exist now; give the same list after --, with --langs or "
                     "--lang-dict"
                 )
-            languages = path.read_text(encoding="utf-8-sig").split()
+            languages = read_text(path, "a list of languages").split()
         if not languages and task.get("lang_pairs"):
             pairs = task["lang_pairs"]
             pairs = pairs.split(",") if isinstance(pairs, str) else pairs
