@@ -15,6 +15,8 @@ start=(--finetune-from-model "$out/base/checkpoint_last.pt")
 start+=(--lr-scheduler polynomial_decay --total-num-update "$joint_updates")
 start+=(--warmup-updates $((joint_updates / 10)))
 
+validation=(--disable-validation) # of train
+
 once() { # FOLDER OPTIONS -- COMMAND: runs it unless that very command has been run there
     python -m lass_plugin.experiments.once "$@"
 }
@@ -31,9 +33,9 @@ train() { # NAME UPDATES FLAGS…: a training of all pairs, unless it is done
         --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \
         --optimizer strict_adam --adam-betas '(0.9,0.98)' --clip-norm 1.0 \
         --lr 0.003 --num-workers 0 --seed "$seed" \
-        --no-epoch-checkpoints --disable-validation --save-interval-updates 250 \
+        --no-epoch-checkpoints --save-interval-updates 250 \
         --keep-interval-updates 1 --log-interval 50 --no-progress-bar \
-        --max-update "$updates" --save-dir "$out/$name" $flags "$@"
+        --max-update "$updates" --save-dir "$out/$name" "${validation[@]}" $flags "$@"
 }
 
 search() { # NAME MASKS CRITERION SCHEDULE FLAGS…

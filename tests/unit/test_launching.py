@@ -95,6 +95,8 @@ def test_progress_is_read_from_the_searchs_own_lines():
     progress = TrainingProgress()
     assert progress.read(SETTLED)
     assert (progress.updates, progress.settled, progress.chance) == (40, 0.571, 0.4)
+    losses = f"{SETTLED.partition('ratio')[0]}valid bits a token: own 5.086; mask 6.791"
+    assert progress.read(losses) and progress.own == 5.086
 
 
 @pytest.mark.parametrize("line", [JSON, SIMPLE])
@@ -470,7 +472,7 @@ def test_a_task_of_a_job_array_searches_one_pair():
 
 def test_the_status_line_says_pairs_updates_and_how_settled():
     progress = TrainingProgress(
-        updates=40, loss=5.4, ratio=0.58, settled=0.71, chance=0.4
+        updates=40, loss=5.4, ratio=0.58, settled=0.71, chance=0.4, own=4.951
     )
     running = (
         progress.described("de-en", 100),
@@ -478,8 +480,8 @@ def test_the_status_line_says_pairs_updates_and_how_settled():
         TrainingProgress(updates=7, epochs=1.25).described("final", 0, epochs=15),
     )
     assert status_line(4, 1, 0, running, 125.0) == (
-        "1/4 pairs, 2 min 5 s left | de-en 40/100 loss 5.40 ratio 0.58 settled 0.71 "
-        "(chance 0.40) | a-b starting | final epoch 1.2/15"
+        "1/4 pairs, 2 min 5 s left | de-en 40/100 loss 5.40 ratio 0.58 agreement "
+        "0.71 (chance 0.40) under its mask 4.95 | a-b starting | final epoch 1.2/15"
     )
 
 

@@ -19,6 +19,7 @@ _NUMBER = r'"?\s*[:=]?\s*"?([-+]?[\d.]+(?:e[-+]?\d+)?|nan|inf)'
 _SETTLED = re.compile(r"search of \S+ after (\d+) updates: (.*)")
 _SHARE = re.compile(r"share ([\d.]+)")
 _CHANCE = re.compile(r"chance ([\d.]+)")
+_OWN = re.compile(r"own ([\d.]+)")
 _USERS_FAULT = re.compile(r"(?:[\w.-]+: )?error: (.+)")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)\b.*")
 
@@ -35,6 +36,8 @@ class TrainingProgress:
     settled: float | None = None
     """How much two halves of the search agree on the mask; see ``chance``."""
     chance: float | None = None
+    own: float | None = None
+    """Validation loss of the weights of the search under its mask, bits a token."""
 
     def read(self, line: str) -> bool:
         """Take in one line of the log; False if it says nothing new."""
@@ -44,6 +47,8 @@ class TrainingProgress:
                 self.settled = float(share[1])
             if chance := _CHANCE.search(found[2]):
                 self.chance = float(chance[1])
+            if own := _OWN.search(found[2]):
+                self.own = float(own[1])
             return True
         updates = _value(line, "num_updates") if "train_inner" in line else None
         if updates is None:
@@ -71,9 +76,11 @@ class TrainingProgress:
         if self.ratio is not None:
             text += f" ratio {self.ratio:.2f}"
         if self.settled is not None:
-            text += f" settled {self.settled:.2f}"
+            text += f" agreement {self.settled:.2f}"
             if self.chance is not None:
                 text += f" (chance {self.chance:.2f})"
+        if self.own is not None:
+            text += f" under its mask {self.own:.2f}"
         return text
 
 

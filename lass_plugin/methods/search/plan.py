@@ -136,7 +136,8 @@ class SearchPlan:
             raise LassError(
                 "one training of several pairs has one set of weights, so that "
                 f"--pruning-criterion {self.criterion} would give all its pairs the "
-                "same mask; take gradient, or search each pair in a training of its own"
+                "same mask; take a score of gradients, or search each pair in a "
+                "training of its own"
             )
         end = self.start + self.ramp
         least, share = min(shares.items(), key=lambda pair: pair[1])
