@@ -44,7 +44,7 @@ joint() { # FOLDER SEED FLAGS OF lass sweep…
     lass sweep "$out/data" --base "$base" --out "$out/$folder" --updates "$joint_updates" \
         --ratios "$listed" --beam 4 --limit "$limit" --jobs "$jobs" $cpu "$@" -- \
         --lr-scheduler polynomial_decay --total-num-update "$joint_updates" \
-        --warmup-updates $((joint_updates / 10)) --disable-validation --seed "$seed"
+        --warmup-updates $((joint_updates / 10)) --seed "$seed"
 }
 
 for length in "${lengths[@]}"; do

@@ -29,6 +29,7 @@ from torch import Tensor
 
 import lass_plugin.models.transformer_architectures  # noqa: F401  registers ours
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.trained_with import ENTRY
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
@@ -41,20 +42,26 @@ def plain_checkpoint(
 ) -> dict[str, Any]:
     """A checkpoint of stock fairseq that translates *pair* with the weights *tensors*.
 
+    What it keeps in ``task_state``, which stock fairseq reads and has no use for, are
+    the digests of the dictionaries: our tasks compare them (see :mod:`.trained_with`).
+
     Args:
-        checkpoint: whose model and language tokens it has.
+        checkpoint: whose model, language tokens and dictionaries it has.
 
     Raises:
         LassError: the model is no fairseq transformer, or lacks a language's token.
     """
     tokens = stated_tokens(checkpoint)
     tokens.check_pairs([pair])
-    return without_optimizer(
+    plain = without_optimizer(
         transformer_options(checkpoint),
         _task_options(checkpoint, tokens, pair),
         tensors,
         checkpoint.updates,
     )
+    if ENTRY in checkpoint.task_state:
+        plain["task_state"] = {ENTRY: checkpoint.task_state[ENTRY]}
+    return plain
 
 
 def without_optimizer(

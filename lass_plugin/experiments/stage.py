@@ -279,6 +279,8 @@ def _said(place: tuple[str, ...], before: Any, now: Any) -> str:
         return f"another {label} (content {one}, now {other})"
     if any(digests):
         return f"a {label} that is {'gone' if now is None else 'another'} now"
+    if label.startswith("--") and before in (None, "", []):
+        return f"no {label}, and not {_shown(now)}"
     return f"{label} {_shown(before)}, not {_shown(now)}"
 
 

@@ -6,6 +6,7 @@ heads do not divide, ``--store-ema``, ``--diverse-beam-groups``, another optimiz
 resume.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -66,6 +67,10 @@ def _check_training(everything: Any) -> None:
 
 
 def _check_generation(generation: Any) -> None:
+    for option, value in generation.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            name = option.replace("_", "-")
+            raise LassError(f"--{name} {value} is no number to translate with")
     for option in ("beam", "nbest"):
         if generation[option] < 1:
             raise LassError(

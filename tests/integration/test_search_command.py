@@ -163,7 +163,7 @@ def test_a_missing_mask_is_taken_again_without_training(searched, data, base, tm
             "--targets attention,feed-forward, not attention",
         ),
         ({"updates": 5}, "begun with --updates 6, not 5"),
-        ({"flags": ("--lr", "0.5")}, "begun with --lr nothing, not 0.5"),
+        ({"flags": ("--lr", "0.5")}, "begun with no --lr, and not 0.5"),
     ],
 )
 def test_another_plan_in_the_same_folder_is_refused(

@@ -166,7 +166,9 @@ def test_a_damaged_entry_is_named(entry):
 # -- a checkpoint that has its language tokens in its options -------------------------
 
 
-def test_an_exported_model_is_translated_with_its_tokens(forked, data, joint, tmp_path):
+def test_an_exported_model_is_translated_with_its_tokens(
+    forked, data, other_order, joint, tmp_path
+):
     """It was translated with none by our task: BLEU 27 in place of 51."""
     exported = tmp_path / "de-en.pt"
     forked.run("lass", "export", joint, "--out", exported, "--pair", "de-en")
@@ -174,6 +176,8 @@ def test_an_exported_model_is_translated_with_its_tokens(forked, data, joint, tm
     ours, plain = (translation_task(data, flags) for _ in range(2))
     load_model(joint, ours)
     load_model(exported, plain)
+    with pytest.raises(LassError, match="another source dictionary"):
+        load_model(exported, translation_task(other_order, flags))
     assert plain.tokens == ours.tokens and PAIRS
     assert plain.source_dictionary == ours.source_dictionary
 

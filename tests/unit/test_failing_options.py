@@ -38,6 +38,8 @@ def test_a_training_that_would_fail_is_not_begun(data, flags, told):
     [
         ("--beam 0", "--beam 0 is not 1 or more"),
         ("--nbest 0", "--nbest 0 is not 1 or more"),
+        ("--lenpen nan", "--lenpen nan is no number to translate with"),
+        ("--max-len-a inf", "--max-len-a inf is no number to translate with"),
         ("--beam 2 --nbest 3", "--nbest 3 is more than --beam 2"),
         ("--beam 4 --diverse-beam-groups 2", "--diverse-beam-groups does not go with"),
         ("--constraints ordered", "--constraints is not supported"),

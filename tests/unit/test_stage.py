@@ -93,7 +93,7 @@ def test_a_copied_folder_is_still_done(stage, tmp_path):
     [
         ({"ratio": 0.5}, "was begun with --ratio 0.6, not 0.5; go on with the same"),
         ({"targets": ["fc1"]}, "--targets attention,feed-forward, not fc1"),
-        ({"move_pruned": True}, "--move-pruned nothing, not True"),
+        ({"move_pruned": True}, "no --move-pruned, and not True"),
         ({"ratio": 0, "updates": 7}, "--ratio 0.6, not 0; --updates 6, not 7"),
         ({"a": 1, "b": 1, "c": 1, "d": 1}, "; 1 further differences"),
     ],
@@ -330,7 +330,7 @@ def test_a_command_is_run_once(run, tmp_path):
     with pytest.raises(LassError, match=r"another 1 --input/in.txt \(content"):
         run(*words, code="print('said')")
     place.write_text("input")
-    with pytest.raises(LassError, match="begun with --ratio nothing, not 3"):
+    with pytest.raises(LassError, match="begun with no --ratio, and not 3"):
         run(*words, "--ratio", 3, code="print('said')")
     assert run.times() == 1
 
@@ -361,7 +361,7 @@ def test_what_was_done_before_there_were_records_stays_done(run):
     (run.folder / "ran").write_text("old")
     run()
     assert (run.folder / "ran").read_text() == "old"
-    with pytest.raises(LassError, match="begun with --other nothing, not True"):
+    with pytest.raises(LassError, match="begun with no --other, and not True"):
         run("--other")
 
 
