@@ -94,27 +94,6 @@ def test_the_folder_of_an_earlier_version_is_compared(tmp_path):
         quickstart(replace(settings, recipe=Recipe(base_updates=13)))
 
 
-def test_searches_of_an_earlier_version_keep_their_rate(tmp_path, monkeypatch):
-    seen = []
-
-    def run(settings, pairs):
-        seen.append(settings.recipe.search_flags())
-        raise LassError("enough")
-
-    monkeypatch.setattr("lass_plugin.experiments.quickstart.run._run", run)
-    text = write_text(tmp_path / "text")
-    settings = QuickstartSettings(out=tmp_path / "out", data=text)
-    for recipe in (Recipe(search_lr=0.001), Recipe()):
-        out = tmp_path / str(recipe.search_lr)
-        with pytest.raises(LassError, match="enough"):
-            quickstart(replace(settings, out=out, recipe=recipe))
-        (out / "data").mkdir()
-        with pytest.raises(LassError, match="enough"):
-            quickstart(replace(settings, out=out))
-    assert seen[0] == seen[1] and seen[0][:2] == ["--lr", "0.001"]
-    assert seen[2] == seen[3] and "--lr" not in seen[2]
-
-
 @pytest.mark.slow
 def test_it_leaves_scores_pictures_masks_and_checkpoints(tmp_path, capfd):
     text = write_text(tmp_path / "text")

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -52,12 +51,6 @@ def quickstart(settings: QuickstartSettings) -> Path:
     if settings.data:
         pairs = corpus.find_pairs(settings.data, settings.pairs)
     stage = _stage_of(settings, pairs)
-    begun = {} if settings.fresh else (stage.record or {}).get("identity", {})
-    rate = begun.get("recipe", {}).get("search_lr")
-    if rate is not None:  # an earlier version began it, and its searches stay alike
-        recipe = replace(settings.recipe, search_lr=rate)
-        settings = replace(settings, recipe=recipe)
-        stage = _stage_of(settings, pairs)
     with stage.held(settings.fresh, FOLDERS) as state:
         needed = 1e6 * MEGABYTES_NEEDED
         advice = "or choose another --out"
