@@ -226,6 +226,14 @@ def test_what_a_plan_refuses():
         plan({"de": 1}).check_model({})
 
 
+def test_a_pair_without_any_module_is_not_trained():
+    """Its batches have no gradient, at which torch fails."""
+    made = plan({"de": 0, "en": 0, "nl": 1})
+    made.check_trained([Pair("de", "nl"), Pair("nl", "en")])
+    with pytest.raises(LassError, match="no low-rank module of de-en has a rank"):
+        made.check_trained([Pair("nl", "en"), Pair("de", "en")])
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"format": "x"}', "null"])
 def test_files_that_are_no_plan(tmp_path, content):
     path = tmp_path / "plan.json"

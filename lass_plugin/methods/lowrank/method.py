@@ -154,6 +154,8 @@ class LowRank(Method):
         save_trained_only(model, trains)
         if not trains:
             return
+        if not self._cfg.mixed_batches:  # a batch of several pairs trains the others
+            self.plan.check_trained(self._pairs)
         if pruning := pruning_of(self._cfg):
             pruning.check_length(self._cfg.max_epoch)
             self._pruner = Pruner(model, pruning)

@@ -77,6 +77,17 @@ class LowRankPlan:
                         f"{', '.join(self.languages)}); give it one, 0 for none"
                     )
 
+    def check_trained(self, pairs: Iterable[Pair]) -> None:
+        """Refuse pairs of which a training beside a frozen base would train nothing."""
+        owned = {(module.index, module.language) for module in self.modules()}
+        for pair in pairs:
+            if all(self.language_of(index, pair) != of for index, of in owned):
+                raise LassError(
+                    f"no low-rank module of {pair} has a rank above 0, so there is "
+                    "nothing to train for it; give one of its languages a rank (raise "
+                    "the budget), or leave the pair out"
+                )
+
     def check_model(self, matrices: Mapping[str, Matrix]) -> None:
         """Refuse a plan of another model, or ranks above what a matrix has.
 
