@@ -73,43 +73,39 @@ class Searches:
             self.base, settings.flags, settings.updates, self.on_cpu, SEARCH
         )
         self._split = self._builder.chosen(*TRAINED)
-        self._begun: dict[Pair, Base | None] = {}
+        self._courses: dict[Pair, tuple[SearchPlan, Course]] = {}
         self._made: dict[tuple[str, ...], list[str]] = {}
         check_data(settings.folders, [self._split], settings.pairs)
 
-    def begun(self, group: Sequence[Pair]) -> Base | None:
-        """The last checkpoint of the training of *group*, if there is one.
+    def plan_and_course(self, group: Sequence[Pair]) -> tuple[SearchPlan, Course]:
+        """The plan of the first of *group*, and how the training of *group* goes.
 
         Raises:
-            LassError: its folder holds something else.
+            LassError: the folder of *group* holds something else, or the search is now
+                too short for the schedule it began with.
         """
-        if group[0] not in self._begun:
-            found = [results.find(self.settings, pair) for pair in group][0]
-            base = None if found is None else Base(found.path, found.content)
-            self._begun[group[0]] = base
-        return self._begun[group[0]]
+        if group[0] not in self._courses:
+            self._know(group, results.find(self.settings, group[0]))
+        return self._courses[group[0]]
 
-    def plan_of(self, group: Sequence[Pair]) -> SearchPlan:
-        """The plan of the first of *group*, whose training may have begun.
+    def _know(self, group: Sequence[Pair], found: Checkpoint | None) -> None:
+        """Take plan and course from the last checkpoint of *group*, if there is one.
 
-        Raises:
-            LassError: the search is now too short for the schedule it began with.
+        The checkpoint is not kept: it is mapped into memory, and would hold its place
+        on the disk after the training has replaced it.
         """
-        begun = self.begun(group)
-        states = search_states(begun) if begun is not None else {}
+        settings, begun, states = self.settings, None, {}
+        if found is not None:
+            begun, states = Base(found.path, found.content), search_states(found)
         first = states.get(str(group[0]))
         before = None if first is None else SearchPlan.from_dict(first["plan"])
-        return self.settings.checked(self.settings.plan_of(group[0], before))
-
-    def course_of(self, group: Sequence[Pair]) -> Course:
-        """How the training of *group* goes."""
-        plan, begun = self.plan_of(group), self.begun(group)
-        updates = self.settings.updates
-        return course_of(self._builder, plan, updates, len(group), begun)
+        plan = settings.checked(settings.plan_of(group[0], before))
+        words = (self._builder, plan, settings.updates, len(group), begun)
+        self._courses[group[0]] = plan, course_of(*words)
 
     def described(self, group: Sequence[Pair]) -> list[str]:
         """What was chosen for the training of *group* and why; then the warnings."""
-        plan, course = self.plan_of(group), self.course_of(group)
+        plan, course = self.plan_and_course(group)
         own = self.settings.updates // len(group)
         peak = peak_rate(self.base)
         warnings = course.departures(plan, own, len(group), peak)
@@ -136,7 +132,9 @@ class Searches:
     def _job(self, group: Sequence[Pair], origin: Fingerprint) -> Job:
         """The training of *group*; *origin* is that of the base, for searches of
         earlier versions."""
-        settings, found = self.settings, self.begun(group)
+        settings = self.settings
+        found = [results.find(settings, pair) for pair in group][0]
+        self._know(group, found)
         had = found.updates if found else 0
 
         def derived(option: str) -> Callable[[Any, Any], bool]:
@@ -171,7 +169,7 @@ class Searches:
         settings = self.settings
         options = identity(settings)
         options.pop(option_of(SearchSettings, "stop_patience"), None)
-        options |= results.options_of(self.plan_of(group))
+        options |= results.options_of(self.plan_and_course(group)[0])
         options["pairs"] = list(map(str, group))
         return {
             "command": "lass search",
@@ -188,7 +186,7 @@ class Searches:
             pairs: those that the training searches, one or all of them.
         """
         settings = self.settings
-        plan, course = self.plan_of(pairs), self.course_of(pairs)
+        plan, course = self.plan_and_course(pairs)
         words = ["--task", SEARCH.task]
         words += ["--finetune-from-model", str(settings.base.resolve())]
         words += ["--pruning-criterion", plan.criterion]

@@ -35,7 +35,7 @@ class SearchSettings(RunningSettings):
         "directions to search", metavar="SRC-TGT,…", parse=parse_pairs
     )
     criterion: str = _search(
-        "gradient", "gradient (default), magnitude, sensitivity, fisher, or another"
+        "gradient", "gradient (default) or another registered score (docs/notation.md)"
     )
     schedule: str = _search("gradual", "gradual (default) or oneshot")
     ratio: float = _search(0.6, "share of each matrix removed (default %(default)s)")
