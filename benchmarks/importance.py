@@ -15,7 +15,10 @@ from pathlib import Path
 
 import made_up_data
 import pairing
+import torch
 import trainings
+
+from lass_plugin.training.precision import processor_has_bfloat16
 
 GOAL = 1.15
 PAIR = "l01-en"
@@ -52,13 +55,14 @@ def _run(args, folder: Path) -> bool:
         "plain": lambda number: plain.step_with(samples[number]),
         "importance": _measuring(ours, samples),
         "every unit": _measuring(ours, samples, every_unit=True),
-        "bf16": _measuring(ours, samples, precision="bfloat16"),
     }
+    if torch.cuda.is_available() or processor_has_bfloat16():
+        contestants["bf16"] = _measuring(ours, samples, precision="bfloat16")
     times = pairing.take_turns(contestants, rounds, clock=args.clock)
     for name, values in times.items():
         print(f"{name}: {statistics.median(values):.3f} s a batch in {rounds} rounds")
     print(f"rounds: {pairing.spread(times['importance'], times['plain'])}")
-    for name in ("every unit", "bf16"):
+    for name in list(contestants)[2:]:
         ratio = pairing.median_ratio(times[name], times["plain"])
         pairing.information(f"importance_{name.replace(' ', '_')}", ratio)
     ratio = pairing.median_ratio(times["importance"], times["plain"])

@@ -20,7 +20,10 @@ from pathlib import Path
 
 import made_up_data
 import pairing
+import torch
 import trainings
+
+from lass_plugin.training.precision import processor_has_bfloat16
 
 GOAL = 0.98
 NEURONS_GOAL = 0.97
@@ -95,17 +98,20 @@ def _run(args, folder: Path) -> bool:
     others = {
         "joint": at(contestants["joint"]),
         "stock": at(stock_with_ours),
-        "bf16": at(autocast),
         "adam": at(lambda number: adam.step(grouped[number])),
     }
+    has_bfloat16 = torch.cuda.is_available() or processor_has_bfloat16()
+    if has_bfloat16:
+        others["bf16"] = at(autocast)
     more = pairing.take_turns(others, some, clock=args.clock)
     ratio = pairing.median_ratio(speeds["joint"], speeds["stock"])
-    faster = pairing.median_ratio(more["joint"], more["bf16"])
     slower = pairing.median_ratio(more["joint"], more["adam"])
     same = pairing.median_ratio(more["stock"], more["joint"])
     name = "joint_neurons" if args.neurons else "joint_training"
     pairing.information(f"{name}_same_batches", same)
-    pairing.information(f"{name}_bf16_autocast", ratio * faster)
+    if has_bfloat16:
+        faster = pairing.median_ratio(more["joint"], more["bf16"])
+        pairing.information(f"{name}_bf16_autocast", ratio * faster)
     pairing.information(f"{name}_adam_made_strict", ratio * slower)
     return pairing.result(name, ratio, NEURONS_GOAL if args.neurons else GOAL)
 

@@ -7,11 +7,11 @@
 # TEXT as for lass prepare; PAIRS (de-en,en-de,…) are those of the base, which trains until
 # pair_loss is flat; SEARCHED, some of them, those that are searched and trained jointly.
 # Variables: LENGTHS="300 600 1200", updates of each search; RATIOS="0.2 0.4 0.6";
-# SEEDS="1 2" of joint training; CONTROLLED="600", lengths whose gradual searches by
-# gradient get controls of equal overlap and profile; BASE=8000 and PATIENCE=8, most
-# updates of the base and validations (every 250) without gain; JOINT=1000 VOCAB=4000
-# JOBS=2 LIMIT=500; WARMUP=200 of the base; FLAGS, options of fairseq-train; PREPARE, of
-# lass prepare; CUDA=1 for a GPU. A killed run goes on when it is started again.
+# SEEDS="1 2" of joint training; CONTROLLED=600, length whose gradual search by gradient
+# gets controls of equal overlap and profile; BASE=8000 and PATIENCE=8, most updates of
+# the base and validations (every 250) without gain; JOINT=1000 VOCAB=4000 JOBS=2
+# LIMIT=500; WARMUP=200 of the base; FLAGS, options of fairseq-train; PREPARE, of lass
+# prepare; CUDA=1 for a GPU. A killed run goes on when it is started again.
 set -euo pipefail
 text=${1:?folder of the text} out=${2:?folder of the results} pairs=${3:?de-en,en-de,…}
 searched=${4:?directions to search, some of the third argument}
@@ -20,6 +20,7 @@ BASE=${BASE:-8000} JOINT=${JOINT:-1000} LIMIT=${LIMIT:-500}
 read -ra lengths <<<"${LENGTHS:-300 600 1200}"
 read -ra ratios <<<"${RATIOS:-0.2 0.4 0.6}"
 read -ra seeds <<<"${SEEDS:-1 2}"
+controlled=${CONTROLLED:-600}
 listed=$(IFS=,; echo "${ratios[*]}")
 
 lass prepare --text "$text" --out "$out/data" --pairs "$pairs" --vocab-size "$vocabulary" \
@@ -60,15 +61,12 @@ for length in "${lengths[@]}"; do
     lass settled "$out/search-$length"/* --out "$out/settled-$length"
 done
 for each in "${seeds[@]}"; do
+    methods=()
     for length in "${lengths[@]}"; do
-        methods=gradient-oneshot,magnitude-oneshot,sensitivity-oneshot
-        methods+=,gradient-gradual,magnitude-gradual,sensitivity-gradual
-        joint "sweep-$length-$each" "$each" --searches "$out/search-$length"/* \
-            --methods "$methods" --random "$listed"
-        case " ${CONTROLLED:-600} " in
-            *" $length "*)
-                joint "controls-$length-$each" "$each" --controls overlap,profile+overlap \
-                    --searches "$out/search-$length"/gradient-gradual-* ;;
-        esac
+        methods+=({gradient,sensitivity,magnitude}-{oneshot,gradual}-"$length")
     done
+    joint "sweep-$each" "$each" --searches "$out"/search-*/* --random "$listed" \
+        --methods "$(IFS=,; echo "${methods[*]}")"
+    joint "controls-$each" "$each" --controls overlap,profile+overlap \
+        --searches "$out/search-$controlled"/gradient-gradual-*
 done

@@ -3,7 +3,11 @@
 base_updates=${BASE:-3000} search_updates=${SEARCH:-400} joint_updates=${JOINT:-800}
 ratio=${RATIO:-0.4} vocabulary=${VOCAB:-4000} seed=${SEED:-1} jobs=${JOBS:-2}
 limit=${LIMIT:-300} warmup=${WARMUP:-200}
-flags=${FLAGS---dropout 0.1 --max-tokens 2048 --bf16-autocast}
+bf16=$(python -c '
+import torch
+from lass_plugin.training.precision import processor_has_bfloat16
+if torch.cuda.is_available() or processor_has_bfloat16(): print("--bf16-autocast")')
+flags=${FLAGS---dropout 0.1 --max-tokens 2048 $bf16}
 user_dir=$(python -c 'import lass_plugin; print(lass_plugin.__path__[0])')
 export PYTHONWARNINGS=ignore OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 cpu=$([ "${CUDA:-0}" = 1 ] || echo --cpu)

@@ -13,6 +13,7 @@ is expected of two masks, where chance is what they share if each is drawn by it
 most if all is drawn in common. Less than chance cannot be had this way.
 """
 
+import logging
 import math
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,8 @@ from lass_plugin.masks.mask import Mask, MaskSet, Provenance
 from lass_plugin.masks.packing import pack, shared_by_two
 from lass_plugin.masks.random import draw
 from lass_plugin.selection import keep_highest, removed_units
+
+logger = logging.getLogger(__name__)
 
 PROFILE, OVERLAP = "profile", "overlap"
 MATCHES = (PROFILE, OVERLAP)
@@ -86,6 +89,7 @@ def matched_masks(
     match: Collection[str] = (),
     weights: Mapping[str, Tensor] | None = None,
     overlap: float | None = None,
+    nearest: bool = False,
 ) -> MaskSet:
     """Random masks that keep as many weights of each matrix as *masks*, pair by pair.
 
@@ -96,6 +100,7 @@ def matched_masks(
             where theirs is less).
         weights: site name -> W of the base, for the profile.
         overlap: mean similarity to have instead of that of *masks*.
+        nearest: where *masks* share less than chance, draw by chance, and say so.
 
     Raises:
         LassError: an overlap that cannot be reached, one pair only, or masks of
@@ -119,7 +124,7 @@ def matched_masks(
     sites = partial(_sites_of, masks, weights if profile else None)
     shares: Mapping[str, float] = {}
     if same or overlap is not None:
-        shares = _shares_in_common(list(masks), sites, overlap, masks)
+        shares = _shares_in_common(list(masks), sites, overlap, masks, nearest)
     return _draw_all(made, sites, seed, shares)
 
 
@@ -173,6 +178,7 @@ def _shares_in_common(
     sites: Callable[[], Iterator[_Site]],
     overlap: float | None,
     masks: MaskSet | None = None,
+    nearest: bool = False,
 ) -> dict[str, float]:
     """Site -> part of its weights that is drawn for all pairs in common.
 
@@ -216,11 +222,15 @@ def _shares_in_common(
     shares = {name: _share(wanted[name], low[name], high[name]) for name in low}
     expected = sum(low[n] + share * (high[n] - low[n]) for n, share in shares.items())
     if abs(expected - sum(wanted.values())) > _NEAR:
-        raise LassError(
+        told = (
             f"the masks overlap by {sum(wanted.values()):.3f}, but random masks that "
-            f"keep as many weights by {expected:.3f} or more, so their overlap cannot "
-            "be matched; leave the overlap out"
+            f"keep as many weights by {expected:.3f} or more"
         )
+        if not nearest:
+            raise LassError(
+                f"{told}, so their overlap cannot be matched; leave the overlap out"
+            )
+        logger.warning(f"{told}; the control has that overlap")
     return shares
 
 

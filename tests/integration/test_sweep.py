@@ -159,6 +159,40 @@ def test_searches_of_both_schedules_are_methods_of_their_own(
         WeightSweep(replace(settings, searches=twice))
 
 
+def test_searches_of_several_lengths_are_methods_of_their_own(
+    settings, oneshot, forked, base, tmp_path
+):
+    longer = search(forked, base, tmp_path, "--max-update", UPDATES + 4)
+    both = (*checkpoints(oneshot), *checkpoints(longer))
+    asked = replace(settings, searches=both, ratios=(0.5,))
+    sweep = WeightSweep(asked)
+    names = [f"gradient-oneshot-{length}-0.5" for length in (UPDATES, UPDATES + 4)]
+    assert [variant.name for variant in sweep.variants] == ["dense", *names]
+    masks = {variant.name: found for variant, found in sweep.cut_masks().items()}
+    assert masks.pop("dense") is None
+    for name, folder in zip(names, (oneshot, longer), strict=True):
+        alone = replace(settings, searches=checkpoints(folder), ratios=(0.5,))
+        alone = replace(alone, out=tmp_path / name)
+        expected, _ = WeightSweep(alone).cut_masks().values()
+        assert digest(masks[name]) == digest(expected)
+    assert digest(masks[names[0]]) != digest(masks[names[1]])
+    # a score of weights alone has their lengths, too; without one it is not told which
+    for kind, length in (("magnitude-oneshot-16", 16), ("gradient-oneshot-12", 12)):
+        (one,) = parse_kinds(kind)
+        sweep = WeightSweep(replace(asked, methods=(one,), out=tmp_path / kind))
+        variant = sweep.variants[1]
+        assert variant.name == f"{kind}-0.5"
+        assert sweep.sources.find("de-en", variant, 0.5).updates == length
+    with pytest.raises(LassError, match=r"both hold .*--methods \(gradient-oneshot-12"):
+        methods = tuple(parse_kinds("gradient-oneshot"))
+        WeightSweep(replace(asked, methods=methods))
+    with pytest.raises(
+        LassError, match="needs a search of de-en by gradient-oneshot-9"
+    ):
+        methods = tuple(parse_kinds("gradient-oneshot-9"))
+        WeightSweep(replace(asked, methods=methods))
+
+
 # -- losses ----------------------------------------------------------------------
 
 

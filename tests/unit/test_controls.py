@@ -184,7 +184,7 @@ def test_the_seed_decides():
     assert made[0] == made[1] != made[2]
 
 
-def test_what_cannot_be_had_is_refused():
+def test_what_cannot_be_had_is_refused(caplog):
     with pytest.raises(LassError, match="0.5 cannot .* 0.600 .* to 1.000"):
         overlapping_masks(KEYS, {FC1: (40, 30)}, 0.4, 1, 0.5)
     with pytest.raises(LassError, match="of de-en only.* leave the overlap out"):
@@ -197,6 +197,10 @@ def test_what_cannot_be_had_is_refused():
     )
     with pytest.raises(LassError, match="overlap by 0.000, .* 0.500 or more"):
         matched_masks(masks, 1, {"overlap"})
+    # a sweep has other rows to make, so it takes the nearest that there is, and says so
+    near = matched_masks(masks, 1, {"overlap"}, nearest=True)
+    assert sim(near) == pytest.approx(0.5, abs=0.05)
+    assert "0.000" in caplog.text and "the control has that overlap" in caplog.text
     base = weights({FC1: (40, 30)})
     others = weights({FC1: (40, 30)}, seed=9)
     with pytest.raises(LassError, match="other weights than those of the base"):

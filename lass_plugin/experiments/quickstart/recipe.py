@@ -1,6 +1,6 @@
 """How long each phase of the quick start trains, and with what."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,14 @@ from lass_plugin.settings import Settings, count, including, option, switch
 
 LANGUAGES = ("de", "nl", "es", "it")
 """Beside English: two Germanic and two Romance, so that similarity has a pattern."""
+
+
+def _gains_by_bfloat16() -> bool:
+    import torch
+
+    from lass_plugin.training.precision import processor_has_bfloat16
+
+    return torch.cuda.is_available() or processor_has_bfloat16()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,8 @@ class Recipe(Settings):
     search_lr: float = 1e-3
     """That of the table in docs/experiments.md; lass search takes the base's peak."""
     temperature: float = 2.0
+    bf16_autocast: bool = field(default_factory=_gains_by_bfloat16)
+    """Where the machine has instructions for it; without, it is many times slower."""
     beam: int = 4
     seed: int = 1
 
@@ -69,13 +79,13 @@ class Recipe(Settings):
             "--criterion label_smoothed_cross_entropy --label-smoothing 0.1 "
             "--optimizer strict_adam --adam-betas (0.9,0.98) --clip-norm 1.0 "
             f"--lr {self.lr} --max-tokens {self.max_tokens} "
-            "--bf16-autocast --num-workers 0 --no-epoch-checkpoints "
+            "--num-workers 0 --no-epoch-checkpoints "
             "--save-interval-updates 250 --keep-interval-updates 1 "
             "--validate-interval-updates 1000000 --validate-interval 1000000 "
             "--disable-validation --log-interval 10 --log-format json "
             f"--seed {self.seed}"
         )
-        return text.split()
+        return text.split() + ["--bf16-autocast"] * self.bf16_autocast
 
     def search_flags(self) -> list[str]:
         """Flags of fairseq-train for the searches; the base's options hold else."""

@@ -1,7 +1,7 @@
 """Sources: the searches that the masks of a sweep are cut from."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
@@ -33,6 +33,8 @@ class Source:
 
     path: Path
     plan: SearchPlan
+    updates: int
+    """Of the training, all its pairs together."""
     together: bool
     """Whether other pairs were searched in the same training."""
 
@@ -40,13 +42,28 @@ class Source:
     def kind(self) -> SearchKind:
         return SearchKind(self.plan.criterion, self.plan.schedule)
 
+    @property
+    def alike(self) -> tuple[SearchKind, str, float, tuple[str, ...]]:
+        """What searches of several lengths have in common; none is better than others.
+
+        The ratio of a one-shot search does not matter: its scores give masks at any.
+        """
+        ratio = self.plan.ratio if self.plan.schedule == "gradual" else 0.0
+        return self.kind, self.plan.key, ratio, self.plan.targets
+
+    def is_of(self, kind: SearchKind) -> bool:
+        """Whether it searched by the score and the schedule of *kind*."""
+        return replace(kind, updates=None) == self.kind
+
     def gives(self, kind: SearchKind) -> bool:
         """Whether its scores are those of a search of *kind*.
 
         A one-shot search by gradient trains exactly as one by magnitude does, if its
         weights are its pair's own; so it is with every score of weights alone.
         """
-        if kind == self.kind:
+        if kind.updates not in (None, self.updates):
+            return False
+        if self.is_of(kind):
             return True
         weights_alone = not SCORES.get(kind.criterion).accumulates
         oneshot = kind.schedule == self.plan.schedule == "oneshot"
@@ -80,10 +97,11 @@ class Sources:
         self.recut = recut
         self.every: list[Source] = []
         for path in paths:
-            states = search_states(Checkpoint.read(path))
+            checkpoint = Checkpoint.read(path)
+            states = search_states(checkpoint)
             for state in states.values():
                 plan = SearchPlan.from_dict(state["plan"])
-                source = Source(path, plan, len(states) > 1)
+                source = Source(path, plan, checkpoint.updates, len(states) > 1)
                 _check_source(source, state, fingerprint_of(source.plan.targets))
                 self.every.append(source)
 
@@ -98,8 +116,21 @@ class Sources:
 
     @property
     def kinds(self) -> list[SearchKind]:
-        """The kinds of the searches themselves, each once."""
-        return list(dict.fromkeys(source.kind for source in self.every))
+        """The kinds of the searches themselves, each once.
+
+        Where a pair has searches of one kind that differ in length only, each length
+        is a kind.
+        """
+        lengths: dict[tuple[Any, ...], set[int]] = defaultdict(set)
+        for source in self.every:
+            lengths[source.alike].add(source.updates)
+        several = {alike[0] for alike, each in lengths.items() if len(each) > 1}
+        return list(
+            dict.fromkeys(
+                replace(s.kind, updates=s.updates) if s.kind in several else s.kind
+                for s in self.every
+            )
+        )
 
     def find(self, key: str, variant: WeightVariant, ratio: float) -> Source:
         """The search that the mask of *key* is cut from.
@@ -118,7 +149,7 @@ class Sources:
                 f"but there is {held or 'none of this pair'}; search it with "
                 "'lass search', or choose other --pairs or --methods"
             )
-        able = [s for s in able if s.kind == kind] or able
+        able = [s for s in able if s.is_of(kind)] or able
         exact = [s for s in able if s.plan.is_exact_at(ratio, targets)]
         if not exact and not self.recut:
             plan = able[0].plan
@@ -133,7 +164,8 @@ class Sources:
         if len(exact) > 1:
             raise LassError(
                 f"{exact[0].path.parent} and {exact[1].path.parent} both hold a "
-                f"search of {key} by {kind} for {name}; give one of them"
+                f"search of {key} by {kind} for {name}; give one of them, or, if their "
+                f"lengths differ, name them in --methods ({kind}-{exact[0].updates})"
             )
         # of several at other ratios the nearest, then the first
         return min(exact or able, key=lambda source: abs(source.plan.ratio - ratio))

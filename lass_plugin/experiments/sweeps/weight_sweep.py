@@ -195,7 +195,7 @@ class WeightSweep(Sweep[WeightVariant]):
         """Random masks of a variant, a control of *found* or of none."""
         sites, seed = self.base.sites(self.sources.targets), self.settings.seed
         if found is not None:
-            return matched_masks(found, seed, variant.match, sites)
+            return matched_masks(found, seed, variant.match, sites, nearest=True)
         shapes = {name: weight.shape for name, weight in sites.items()}
         words = (variant.ratio, seed, fingerprint(sites))
         return random_masks(self.pairs, shapes, *words)

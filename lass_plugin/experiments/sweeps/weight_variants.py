@@ -19,22 +19,31 @@ class SearchKind:
 
     criterion: str
     schedule: str
+    updates: int | None = None
+    """Length of the searches, where some of several lengths are compared."""
 
     def __str__(self) -> str:
-        return f"{self.criterion}-{self.schedule}"
+        length = "" if self.updates is None else f"-{self.updates}"
+        return f"{self.criterion}-{self.schedule}{length}"
 
 
 def parse_kind(text: str) -> SearchKind:
-    """Read ``gradient-oneshot``.
+    """Read ``gradient-oneshot``, or ``gradient-oneshot-600`` of that length alone.
 
     Raises:
         LassError: there is no such kind of search.
     """
-    criterion, _, schedule = text.strip().rpartition("-")
+    name, _, length = text.strip().rpartition("-")
+    if not (length.isascii() and length.isdigit()):
+        name, length = text.strip(), ""
+    criterion, _, schedule = name.rpartition("-")
     if criterion not in SCORES.names() or schedule not in SCHEDULES:
         known = ", ".join(f"{c}-{s}" for c in SCORES.names() for s in SCHEDULES)
-        raise LassError(f"unknown method '{text.strip()}'; choose from {known}")
-    return SearchKind(criterion, schedule)
+        raise LassError(
+            f"unknown method '{text.strip()}'; choose from {known}, with -UPDATES "
+            "behind it where there are searches of several lengths"
+        )
+    return SearchKind(criterion, schedule, int(length) if length else None)
 
 
 def parse_kinds(text: str) -> list[SearchKind]:
