@@ -79,6 +79,39 @@ FIRST_CODES: dict[str, str] = {
 }
 """Code of a language -> its first one, of two letters where there is one."""
 
+MISSING_FAMILY = "Missing"
+"""What Li 2022, Table 4, has where no family is known."""
+
+_LI_2022 = {
+    "Afro-Asiatic": "am ar ha he so",
+    "Austro-Asiatic": "km vi",
+    "Austronesian": "id jv su tl",
+    "Constructed language": "eo",
+    "Dravidian": "kn ml ta ta-rom te te-rom",
+    "Indo-European": (
+        "af as be bg bn bn-rom br bs ca cs cy da de el en es fr fy ga gd gl gu hi "
+        "hi-rom hr hy is it ku la lt mk mr ne nl no or pa pl pt ro ru sa sd si sk sl "
+        "sr sv uk ur ur-rom yi"
+    ),
+    "Japonic": "ja",
+    "Kartvelian": "ka",
+    "Koreanic": "ko",
+    "Kra-Dai": "lo th",
+    "Language isolate": "eu",
+    MISSING_FAMILY: "fa lv mg mn ms om ps sq uz",
+    "Niger-Congo": "sw xh",
+    "Sino-Tibetan": "my my-zaw zh-Hans zh-Hant",
+    "Turkic": "az kk ky tr ug",
+    "Uralic": "et fi hu",
+}
+LI_2022: dict[str, str] = {
+    language: family
+    for family, languages in _LI_2022.items()
+    for language in languages.split()
+}
+"""The 100 languages of CC-100 -> their families, as Li 2022, Table 4, has them (from
+Ethnologue); its gaps and its groups are kept."""
+
 
 def family_of(code: str) -> str | None:
     """Family of a language in the built-in table; None if it is not there.

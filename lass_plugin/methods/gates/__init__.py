@@ -1,0 +1,8 @@
+"""Gates on heads, hidden units and ranks of the embedding (Li 2022).
+
+components      what a gate stands on, and its weight (Appendix B)
+hard_concrete   gates that are learned (Eq. 5 to 9)
+ranking         which components go at a sparsity
+penalties       what pulls gates to a size and languages apart (Eq. 10 to 13)
+dynamic         any sparsity from one training (Eq. 14 to 16, Appendix D)
+"""
