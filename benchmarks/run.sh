@@ -52,7 +52,7 @@ PYTHON
 status=0
 for name in sizes checksums memory similarity filling epoch_setup generation low_rank_inference search \
     compaction search_together joint_training importance "joint_training --neurons" \
-    low_rank; do
+    low_rank gradual_over_random; do
     read -ra words <<<"$name"
     command=("${words[0]}.py" ${words[@]+"${words[@]:1}"} --device "$device")
     command+=(${passed[@]+"${passed[@]}"})
@@ -62,7 +62,7 @@ for name in sizes checksums memory similarity filling epoch_setup generation low
         echo "\$ python benchmarks/${command[*]}"
     } >>"$log"
     start=$SECONDS
-    timeout 600 "$python" "$here/${command[0]}" "${command[@]:1}" \
+    timeout 1200 "$python" "$here/${command[0]}" "${command[@]:1}" \
         2>"$log.errors" | tee -a "$log"
     code=${PIPESTATUS[0]}
     if [ "$code" -ne 0 ]; then

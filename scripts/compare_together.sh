@@ -1,39 +1,40 @@
 #!/usr/bin/env bash
 # Compare one search of all pairs together with a search of each pair by itself, in the
-# folder that compare_searches.sh has made (its base, its searches, its trainings).
+# folder that compare_searches.sh or compare_schedules.sh has made (its data, its base).
 #
-#   bash scripts/compare_searches.sh TEXT OUT PAIRS
 #   bash scripts/compare_together.sh OUT PAIRS
 #
-# TIMES="1 2": how many times as long as the search of one pair the search of all is;
-# the other lengths are the variables of compare_searches.sh and must be the same.
-# Writes OUT/agreement-together-N.csv (masks of both, pair by pair) and, after joint
-# training under the masks of each, OUT/report-together (BLEU side by side).
+# SEARCH=400, updates of the search of one pair; TIMES="1 2", how many times as long the
+# search of all is; RATIO=0.4; JOINT=800 updates of joint training, 0 for none; FROM, the
+# base (OUT/base/checkpoint_last.pt). Writes OUT/settled-together (losses under the masks
+# beside controls), OUT/agreement-together-N.csv (masks of both ways, pair by pair) and
+# OUT/report-together (BLEU after joint training).
 # A killed run goes on when it is started again.
 set -euo pipefail
-out=${1:?folder that compare_searches.sh has made} pairs=${2:?de-en,en-de,…}
+out=${1:?folder that a comparison of searches has made} pairs=${2:?de-en,en-de,…}
 . "$(dirname "${BASH_SOURCE[0]}")/comparison.sh"
-if [ ! -d "$out/masks/gradient-gradual" ]; then
-    echo "error: $out has no masks/gradient-gradual; run compare_searches.sh first" >&2
-    exit 1
-fi
+from=${FROM:-$out/base/checkpoint_last.pt}
+name=separate-$search_updates
 
-systems=(--system "dense=$out/dense/checkpoint_last.pt")
-systems+=(--system "separate=$out/gradient-gradual/checkpoint_last.pt")
+find_masks() { # NAME UPDATES FLAGS…
+    local into=$out/search-together/$1 updates=$2
+    shift 2
+    lass search "$out/data" --base "$from" --pairs "$pairs" --ratio "$ratio" \
+        --updates "$updates" --out "$into" $cpu "$@" -- --disable-validation --seed "$seed"
+}
+find_masks "$name" "$search_updates" --jobs "$jobs"
 for times in ${TIMES:-1 2}; do
-    name=together-$times
     updates=$((times * search_updates))
     OMP_NUM_THREADS=$((OMP_NUM_THREADS * jobs)) \
-        lass search "$out/data" --base "$out/base/checkpoint_last.pt" \
-        --pairs "$pairs" --together --out "$out/search/$name" \
-        --masks-out "$out/masks/$name" --ratio "$ratio" --updates "$updates" \
-        $cpu -- --disable-validation --seed "$seed" \
-        >"$out/search-$name.txt"
-    lass agreement "$out/masks/gradient-gradual" "$out/masks/$name" --by component \
-        --out "$out/agreement-$name.csv" | tee "$out/agreement-$name.txt"
-    OMP_NUM_THREADS=$((OMP_NUM_THREADS * jobs)) train "$name" "$joint_updates" \
-        "${start[@]}" --masks "$out/masks/$name" $cpu
-    systems+=(--system "$name=$out/$name/checkpoint_last.pt")
+        find_masks "together-$updates" "$updates" --together
+    lass agreement "$out/search-together/$name/masks" \
+        "$out/search-together/together-$updates/masks" --by component \
+        --out "$out/agreement-together-$updates.csv"
 done
-lass evaluate "$out/data" "${systems[@]}" --beam 4 --max-len-a 1.2 --max-len-b 10 \
-    --limit "$limit" $cpu --out "$out/report-together"
+lass settled "$out"/search-together/* --out "$out/settled-together"
+[ "$joint_updates" = 0 ] ||
+    lass sweep "$out/data" --base "$from" --searches "$out"/search-together/* \
+        --out "$out/report-together" --updates "$joint_updates" --ratios "$ratio" \
+        --random "$ratio" --beam 4 --limit "$limit" --jobs "$jobs" $cpu -- \
+        --lr-scheduler polynomial_decay --total-num-update "$joint_updates" \
+        --warmup-updates $((joint_updates / 10)) --seed "$seed"

@@ -44,7 +44,7 @@ class Source:
 
     @property
     def alike(self) -> tuple[SearchKind, str, float, tuple[str, ...]]:
-        """What searches of several lengths have in common; none is better than others.
+        """What searches have in common of which none is better for a mask than others.
 
         The ratio of a one-shot search does not matter: its scores give masks at any.
         """
@@ -53,7 +53,7 @@ class Source:
 
     def is_of(self, kind: SearchKind) -> bool:
         """Whether it searched by the score and the schedule of *kind*."""
-        return replace(kind, updates=None) == self.kind
+        return self.kind == SearchKind(kind.criterion, kind.schedule)
 
     def gives(self, kind: SearchKind) -> bool:
         """Whether its scores are those of a search of *kind*.
@@ -62,6 +62,8 @@ class Source:
         weights are its pair's own; so it is with every score of weights alone.
         """
         if kind.updates not in (None, self.updates):
+            return False
+        if kind.together not in (None, self.together):
             return False
         if self.is_of(kind):
             return True
@@ -118,19 +120,25 @@ class Sources:
     def kinds(self) -> list[SearchKind]:
         """The kinds of the searches themselves, each once.
 
-        Where a pair has searches of one kind that differ in length only, each length
-        is a kind.
+        Where a pair has several that are alike, how long they are, and whether other
+        pairs were searched in the same training, is a part of the kind.
         """
-        lengths: dict[tuple[Any, ...], set[int]] = defaultdict(set)
+        ways: dict[Any, set[bool]] = defaultdict(set)
+        lengths: dict[Any, set[int]] = defaultdict(set)
         for source in self.every:
-            lengths[source.alike].add(source.updates)
-        several = {alike[0] for alike, each in lengths.items() if len(each) > 1}
-        return list(
-            dict.fromkeys(
-                replace(s.kind, updates=s.updates) if s.kind in several else s.kind
-                for s in self.every
+            ways[source.alike].add(source.together)
+            lengths[source.alike, source.together].add(source.updates)
+        both = {alike[0] for alike, each in ways.items() if len(each) > 1}
+        several = {alike[0] for (alike, _), each in lengths.items() if len(each) > 1}
+
+        def told(source: Source) -> SearchKind:
+            return replace(
+                source.kind,
+                together=source.together if source.kind in both else None,
+                updates=source.updates if source.kind in several else None,
             )
-        )
+
+        return list(dict.fromkeys(map(told, self.every)))
 
     def find(self, key: str, variant: WeightVariant, ratio: float) -> Source:
         """The search that the mask of *key* is cut from.
@@ -164,8 +172,8 @@ class Sources:
         if len(exact) > 1:
             raise LassError(
                 f"{exact[0].path.parent} and {exact[1].path.parent} both hold a "
-                f"search of {key} by {kind} for {name}; give one of them, or, if their "
-                f"lengths differ, name them in --methods ({kind}-{exact[0].updates})"
+                f"search of {key} by {kind} for {name}; give one of them, or say in "
+                f"--methods of which length ({kind}-{exact[0].updates}), if they differ"
             )
         # of several at other ratios the nearest, then the first
         return min(exact or able, key=lambda source: abs(source.plan.ratio - ratio))

@@ -1,5 +1,6 @@
 """Variants of masks of weights: searches, ratios and matrices that are compared."""
 
+import re
 from dataclasses import dataclass
 from typing import Sequence
 
@@ -11,6 +12,7 @@ from lass_plugin.scores import SCORES
 
 RATIO, SUB_LAYER, OWN, RANDOM = "ratio", "sub-layer", "own ratios", "random"
 CONTROL = "control"
+TOGETHER, SEPARATE = "together", "separate"
 
 
 @dataclass(frozen=True)
@@ -19,31 +21,35 @@ class SearchKind:
 
     criterion: str
     schedule: str
+    together: bool | None = None
+    """Whether all pairs were searched in one training, where both ways are compared."""
     updates: int | None = None
-    """Length of the searches, where some of several lengths are compared."""
+    """Length of the trainings, where several lengths are compared."""
 
     def __str__(self) -> str:
-        length = "" if self.updates is None else f"-{self.updates}"
-        return f"{self.criterion}-{self.schedule}{length}"
+        parts = [self.criterion, self.schedule]
+        if self.together is not None:
+            parts.append(TOGETHER if self.together else SEPARATE)
+        return "-".join(parts + ([] if self.updates is None else [f"{self.updates}"]))
 
 
 def parse_kind(text: str) -> SearchKind:
-    """Read ``gradient-oneshot``, or ``gradient-oneshot-600`` of that length alone.
+    """Read ``gradient-oneshot``, or ``gradient-gradual-together-600`` of these alone.
 
     Raises:
         LassError: there is no such kind of search.
     """
-    name, _, length = text.strip().rpartition("-")
-    if not (length.isascii() and length.isdigit()):
-        name, length = text.strip(), ""
-    criterion, _, schedule = name.rpartition("-")
-    if criterion not in SCORES.names() or schedule not in SCHEDULES:
+    ways = f"(?:-({TOGETHER}|{SEPARATE}))?(?:-([0-9]+))?"
+    found = re.fullmatch(f"(.+)-({'|'.join(SCHEDULES)}){ways}", text.strip())
+    if found is None or found[1] not in SCORES.names():
         known = ", ".join(f"{c}-{s}" for c in SCORES.names() for s in SCHEDULES)
         raise LassError(
-            f"unknown method '{text.strip()}'; choose from {known}, with -UPDATES "
-            "behind it where there are searches of several lengths"
+            f"unknown method '{text.strip()}'; choose from {known}, and add "
+            f"-{TOGETHER}, -{SEPARATE} or -UPDATES where searches differ in these"
         )
-    return SearchKind(criterion, schedule, int(length) if length else None)
+    criterion, schedule, way, length = found.groups()
+    together = None if way is None else way == TOGETHER
+    return SearchKind(criterion, schedule, together, int(length) if length else None)
 
 
 def parse_kinds(text: str) -> list[SearchKind]:

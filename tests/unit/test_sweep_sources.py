@@ -1,0 +1,83 @@
+"""Kinds of the searches that a sweep is given: told apart by what differs, no more."""
+
+from pathlib import Path
+
+import pytest
+
+from lass_plugin.errors import LassError
+from lass_plugin.experiments.sweeps.sources import Source, Sources
+from lass_plugin.experiments.sweeps.weight_variants import (
+    RATIO,
+    WeightVariant,
+    parse_kind,
+)
+from lass_plugin.methods.search.plan import SearchPlan
+
+
+def sources(*searches: tuple[str, str, int, bool]) -> Sources:
+    """Searches of two pairs each: criterion, schedule, updates, together."""
+    found = object.__new__(Sources)
+    found.recut, found.every = False, []
+    for number, (criterion, schedule, updates, together) in enumerate(searches):
+        for key in ("de-en", "en-de"):
+            path = Path(f"{number}") / ("together" if together else key) / "last.pt"
+            plan = SearchPlan(key, criterion, schedule, 0.4, 1, 2)
+            found.every.append(Source(path, plan, updates, together))
+    return found
+
+
+GRADUAL = ("gradient", "gradual")
+
+
+@pytest.mark.parametrize(
+    "searches, kinds",
+    [
+        ([(*GRADUAL, 30, True)], ["gradient-gradual"]),
+        ([(*GRADUAL, 30, False), ("gradient", "oneshot", 60, False)], None),
+        (
+            [(*GRADUAL, 30, False), (*GRADUAL, 60, False)],
+            ["gradient-gradual-30", "gradient-gradual-60"],
+        ),
+        (
+            [(*GRADUAL, 30, False), (*GRADUAL, 30, True)],
+            ["gradient-gradual-separate", "gradient-gradual-together"],
+        ),
+        (
+            [(*GRADUAL, 30, False), (*GRADUAL, 30, True), (*GRADUAL, 60, True)],
+            [
+                "gradient-gradual-separate-30",
+                "gradient-gradual-together-30",
+                "gradient-gradual-together-60",
+            ],
+        ),
+    ],
+)
+def test_a_kind_says_what_tells_it_apart(searches, kinds):
+    given = sources(*searches)
+    names = list(map(str, given.kinds))
+    assert names == (kinds or ["gradient-gradual", "gradient-oneshot"])
+    assert list(map(parse_kind, names)) == given.kinds
+    for name, kind in zip(names, given.kinds, strict=True):
+        chosen = [source for source in given.every if source.gives(kind)]
+        assert len(chosen) == 2, name
+        for source in chosen:
+            variant = WeightVariant(RATIO, kind, 0.4)
+            assert given.find(source.plan.key, variant, 0.4) == source
+
+
+def test_magnitude_has_the_length_of_the_search_that_it_is_taken_from():
+    given = sources(
+        ("gradient", "oneshot", 30, False), ("fisher", "oneshot", 60, False)
+    )
+    variant = WeightVariant(RATIO, parse_kind("magnitude-oneshot-60"), 0.4)
+    assert given.find("de-en", variant, 0.4).updates == 60
+    with pytest.raises(LassError, match=r"both hold .* \(magnitude-oneshot-30\)"):
+        given.find("de-en", WeightVariant(RATIO, parse_kind("magnitude-oneshot")), 0.4)
+
+
+@pytest.mark.parametrize(
+    "text", ["gradient", "gradient-gradually", "gradient-gradual-", "together-30", ""]
+)
+def test_what_is_no_kind_is_named(text):
+    with pytest.raises(LassError, match=f"unknown method '{text}'; choose .*-UPD"):
+        parse_kind(text)
