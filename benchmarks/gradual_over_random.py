@@ -6,7 +6,7 @@ drawn by chance and with the overlap and the |W| profile of those found. The rat
 that of the mean BLEU of the directions to that of the better control. Every step is a
 command that a user has; about ten minutes on two cores.
 
-    python benchmarks/gradual_over_random.py [--text DIR] [--pairs en-de,de-en] [--quick]
+    python benchmarks/gradual_over_random.py [--text DIR] [--pairs SRC-TGT,…] [--quick]
 """
 
 import json
@@ -19,7 +19,6 @@ from pathlib import Path
 import pairing
 import trainings
 
-import lass_plugin
 from lass_plugin.experiments.quickstart import corpus
 from lass_plugin.experiments.quickstart.recipe import Recipe
 
