@@ -52,7 +52,7 @@ def _run(args, folder: Path) -> bool:
     cpu = [] if args.device == "cuda" else ["--cpu"]
     place = [
         "--user-dir",
-        Path(lass_plugin.__file__).parent,
+        trainings.PLUGIN,
         "--lang-pairs",
         args.pairs,
     ]
