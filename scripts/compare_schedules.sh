@@ -10,8 +10,11 @@
 # SEEDS="1 2" of joint training; CONTROLLED=600, length whose gradual search by gradient
 # gets controls of equal overlap and profile; BASE=8000 and PATIENCE=8, most updates of
 # the base and validations (every 250) without gain; JOINT=1000 VOCAB=4000 JOBS=2
-# LIMIT=500; WARMUP=200 of the base; FLAGS, options of fairseq-train; PREPARE, of lass
+# LIMIT=500; WARMUP=200 of the base; FLAGS, options of fairseq-train for the base, TUNING
+# for searches and joint training, which have those of the base else; PREPARE, of lass
 # prepare; CUDA=1 for a GPU. A killed run goes on when it is started again.
+# Writes OUT/settled-LENGTH (figures of the searches), OUT/losses (of the base under every
+# mask) and OUT/sweep-SEED, OUT/controls-SEED (BLEU and chrF).
 set -euo pipefail
 text=${1:?folder of the text} out=${2:?folder of the results} pairs=${3:?de-en,en-de,…}
 searched=${4:?directions to search, some of the third argument}
@@ -37,7 +40,7 @@ find_masks() { # LENGTH RATIO CRITERION SCHEDULE
     if [ "$4" = oneshot ]; then name=$3-$4; fi
     lass search "$out/data" --base "$base" --pairs "$searched" --updates "$1" --ratio "$2" \
         --criterion "$3" --schedule "$4" --out "$out/search-$1/$name" --jobs "$jobs" $cpu \
-        -- --disable-validation --seed "$seed"
+        -- --disable-validation --seed "$seed" ${TUNING:-}
 }
 joint() { # FOLDER SEED FLAGS OF lass sweep…
     local folder=$1 seed=$2
@@ -45,7 +48,7 @@ joint() { # FOLDER SEED FLAGS OF lass sweep…
     lass sweep "$out/data" --base "$base" --out "$out/$folder" --updates "$joint_updates" \
         --ratios "$listed" --beam 4 --limit "$limit" --jobs "$jobs" $cpu "$@" -- \
         --lr-scheduler polynomial_decay --total-num-update "$joint_updates" \
-        --warmup-updates $((joint_updates / 10)) --seed "$seed"
+        --warmup-updates $((joint_updates / 10)) --seed "$seed" ${TUNING:-}
 }
 
 for length in "${lengths[@]}"; do
@@ -60,13 +63,16 @@ for length in "${lengths[@]}"; do
     done
     lass settled "$out/search-$length"/* --out "$out/settled-$length"
 done
+methods=()
+for length in "${lengths[@]}"; do
+    methods+=({gradient,sensitivity,magnitude}-{oneshot,gradual}-"$length")
+done
+all=(--searches "$out"/search-*/* --random "$listed")
+all+=(--methods "$(IFS=,; echo "${methods[*]}")")
+lass sweep "$out/data" --base "$base" --out "$out/losses" --losses-only \
+    --ratios "$listed" "${all[@]}" --controls overlap,profile,profile+overlap $cpu
 for each in "${seeds[@]}"; do
-    methods=()
-    for length in "${lengths[@]}"; do
-        methods+=({gradient,sensitivity,magnitude}-{oneshot,gradual}-"$length")
-    done
-    joint "sweep-$each" "$each" --searches "$out"/search-*/* --random "$listed" \
-        --methods "$(IFS=,; echo "${methods[*]}")"
+    joint "sweep-$each" "$each" "${all[@]}"
     joint "controls-$each" "$each" --controls overlap,profile+overlap \
         --searches "$out/search-$controlled"/gradient-gradual-*
 done
