@@ -25,6 +25,7 @@ from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerModel
 from torch import Tensor
 
+from lass_plugin.anatomy.cuts import Cuts, Kept
 from lass_plugin.anatomy.neurons import UNITS, owned_parameters
 from lass_plugin.anatomy.places import SIDES, find_place
 from lass_plugin.anatomy.vocabulary import vocabulary_of
@@ -66,13 +67,14 @@ class Cut:
         return {_WIDTH.format(side): width for side, width in self.after.items()}
 
     @cached_property
-    def _axes(self) -> dict[str, tuple[str, int]]:
-        """Parameter or row of neurons -> site, and the axis of its hidden units."""
-        return {
-            name: (site, axis)
-            for site in self.kept
-            for name, axis in ((site, 0), *owned_parameters(site))
-        }
+    def _cuts(self) -> Cuts:
+        sides = {site: find_place(site).side for site in self.kept}
+        return Cuts(
+            {
+                site: Kept(places, self.before[sides[site]], self.after[sides[site]])
+                for site, places in self.kept.items()
+            }
+        )
 
     def __call__(self, name: str, tensor: Tensor) -> Tensor:
         """*tensor* without the units that are cut, filled up with zeros.
@@ -80,15 +82,7 @@ class Cut:
         Args:
             name: of the parameter or the row of neurons that *tensor*, or its mask, is.
         """
-        if name not in self._axes:
-            return tensor
-        site, axis = self._axes[name]
-        shape = list(tensor.shape)
-        shape[axis] = self.after[find_place(site).side]
-        places = self.kept[site]
-        result = tensor.new_zeros(shape)
-        result.narrow(axis, 0, len(places)).copy_(tensor.index_select(axis, places))
-        return result
+        return self._cuts(name, tensor)
 
 
 def contributing(
