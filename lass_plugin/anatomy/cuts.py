@@ -44,9 +44,9 @@ class Cuts:
         Args:
             name: of the parameter or the row of neurons that *tensor*, or its mask, is.
         """
-        if name not in self._axes:
+        site, axis = self._axes.get(name, ("", 0))
+        if not site or not self.kept[site].before:
             return tensor
-        site, axis = self._axes[name]
         kept = self.kept[site]
         run = tensor.shape[axis] // kept.before  # rows of a unit: 1, or a head's width
         rows = kept.places.unsqueeze(1) * run + torch.arange(run)  # (units, run)

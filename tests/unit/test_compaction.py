@@ -173,7 +173,7 @@ def test_a_compacted_pair_computes_the_same(checkpoint, model, share):
 
 
 def in_float(state: dict) -> TransformerModel:
-    dictionary = compaction._made_up_dictionary(
+    dictionary = compaction.made_up_dictionary(
         len(state["model"]["encoder.embed_tokens.weight"])
     )
     task = Namespace(source_dictionary=dictionary, target_dictionary=dictionary)

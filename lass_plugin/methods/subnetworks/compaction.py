@@ -235,18 +235,18 @@ def activation_of(
     return activation
 
 
-def check_same(first: Tensor, second: Tensor, key: str) -> float:
+def check_same(first: Tensor, second: Tensor, key: str, limit: float = LIMIT) -> float:
     """The largest difference of outputs, as a share of the largest of *first*.
 
     Raises:
-        LassError: it is more than :data:`LIMIT`, or not a number.
+        LassError: it is more than *limit*, or not a number.
     """
     largest = max(float(first.abs().max()), torch.finfo(first.dtype).tiny)
     difference = float((first - second).abs().max()) / largest
-    if not difference <= LIMIT:
+    if not difference <= limit:
         raise LassError(
             f"the outputs of the compacted model of {key} differ by {difference:.1e} "
-            f"of the largest output from those under its mask (limit {LIMIT:g}), so "
+            f"of the largest output from those under its mask (limit {limit:g}), so "
             "nothing was written; use the model as it is"
         )
     return difference
@@ -259,6 +259,7 @@ def random_outputs(
     path: str | os.PathLike,
     sentences: int = 8,
     length: int = 16,
+    kind: type[TransformerModel] = TransformerModel,
 ) -> Tensor:
     """What a model computes from random sentences, always the same ones.
 
@@ -267,6 +268,7 @@ def random_outputs(
         tensors: name -> weight.
         path: of the checkpoint, for messages.
         length: words of the longest sentence on either side.
+        kind: of model.
 
     Returns:
         ``(sentences, length, symbols)`` float64, before the softmax.
@@ -276,10 +278,10 @@ def random_outputs(
     """
     embeddings = vocabulary_of(tensors)[: len(SIDES)]  # the projection comes last
     sizes = [len(tensors[name]) for name in embeddings]
-    source, target = map(_made_up_dictionary, sizes)
+    source, target = map(made_up_dictionary, sizes)
     task = Namespace(source_dictionary=source, target_dictionary=target)
     try:
-        model = TransformerModel.build_model(Namespace(**options), task)
+        model = kind.build_model(Namespace(**options), task)
         model.load_state_dict(dict(tensors))
     except (RuntimeError, KeyError, ValueError, AssertionError) as error:
         reason = " ".join(str(error).split())
@@ -301,7 +303,8 @@ def random_outputs(
     return model(read, lengths, written)[0]
 
 
-def _made_up_dictionary(size: int) -> Dictionary:
+def made_up_dictionary(size: int) -> Dictionary:
+    """A dictionary of *size* symbols, fairseq's own among them."""
     result = Dictionary()
     for number in range(size - len(result)):
         result.add_symbol(f"{number}")

@@ -1,0 +1,100 @@
+"""A low-rank embedding of an encoder alone, E = Ê·P (Li 2022, Eq. 3).
+
+The projection of masked language modelling shares the product where it shares the
+embedding, so that a lower rank saves time there, too.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from fairseq.models.roberta.model import RobertaLMHead
+from torch import Tensor, nn
+
+from lass_plugin.errors import LassError
+from lass_plugin.models.narrow import flag
+
+RANK = "embedding_rank"
+
+
+def factors(embedding: Tensor) -> tuple[Tensor, Tensor]:
+    """Ê and P of E, whose ranks are in the order of their singular values.
+
+    With E = U·S·Vᵀ they are U·S and Vᵀ. V is found as the eigenvectors of EᵀE, which is
+    small, and Ê is E·V: the product is E within rounding, however small a singular
+    value is.
+
+    Args:
+        embedding: ``(symbols, units)`` E.
+
+    Returns:
+        ``(symbols, units)`` Ê and ``(units, units)`` P.
+    """
+    exact = embedding.double()
+    _, vectors = torch.linalg.eigh(exact.t() @ exact)  # by rising eigenvalue
+    vectors = vectors.flip(1)
+    kind = embedding.dtype
+    return (exact @ vectors).to(kind), vectors.t().contiguous().to(kind)
+
+
+class LowRankEmbedding(nn.Module):
+    """An embedding that is a product, E = Ê·P (Li 2022, Eq. 3)."""
+
+    def __init__(self, symbols: int, units: int, rank: int, padding_idx: int):
+        super().__init__()
+        self.num_embeddings, self.embedding_dim = symbols, units
+        self.padding_idx = padding_idx
+        self.weight = nn.Parameter(torch.empty(symbols, rank))
+        """``(symbols, rank)`` Ê."""
+        self.projection = nn.Parameter(torch.empty(rank, units))
+        """``(rank, units)`` P."""
+        nn.init.normal_(self.weight, std=0.02)
+        self.weight.data[padding_idx] = 0.0
+        nn.init.orthogonal_(self.projection)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``(…, units)`` rows of E at *tokens*."""
+        return F.embedding(tokens, self.weight, self.padding_idx) @ self.projection
+
+
+class LowRankHead(RobertaLMHead):
+    """The head of masked language modelling that shares a product with the embedding.
+
+    (x·Pᵀ)·Êᵀ takes rank × symbols products for a token, x·Eᵀ units × symbols.
+    """
+
+    def __init__(self, units: int, activation: str, embedding: LowRankEmbedding):
+        super().__init__(
+            units, embedding.num_embeddings, activation, weight=embedding.weight
+        )
+        self._embedding = (embedding,)  # in a tuple: its parameters are not listed here
+
+    def forward(
+        self, features: Tensor, masked_tokens: Tensor | None = None, **kwargs: Any
+    ) -> Tensor:
+        """``(…, symbols)`` scores of *features*, of those at *masked_tokens* only."""
+        if masked_tokens is not None:
+            features = features[masked_tokens, :]
+        found = self.layer_norm(self.activation_fn(self.dense(features)))
+        found = F.linear(found, self._embedding[0].projection)  # (…, rank)
+        return F.linear(found, self.weight) + self.bias
+
+
+def make_low_rank(encoder: nn.Module, rank: int, args: Any) -> None:
+    """Put a product of *rank* in the place of the embedding of a RoBERTa encoder.
+
+    Raises:
+        LassError: the rank is not between 1 and the width of the model.
+    """
+    sentence_encoder = encoder.sentence_encoder
+    old = sentence_encoder.embed_tokens
+    if not 0 < rank <= old.embedding_dim:
+        raise LassError(
+            f"{flag(RANK)} {rank} is not between 1 and {old.embedding_dim}, the width "
+            "of the model; give another"
+        )
+    new = LowRankEmbedding(old.num_embeddings, old.embedding_dim, rank, old.padding_idx)
+    tied = encoder.lm_head.weight is old.weight
+    sentence_encoder.embed_tokens = new
+    if tied:
+        encoder.lm_head = LowRankHead(old.embedding_dim, args.activation_fn, new)
