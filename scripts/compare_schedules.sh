@@ -52,8 +52,8 @@ joint() { # FOLDER SEED FLAGS OF lass sweep…
 }
 
 for length in "${lengths[@]}"; do
-    # the scores of one-shot searches give masks at every ratio
-    for criterion in gradient sensitivity magnitude; do
+    # scores of one-shot searches give masks at every ratio, their weights by magnitude
+    for criterion in gradient sensitivity; do
         find_masks "$length" "${ratios[0]}" "$criterion" oneshot
     done
     for ratio in "${ratios[@]}"; do

@@ -1,10 +1,13 @@
 """Kinds of the searches that a sweep is given: told apart by what differs, no more."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.sweeps import sources as sources_module
 from lass_plugin.experiments.sweeps.sources import Source, Sources
 from lass_plugin.experiments.sweeps.weight_variants import (
     RATIO,
@@ -65,7 +68,40 @@ def test_a_kind_says_what_tells_it_apart(searches, kinds):
             assert given.find(source.plan.key, variant, 0.4) == source
 
 
-def test_magnitude_has_the_length_of_the_search_that_it_is_taken_from():
+@pytest.fixture(autouse=True)
+def weights(monkeypatch) -> dict[str, float]:
+    """The one weight of the searches whose path begins so; 0 in all others."""
+    found: dict[str, float] = {}
+
+    def read(path: Path) -> SimpleNamespace:
+        weight = torch.tensor([found.get(path.parts[0], 0.0)])
+        return SimpleNamespace(weights={"weight": weight})
+
+    monkeypatch.setattr(sources_module.Checkpoint, "read", read)
+    sources_module._trained_alike.cache_clear()
+    yield found
+    sources_module._trained_alike.cache_clear()
+
+
+def test_magnitude_is_taken_from_any_of_equal_trainings(weights):
+    both = ("gradient", "oneshot", 30, False), ("sensitivity", "oneshot", 30, False)
+    given, variant = (
+        sources(*both),
+        WeightVariant(RATIO, parse_kind("magnitude-oneshot")),
+    )
+    assert given.find("de-en", variant, 0.4) == given.every[0]
+    weights["1"] = 1.0
+    sources_module._trained_alike.cache_clear()
+    with pytest.raises(LassError, match="both hold a search of de-en by magnitude"):
+        given.find("de-en", variant, 0.4)
+    twice = sources(both[0], both[0])
+    weights.clear()
+    with pytest.raises(LassError, match="both hold a search of de-en by gradient"):
+        twice.find("de-en", WeightVariant(RATIO, parse_kind("gradient-oneshot")), 0.4)
+
+
+def test_magnitude_has_the_length_of_the_search_that_it_is_taken_from(weights):
+    weights["1"] = 1.0
     given = sources(
         ("gradient", "oneshot", 30, False), ("fisher", "oneshot", 60, False)
     )

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
@@ -169,7 +170,9 @@ class Sources:
                 "once more for this and add its folder to --searches, use a one-shot "
                 "search, or accept the approximation with --recut"
             )
-        if len(exact) > 1:
+        weights_alone = not SCORES.get(kind.criterion).accumulates
+        paths = tuple(source.path for source in exact)
+        if len(exact) > 1 and not (weights_alone and _trained_alike(paths)):
             raise LassError(
                 f"{exact[0].path.parent} and {exact[1].path.parent} both hold a "
                 f"search of {key} by {kind} for {name}; give one of them, or say in "
@@ -234,6 +237,20 @@ class Sources:
             v: MaskSet(load_mask(folder / f"{key}{SUFFIX}") for key in ratios[v])
             for v, folder in folders.items()
         }
+
+
+@cache
+def _trained_alike(paths: tuple[Path, ...]) -> bool:
+    """Whether searches ended with the same weights, as one-shot ones by several scores.
+
+    Their masks by a score of weights alone are the same, whichever is taken.
+    """
+    first, *others = [Checkpoint.read(path).weights for path in paths]
+    return all(
+        other.keys() == first.keys()
+        and all(first[name].equal(other[name]) for name in first)
+        for other in others
+    )
 
 
 def _check_source(source: Source, state: Mapping[str, Any], base: Fingerprint) -> None:
