@@ -29,6 +29,7 @@ EXTRAS_REQUIRE = {
     "zero-shot": ["py3langid>=0.4,<1"],
     "trees": ["biopython>=1.80,<2", "scipy>=1.11,<2"],  # lass tree
     "peft": ["peft>=0.15,<1", "transformers>=4.48,<6"],  # adapters of lass lslo to-peft
+    "xtreme": ["seqeval>=1.2,<2"],  # chunks of tags; brings scikit-learn
     "test": [
         "pytest>=8,<10",
         "pytest-timeout>=2.2,<3",

@@ -1,17 +1,28 @@
 """Paired bootstrap resampling: is a difference of two systems more than chance?"""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.metrics import Metric
 
 LEVEL = 0.05
 """Below this p-value a difference is marked in tables."""
 SAMPLES = 1000
 SEED = 12345
 """sacreBLEU's own default, so that its command gives the same p-values."""
+
+
+class Metric(Protocol):
+    """What a metric must have to be compared by."""
+
+    @property
+    def pair(self) -> Any:
+        """Whose test set it is of, for messages."""
+
+    def value(self, totals: np.ndarray) -> float:
+        """The value that counts, summed over sentences, give."""
 
 
 @dataclass(frozen=True)
