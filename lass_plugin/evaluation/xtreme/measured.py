@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MEAN, F1 = "mean", "f1"
-"""Kinds: the mean of (value, 1); the harmonic mean by (correct, found, true)."""
+"""Kinds: the mean of (sum, number); the harmonic mean by (correct, found, true)."""
 
 
 @dataclass(frozen=True, eq=False)

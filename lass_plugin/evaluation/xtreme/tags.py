@@ -11,7 +11,7 @@ import numpy as np
 
 from lass_plugin.corpora.xtreme.tasks import Task
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.xtreme.measured import F1, Measured, mean_of
+from lass_plugin.evaluation.xtreme.measured import F1, MEAN, Measured
 
 Tags = Sequence[Sequence[str]]
 """The tags of each sentence."""
@@ -23,7 +23,7 @@ def score_tags(task: Task, language: str, true: Tags, found: Tags) -> list[Measu
     Raises:
         LassError: seqeval is not installed; a sentence has another number of tags.
     """
-    seqeval, version = _seqeval()
+    entities, version = _seqeval()
     for number, (ours, theirs) in enumerate(zip(found, true, strict=True), start=1):
         if len(ours) != len(theirs):
             raise LassError(
@@ -31,23 +31,25 @@ def score_tags(task: Task, language: str, true: Tags, found: Tags) -> list[Measu
                 f"and {len(ours)} predicted tags; give one for each word"
             )
     pair = f"{task.name} {language}"
-    rows = []
+    chunks, words = [], []
     for ours, theirs in zip(found, true, strict=True):
-        chunks, gold = (
-            set(seqeval(list(map(_with_type, tags)))) for tags in (ours, theirs)
+        mine, gold = (
+            set(entities(list(map(_with_type, tags)))) for tags in (ours, theirs)
         )
-        rows.append((len(chunks & gold), len(chunks), len(gold)))
-    right = [
-        float(tag == gold)
-        for ours, theirs in zip(found, true, strict=True)
-        for tag, gold in zip(ours, theirs, strict=True)
-    ]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+        chunks.append((len(mine & gold), len(mine), len(gold)))
+        right = sum(tag == other for tag, other in zip(ours, theirs, strict=True))
+        words.append((right, len(theirs)))
     signature = f"metric:F1|chunks:seqeval-{version}|average:micro"
+    of_words = "metric:accuracy|of:words|v:1"
     return [
-        Measured("F1", pair, F1, table, signature),
-        mean_of("accuracy", pair, np.array(right), "metric:accuracy|of:words|v:1"),
+        Measured("F1", pair, F1, _table(chunks, 3), signature),
+        Measured("accuracy", pair, MEAN, _table(words, 2), of_words),
     ]
+
+
+def _table(rows: list[tuple[int, ...]], counts: int) -> np.ndarray:
+    """``(sentences, counts)`` float64."""
+    return np.array(rows, dtype=np.float64).reshape(-1, counts)
 
 
 def _with_type(tag: str) -> str:
