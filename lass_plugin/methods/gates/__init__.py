@@ -5,4 +5,7 @@ hard_concrete   gates that are learned (Eq. 5 to 9)
 ranking         which components go at a sparsity
 penalties       what pulls gates to a size and languages apart (Eq. 10 to 13)
 dynamic         any sparsity from one training (Eq. 14 to 16, Appendix D)
+    embedding       an embedding as a product, whose rank gates lower (Eq. 3)
+    gating          gates on a model (Eq. 1 and 2)
+    sets            the gates of all language keys, and their folder
 """

@@ -25,7 +25,7 @@ TENTHS = tuple(number / 10 for number in range(11))
 """Sizes that can be chosen at inference, by default."""
 
 _MARGIN = 1e-5
-"""Above f⁻¹(1), so that rounding to float32 leaves a gate at exactly 1."""
+"""Above f⁻¹(1) and below f⁻¹(0), so that gates are exactly 1 and 0 in float32."""
 
 
 def solve(size: Tensor, share: Tensor, gate: HardConcrete) -> tuple[Tensor, Tensor]:
@@ -92,16 +92,22 @@ def slopes_of(
 ) -> Slopes:
     """The solution of Eq. 16 in the stable form of Appendix D.
 
-    δ of a component is its weight divided by the sum of all, ranks included; t̂ is the
-    size of *grid* at which its share of heads and hidden units is reached.
+    δ of a component is its weight divided by the sum of all, ranks included, but no
+    more than the range of sizes that t̂ is in: so a gate is 0 or 1 at every size of
+    *grid*, in a model of few components too. t̂ is the size of *grid* at which its share
+    of heads and hidden units is reached.
     """
     sizes = components.joined(activation_sizes(components, importance))
     weights = components.weights()
-    share = weights / weights.sum()
+    sizes = rounded_up(sizes, grid)
+    borders = torch.tensor(grid, dtype=torch.float64)
+    below = borders[(torch.bucketize(sizes, borders) - 1).clamp(min=0)]
+    ranges = torch.where(sizes > below, sizes - below, borders[1])
+    share = torch.minimum(weights / weights.sum(), ranges)
     return Slopes(
         torch.full((components.total,), gate.opens_at + _MARGIN),
-        ((gate.opens_at - gate.closes_at) / share).float(),
-        rounded_up(sizes, grid).float(),
+        ((gate.opens_at - gate.closes_at + 3 * _MARGIN) / share).float(),
+        sizes.float(),
     )
 
 
