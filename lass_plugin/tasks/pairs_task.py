@@ -1,28 +1,26 @@
-"""What every task of this package does with data: batches of one language key."""
+"""What every task of translation does with data: sentences of pairs of languages."""
 
 import logging
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from fairseq import utils
 from fairseq.data import Dictionary
-from fairseq.tasks import FairseqTask
 
 from lass_plugin import options
 from lass_plugin.data import pair_data
 from lass_plugin.data.language_tokens import LanguageTokens
-from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
+from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.methods.method import Dense, Method
 from lass_plugin.options import TranslationSubnetworkConfig
+from lass_plugin.tasks.keyed_task import KeyedTask
 
 logger = logging.getLogger(__name__)
 
 
-class PairsTask(FairseqTask):
-    """Dictionaries with language tokens, datasets of pairs, and batches of them."""
+class PairsTask(KeyedTask):
+    """Dictionaries with language tokens, and datasets of pairs."""
 
     cfg: TranslationSubnetworkConfig
 
@@ -39,11 +37,14 @@ class PairsTask(FairseqTask):
         self.tokens = tokens
         self._source_dictionary = source_dictionary
         self._target_dictionary = target_dictionary
-        self.method: Method = Dense()
-        """Of the training, or of the checkpoint last loaded."""
-        self._trains = False
-        self._begins = False
-        """Whether it trains from nothing."""
+
+    @property
+    def keys(self) -> list[str]:
+        return [str(pair) for pair in self.pairs]
+
+    @property
+    def of_one_key(self) -> bool:
+        return bool(self.cfg.source_lang)
 
     @property
     def source_dictionary(self) -> Dictionary:
@@ -132,88 +133,3 @@ class PairsTask(FairseqTask):
             self.cfg.left_pad_source,
         )
         return PairsDataset({str(pair): data}, "input")
-
-    def get_batch_iterator(
-        self,
-        dataset: PairsDataset,
-        max_tokens: int | None = None,
-        max_sentences: int | None = None,
-        max_positions: Any = None,
-        ignore_invalid_inputs: bool = False,
-        required_batch_size_multiple: int = 1,
-        seed: int = 1,
-        num_shards: int = 1,
-        shard_id: int = 0,
-        num_workers: int = 0,
-        epoch: int = 1,
-        data_buffer_size: int = 0,
-        disable_iterator_cache: bool = False,
-        skip_remainder_batch: bool = False,
-        grouped_shuffling: bool = False,
-        update_epoch_batch_itr: bool | None = None,
-        **kwargs: Any,
-    ) -> PairsIterator:
-        """Batches of one pair each; drawn anew for every epoch of training."""
-        # only the trainer's own iterator passes this option; whoever else goes through
-        # the training data (--gen-subset train) wants every sentence of it once
-        training = update_epoch_batch_itr is not None
-
-        validates = not training and not self.cfg.source_lang
-        steps = self.cfg.max_valid_steps if validates else None
-        if steps is not None and (steps + 1) * num_shards < len(dataset.parts):
-            raise LassError(
-                f"--max-valid-steps {steps} is not enough for a batch of each of the "
-                f"{len(dataset.parts)} pairs of the {dataset.split} data, by which the "
-                "best checkpoint is chosen; raise it, or leave it out"
-            )
-
-        def update_size(epoch: int) -> int:
-            return self._update_size(epoch, num_shards) if training else 1
-
-        def batches_of(data: PairsDataset, epoch: int) -> list:
-            return data.batches(
-                epoch,
-                seed=seed,
-                training=training,
-                max_tokens=max_tokens,
-                max_sentences=max_sentences,
-                multiple=required_batch_size_multiple,
-                limits=max_positions,
-                drop_too_long=ignore_invalid_inputs,
-                update_size=update_size(epoch),
-                in_turn=steps is not None,
-            )
-
-        iterator = PairsIterator(
-            dataset=dataset,
-            collate_fn=dataset.collater,
-            batch_sampler=batches_of,
-            seed=seed,
-            num_shards=num_shards,
-            shard_id=shard_id,
-            num_workers=num_workers,
-            epoch=epoch,
-            buffer_size=data_buffer_size,
-            skip_remainder_batch=skip_remainder_batch,
-            grouped_shuffling=grouped_shuffling,
-            companion=self.method if training else None,
-            update_size=update_size,
-        )
-        if training and self.method.whole_updates:
-            if grouped_shuffling:
-                raise LassError(
-                    "--grouped-shuffling has no effect on a search of several pairs, "
-                    "where an update holds batches of one pair; leave it out"
-                )
-            batches = iterator.frozen_batches
-            self.method.check_batches(
-                Counter(dataset.locate(int(batch[0]))[0] for batch in batches)
-            )
-        return iterator
-
-    def _update_size(self, epoch: int, ranks: int) -> int:
-        """How many batches of an update must be of one pair; 1 where they may mix."""
-        if not self.method.whole_updates:
-            return 1
-        frequencies = self.cfg.update_freq
-        return ranks * frequencies[min(epoch, len(frequencies)) - 1]

@@ -7,16 +7,13 @@ own and names its method in :attr:`TranslationSubnetworkTask.trains`.
 import contextlib
 import logging
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
-from fairseq import metrics, utils
-from fairseq.optim.amp_optimizer import AMPOptimizer
+from fairseq import utils
 from fairseq.tasks import register_task
 
-from lass_plugin import optim as _registered_optimizers  # noqa: F401
 from lass_plugin import options
-from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.checkpoints import trained_with
 from lass_plugin.checkpoints.trained_with import (
     check_dictionaries,
@@ -33,17 +30,15 @@ from lass_plugin.data.language_tokens import (
 from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
-from lass_plugin.fairseq_fixes.failing_options import check_run, check_shape
+from lass_plugin.fairseq_fixes.failing_options import check_run
 from lass_plugin.fairseq_fixes.missing_start import start_of
 from lass_plugin.languages import Pair
-from lass_plugin.methods.method import Method, MicroBatch
+from lass_plugin.methods.method import Method
 from lass_plugin.methods.registry import method_of, translating_method
 from lass_plugin.methods.subnetworks.extension import choosing_from, read_symbols
 from lass_plugin.methods.subnetworks.method import Subnetworks
 from lass_plugin.options import TranslationSubnetworkConfig
 from lass_plugin.tasks.pairs_task import PairsTask
-from lass_plugin.training import pair_figures, validation
-from lass_plugin.training.precision import autocast
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +54,7 @@ class TranslationSubnetworkTask(PairsTask):
     with what the checkpoint carries for the pair.
     """
 
-    trains: ClassVar[type[Method]] = Subnetworks
-    """What a training by this task gives to each pair."""
+    trains = Subnetworks
 
     def __init__(self, cfg: TranslationSubnetworkConfig, *more: Any):
         super().__init__(cfg, *more)
@@ -137,82 +131,13 @@ class TranslationSubnetworkTask(PairsTask):
 
     # -- training ----------------------------------------------------------------
 
-    def train_step(
-        self,
-        sample: dict[str, Any],
-        model: Any,
-        criterion: Any,
-        optimizer: Any,
-        update_num: int,
-        ignore_grad: bool = False,
-    ) -> tuple[torch.Tensor, Any, dict[str, Any]]:
-        """Forward and backward of one micro-batch, with the part of its pair."""
+    def train_step(self, *args: Any, **kwargs: Any) -> tuple:
         if self.cfg.source_lang:
             raise LassError(
                 "--source-lang and --target-lang are for translation; give "
                 f"--lang-pairs {self.pairs[0]} for training"
             )
-        batch = MicroBatch(sample, model, optimizer, not ignore_grad)
-        with self.method.micro_batch(batch):
-            model.train()
-            model.set_num_updates(update_num)
-            with self.autocast(sample, optimizer):
-                loss, sample_size, logging_output = criterion(model, sample)
-            if len(self.pairs) > 1 and not self.method.whole_updates:
-                key = None if ignore_grad else batch.key
-                pair_figures.add_words(logging_output, key, list(map(str, self.pairs)))
-            if ignore_grad:
-                loss *= 0
-            optimizer.backward(loss)
-        return loss, sample_size, logging_output
-
-    def autocast(self, sample: dict[str, Any], optimizer: Any = None):
-        """The precision that a batch is computed in."""
-        device = sample["net_input"]["src_tokens"].device
-        if isinstance(optimizer, AMPOptimizer):
-            return torch.autocast(device.type)
-        return autocast(self.cfg.bf16_autocast, device)
-
-    def begin_epoch(self, epoch: int, model: Any) -> None:
-        super().begin_epoch(epoch, model)
-        self.method.begin_epoch(epoch)
-
-    def optimizer_step(self, optimizer: Any, model: Any, update_num: int) -> None:
-        self.method.step(optimizer)
-        if self.method.stopped:
-            self._end_training(update_num + 1)
-
-    def _end_training(self, updates: int) -> None:
-        """Let fairseq end after this update as it does after ``--max-update``.
-
-        So it validates and saves as at any end. The options of a task are part of
-        fairseq's whole configuration, which its training loop reads.
-        """
-        everything = self.cfg.__dict__["_parent"]
-        everything.optimization.max_update = updates
-
-    def valid_step(
-        self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
-    ) -> tuple[torch.Tensor, Any, dict[str, Any]]:
-        """Loss of one batch with the part of its pair."""
-        key = sample["language_key"]
-        model.eval()
-        with (
-            torch.no_grad(),
-            self.method_of(model).using(key),
-            self.autocast(sample),
-        ):
-            loss, sample_size, logging_output = criterion(model, sample)
-        validation.add_pair(logging_output, key, [str(pair) for pair in self.pairs])
-        return loss, sample_size, logging_output
-
-    def reduce_metrics(self, logging_outputs: list, criterion: Any) -> None:
-        super().reduce_metrics(logging_outputs, criterion)
-        validation.log_pairs(metrics, logging_outputs)
-        pair_figures.log_shares(metrics, logging_outputs)
-        pair_figures.log_figures(metrics, self.method.watched())
-        for name, value in self.method.metrics().items():
-            metrics.log_scalar(name, value, weight=0, round=4)
+        return super().train_step(*args, **kwargs)
 
     # -- checkpoints -------------------------------------------------------------
 
@@ -245,30 +170,10 @@ class TranslationSubnetworkTask(PairsTask):
 
     # -- translation -------------------------------------------------------------
 
-    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
-        check_shape(cfg)
-        try:
-            model = super().build_model(cfg, from_checkpoint)
-        except ValueError as error:  # of options that contradict each other
-            raise LassError(f"the model cannot be built: {error}") from error
-        for module in model.modules():
-            if hasattr(module, "can_use_fastpath"):
-                # stock fairseq 0.12.2 would translate with copies of the weights, made
-                # when the checkpoint was loaded, that no mask reaches
-                module.can_use_fastpath = False
-        self.method.attach(model, cfg, self.cfg)
-        if self._trains:
-            self.method = self.method.bind(model)
-        else:
-            translating_method(
-                self.method, self.cfg, self.pairs, self._of_checkpoint
-            ).bind(model)
-        return model
-
-    def method_of(self, model: torch.nn.Module) -> Method:
-        """The method of a model that this task has built."""
-        found: Any = unwrap(model).method
-        return found
+    def _method_to_use(self) -> Method:
+        return translating_method(
+            self.method, self.cfg, self.pairs, self._of_checkpoint
+        )
 
     def build_generator(self, models: list, args: Any, *more: Any, **kwargs: Any):
         """A generator; the mask of the one pair to translate is multiplied in."""

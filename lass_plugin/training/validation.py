@@ -1,4 +1,4 @@
-"""Losses: of each pair in validation with their unweighted mean; and of a batch."""
+"""Losses: of each key in validation with their unweighted mean; and of a batch."""
 
 import math
 from typing import Any, Sequence
@@ -7,19 +7,28 @@ import torch
 from torch import Tensor
 
 
-def add_pair(
-    logging_output: dict[str, Any], key: str | None, keys: Sequence[str]
+def add_key(
+    logging_output: dict[str, Any],
+    key: str | None,
+    keys: Sequence[str],
+    counted: str = "ntokens",
 ) -> None:
-    """Note the loss of a batch under its pair; every rank gets the same entries."""
+    """Note the loss of a batch under its key; every rank gets the same entries.
+
+    Args:
+        counted: entry of what the loss is a sum over.
+    """
     loss = logging_output.get("nll_loss", logging_output["loss"])
     for name in keys:
         own = name == key
-        logging_output[f"pair_loss:{name}"] = loss if own else 0
-        logging_output[f"pair_tokens:{name}"] = logging_output["ntokens"] if own else 0
+        logging_output[f"key_loss:{name}"] = loss if own else 0
+        logging_output[f"key_tokens:{name}"] = logging_output[counted] if own else 0
 
 
-def log_pairs(metrics: Any, logging_outputs: Sequence[dict[str, Any]]) -> None:
-    """Log ``loss_de-en`` (bits a token) for each pair and ``pair_loss``, their mean.
+def log_keys(
+    metrics: Any, logging_outputs: Sequence[dict[str, Any]], mean: str = "pair_loss"
+) -> None:
+    """Log ``loss_de-en`` (bits a token) for each key and, as *mean*, their mean.
 
     ``--best-checkpoint-metric pair_loss`` chooses the checkpoint that is best for the
     average pair, where ``loss`` weighs every pair by the size of its validation data.
@@ -28,19 +37,19 @@ def log_pairs(metrics: Any, logging_outputs: Sequence[dict[str, Any]]) -> None:
         name.partition(":")[2]
         for output in logging_outputs
         for name in output
-        if name.startswith("pair_tokens:")
+        if name.startswith("key_tokens:")
     }
     if not names:
         return
     for name in sorted(names):
-        tokens = _total(logging_outputs, f"pair_tokens:{name}")
+        tokens = _total(logging_outputs, f"key_tokens:{name}")
         if tokens > 0:
-            loss = _total(logging_outputs, f"pair_loss:{name}") / tokens / math.log(2)
+            loss = _total(logging_outputs, f"key_loss:{name}") / tokens / math.log(2)
             metrics.log_scalar(f"loss_{name}", loss, tokens, round=3)
-    metrics.log_derived("pair_loss", lambda meters: _mean_of_pairs(meters, names))
+    metrics.log_derived(mean, lambda meters: _mean_of_keys(meters, names))
 
 
-def _mean_of_pairs(meters: Any, names: set[str]) -> float:
+def _mean_of_keys(meters: Any, names: set[str]) -> float:
     present = [f"loss_{name}" for name in sorted(names) if f"loss_{name}" in meters]
     values = [meters[name].avg for name in present]
     return round(float(sum(values) / max(1, len(values))), 4)

@@ -161,7 +161,7 @@ def test_validation_sees_the_sub_network_of_its_pair(data):
             batch, multiplied.model, multiplied.trainer.criterion
         )[0]
         assert torch.equal(loss, expected)
-        assert output[f"pair_tokens:{key}"] > 0
+        assert output[f"key_tokens:{key}"] > 0
 
 
 def test_an_update_of_two_pairs_is_refused(data):
