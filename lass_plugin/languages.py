@@ -69,6 +69,20 @@ def parse_pairs(text: str | Iterable[str]) -> list[Pair]:
     return pairs
 
 
+def parse_languages(text: str) -> list[str]:
+    """Read ``de,en``; refuse repeats, an empty list and what is no language code."""
+    found = [code.strip() for code in text.split(",") if code.strip()]
+    if not found:
+        raise LassError("the list of languages is empty; write de,en,…")
+    for code in found:
+        if not _CODE.fullmatch(code) or code.startswith("."):
+            raise LassError(f"'{code}' is not a language code; write one such as de")
+    repeated = sorted(code for code, count in Counter(found).items() if count > 1)
+    if repeated:
+        raise LassError(f"language {repeated[0]} is listed more than once")
+    return found
+
+
 def languages_of(pairs: Iterable[Pair]) -> list[str]:
     """Every language of *pairs*, sorted (fairseq numbers language tokens in order)."""
     return sorted({code for pair in pairs for code in (pair.source, pair.target)})

@@ -8,6 +8,7 @@ from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import II, OmegaConf
 
 from lass_plugin.data import sampling
+from lass_plugin.data.masked_blocks import BREAK_MODES
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes.missing_start import check_start
 from lass_plugin.languages import Pair, parse_pairs
@@ -21,12 +22,43 @@ def flag(default: Any, help: str, **metadata: str) -> Any:
 
 
 @dataclass
-class TranslationSubnetworkConfig(FairseqDataclass):
+class TrainingConfig(FairseqDataclass):
+    """What a training of any language keys can be told."""
+
     data: Optional[str] = flag(
         None,
         "folder of binarized data; several, separated by colons, are the shards of the "
         "training data, one an epoch",
     )
+    allow_other_dictionary: bool = flag(
+        False,
+        "begin from a model that was trained with another dictionary, subword model or "
+        "other language tokens",
+    )
+    bf16_autocast: bool = flag(
+        False, "multiply in bfloat16, weights in float32 (CPU and GPU)"
+    )
+    # taken from fairseq's own options, so that they are given once
+    train_subset: str = II("dataset.train_subset")
+    fp16: bool = II("common.fp16")
+    bf16: bool = II("common.bf16")
+    amp: bool = II("common.amp")
+    memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
+    cpu: bool = II("common.cpu")
+    tpu: bool = II("common.tpu")
+    max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
+    ddp_backend: str = II("distributed_training.ddp_backend")
+    zero_sharding: str = II("distributed_training.zero_sharding")
+    use_bmuf: bool = II("optimization.use_bmuf")
+    max_update: int = II("optimization.max_update")
+    restore_file: str = II("checkpoint.restore_file")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    continue_once: Optional[str] = II("checkpoint.continue_once")
+    save_dir: str = II("checkpoint.save_dir")
+
+
+@dataclass
+class TranslationSubnetworkConfig(TrainingConfig):
     source_lang: Optional[str] = flag(
         None, "source language (translation)", argparse_alias="-s"
     )
@@ -87,37 +119,32 @@ class TranslationSubnetworkConfig(FairseqDataclass):
     allow_other_base: bool = flag(
         False, "accept masks that were searched on other weights"
     )
-    allow_other_dictionary: bool = flag(
-        False,
-        "begin from a model that was trained with another dictionary, subword model or "
-        "other language tokens",
-    )
     base: Optional[str] = flag(
         None,
         "the model that low-rank modules stand in; in translation only where it is no "
         "longer where it was in training",
     )
-    bf16_autocast: bool = flag(
-        False, "multiply in bfloat16, weights in float32 (CPU and GPU)"
-    )
     keep_inference_langtok: bool = flag(False, "keep language tokens in translations")
-    # taken from fairseq's own options, so that they are given once
-    train_subset: str = II("dataset.train_subset")
-    fp16: bool = II("common.fp16")
-    bf16: bool = II("common.bf16")
-    amp: bool = II("common.amp")
-    memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
-    cpu: bool = II("common.cpu")
-    tpu: bool = II("common.tpu")
-    max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
-    ddp_backend: str = II("distributed_training.ddp_backend")
-    zero_sharding: str = II("distributed_training.zero_sharding")
-    use_bmuf: bool = II("optimization.use_bmuf")
-    max_update: int = II("optimization.max_update")
-    restore_file: str = II("checkpoint.restore_file")
-    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
-    continue_once: Optional[str] = II("checkpoint.continue_once")
-    save_dir: str = II("checkpoint.save_dir")
+
+
+@dataclass
+class MaskedLmLanguagesConfig(TrainingConfig):
+    langs: Optional[str] = flag(
+        None, "languages to train on: de,en,… (default: those of DATA/langs.txt)"
+    )
+    multilang_sampling_alpha: float = flag(
+        0.3, "α of p ∝ n^α, by which languages are drawn; 1 as they are, 0 all alike"
+    )
+    sample_break_mode: ChoiceEnum(list(BREAK_MODES)) = flag(  # type: ignore
+        "complete",
+        "a sample is as many whole sentences as fit (complete), one sentence (eos), or "
+        "filled with text that ends anywhere (none)",
+    )
+    tokens_per_sample: int = flag(512, "most tokens of a sample")
+    mask_prob: float = flag(0.15, "share of the tokens that are to be guessed")
+    leave_unmasked_prob: float = flag(0.1, "of these, share that is left as it is")
+    random_token_prob: float = flag(0.1, "of these, share that becomes any piece")
+    seed: int = II("common.seed")
 
 
 def check_not_empty(cfg: Any) -> None:
@@ -183,7 +210,7 @@ def check_training(
         check_start(
             cfg.restore_file, cfg.finetune_from_model, cfg.save_dir, cfg.continue_once
         )
-    if cfg.mixed_batches and strict and not mixes:
+    if _given(cfg, "mixed_batches") and strict and not mixes:
         raise LassError(
             "--mixed-batches and sub-networks exclude each other (--masks, or a "
             "search): a batch must belong to one sub-network; leave --mixed-batches out"
@@ -194,13 +221,13 @@ def check_training(
             f"{of_translation[0]} is for translation; training under masks takes "
             "--masks"
         )
-    if cfg.base and not base:
+    if _given(cfg, "base") and not base:
         raise LassError(
             "--base is for low-rank modules (--task translation_lslo); start from a "
             "base with --finetune-from-model"
         )
     _check_other_base(cfg)
-    if not sampling_temperature(cfg) > 0.0:
+    if hasattr(cfg, "sampling_temperature") and not sampling_temperature(cfg) > 0.0:
         raise LassError(
             f"--sampling-temperature {cfg.sampling_temperature} is not above 0"
         )
@@ -261,11 +288,12 @@ def _check_precision(cfg: Any) -> None:
 
 
 def _given(cfg: Any, *names: str) -> list[str]:
-    return [f"--{name.replace('_', '-')}" for name in names if getattr(cfg, name)]
+    given = [name for name in names if getattr(cfg, name, None)]
+    return [f"--{name.replace('_', '-')}" for name in given]
 
 
 def _check_other_base(cfg: Any) -> None:
-    if cfg.allow_other_base and not cfg.masks:
+    if _given(cfg, "allow_other_base") and not cfg.masks:
         raise LassError(
             "--allow-other-base has no effect without --masks; leave it out"
         )
@@ -285,3 +313,19 @@ def sampling_temperature(cfg: Any) -> float:
             f"{cfg.sampling_method}; leave it out, or take the method temperature"
         )
     return cfg.sampling_temperature
+
+
+def check_samples(cfg: Any) -> None:
+    """Refuse samples of an encoder that cannot be made.
+
+    Raises:
+        LassError: names the option.
+    """
+    if not cfg.tokens_per_sample >= 3:
+        raise LassError(
+            f"--tokens-per-sample {cfg.tokens_per_sample} is not 3 or more: <s>, a "
+            "token, </s>"
+        )
+    alpha = cfg.multilang_sampling_alpha
+    if not 0.0 <= alpha < float("inf"):
+        raise LassError(f"--multilang-sampling-alpha {alpha} is not 0 or more")

@@ -83,6 +83,24 @@ def new_text(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def language_data(tmp_path_factory) -> Path:
+    """A data folder of an encoder: three made-up languages, one of them small."""
+    from encoders import LANGUAGES, write_text
+
+    from lass_plugin.data.encoder_preparation import prepare_encoder
+    from lass_plugin.data.preparation_settings import EncoderPreparationSettings
+
+    text, out = tmp_path_factory.mktemp("text"), tmp_path_factory.mktemp("data")
+    write_text(text)
+    prepare_encoder(
+        EncoderPreparationSettings(
+            text=text, out=out, languages=tuple(LANGUAGES), vocab_size=60, workers=1
+        )
+    )
+    return out
+
+
 MODEL_FLAGS = (
     "--arch transformer --encoder-layers 2 --decoder-layers 2 --encoder-embed-dim 32 "
     "--decoder-embed-dim 32 --encoder-ffn-embed-dim 64 --decoder-ffn-embed-dim 64 "

@@ -69,6 +69,7 @@ def without_optimizer(
     task: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
     updates: int,
+    criterion: str = "LabelSmoothedCrossEntropyCriterion",
 ) -> dict[str, Any]:
     """What fairseq asks of every checkpoint, without the optimizer's state.
 
@@ -76,6 +77,7 @@ def without_optimizer(
         model, task: their options.
         tensors: name -> weight.
         updates: of the training that they come from.
+        criterion: class of the loss of that.
     """
     return {
         "args": None,
@@ -90,7 +92,7 @@ def without_optimizer(
         "criterion": None,
         "optimizer_history": [
             {
-                "criterion_name": "LabelSmoothedCrossEntropyCriterion",
+                "criterion_name": criterion,
                 "optimizer_name": "FairseqAdam",
                 "lr_scheduler_state": {},
                 "num_updates": updates,

@@ -23,6 +23,7 @@ SUBCOMMANDS = {
     "settled": "settled",
     "neurons": "neurons",
     "lslo": "lslo",
+    "encoder": "encoder",
     "sweep": "sweep",
     "allocate": "allocate",
     "compare": "compare",

@@ -17,6 +17,8 @@ One subword model and one dictionary serve all languages. Run it again and it do
 nothing, or goes on where it was interrupted.
 """
 
+from pathlib import Path
+
 from lass_plugin.data.preparation_settings import PreparationSettings
 
 HELP = "make a data folder from parallel text"
@@ -27,24 +29,34 @@ def run(settings: PreparationSettings) -> int:
     """Prepare, and print what the folder holds."""
     from lass_plugin.data.preparation import prepare
 
-    record = prepare(settings)
+    return report(settings.out, prepare(settings), "sentence pairs")
+
+
+def report(out: Path, record: dict, what: str) -> int:
+    """Print what a data folder holds.
+
+    Args:
+        record: of the preparation.
+        what: a line of text is, in the plural.
+    """
     if not record["done"]:
-        print(f"{settings.out} is prepared already; nothing to do")
+        print(f"{out} is prepared already; nothing to do")
         return 0
     print(
-        f"{settings.out}: {len(record['languages'])} languages, "
+        f"{out}: {len(record['languages'])} languages, "
         f"{record['dictionary_size']} symbols"
     )
     for name, counts in record["counts"].items():
-        print(_summary(name, counts))
+        print(_summary(name, counts, what))
     return 0
 
 
-def _summary(name: str, counts: dict) -> str:
+def _summary(name: str, counts: dict, what: str) -> str:
     """``train.de-en: 98 sentence pairs, 2 dropped (a side is empty)``."""
-    text = f"{name}: {counts['kept']} sentence pairs"
+    text = f"{name}: {counts['kept']} {what}"
     if dropped := counts["lines"] - counts["kept"]:
-        text += f", {dropped} dropped (a side is empty)"
+        text += f", {dropped} dropped "
+        text += "(a side is empty)" if len(counts["languages"]) > 1 else "(empty)"
     for code, side in counts["languages"].items():
         if side["unknown"]:
             text += f", {side['unknown'] / side['tokens']:.2%} of {code} unknown"

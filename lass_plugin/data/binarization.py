@@ -1,5 +1,6 @@
 """From checked text to what fairseq reads: encoded text, then .bin and .idx files."""
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator
 
 from lass_plugin.data.dictionaries import indices_of_text, load_dictionary
+from lass_plugin.data.monolingual_text import Corpus
 from lass_plugin.data.parallel_text import Bitext, blank_line, read_lines
 from lass_plugin.data.progress import Progress
 from lass_plugin.data.subwords import Subwords, count_tokens
@@ -19,26 +21,28 @@ if TYPE_CHECKING:
     from fairseq.data import Dictionary
 
 _CHUNK = 2000
-"""Pairs of lines that a worker encodes at once."""
+"""Lines of each file that a worker encodes at once."""
+
+Text = Bitext | Corpus
 
 
 @dataclass(frozen=True)
 class _Chunk:
     subwords: Subwords
-    lines: tuple[list[str], list[str]]
+    sides: tuple[list[str], ...]
 
 
 @dataclass(frozen=True)
 class _EncodedChunk:
-    """Encoded lines of both sides, where a side is empty, and counts of tokens."""
+    """Encoded lines of each side, where a side is empty, and counts of tokens."""
 
-    lines: tuple[list[str], list[str]]
+    sides: tuple[list[str], ...]
     blank: list[tuple[int, int]]  # (index of the line in the chunk, side)
     counts: Counter[str]
 
 
-def encode_bitext(
-    bitext: Bitext,
+def encode_text(
+    text: Text,
     subwords: Subwords,
     folder: Path,
     raw_folder: Path,
@@ -47,33 +51,34 @@ def encode_bitext(
 ) -> dict[str, Any]:
     """Write ``folder/NAME.LANG`` (tokens) and ``folder/NAME.json``; skip what is there.
 
-    In train a pair of lines with an empty side is dropped; for valid and test the
-    lines as they were are written to *raw_folder* under the same names.
+    In train, and in text of one language, a line with an empty side is dropped; the
+    lines of valid and test of a pair are written to *raw_folder* as they were, under
+    the same names.
 
     Args:
         progress: advanced by the number of lines.
 
     Returns:
-        What ``NAME.json`` holds: ``kept``, the number of pairs of lines that were, and
+        What ``NAME.json`` holds: ``kept``, the number of lines that were, and
         ``counts``, how often each token occurs in them.
 
     Raises:
-        LassError: nothing is left of a line of valid or test after normalisation.
+        LassError: nothing is left of a line that must be kept after normalisation.
     """
 
     def encode() -> dict[str, Any]:
-        kept, counts = _encode(bitext, subwords, folder, workers, progress)
-        for code, path in bitext.sides if bitext.split != "train" else ():
-            with atomic_path(raw_folder / f"{bitext.name}.{code}") as raw:
+        kept, counts = _encode(text, subwords, folder, workers, progress)
+        for code, path in text.sides if text.keeps_lines else ():
+            with atomic_path(raw_folder / f"{text.name}.{code}") as raw:
                 with open(raw, "wb") as file:
                     file.writelines(f"{line}\n".encode() for line in read_lines(path))
         return {"kept": kept, "counts": dict(sorted(counts.items()))}
 
-    return json_once(folder / f"{bitext.name}.json", encode)
+    return json_once(folder / f"{text.name}.json", encode)
 
 
 def _encode(
-    bitext: Bitext,
+    text: Text,
     subwords: Subwords,
     folder: Path,
     workers: Workers,
@@ -81,58 +86,54 @@ def _encode(
 ) -> tuple[int, Counter[str]]:
     counts: Counter[str] = Counter()
     read = kept = 0
-    outputs = [folder / f"{bitext.name}.{code}" for code, _ in bitext.sides]
-    with atomic_path(outputs[0]) as source, atomic_path(outputs[1]) as target:
-        with open(source, "wb") as source_file, open(target, "wb") as target_file:
-            for chunk in workers.map(_encode_chunk, _chunks(bitext, subwords)):
-                if chunk.blank and bitext.split != "train":
-                    index, side = chunk.blank[0]
-                    path = bitext.sides[side][1]
-                    raise blank_line(f"{path}:{read + index + 1}")
-                skip = {index for index, _ in chunk.blank}
-                for file, side_lines in zip(
-                    (source_file, target_file), chunk.lines, strict=True
-                ):
-                    file.writelines(
-                        f"{line}\n".encode()
-                        for index, line in enumerate(side_lines)
-                        if index not in skip
-                    )
-                counts.update(chunk.counts)
-                read += len(chunk.lines[0])
-                kept += len(chunk.lines[0]) - len(skip)
-                progress.advance(len(chunk.lines[0]), bitext.name)
+    with contextlib.ExitStack() as stack:
+        files = []
+        for code, _ in text.sides:
+            path = stack.enter_context(atomic_path(folder / f"{text.name}.{code}"))
+            files.append(stack.enter_context(open(path, "wb")))
+        for chunk in workers.map(_encode_chunk, _chunks(text, subwords)):
+            if chunk.blank and text.keeps_lines:
+                index, side = chunk.blank[0]
+                raise blank_line(f"{text.sides[side][1]}:{read + index + 1}")
+            skip = {index for index, _ in chunk.blank}
+            for file, lines in zip(files, chunk.sides, strict=True):
+                file.writelines(
+                    f"{line}\n".encode()
+                    for index, line in enumerate(lines)
+                    if index not in skip
+                )
+            counts.update(chunk.counts)
+            read += len(chunk.sides[0])
+            kept += len(chunk.sides[0]) - len(skip)
+            progress.advance(len(chunk.sides[0]), text.name)
     if not kept:
-        raise LassError(
-            f"nothing is left of {bitext.source} and {bitext.target} after encoding"
-        )
+        names = " and ".join(str(path) for _, path in text.sides)
+        raise LassError(f"nothing is left of {names} after encoding")
     return kept, counts
 
 
-def _chunks(bitext: Bitext, subwords: Subwords) -> Iterator[_Chunk]:
-    pairs = zip(read_lines(bitext.source), read_lines(bitext.target), strict=True)
-    while block := list(islice(pairs, _CHUNK)):
-        yield _Chunk(
-            subwords, ([source for source, _ in block], [target for _, target in block])
-        )
+def _chunks(text: Text, subwords: Subwords) -> Iterator[_Chunk]:
+    lines = zip(*[read_lines(path) for _, path in text.sides], strict=True)
+    while block := list(islice(lines, _CHUNK)):
+        yield _Chunk(subwords, tuple(map(list, zip(*block, strict=True))))
 
 
 def _encode_chunk(chunk: _Chunk) -> _EncodedChunk:
-    source, target = (chunk.subwords.encode(lines) for lines in chunk.lines)
+    encoded = tuple(chunk.subwords.encode(lines) for lines in chunk.sides)
     blank = [
         (index, side)
-        for index, sides in enumerate(zip(source, target, strict=True))
+        for index, sides in enumerate(zip(*encoded, strict=True))
         for side, line in enumerate(sides)
         if not line
     ]
     skip = {index for index, _ in blank}
     counts = count_tokens(
         line
-        for lines in (source, target)
+        for lines in encoded
         for index, line in enumerate(lines)
         if index not in skip
     )
-    return _EncodedChunk((source, target), blank, counts)
+    return _EncodedChunk(encoded, blank, counts)
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,21 @@ def build_dictionary(
     return dictionary
 
 
+def dictionary_of_pieces(
+    pieces: Sequence[str], counts: Mapping[str, int]
+) -> "Dictionary":
+    """Every piece of a SentencePiece model in its order, as XLM-R's dictionary is made.
+
+    A piece then has the index that the model gives it, plus one.
+    """
+    from fairseq.data import Dictionary
+
+    dictionary = Dictionary()
+    for piece in pieces:
+        dictionary.add_symbol(piece, counts.get(piece, 0))
+    return dictionary
+
+
 def unlike_pieces(dictionary: "Dictionary", pieces: Iterable[str]) -> str:
     """What to say of a dictionary that is not of a subword model; empty if it is.
 

@@ -171,10 +171,32 @@ def _load_side(
     combine: bool,
     look: Callable[[FairseqDataset, Dictionary, str], None] | None,
 ) -> FairseqDataset | None:
+    def find(name: str) -> str | None:
+        return find_split(folder, name, pair, language)
+
+    return load_split(find, split, dictionary, combine, look)
+
+
+def load_split(
+    find: Callable[[str], str | None],
+    split: str,
+    dictionary: Dictionary,
+    combine: bool = False,
+    look: Callable[[FairseqDataset, Dictionary, str], None] | None = None,
+) -> FairseqDataset | None:
+    """Sentences of a split, None where there is none.
+
+    Args:
+        find: name of a split -> the prefix of its files, None where they are not.
+        combine: also read ``split1``, ``split2``, … as fairseq does.
+        look: is shown each part, with its prefix.
+
+    Raises:
+        LassError: a file is damaged.
+    """
     parts = []
     for number in range(1 << 10):
-        name = f"{split}{number}" if number else split
-        prefix = find_split(folder, name, pair, language)
+        prefix = find(f"{split}{number}" if number else split)
         if prefix is None:
             break
         parts.append(_open(prefix, dictionary))

@@ -4,7 +4,7 @@ import logging
 from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
-from fairseq.data import FairseqDataset, LanguagePairDataset, iterators
+from fairseq.data import FairseqDataset, iterators
 
 from lass_plugin.data import batching, sampling
 from lass_plugin.data.updates import shuffle_updates, whole_updates
@@ -17,9 +17,9 @@ FEW_BATCHES = 100
 
 
 class PairsDataset(FairseqDataset):
-    """Sentences of several pairs, numbered pair after pair.
+    """Sentences of several language keys (here: pairs), numbered key after key.
 
-    A batch is a dictionary as :class:`LanguagePairDataset` makes it, with the pair
+    A batch is a dictionary as the data of the pair make it, with the pair
     under ``language_key``; if the batch mixes pairs that is None, and
     ``language_keys`` lists the pair of each sentence.
 
@@ -29,17 +29,20 @@ class PairsDataset(FairseqDataset):
         method, temperature: how often pairs are drawn, see :mod:`.sampling`; for
             training only.
         mixed: batches of any pairs together instead of one pair each.
+        raising: the options that let longer sentences in, for messages.
     """
 
     def __init__(
         self,
-        parts: Mapping[str, LanguagePairDataset],
+        parts: Mapping[str, Any],
         split: str,
         method: str = "concat",
         temperature: float = 1.0,
         mixed: bool = False,
+        raising: str = "--max-source-positions and --max-target-positions",
     ):
         super().__init__()
+        self.raising = raising
         self.parts = dict(parts)
         self.split = split
         self.method = method
@@ -93,6 +96,11 @@ class PairsDataset(FairseqDataset):
     def sizes(self) -> np.ndarray:
         """``(n, 2)`` tokens of source and target, ``(n,)`` without targets."""
         return np.concatenate([part.sizes for part in self.parts.values()])
+
+    def set_epoch(self, epoch: int, **unused: Any) -> None:
+        super().set_epoch(epoch)
+        for part in self.parts.values():
+            part.set_epoch(epoch)
 
     @property
     def supports_prefetch(self) -> bool:
@@ -182,16 +190,15 @@ class PairsDataset(FairseqDataset):
             why = f"all {lost} are longer than {limits}" if lost else "none at all"
             raise LassError(
                 f"the {self.split} data of {key} has no sentence for the model "
-                f"({why}); leave the pair out, or give it sentences that fit"
+                f"({why}); leave {key} out, or give it sentences that fit"
             )
         if lost and not drop_too_long:
             first = int(np.flatnonzero(~within)[0])
+            sides = " (source, target)" if sizes.ndim == 2 else ""
             raise LassError(
                 f"sentence {first + 1} of the {self.split} data of {key} has "
-                f"{sizes[first].tolist()} tokens (source, target) with limits "
-                f"{limits}; raise --max-source-positions and "
-                "--max-target-positions, or leave "
-                f"such sentences ({lost}) out with "
+                f"{sizes[first].tolist()} tokens{sides} with limits {limits}; raise "
+                f"{self.raising}, or leave such sentences ({lost}) out with "
                 "--skip-invalid-size-inputs-valid-test"
             )
         if lost:

@@ -36,6 +36,15 @@ class Bitext:
         """(language, file) of the source and of the target."""
         return (self.pair.source, self.source), (self.pair.target, self.target)
 
+    @property
+    def keeps_lines(self) -> bool:
+        """Whether no line may be lost: the text is scored."""
+        return self.split != "train"
+
+    def prefix(self, language: str) -> str:
+        """Name of a binarized side: ``train.de-en.de``."""
+        return f"{self.name}.{language}"
+
 
 def find_bitexts(
     text_dir: Path,
@@ -124,8 +133,8 @@ def _find_through(
 def _find(text_dir: Path, split: str, pair: Pair) -> tuple[Path, Path] | None:
     for order in (pair, Pair(pair.target, pair.source)):
         stem = f"{split}.{order}"
-        source = _plain_or_gzip(text_dir, f"{stem}.{pair.source}")
-        target = _plain_or_gzip(text_dir, f"{stem}.{pair.target}")
+        source = plain_or_gzip(text_dir, f"{stem}.{pair.source}")
+        target = plain_or_gzip(text_dir, f"{stem}.{pair.target}")
         if source and target:
             return source, target
         if source or target:
@@ -146,7 +155,7 @@ def unused_training(
     return sorted(names - {path.name for bitext in used for _, path in bitext.sides})
 
 
-def _plain_or_gzip(folder: Path, name: str) -> Path | None:
+def plain_or_gzip(folder: Path, name: str) -> Path | None:
     found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
     if len(found) > 1:
         raise LassError(f"there are both {found[0]} and {found[1]}; remove one of them")

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Mapping, Sequence, TypeVar
 
 from lass_plugin.data import (
     binarization,
@@ -13,17 +14,25 @@ from lass_plugin.data import (
     parallel_text,
     subwords,
 )
+from lass_plugin.data.binarization import Text
 from lass_plugin.data.parallel_text import CONTROL_SYMBOLS, Bitext, sha256
 from lass_plugin.data.preparation_settings import (
     DEFAULT_CHARACTER_COVERAGE,
     DEFAULT_VOCAB_SIZE,
+    Added,
     PreparationSettings,
+    SubwordSettings,
 )
 from lass_plugin.data.progress import Progress, tracked
 from lass_plugin.data.replaced import keep_replaced
 from lass_plugin.data.workers import Workers
 from lass_plugin.files import json_once, write_bytes, write_text
 from lass_plugin.languages import languages_of
+
+if TYPE_CHECKING:
+    from fairseq.data import Dictionary
+
+T = TypeVar("T", bound=Text)
 
 
 def prepare(settings: PreparationSettings) -> dict:
@@ -43,28 +52,47 @@ def prepare(settings: PreparationSettings) -> dict:
         LassError: the text is unusable, or the folder holds something else.
     """
     settings.check()
-    text, out = settings.text, settings.out
-    workers, fresh = settings.workers, settings.fresh
+    text = settings.text
     bitexts, absent = parallel_text.find_bitexts(
         text, settings.pairs, settings.test_pairs, settings.through
     )
+    idle = parallel_text.unused_training(text, settings.test_pairs, bitexts)
+    notes = [f"{text} has no text for {name}" for name in absent]
+    notes += [f"{text / name} is not used (--test-pairs)" for name in idle]
+    build = partial(_build, bitexts, settings)
+    return prepare_once(settings, settings.as_json(), bitexts, notes, build)
+
+
+def prepare_once(
+    settings: SubwordSettings,
+    options: dict,
+    texts: Sequence[Text],
+    notes: Sequence[str],
+    build: Callable[[Path, Workers], dict],
+) -> dict:
+    """Make a data folder, or find it made; see :func:`prepare`.
+
+    Args:
+        options: of the preparation, by their names on the command line.
+        notes: what to tell the user where there is work to do.
+        build: makes its files in the work folder that it is given, below ``new``, and
+            describes them.
+    """
+    out, fresh = settings.out, settings.fresh
     with data_folder.open_work_folder(out) as work:
-        with Workers(workers) as pool:
-            inputs = _hash_inputs(bitexts, pool)
-        wanted = {"options": settings.as_json(), "inputs": inputs}
+        with Workers(settings.workers) as pool:
+            inputs = _hash_inputs(texts, pool)
+        wanted = {"options": options, "inputs": inputs}
         if fresh or not data_folder.was_begun(work, wanted):
             present = data_folder.find_preparation(out, wanted, fresh)
             if present is not None:
                 return {**present, "done": False}
-        for name in absent:
-            print(f"note: {text} has no text for {name}", file=sys.stderr)
-        idle = parallel_text.unused_training(text, settings.test_pairs, bitexts)
-        for name in idle:
-            print(f"note: {text / name} is not used (--test-pairs)", file=sys.stderr)
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
         plan = {"versions": _versions(), **wanted}
         data_folder.begin(work, plan, fresh)
-        with Workers(workers) as pool:  # forked with fairseq loaded: no second wait
-            record = {**plan, **_build(bitexts, settings, work, pool)}
+        with Workers(settings.workers) as pool:  # forked with fairseq loaded
+            record = {**plan, **build(work, pool)}
         data_folder.commit(out, work, record)
     return {**record, "done": True}
 
@@ -81,8 +109,8 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _hash_inputs(bitexts: list[Bitext], pool: Workers) -> dict[str, str]:
-    paths = sorted({path for bitext in bitexts for _, path in bitext.sides})
+def _hash_inputs(texts: Sequence[Text], pool: Workers) -> dict[str, str]:
+    paths = sorted({path for text in texts for _, path in text.sides})
     sizes = [path.stat().st_size for path in paths]
     hashes = tracked("reading text", pool.map(sha256, paths), sizes)
     return {path.name: digest for path, digest in zip(paths, hashes, strict=True)}
@@ -92,7 +120,7 @@ def _build(
     bitexts: list[Bitext], settings: PreparationSettings, work: Path, pool: Workers
 ) -> dict:
     """Make every file of the data folder in ``work/new``; return its description."""
-    new, encoded = work / "new", work / "encoded"
+    new = work / "new"
     languages = languages_of(settings.pairs)
     if settings.added:
         languages = list(settings.added.languages)
@@ -100,24 +128,12 @@ def _build(
     if settings.subword == "none":  # else such words are cut into pieces
         names = {f"__{code}__" for code in (*languages, *settings.langs)}
         reserved = CONTROL_SYMBOLS | names
-    lines = _check(bitexts, reserved, work, pool)
-    encoder = _subword_model(bitexts, settings, new, pool)
-    progress = Progress("encoding", sum(lines.values()))
-    kept: dict[str, int] = {}
-    counts: Counter[str] = Counter()
-    for bitext in bitexts:
-        result = binarization.encode_bitext(
-            bitext, encoder, encoded, new / "raw", pool, progress
-        )
-        kept[bitext.name] = result["kept"]
-        if bitext.split == "train" and not settings.dictionary:
-            counts.update(result["counts"])
-    progress.finish()
+    check = partial(parallel_text.check, reserved=reserved)
+    lines = count_lines(bitexts, check, work, pool)
+    encoder = subword_model(bitexts, settings, new, pool, settings.added)
+    kept, counts = encode_texts(bitexts, encoder, work, pool, sum(lines.values()))
     if settings.dictionary:
-        dictionary = dictionaries.load_dictionary(settings.dictionary)
-        pieces = encoder.pieces()
-        if pieces and (told := dictionaries.unlike_pieces(dictionary, pieces)):
-            print(f"note: {settings.dictionary}: {told}", file=sys.stderr, flush=True)
+        dictionary = given_dictionary(settings.dictionary, encoder)
         if not settings.added:
             dictionaries.check_language_tokens(dictionary, languages)
     else:
@@ -130,45 +146,97 @@ def _build(
     listed = settings.langs or languages
     write_text(new / "langs.txt", "".join(f"{code}\n" for code in listed))
     keep_replaced(settings.out, new)  # while one may still stop it
-    sides = _binarize(bitexts, encoded, new, pool)
+    sides = binarize_texts(bitexts, work, pool)
     return {
         "languages": languages,
         "dictionary_size": len(dictionary),
-        "counts": {
-            name: {"lines": lines[name], "kept": kept[name], "languages": sides[name]}
-            for name in lines
-        },
-        "files": data_folder.files_in(new),
+        **described(lines, kept, sides, new),
     }
 
 
-def _check(
-    bitexts: list[Bitext], reserved: frozenset[str], work: Path, pool: Workers
-) -> dict[str, int]:
-    """Number of lines of every bitext, or an error for the first that is unusable."""
-    names = [bitext.name for bitext in bitexts]
-    sizes = [sum(file.stat().st_size for _, file in bitext.sides) for bitext in bitexts]
+def described(
+    lines: Mapping[str, int],
+    kept: Mapping[str, int],
+    sides: Mapping[str, dict],
+    new: Path,
+) -> dict:
+    """The part of a record that says how much of each text is in a folder."""
+    counts = {
+        name: {"lines": lines[name], "kept": kept[name], "languages": sides[name]}
+        for name in lines
+    }
+    return {"counts": counts, "files": data_folder.files_in(new)}
 
-    def check() -> dict[str, int]:
-        checking = pool.map(partial(parallel_text.check, reserved=reserved), bitexts)
-        counts = tracked("checking text", checking, sizes)
+
+def given_dictionary(path: Path, encoder: subwords.Subwords) -> "Dictionary":
+    """The dictionary *path*; says so where it is not of the subword model."""
+    dictionary = dictionaries.load_dictionary(path)
+    pieces = encoder.pieces()
+    if pieces and (told := dictionaries.unlike_pieces(dictionary, pieces)):
+        print(f"note: {path}: {told}", file=sys.stderr, flush=True)
+    return dictionary
+
+
+def encode_texts(
+    texts: Sequence[Text],
+    encoder: subwords.Subwords,
+    work: Path,
+    pool: Workers,
+    lines: int,
+) -> tuple[dict[str, int], Counter[str]]:
+    """Encode every text into ``work/encoded``.
+
+    Args:
+        lines: of all texts, for the progress.
+
+    Returns:
+        Name -> number of lines kept; and how often each token is in training text.
+    """
+    progress = Progress("encoding", lines)
+    kept: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    raw = work / "new" / "raw"
+    for text in texts:
+        result = binarization.encode_text(
+            text, encoder, work / "encoded", raw, pool, progress
+        )
+        kept[text.name] = result["kept"]
+        if text.split == "train":
+            counts.update(result["counts"])
+    progress.finish()
+    return kept, counts
+
+
+def count_lines(
+    texts: Sequence[T], check: Callable[[T], int], work: Path, pool: Workers
+) -> dict[str, int]:
+    """Number of lines of every text, or an error for the first that is unusable."""
+    names = [text.name for text in texts]
+    sizes = [sum(file.stat().st_size for _, file in text.sides) for text in texts]
+
+    def count() -> dict[str, int]:
+        counts = tracked("checking text", pool.map(check, texts), sizes)
         return dict(zip(names, counts, strict=True))
 
-    return json_once(work / "lines.json", check)
+    return json_once(work / "lines.json", count)
 
 
-def _subword_model(
-    bitexts: list[Bitext], settings: PreparationSettings, new: Path, pool: Workers
+def subword_model(
+    texts: Sequence[Text],
+    settings: SubwordSettings,
+    new: Path,
+    pool: Workers,
+    added: Added | None = None,
 ) -> subwords.Subwords:
     """Copy or train the model of all languages into *new*; nothing for ``none``."""
     if settings.subword == "none":
         return subwords.Subwords("none")
     path = new / ("bpe.codes" if settings.subword == "bpe" else "spm.model")
-    given = settings.added.bpe_codes if settings.added else None
+    given = added.bpe_codes if added else None
     if given := settings.spm_model or given:
         write_bytes(path, given.read_bytes())
     elif not path.exists():
-        sentences = _sample(bitexts, pool)
+        sentences = _sample(texts, pool)
         size = settings.vocab_size or DEFAULT_VOCAB_SIZE
         progress = Progress(
             f"training {settings.subword} ({size} symbols, {len(sentences)} sentences)"
@@ -180,14 +248,13 @@ def _subword_model(
             model = subwords.train_sentencepiece(sentences, size, coverage)
         write_bytes(path, model)
         progress.finish()
-    spell = settings.added is not None
-    return subwords.Subwords(settings.subword, path, sha256(path), spell)
+    return subwords.Subwords(settings.subword, path, sha256(path), added is not None)
 
 
-def _sample(bitexts: list[Bitext], pool: Workers) -> list[str]:
+def _sample(texts: Sequence[Text], pool: Workers) -> list[str]:
     """Distinct training sentences, at most the same number for each language."""
-    training = [bitext for bitext in bitexts if bitext.split == "train"]
-    sides = [side for bitext in training for side in bitext.sides]
+    training = [text for text in texts if text.split == "train"]
+    sides = [side for text in training for side in text.sides]
     languages = sorted({code for code, _ in sides})
     limit = subwords.SAMPLE_SENTENCES // len(languages)
     sizes = [path.stat().st_size for _, path in sides]
@@ -204,17 +271,22 @@ def _sample_file(job: tuple[Path, int]) -> list[str]:
     return list(subwords.sample(parallel_text.read_lines(path), limit).values())
 
 
-def _binarize(
-    bitexts: list[Bitext], encoded: Path, new: Path, pool: Workers
+def binarize_texts(
+    texts: Sequence[Text], work: Path, pool: Workers
 ) -> dict[str, dict[str, dict[str, int]]]:
     """Write the ``.bin`` and ``.idx``; return counts of tokens by name and language."""
+    new, encoded = work / "new", work / "encoded"
     digest = sha256(new / "dict.txt")
-    names = [(bitext.name, code) for bitext in bitexts for code, _ in bitext.sides]
+    sides = [(text, code) for text in texts for code, _ in text.sides]
+    names = [(text.name, code) for text, code in sides]
     jobs = [
         binarization.BinaryJob(
-            encoded / f"{name}.{code}", f"{new / name}.{code}", new / "dict.txt", digest
+            encoded / f"{text.name}.{code}",
+            str(new / text.prefix(code)),
+            new / "dict.txt",
+            digest,
         )
-        for name, code in names
+        for text, code in sides
     ]
     sizes = [job.encoded.stat().st_size for job in jobs]
     counts: dict[str, dict[str, dict[str, int]]] = {name: {} for name, _ in names}

@@ -3,11 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from lass_plugin.data import subwords
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair, languages_of, parse_pairs
+from lass_plugin.languages import Pair, languages_of, parse_languages, parse_pairs
 from lass_plugin.settings import Settings, count, needless, option, required, switch
 
 DEFAULT_VOCAB_SIZE = 8000
@@ -32,11 +33,80 @@ class Added:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreparationSettings(Settings):
+class SubwordSettings(Settings):
+    """Where text is made tokens, and with which subword model and dictionary."""
+
+    text: Path = required("folder of the text", metavar="DIR")
+    out: Path = required("data folder to make", metavar="DIR")
+    subword: ClassVar[str] = "sentencepiece"
+    vocab_size: int | None = count(
+        None, f"pieces of the joint model (default {DEFAULT_VOCAB_SIZE})"
+    )
+    character_coverage: float | None = option(
+        None,
+        "share of the characters that become pieces, the rest is unknown "
+        f"(SentencePiece, default {DEFAULT_CHARACTER_COVERAGE})",
+        metavar="SHARE",
+    )
+    spm_model: Path | None = option(
+        None, "use this SentencePiece model instead of training one", metavar="FILE"
+    )
+    dictionary: Path | None = option(
+        None,
+        "use this dictionary, that of a pretrained model, instead of building one",
+        flags="--dict",
+        metavar="FILE",
+    )
+    workers: int = count(
+        min(os.cpu_count() or 1, 8), "processes (default: one per core, at most 8)"
+    )
+    """The result does not depend on it."""
+    fresh: bool = switch(
+        "start over, and replace what was prepared here with other options"
+    )
+
+    def check(self) -> None:
+        super().check()
+        if os.pathsep in str(self.out):
+            raise LassError(
+                f"--out {self.out} has a '{os.pathsep}' in its name, at which fairseq "
+                "divides a list of folders; choose another name"
+            )
+        coverage = self.character_coverage
+        if coverage is not None and not 0 < coverage <= 1:
+            raise LassError(
+                f"--character-coverage is {coverage}; give a share above 0, at most 1"
+            )
+        if not self._trains_sentencepiece:
+            needless(self, "character_coverage", "unless SentencePiece is trained")
+        if self.spm_model or self.dictionary:
+            reason = "--spm-model" if self.spm_model else "--dict"
+            needless(self, "vocab_size", f"with {reason}")
+
+    def subwords_as_json(self) -> dict[str, str | int | float | None]:
+        """Values that say with what the text is encoded; files by their SHA-256."""
+        size, coverage = self.vocab_size, self.character_coverage
+        if self._trains_sentencepiece:
+            size = size or DEFAULT_VOCAB_SIZE
+            coverage = coverage or DEFAULT_CHARACTER_COVERAGE
+        return {
+            "subword": self.subword,
+            "vocab-size": size,
+            "character-coverage": coverage,
+            "spm-model": sha256(self.spm_model) if self.spm_model else None,
+            "dict": sha256(self.dictionary) if self.dictionary else None,
+        }
+
+    @property
+    def _trains_sentencepiece(self) -> bool:
+        return self.subword == "sentencepiece" and self.spm_model is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparationSettings(SubwordSettings):
     """A data folder to make from parallel text. None stands for the default."""
 
     text: Path = required("folder of the parallel text", metavar="DIR")
-    out: Path = required("data folder to make", metavar="DIR")
     pairs: tuple[Pair, ...] = required(
         "directions to prepare, such as de-en,en-de,de-nl",
         metavar="SRC-TGT,…",
@@ -54,7 +124,7 @@ class PreparationSettings(Settings):
         "LANG-Y, whose LANG sides must be the same, line for line",
         metavar="LANG",
     )
-    subword: str = option(
+    subword: str = option(  # type: ignore[misc]
         "sentencepiece",
         "unigram SentencePiece (default); subword-nmt BPE, for text that is tokenised; "
         "or none, for text whose tokens are separated by spaces already",
@@ -65,21 +135,6 @@ class PreparationSettings(Settings):
         f"pieces of the joint model (default {DEFAULT_VOCAB_SIZE}); with --subword "
         "none, keep only the N most frequent tokens",
     )
-    character_coverage: float | None = option(
-        None,
-        "share of the characters that become pieces, the rest is unknown "
-        f"(SentencePiece, default {DEFAULT_CHARACTER_COVERAGE})",
-        metavar="SHARE",
-    )
-    spm_model: Path | None = option(
-        None, "use this SentencePiece model instead of training one", metavar="FILE"
-    )
-    dictionary: Path | None = option(
-        None,
-        "use this dictionary, that of a pretrained model, instead of building one",
-        flags="--dict",
-        metavar="FILE",
-    )
     langs: tuple[str, ...] = option(
         (),
         "languages of that model in the order of their tokens, one a line, or its "
@@ -87,35 +142,13 @@ class PreparationSettings(Settings):
         metavar="FILE",
         parse="lass_plugin.data.language_tokens:read_language_list",
     )
-    workers: int = count(
-        min(os.cpu_count() or 1, 8), "processes (default: one per core, at most 8)"
-    )
-    """The result does not depend on it."""
-    fresh: bool = switch(
-        "start over, and replace what was prepared here with other options"
-    )
     added: Added | None = None
 
     def check(self) -> None:
         super().check()
-        if os.pathsep in str(self.out):
-            raise LassError(
-                f"--out {self.out} has a '{os.pathsep}' in its name, at which fairseq "
-                "divides a list of folders; choose another name"
-            )
         self._check_test_pairs()
-        coverage = self.character_coverage
-        if coverage is not None and not 0 < coverage <= 1:
-            raise LassError(
-                f"--character-coverage is {coverage}; give a share above 0, at most 1"
-            )
         if self.subword != "sentencepiece":
             needless(self, "spm_model", f"with --subword {self.subword}")
-        if not self._trains_sentencepiece:
-            needless(self, "character_coverage", "unless SentencePiece is trained")
-        if self.spm_model or self.dictionary:
-            reason = "--spm-model" if self.spm_model else "--dict"
-            needless(self, "vocab_size", f"with {reason}")
         model = self.spm_model or (self.added and self.added.bpe_codes)
         if self.dictionary and self.subword != "none" and not model:
             raise LassError(
@@ -158,27 +191,39 @@ class PreparationSettings(Settings):
         if not self.test_pairs:
             needless(self, "through", "without --test-pairs")
 
-    @property
-    def _trains_sentencepiece(self) -> bool:
-        return self.subword == "sentencepiece" and self.spm_model is None
-
     def as_json(self) -> dict[str, str | int | float | None]:
         """Values by their names on the command line; files by their SHA-256."""
-        size, coverage = self.vocab_size, self.character_coverage
-        trains_bpe = self.subword == "bpe" and self.added is None
-        if self._trains_sentencepiece or trains_bpe:
-            size = size or DEFAULT_VOCAB_SIZE
-        if self._trains_sentencepiece:
-            coverage = coverage or DEFAULT_CHARACTER_COVERAGE
+        subwords = self.subwords_as_json()
+        if self.subword == "bpe" and self.added is None:
+            subwords["vocab-size"] = self.vocab_size or DEFAULT_VOCAB_SIZE
         return {
             "pairs": ",".join(map(str, self.pairs)),
-            "subword": self.subword,
-            "vocab-size": size,
-            "character-coverage": coverage,
-            "spm-model": sha256(self.spm_model) if self.spm_model else None,
-            "dict": sha256(self.dictionary) if self.dictionary else None,
+            **subwords,
             "test-pairs": ",".join(map(str, self.test_pairs)) or None,
             "through": self.through,
             "langs": ",".join(self.langs) or None,
             **(self.added.as_json() if self.added else {}),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderPreparationSettings(SubwordSettings):
+    """A data folder to make from text of single languages."""
+
+    languages: tuple[str, ...] = required(
+        "languages to prepare, such as de,en,sw",
+        metavar="LANG,…",
+        parse=parse_languages,
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.dictionary and not self.spm_model:
+            raise LassError(
+                "--dict belongs to a subword model that exists already; add "
+                "--spm-model FILE"
+            )
+
+    def as_json(self) -> dict[str, str | int | float | None]:
+        """Values by their names on the command line; files by their SHA-256."""
+        return {"languages": ",".join(self.languages), **self.subwords_as_json()}

@@ -8,6 +8,7 @@ from lass_plugin.fairseq_fixes.failing_options import explain_other_models
 from lass_plugin.fairseq_fixes.finished_runs import end_finished_runs
 from lass_plugin.fairseq_fixes.half_open_data import close_only_what_is_open
 from lass_plugin.fairseq_fixes.interval_checkpoints import keep_points_at_epoch_ends
+from lass_plugin.fairseq_fixes.layer_norm_eps import take_layer_norm_eps
 from lass_plugin.fairseq_fixes.one_training import train_alone
 from lass_plugin.fairseq_fixes.reader_threads import stop_readers
 from lass_plugin.fairseq_fixes.several_processes import train_by_several
@@ -26,6 +27,7 @@ def prepare_fairseq() -> None:
     train_alone()
     explain_other_models()
     take_tokens_of_options()
+    take_layer_norm_eps()
     end_finished_runs()
     close_only_what_is_open()
     end_in_a_sentence()

@@ -64,21 +64,24 @@ def m2m_124_175m(args: Any) -> None:
 def _m2m_124(args: Any, **shape: int) -> None:
     """Pre-norm, one embedding matrix, sinusoidal positions, as the published models."""
     _both(args, **shape, attention_heads=16, normalize_before=True)
-    _default(args, share_all_embeddings=True, attention_dropout=0.1)
+    set_defaults(args, share_all_embeddings=True, attention_dropout=0.1)
     base_architecture(args)
 
 
 def _gelu_and_learned_positions(args: Any) -> None:
-    _default(args, activation_fn="gelu")
+    set_defaults(args, activation_fn="gelu")
     _both(args, learned_pos=True)
 
 
 def _both(args: Any, **options: Any) -> None:
     """Set options of encoder and decoder alike, where they are not given."""
     for side in ("encoder", "decoder"):
-        _default(args, **{f"{side}_{name}": value for name, value in options.items()})
+        set_defaults(
+            args, **{f"{side}_{name}": value for name, value in options.items()}
+        )
 
 
-def _default(args: Any, **options: Any) -> None:
+def set_defaults(args: Any, **options: Any) -> None:
+    """Set options that are not given."""
     for name, value in options.items():
         setattr(args, name, getattr(args, name, value))

@@ -2,18 +2,23 @@
 
 import logging
 from collections import Counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Sequence
 
 import torch
-from fairseq import metrics
+from fairseq import metrics, utils
+from fairseq.data import Dictionary
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask
 
 from lass_plugin import optim as _registered_optimizers  # noqa: F401
 from lass_plugin.anatomy.targets import unwrap
+from lass_plugin.checkpoints import trained_with
+from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
+from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes.failing_options import check_shape
+from lass_plugin.fairseq_fixes.missing_start import start_of
 from lass_plugin.methods.method import Dense, Method, MicroBatch
 from lass_plugin.training import pair_figures, validation
 from lass_plugin.training.precision import autocast
@@ -37,8 +42,13 @@ class KeyedTask(FairseqTask):
     mean_loss: ClassVar[str] = "pair_loss"
     """Name of the unweighted mean of the keys' validation losses."""
 
-    def __init__(self, cfg: Any):
+    def __init__(self, cfg: Any, tokens: LanguageTokens):
         super().__init__(cfg)
+        self.tokens = tokens
+        self.subwords = Subwords("none")
+        """What the text of the data was encoded with, where that is known."""
+        self.checkpoint = "the checkpoint"
+        """What is computed with, for messages."""
         self.method: Method = Dense()
         """Of the training, or of the checkpoint last loaded."""
         self._trains = False
@@ -55,7 +65,41 @@ class KeyedTask(FairseqTask):
         """Whether it only computes with the part of one key: translation."""
         return False
 
+    def _dictionaries(self) -> tuple[Dictionary, Dictionary]:
+        """Of encoder and decoder; of an encoder alone the same one twice."""
+        return self.source_dictionary, self.target_dictionary
+
+    def has_sharded_data(self, split: str) -> bool:
+        shards = utils.split_paths(self.cfg.data)
+        return len(shards) > 1 and split == self.cfg.train_subset
+
     # -- training ----------------------------------------------------------------
+
+    def _begin_training(self, keys: Sequence[Any]) -> None:
+        """Set the method up for training.
+
+        Args:
+            keys: the language keys, pairs as such.
+        """
+        self.method = self.trains.from_options(self.cfg, keys, self.tokens)
+        for dictionary in self._dictionaries():
+            self.method.check_dictionary(dictionary)
+        self._check_start()
+        self.method.begin_training(self)
+        self._trains = True
+
+    def _check_start(self) -> None:
+        """Compare what the training begins from with what it is to be trained with."""
+        cfg = self.cfg
+        if not cfg.save_dir:
+            return
+        starts = (cfg.finetune_from_model, cfg.save_dir, cfg.continue_once)
+        begun = start_of(cfg.restore_file, *starts)
+        paths = [*filter(None, (begun, getattr(cfg, "base", None)))]
+        self._begins = not paths
+        for path in [] if cfg.allow_other_dictionary else paths:
+            given = (self.tokens, self._dictionaries(), str(cfg.data), self.subwords)
+            trained_with.check_start(path, *given)
 
     def train_step(
         self,
@@ -128,6 +172,25 @@ class KeyedTask(FairseqTask):
         pair_figures.log_figures(metrics, self.method.watched())
         for name, value in self.method.metrics().items():
             metrics.log_scalar(name, value, weight=0, round=4)
+
+    # -- checkpoints -------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """``task_state`` of a checkpoint: all that computing with it needs."""
+        return {
+            "language_tokens": self.tokens.to_dict(),
+            trained_with.ENTRY: trained_with.entry_of(
+                self._dictionaries(), self.subwords
+            ),
+            **self.method.to_state(),
+        }
+
+    def _check_checkpoint(self, task_state: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another dictionary or subword model than the data."""
+        trained_with.check_dictionaries(
+            task_state, self._dictionaries(), self.checkpoint, str(self.cfg.data)
+        )
+        trained_with.check_subwords(task_state, self.subwords, self.checkpoint)
 
     # -- the model ---------------------------------------------------------------
 

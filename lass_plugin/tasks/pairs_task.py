@@ -32,9 +32,8 @@ class PairsTask(KeyedTask):
         source_dictionary: Dictionary,
         target_dictionary: Dictionary,
     ):
-        super().__init__(cfg)
+        super().__init__(cfg, tokens)
         self.pairs = pairs
-        self.tokens = tokens
         self._source_dictionary = source_dictionary
         self._target_dictionary = target_dictionary
 
@@ -66,13 +65,6 @@ class PairsTask(KeyedTask):
         for dictionary in {id(d): d for d in self._dictionaries()}.values():
             mine.remove_from(dictionary)
             trained.add_to(dictionary)
-
-    def _dictionaries(self) -> tuple[Dictionary, Dictionary]:
-        return self.source_dictionary, self.target_dictionary
-
-    def has_sharded_data(self, split: str) -> bool:
-        shards = utils.split_paths(self.cfg.data)
-        return len(shards) > 1 and split == self.cfg.train_subset
 
     def load_dataset(
         self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any

@@ -7,19 +7,13 @@ own and names its method in :attr:`TranslationSubnetworkTask.trains`.
 import contextlib
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping, Sequence
 
 import torch
 from fairseq import utils
 from fairseq.tasks import register_task
 
 from lass_plugin import options
-from lass_plugin.checkpoints import trained_with
-from lass_plugin.checkpoints.trained_with import (
-    check_dictionaries,
-    check_start,
-    check_subwords,
-)
 from lass_plugin.data.data_folder import first_folder, subword_model_of
 from lass_plugin.data.dictionaries import joint_dictionary
 from lass_plugin.data.language_tokens import (
@@ -27,11 +21,9 @@ from lass_plugin.data.language_tokens import (
     forced_prefix,
     read_languages,
 )
-from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.fairseq_fixes.failing_options import check_run
-from lass_plugin.fairseq_fixes.missing_start import start_of
 from lass_plugin.languages import Pair
 from lass_plugin.methods.method import Method
 from lass_plugin.methods.registry import method_of, translating_method
@@ -58,12 +50,8 @@ class TranslationSubnetworkTask(PairsTask):
 
     def __init__(self, cfg: TranslationSubnetworkConfig, *more: Any):
         super().__init__(cfg, *more)
-        self.symbols: dict[str, int] = {}
+        self.symbols: Mapping[str, int] = {}
         """Pair -> number of symbols it knows; a pair that is not here knows all."""
-        self.checkpoint = "the checkpoint"
-        """What is translated with, for messages."""
-        self.subwords = Subwords("none")
-        """What the text of the data was encoded with, where that is known."""
         self._of_checkpoint = False
         """Whether the options are those that a checkpoint was trained with."""
 
@@ -105,31 +93,14 @@ class TranslationSubnetworkTask(PairsTask):
         one = not trains or cfg.allow_other_dictionary  # translating reads the first
         task.subwords = subword_model_of(folders[:1] if one else folders)
         if trains:
-            task._begin_training()
+            task._begin_training(pairs)
         return task
 
-    def _begin_training(self) -> None:
-        self.method = self.trains.from_options(self.cfg, self.pairs, self.tokens)
-        for dictionary in self._dictionaries():
-            self.method.check_dictionary(dictionary)
-        self._check_start()
-        self.symbols = dict(self.method.symbols)
-        self.method.begin_training(self)
-        self._trains = True
-
-    def _check_start(self) -> None:
-        """Compare what the training begins from with what it is to be trained with."""
-        cfg = self.cfg
-        if not cfg.save_dir:
-            return
-        starts = (cfg.finetune_from_model, cfg.save_dir, cfg.continue_once)
-        paths = [*filter(None, (start_of(cfg.restore_file, *starts), cfg.base))]
-        self._begins = not paths
-        for path in [] if cfg.allow_other_dictionary else paths:
-            given = (self.tokens, self._dictionaries(), str(cfg.data), self.subwords)
-            check_start(path, *given)
-
     # -- training ----------------------------------------------------------------
+
+    def _begin_training(self, keys: Sequence[Any]) -> None:
+        super()._begin_training(keys)
+        self.symbols = dict(self.method.symbols)
 
     def train_step(self, *args: Any, **kwargs: Any) -> tuple:
         if self.cfg.source_lang:
@@ -141,24 +112,11 @@ class TranslationSubnetworkTask(PairsTask):
 
     # -- checkpoints -------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
-        """``task_state`` of a checkpoint: all that translating with it needs."""
-        return {
-            "language_tokens": self.tokens.to_dict(),
-            trained_with.ENTRY: trained_with.entry_of(
-                self._dictionaries(), self.subwords
-            ),
-            **self.method.to_state(),
-        }
-
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take method and language tokens from a checkpoint (translation)."""
         if "language_tokens" in state_dict:
             self._adopt_tokens(LanguageTokens.from_dict(state_dict["language_tokens"]))
-            check_dictionaries(
-                state_dict, self._dictionaries(), self.checkpoint, str(self.cfg.data)
-            )
-            check_subwords(state_dict, self.subwords, self.checkpoint)
+            self._check_checkpoint(state_dict)
         self._trains = False
         self.symbols = read_symbols(state_dict, "the checkpoint")
         self.method = method_of(state_dict, "the checkpoint")

@@ -23,6 +23,7 @@ fairseq_fixes
 masks
 training
 optim options
+criterions
 methods
 tasks
 evaluation

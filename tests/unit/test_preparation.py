@@ -444,7 +444,7 @@ def test_a_file_that_was_deleted_is_made_again(text, tmp_path):
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-@pytest.mark.parametrize("place", ["encode_bitext", "binarize", "replace"])
+@pytest.mark.parametrize("place", ["encode_text", "binarize", "replace"])
 def test_an_interrupted_run_ends_with_the_same_bytes(
     text, tmp_path, monkeypatch, place, fresh
 ):

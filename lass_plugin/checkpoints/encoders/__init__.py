@@ -1,0 +1,1 @@
+"""Encoders from elsewhere, as folders of fairseq's: model, dictionary, pieces."""

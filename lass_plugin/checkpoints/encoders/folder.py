@@ -1,0 +1,98 @@
+"""A folder in the layout of the public ``xlmr.base``, written from parts."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lass_plugin.anatomy.places import EMBEDDING, find_place
+from lass_plugin.checkpoints.encoders.shape import EncoderShape
+from lass_plugin.checkpoints.stock import without_optimizer
+from lass_plugin.checkpoints.torch_files import save_tensors
+from lass_plugin.checkpoints.trained_with import ENTRY, entry_of
+from lass_plugin.data.dictionaries import dictionary_of_pieces, save_dictionary
+from lass_plugin.data.masked_blocks import MASK
+from lass_plugin.data.parallel_text import sha256
+from lass_plugin.data.subwords import Subwords
+from lass_plugin.errors import LassError
+from lass_plugin.files import write_bytes
+
+MODEL, DICTIONARY, PIECES = "model.pt", "dict.txt", "sentencepiece.bpe.model"
+
+
+def write_encoder(
+    out: Path,
+    shape: EncoderShape,
+    tensors: Mapping[str, Tensor],
+    pieces: Sequence[str],
+    subword_model: bytes,
+) -> None:
+    """Write ``model.pt``, ``dict.txt`` and ``sentencepiece.bpe.model`` below *out*.
+
+    ``model.pt`` comes last. It is of no task of ours, so that fairseq reads it alone,
+    and says by digest which dictionary and subword model belong to it, which our tasks
+    compare.
+
+    Args:
+        tensors: name in fairseq -> weight; the embedding has a row for each of
+            fairseq's four symbols, for *pieces*, and for the mask.
+        pieces: of the subword model, in its order.
+
+    Raises:
+        LassError: *out* holds an encoder, or the rows are not as many.
+    """
+    if (out / MODEL).exists():
+        raise LassError(f"{out / MODEL} exists; choose another folder")
+    dictionary = dictionary_of_pieces(pieces, {})
+    full = dictionary_of_pieces(pieces, {})
+    full.add_symbol(MASK)
+    for name, weight in tensors.items():
+        if find_place(name).part == EMBEDDING and len(weight) != len(full):
+            raise LassError(
+                f"{name} has {len(weight)} rows, and the dictionary {len(full)} symbols"
+            )
+    write_bytes(out / PIECES, subword_model)
+    save_dictionary(dictionary, [out / DICTIONARY])
+    content = without_optimizer(
+        shape.options(), _task(out), tensors, 0, criterion="MaskedLmLoss"
+    )
+    subwords = Subwords("sentencepiece", digest=sha256(out / PIECES))
+    content["task_state"] = {ENTRY: entry_of((full, full), subwords)}
+    save_tensors(out / MODEL, content)
+
+
+def _task(out: Path) -> dict[str, Any]:
+    """Options of fairseq's own ``masked_lm``, which reads the dictionary of *out*."""
+    from fairseq.tasks.masked_lm import MaskedLMConfig
+
+    options = {"_name": "masked_lm", "data": str(out), "sample_break_mode": "none"}
+    known = MaskedLMConfig.__dataclass_fields__
+    return {name: value for name, value in options.items() if name in (*known, "_name")}
+
+
+def mlm_head_of(embedding: Tensor) -> dict[str, Tensor]:
+    """A head for masked language modelling of an encoder that has none.
+
+    It passes on what the encoder gives, standardized: dense is the identity with a bias
+    of 8, where GELU is one as well (to 1e-14), and the layer norm takes the bias away.
+    Its factor 1 / (√d · rms(E)) makes the logits' standard deviation 1, so that
+    training begins near log V.
+
+    Args:
+        embedding: ``(symbols, units)``, tied with the projection.
+
+    Returns:
+        Name in fairseq -> weight.
+    """
+    symbols, units = embedding.shape
+    factor = 1 / (units**0.5 * float(embedding.square().mean().sqrt()))
+    return {
+        "encoder.lm_head.dense.weight": torch.eye(units),
+        "encoder.lm_head.dense.bias": torch.full((units,), 8.0),
+        "encoder.lm_head.layer_norm.weight": torch.full((units,), factor),
+        "encoder.lm_head.layer_norm.bias": torch.zeros(units),
+        "encoder.lm_head.weight": embedding,
+        "encoder.lm_head.bias": torch.zeros(symbols),
+    }

@@ -1,0 +1,51 @@
+"""An encoder of some of the layers of another, such as every second one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lass_plugin.anatomy.places import count_layers, find_place
+from lass_plugin.checkpoints.checkpoint import Checkpoint, changed_options
+from lass_plugin.errors import LassError
+
+
+def with_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> dict[str, Any]:
+    """A checkpoint with *layers* of an encoder, to begin a student's training from.
+
+    Sanh 2019, §3: a student begins with one layer of two of its teacher. All outside of
+    the layers stays.
+
+    Args:
+        layers: numbers from 0, ascending; none for every second, the first among them.
+
+    Raises:
+        LassError: a layer is not there, or it is no encoder alone.
+    """
+    counts = count_layers(checkpoint.weights)
+    there = counts["encoder"]
+    if not there or counts["decoder"]:
+        raise LassError(
+            f"{checkpoint.path} is no encoder alone in the names of today's fairseq; "
+            "take one that 'lass encoder convert' or fairseq-train wrote"
+        )
+    chosen = list(layers) or list(range(0, there, 2))
+    for layer in chosen:
+        if not 0 <= layer < there:
+            raise LassError(
+                f"there is no layer {layer} in {checkpoint.path}, which has 0 to "
+                f"{there - 1}"
+            )
+    if chosen != sorted(set(chosen)):
+        raise LassError("the layers must be in ascending order, none of them twice")
+    places = {layer: number for number, layer in enumerate(chosen)}
+    weights = {}
+    for name, weight in checkpoint.weights.items():
+        place = find_place(name)
+        if place.layer is None:
+            weights[name] = weight
+        elif place.layer in places:
+            old, new = f".layers.{place.layer}.", f".layers.{places[place.layer]}."
+            weights[name.replace(old, new, 1)] = weight
+    changes = {"encoder_layers": len(chosen), "encoder_layers_to_keep": None}
+    options = changed_options(checkpoint.model_options, changes)
+    sections = {**dict(checkpoint.content.get("cfg") or {}), "model": options}
+    return checkpoint.as_start(model=weights, cfg=sections)

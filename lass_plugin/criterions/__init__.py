@@ -1,0 +1,1 @@
+"""Losses that fairseq knows by name; a task imports those it may be trained with."""

@@ -1,0 +1,89 @@
+"""Masked language modelling by fairseq's own commands."""
+
+import re
+from signal import SIGKILL
+
+import pytest
+from conftest import load
+from encoders import ENCODER_FLAGS, LANGUAGES
+from runs import differences
+
+
+@pytest.fixture
+def train(forked, language_data):
+    def run(folder, *flags, **more):
+        given = [str(flag) for flag in flags]
+        start = list(ENCODER_FLAGS)
+        if "--arch" in given:
+            place = start.index("--arch")
+            del start[place : place + 2]
+        return forked.run(
+            "train", language_data, *start, "--save-dir", folder, *given, **more
+        )
+
+    return run
+
+
+SAVING = ("--save-interval-updates", 4, "--keep-interval-updates", 1)
+SAVING += ("--no-epoch-checkpoints",)
+
+
+def test_every_language_has_its_loss_and_a_killed_run_ends_with_the_same_bytes(
+    train, forked, language_data, tmp_path
+):
+    flags = ("--max-update", 18, "--update-freq", 2, *SAVING)
+    for update in (6, 15):
+        death = ("die_at_update", update)
+        dead = train(tmp_path / "a", *flags, prepare=death, check=False)
+        assert dead.returncode == -SIGKILL, dead.stderr[-2000:]
+    train(tmp_path / "a", *flags, "--num-workers", 1)
+    whole = train(tmp_path / "b", *flags)
+    killed, left = (load(tmp_path / each / "checkpoint_last.pt") for each in "ab")
+    assert left["extra_state"]["train_iterator"]["epoch"] > 1
+    assert differences(killed, left) == []
+    assert left["task_state"]["language_tokens"]["languages"] == list(LANGUAGES)
+    assert left["task_state"]["dictionaries"]["subwords"]["kind"] == "sentencepiece"
+    named = {f"loss_{code}" for code in LANGUAGES} | {"language_loss"}
+    assert named <= set(re.findall(r"\w+", whole.stdout))
+    shares = dict(re.findall(r"(share_\w+) ([\d.]+)", whole.stdout))
+    assert float(shares["share_sw"]) > 0.12  # of 192 sentences it has 6 %
+    path = (
+        "--path",
+        tmp_path / "b" / "checkpoint_last.pt",
+        "--cpu",
+        "--num-workers",
+        0,
+    )
+    task = (*ENCODER_FLAGS[:4], "--max-tokens", 160)
+    validated = forked.run("validate", language_data, *task, *path)
+    last = [line for line in whole.stdout.splitlines() if "valid on" in line][-1]
+    losses = [re.findall(r"loss_\w+ [\d.]+", text) for text in (last, validated.stdout)]
+    assert len(losses[0]) == len(LANGUAGES) and losses[0] == losses[1]
+
+
+def test_xmod_trains_the_module_of_the_language(train, tmp_path):
+    flags = ("--arch", "xmod_languages", "--no-epoch-checkpoints")
+    train(tmp_path, *flags, "--max-update", 1, "--langs", "sw,de,en")
+    state = load(tmp_path / "checkpoint_last.pt")
+    first = "encoder.sentence_encoder.layers.0.adapter_modules.{}.fc1.weight"
+    assert {code for code in LANGUAGES if first.format(code) in state["model"]} == {
+        *LANGUAGES
+    }
+    steps = state["last_optimizer_state"]["state"]
+    moved = [value for value in steps.values() if bool(value["exp_avg"].any())]
+    assert 0 < len(moved) < len(steps)  # modules of others have not moved
+
+
+@pytest.mark.parametrize(
+    "flags, told",
+    [
+        (("--langs", "de,xx"), "no train data of xx"),
+        (("--tokens-per-sample", 2), "--tokens-per-sample 2 is not 3 or more"),
+        (("--multilang-sampling-alpha", -1), "--multilang-sampling-alpha -1.0"),
+        (("--mask-prob", 0), "--mask-prob 0"),
+        (("--max-positions", 8), "raise --tokens-per-sample and --max-positions"),
+    ],
+)
+def test_mistakes_are_named(train, tmp_path, flags, told):
+    ended = train(tmp_path, *flags, "--max-update", 1, check=False)
+    assert ended.returncode and told in ended.told, ended.stderr[-2000:]
