@@ -4,6 +4,7 @@
 
 prepare      a data folder from text of single languages
 convert      an encoder in Hugging Face's layout as a folder of fairseq's
+modules      an encoder with a module of each language: X-MOD
 halve        every second layer of an encoder, the student of a distillation
 
 'lass encoder MODE --help' explains the options of each.
@@ -14,5 +15,6 @@ HELP = "multilingual encoders: their text, other layouts, smaller ones (Li 2022)
 MODES = {
     "prepare": "encoder_prepare",
     "convert": "encoder_convert",
+    "modules": "encoder_modules",
     "halve": "encoder_halve",
 }

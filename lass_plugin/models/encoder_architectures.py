@@ -40,6 +40,13 @@ def xmod_languages(args: Any) -> None:
     base_architecture(args)
 
 
+@register_model_architecture("xmod", "xmod_from_encoder")
+def xmod_from_encoder(args: Any) -> None:
+    """X-MOD as 'lass encoder modules' makes it: no layer norm is used twice."""
+    set_defaults(args, adapter_reuse_layer_norm=False)
+    xmod_languages(args)
+
+
 @register_model_architecture("xmod", "xmod_quickstart")
 def xmod_quickstart(args: Any) -> None:
     """``roberta_quickstart`` with a module for each language of the task."""

@@ -79,6 +79,11 @@ class MaskedLmLanguagesTask(KeyedTask):
             cls.trains.check_options(cfg)
             options.check_samples(cfg)
         languages = read_languages(cfg.langs, None, str(folder), [])
+        if not languages:
+            raise LassError(
+                f"{folder} has no langs.txt that says which languages there are; give "
+                "--langs"
+            )
         # without tokens of languages: an encoder is not told what it reads
         tokens = LanguageTokens(languages, style="none")
         folders = [folder, *map(Path, utils.split_paths(cfg.data)[1:])]

@@ -101,6 +101,8 @@ def options_of_fairseq() -> set[str]:
     """Of its commands, with those of our tasks and of a transformer."""
     from fairseq import options
 
+    import lass_plugin.models.encoder_architectures
+    import lass_plugin.tasks.masked_lm_languages
     import lass_plugin.tasks.translation_lslo
     import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401, registers
 
@@ -115,7 +117,11 @@ def options_of_fairseq() -> set[str]:
                 parser, [*given, *more], suppress_defaults=False
             )
             found |= options_of(parser)
-    return found
+    parser = options.get_training_parser()
+    given = "DATA --arch roberta --criterion masked_lm_distillation".split()
+    given += ["--task", "masked_lm_languages"]
+    options.parse_args_and_arch(parser, given, suppress_defaults=False)
+    return found | options_of(parser)
 
 
 def commands(text: str) -> list[tuple[tuple[str, ...], set[str]]]:
@@ -200,10 +206,15 @@ def test_every_format_of_a_record_is_described():
 def test_every_option_of_the_tasks_is_described():
     from lass_plugin.methods.lowrank.options import TranslationLsloConfig
     from lass_plugin.methods.search.options import TranslationSubnetworkSearchConfig
+    from lass_plugin.options import MaskedLmLanguagesConfig
 
     page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
     named = set(OPTION.findall(page))
-    for kind in (TranslationLsloConfig, TranslationSubnetworkSearchConfig):
+    for kind in (
+        TranslationLsloConfig,
+        TranslationSubnetworkSearchConfig,
+        MaskedLmLanguagesConfig,
+    ):
         for option in fields(kind):
             flag = f"--{option.name.replace('_', '-')}"
             if "help" in option.metadata and option.name != "data":

@@ -12,6 +12,7 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.encoders.folder import mlm_head_of, write_encoder
 from lass_plugin.checkpoints.encoders.huggingface import read_encoder
 from lass_plugin.checkpoints.encoders.layers import with_layers
+from lass_plugin.checkpoints.encoders.modules import with_modules
 from lass_plugin.checkpoints.encoders.shape import EncoderShape
 from lass_plugin.data.dictionaries import load_dictionary
 from lass_plugin.data.masked_blocks import MASK
@@ -280,3 +281,21 @@ def test_every_second_layer_or_those_that_are_named(dictionary, tmp_path):
     for layers, told in (((0, 3), "no layer 3"), ((1, 0), "ascending")):
         with pytest.raises(LassError, match=told):
             with_layers(whole, layers)
+
+
+def test_modules_begin_as_nothing_and_each_language_has_its_own(dictionary, tmp_path):
+    model = build(SHAPE.options(), dictionary)
+    whole = checkpoint_of(model, tmp_path)
+    made = with_modules(whole, ("de", "sw"))
+    xmod = build(made["cfg"]["model"], dictionary)
+    xmod.load_state_dict(made["model"], model_cfg=xmod.args)
+    for language in ("de", "sw"):
+        assert torch.equal(xmod(TOKENS, lang_id=[language] * 2)[0], model(TOKENS)[0])
+    first = xmod.encoder.sentence_encoder.layers[0].adapter_modules
+    with torch.no_grad():
+        first["sw"].fc2.weight.add_(0.1)
+    assert torch.equal(xmod(TOKENS, lang_id=["de"] * 2)[0], model(TOKENS)[0])
+    assert not torch.equal(xmod(TOKENS, lang_id=["sw"] * 2)[0], model(TOKENS)[0])
+    again = Checkpoint(tmp_path / "xmod.pt", made)
+    with pytest.raises(LassError, match="has modules of languages already"):
+        with_modules(again, ("de",))

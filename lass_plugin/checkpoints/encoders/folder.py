@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,28 +54,21 @@ def write_encoder(
             )
     write_bytes(out / PIECES, subword_model)
     save_dictionary(dictionary, [out / DICTIONARY])
+    task = {"_name": "masked_lm", "data": "."}  # where the dictionary is
     content = without_optimizer(
-        shape.options(), _task(out), tensors, 0, criterion="MaskedLmLoss"
+        shape.options(), task, tensors, 0, criterion="MaskedLmLoss"
     )
     subwords = Subwords("sentencepiece", digest=sha256(out / PIECES))
     content["task_state"] = {ENTRY: entry_of((full, full), subwords)}
     save_tensors(out / MODEL, content)
 
 
-def _task(out: Path) -> dict[str, Any]:
-    """Options of fairseq's own ``masked_lm``, which reads the dictionary of *out*."""
-    from fairseq.tasks.masked_lm import MaskedLMConfig
-
-    options = {"_name": "masked_lm", "data": str(out), "sample_break_mode": "none"}
-    known = MaskedLMConfig.__dataclass_fields__
-    return {name: value for name, value in options.items() if name in (*known, "_name")}
-
-
 def mlm_head_of(embedding: Tensor) -> dict[str, Tensor]:
     """A head for masked language modelling of an encoder that has none.
 
     It passes on what the encoder gives, standardized: dense is the identity with a bias
-    of 8, where GELU is one as well (to 1e-14), and the layer norm takes the bias away.
+    of 8, where GELU is one as well (nearly, of values above -4), and the layer norm
+    takes the bias away.
     Its factor 1 / (√d · rms(E)) makes the logits' standard deviation 1, so that
     training begins near log V.
 

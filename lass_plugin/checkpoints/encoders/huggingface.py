@@ -148,7 +148,7 @@ def _pieces(source: Path) -> tuple[list[str], bytes]:
             f"the pieces of {path} are not of the unigram kind that SentencePiece has, "
             "so text could not be encoded for the encoder; take one with XLM-R's pieces"
         )
-    vocabulary = filled(list[tuple[str, float]], found, "vocab")
+    vocabulary = [_scored(entry, path) for entry in found]
     own = [piece for piece, _ in vocabulary[:4]]
     if own != ["<s>", "<pad>", "</s>", "<unk>"] or vocabulary[-1][0] != MASK:
         raise LassError(
@@ -157,6 +157,18 @@ def _pieces(source: Path) -> tuple[list[str], bytes]:
         )
     pieces = vocabulary[4:-1]
     return [piece for piece, _ in pieces], unigram_model(pieces)
+
+
+def _scored(entry: Any, path: Path) -> tuple[str, float]:
+    """A piece and its log-probability."""
+    try:
+        piece, score = filled(list[str | float], entry, "vocab")
+        return filled(str, piece, "a piece"), filled(float, score, "a score")
+    except ValueError as error:
+        raise LassError(
+            f"{path} has {str(entry)[:40]!r} among its pieces, which is no piece with "
+            "a score; take a whole one"
+        ) from error
 
 
 def _renamed(weights: Mapping[str, Tensor], kind: str, path: Path) -> dict[str, Tensor]:

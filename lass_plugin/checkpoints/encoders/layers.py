@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lass_plugin.anatomy.places import count_layers, find_place
-from lass_plugin.checkpoints.checkpoint import Checkpoint, changed_options
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.encoders.changed import changed_encoder
 from lass_plugin.errors import LassError
 
 
@@ -46,6 +47,4 @@ def with_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> dict[str, Any]
             old, new = f".layers.{place.layer}.", f".layers.{places[place.layer]}."
             weights[name.replace(old, new, 1)] = weight
     changes = {"encoder_layers": len(chosen), "encoder_layers_to_keep": None}
-    options = changed_options(checkpoint.model_options, changes)
-    sections = {**dict(checkpoint.content.get("cfg") or {}), "model": options}
-    return checkpoint.as_start(model=weights, cfg=sections)
+    return changed_encoder(checkpoint, weights, changes)

@@ -1,0 +1,66 @@
+"""X-MOD (Pfeiffer 2022) that begins from an encoder without modules."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from lass_plugin.anatomy.places import FC2, find_place
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.encoders.changed import changed_encoder
+from lass_plugin.errors import LassError
+
+ARCHITECTURE = "xmod_from_encoder"
+BOTTLENECK = 2
+"""The inner width of a module is that of the encoder divided by this, as X-MOD's."""
+
+
+def with_modules(
+    checkpoint: Checkpoint, languages: Sequence[str], seed: int = 1
+) -> dict[str, Any]:
+    """A checkpoint of X-MOD with a module of each language behind each feed-forward.
+
+    A module begins as nothing: its second matrix is 0, so the outputs are those of the
+    encoder. The first is drawn as fairseq draws it (normal, deviation .02).
+
+    Raises:
+        LassError: it is no encoder alone, or has modules.
+    """
+    weights = dict(checkpoint.weights)
+    if any(".adapter_modules." in name for name in weights):
+        raise LassError(f"{checkpoint.path} has modules of languages already")
+    generator = torch.Generator().manual_seed(seed)
+    found = 0
+    for name, weight in checkpoint.weights.items():
+        place = find_place(name)
+        if place.part != FC2 or place.tensor != "weight":
+            continue
+        if not name.startswith("encoder.sentence_encoder."):
+            raise LassError(
+                f"{checkpoint.path} is no encoder alone; take one that 'lass encoder "
+                "convert' or fairseq-train wrote"
+            )
+        found += 1
+        width, inner = len(weight), len(weight) // BOTTLENECK
+        layer = name.removesuffix(f"{FC2}.weight")
+        for language in languages:
+            start = f"{layer}adapter_modules.{language}"
+            drawn = torch.randn(inner, width, generator=generator) * 0.02
+            weights[f"{start}.fc1.weight"] = drawn.to(weight.dtype)
+            weights[f"{start}.fc1.bias"] = weight.new_zeros(inner)
+            weights[f"{start}.fc2.weight"] = weight.new_zeros(width, inner)
+            weights[f"{start}.fc2.bias"] = weight.new_zeros(width)
+    if not found:
+        raise LassError(f"{checkpoint.path} has no layers that modules could stand in")
+    changes = {
+        "_name": "xmod_base",
+        "arch": "xmod_base",  # fairseq's own: all of its options are stated
+        "ffn_modules": False,
+        "adapter_modules": True,
+        "adapter_layer_norm": False,
+        "adapter_reuse_layer_norm": False,
+        "ln_before_adapter": True,
+        "bottleneck": BOTTLENECK,
+        "languages": list(languages),
+    }
+    return changed_encoder(checkpoint, weights, changes)
