@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import torch
 from conftest import ROOT
 
 LANGUAGES = {"de": 120, "en": 60, "sw": 12}
@@ -36,3 +37,28 @@ def write_text(folder: Path) -> None:
 
 def _word(code: str, generator: random.Random) -> str:
     return code + "".join(generator.choice("abcdef") for _ in range(2))
+
+
+def encoder_flags(*given: object) -> list[str]:
+    """The flags of a small encoder, those of *given* in place of others."""
+    flags, texts = list(ENCODER_FLAGS), [str(flag) for flag in given]
+    for name in {text for text in texts if text.startswith("--")} & set(flags):
+        place = flags.index(name)
+        del flags[place : place + 2]
+    return [*flags, *texts]
+
+
+def as_public(weights: dict) -> dict:
+    """Weights by the names that the public ``xlmr.base`` has."""
+    old = {}
+    for name, weight in weights.items():
+        place = "decoder" + name.removeprefix("encoder")
+        place = place.replace("layernorm_embedding", "emb_layer_norm")
+        first, part, kind = name.partition(".self_attn.q_proj.")
+        if part:
+            own = [weights[f"{first}.self_attn.{each}_proj.{kind}"] for each in "qkv"]
+            start = place.partition(".self_attn.")[0]
+            old[f"{start}.self_attn.in_proj_{kind}"] = torch.cat(own)
+        elif ".k_proj." not in name and ".v_proj." not in name:
+            old[place] = weight
+    return old

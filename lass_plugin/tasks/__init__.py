@@ -3,4 +3,7 @@
 @register_task("translation_mine", dataclass=MyOptions)
 class MyTask(TranslationSubnetworkTask):
     trains = MyMethod
+
+and so is one of encoders, whose language keys are languages: it derives from
+MaskedLmLanguagesTask, and its options from MaskedLmLanguagesConfig.
 """

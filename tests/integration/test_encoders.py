@@ -1,25 +1,22 @@
 """Masked language modelling by fairseq's own commands."""
 
 import re
+from argparse import Namespace
 from signal import SIGKILL
 
 import pytest
+import torch
 from conftest import load
-from encoders import ENCODER_FLAGS, LANGUAGES
-from runs import differences
+from encoders import ENCODER_FLAGS, LANGUAGES, as_public, encoder_flags
+from runs import assert_same, differences
 
 
 @pytest.fixture
 def train(forked, language_data):
-    def run(folder, *flags, **more):
-        given = [str(flag) for flag in flags]
-        start = list(ENCODER_FLAGS)
-        if "--arch" in given:
-            place = start.index("--arch")
-            del start[place : place + 2]
-        return forked.run(
-            "train", language_data, *start, "--save-dir", folder, *given, **more
-        )
+    def run(folder, *given, **more):
+        start = ("--save-dir", folder)
+        flags = (*encoder_flags(*given), *start)
+        return forked.run("train", language_data, *flags, **more)
 
     return run
 
@@ -88,3 +85,35 @@ def test_xmod_trains_the_module_of_the_language(train, tmp_path):
 def test_mistakes_are_named(train, tmp_path, flags, told):
     ended = train(tmp_path, *flags, "--max-update", 1, check=False)
     assert ended.returncode and told in ended.told, ended.stderr[-2000:]
+
+
+def test_a_public_checkpoint_begins_a_training_and_teaches_half_of_it(
+    train, forked, tmp_path
+):
+    short = ("--no-epoch-checkpoints", "--disable-validation", "--max-update")
+    train(tmp_path / "first", *short, 2)
+    state = load(tmp_path / "first" / "checkpoint_last.pt")
+    options = Namespace(**{**vars(state["cfg"]["model"]), "task": "masked_lm"})
+    public = {
+        "args": options,
+        "model": as_public(state["model"]),
+        "optimizer_history": [{"criterion_name": "X", "num_updates": 1}],
+        "extra_state": {"train_iterator": {"epoch": 1}},
+    }
+    torch.save(public, tmp_path / "model.pt")
+    begun = ("--finetune-from-model", tmp_path / "model.pt", "--lr", 0)
+    train(tmp_path / "again", *begun, *short, 1)
+    again = load(tmp_path / "again" / "checkpoint_last.pt")["model"]
+    assert_same(again, state["model"])
+
+    teacher, half = tmp_path / "first" / "checkpoint_last.pt", tmp_path / "half.pt"
+    told = forked.run("lass", "encoder", "halve", teacher, "--out", half).stdout
+    assert "1 layers (train it with --encoder-layers 1)" in told
+    flags = ("--criterion", "masked_lm_distillation", "--encoder-layers", 1)
+    started = ("--finetune-from-model", half)
+    for taught in (teacher, tmp_path / "model.pt"):
+        out = tmp_path / f"by_{taught.name}"
+        ended = train(out, *flags, *started, "--teacher", taught, *short, 3)
+        assert re.search(r"divergence [\d.]*[1-9]", ended.stdout)
+    weights = load(out / "checkpoint_last.pt")["model"]
+    assert not any(".layers.1." in name or "teacher" in name for name in weights)

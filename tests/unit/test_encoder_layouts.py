@@ -6,6 +6,7 @@ from argparse import Namespace
 import pytest
 import sentencepiece
 import torch
+from encoders import as_public
 from safetensors.torch import save_file
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
@@ -74,26 +75,6 @@ def test_the_first_head_passes_on_what_the_encoder_gives(dictionary):
     expected = normal / (WIDTH**0.5 * embedding.square().mean().sqrt())
     assert torch.allclose(logits, expected, atol=1e-4)
     assert 0.9 < float(logits.std()) < 1.1
-
-
-def as_public(weights: dict) -> dict:
-    """Names as the public ``xlmr.base`` has them."""
-    old = {}
-    for name, weight in weights.items():
-        name = "decoder" + name.removeprefix("encoder")
-        name = name.replace("layernorm_embedding", "emb_layer_norm")
-        if ".self_attn.k_proj." in name or ".self_attn.v_proj." in name:
-            continue
-        if ".self_attn.q_proj." in name:
-            first, _, kind = name.partition("q_proj.")
-            parts = [
-                weights[f"encoder{first.removeprefix('decoder')}{p}_proj.{kind}"]
-                for p in "qkv"
-            ]
-            old[f"{first}in_proj_{kind}"] = torch.cat(parts)
-        else:
-            old[name] = weight
-    return old
 
 
 TOKENS = torch.tensor([[0, 7, 9, 12, 2], [0, 8, 2, 1, 1]])
