@@ -33,7 +33,7 @@ def test_every_language_has_its_loss_and_a_killed_run_ends_with_the_same_bytes(
         death = ("die_at_update", update)
         dead = train(tmp_path / "a", *flags, prepare=death, check=False)
         assert dead.returncode == -SIGKILL, dead.stderr[-2000:]
-    train(tmp_path / "a", *flags, "--num-workers", 1)
+    train(tmp_path / "a", *flags)
     whole = train(tmp_path / "b", *flags)
     killed, left = (load(tmp_path / each / "checkpoint_last.pt") for each in "ab")
     assert left["extra_state"]["train_iterator"]["epoch"] > 1
