@@ -35,6 +35,7 @@ SUBCOMMANDS = {
     "translate": "translate",
     "table": "table",
     "zero-shot": "zero_shot",
+    "xtreme": "xtreme",
     "import-lass": "import_lass",
     "average": "average",
     "export": "export",

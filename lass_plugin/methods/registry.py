@@ -23,6 +23,8 @@ METHODS: Registry[type[Method]] = Registry("method")
 TOKENS, SYMBOLS = "language_tokens", "symbols"
 DICTIONARIES = trained_with.ENTRY
 """Entries of ``task_state`` that are no method's: what the dictionary is told."""
+HEAD = "xtreme"
+"""Another one: which head of an XTREME task the model has."""
 
 
 def register_method(method: type[Method]) -> type[Method]:
@@ -46,7 +48,7 @@ def method_of(task_state: Any, where: str) -> Method:
         if entries.get(name) is not None:
             return METHODS.get(name).from_state(entries[name], where)
     if TOKENS in entries:  # one of ours; stock fairseq's tasks have entries of others
-        for name in entries.keys() - {TOKENS, SYMBOLS, DICTIONARIES, *names}:
+        for name in entries.keys() - {TOKENS, SYMBOLS, DICTIONARIES, HEAD, *names}:
             raise LassError(
                 f"{where} was trained with the method '{name}', which is not known "
                 f"here; name the module that registers it in {VARIABLE}"

@@ -23,7 +23,7 @@ def score_tags(task: Task, language: str, true: Tags, found: Tags) -> list[Measu
     Raises:
         LassError: seqeval is not installed; a sentence has another number of tags.
     """
-    entities, version = _seqeval()
+    entities, version = find_chunks()
     for number, (ours, theirs) in enumerate(zip(found, true, strict=True), start=1):
         if len(ours) != len(theirs):
             raise LassError(
@@ -62,8 +62,12 @@ def _with_type(tag: str) -> str:
     return tag if tag == "O" or "-" in tag else f"{tag[0]}-{tag}"
 
 
-def _seqeval() -> tuple[Any, str]:
-    """seqeval's function that finds chunks, and its version."""
+def find_chunks() -> tuple[Any, str]:
+    """seqeval's function that finds chunks, and its version.
+
+    Raises:
+        LassError: it is not installed.
+    """
     from importlib.metadata import version
     from warnings import catch_warnings, simplefilter
 

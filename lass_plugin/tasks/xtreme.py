@@ -1,0 +1,192 @@
+"""The task ``xtreme``: fine-tune an encoder on one of the nine XTREME tasks."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+import torch
+from fairseq.data import Dictionary
+from fairseq.tasks import register_task
+
+from lass_plugin import options
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.corpora.xtreme.tasks import Task
+from lass_plugin.criterions import xtreme as _registered_criterion  # noqa: F401
+from lass_plugin.data.data_folder import first_folder, subword_model_of
+from lass_plugin.data.dictionaries import load_dictionary
+from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.data.masked_blocks import MASK
+from lass_plugin.data.pairs_dataset import PairsDataset
+from lass_plugin.data.xtreme.dataset import XtremeDataset
+from lass_plugin.data.xtreme.pieces import DICTIONARY
+from lass_plugin.data.xtreme.stored import Prepared, read_stored
+from lass_plugin.errors import LassError
+from lass_plugin.fairseq_fixes import prepare_fairseq
+from lass_plugin.fairseq_fixes.failing_options import check_run
+from lass_plugin.fairseq_fixes.missing_start import start_of
+from lass_plugin.methods.registry import HEAD, method_of
+from lass_plugin.models.xtreme_heads import add_head, head_name
+from lass_plugin.options import TrainingConfig, flag
+from lass_plugin.tasks.keyed_task import KeyedTask
+
+logger = logging.getLogger(__name__)
+
+prepare_fairseq()
+
+
+@dataclass
+class XtremeConfig(TrainingConfig):
+    languages: str | None = flag(
+        None,
+        "languages to train on: en alone is cross-lingual transfer, all are "
+        "translate-train-all (default: those that were prepared)",
+    )
+
+
+@register_task("xtreme", dataclass=XtremeConfig)
+class XtremeTask(KeyedTask):
+    """A head on an encoder, trained on a folder of ``lass xtreme prepare``.
+
+    Each batch is of one language, the language key: what the checkpoint that training
+    begins from gives each language (gates, masks) is computed with, and kept.
+    """
+
+    of_keys = "languages"
+    counted = "sample_size"
+    mean_loss = "language_loss"
+
+    def __init__(self, cfg: Any, prepared: Prepared, dictionary: Dictionary):
+        languages = dict.fromkeys(
+            code for codes in prepared.languages.values() for code in codes
+        )
+        super().__init__(cfg, LanguageTokens(tuple(languages), style="none"))
+        self.prepared = prepared
+        self.dictionary = dictionary
+
+    @property
+    def xtreme(self) -> Task:
+        """The task of XTREME."""
+        return self.prepared.task
+
+    @property
+    def keys(self) -> list[str]:
+        return list(self.tokens.languages)
+
+    @property
+    def source_dictionary(self) -> Dictionary:
+        return self.dictionary
+
+    @property
+    def target_dictionary(self) -> Dictionary:
+        return self.dictionary
+
+    def max_positions(self) -> int:
+        return self.xtreme.length
+
+    # -- set-up ------------------------------------------------------------------
+
+    @classmethod
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> "XtremeTask":
+        if not cfg.data:
+            raise LassError("give the folder of 'lass xtreme prepare' first")
+        folder = first_folder(cfg.data)
+        prepared = Prepared.read(folder)
+        if not prepared.task.trains:
+            raise LassError(
+                f"{prepared.task.title} has no training; score the encoder on it with "
+                "'lass xtreme evaluate'"
+            )
+        trains = not kwargs.get("from_checkpoint")
+        if trains:
+            options.check_not_empty(cfg)
+            check_run(vars(cfg).get("_parent"), trains)
+            cls.trains.check_options(cfg)
+        dictionary = load_dictionary(folder / DICTIONARY)
+        dictionary.add_symbol(MASK)
+        task = cls(cfg, prepared, dictionary)
+        task.subwords = subword_model_of([folder])
+        if trains:
+            task._begin_training(task.keys)
+        return task
+
+    def _begin_training(self, keys: Any) -> None:
+        super()._begin_training(keys)
+        cfg = self.cfg
+        starts = (cfg.finetune_from_model, cfg.save_dir or "", cfg.continue_once)
+        if path := start_of(cfg.restore_file, *starts):
+            self.method = method_of(Checkpoint.read(path).task_state, path)
+        else:
+            logger.warning("no --finetune-from-model: an encoder without pre-training")
+
+    def training_languages(self) -> list[str]:
+        """The languages to train on.
+
+        Raises:
+            LassError: one was not prepared.
+        """
+        there = self.prepared.of("train")
+        asked = self.cfg.languages
+        wanted = [each.strip() for each in asked.split(",")] if asked else there
+        for language in wanted:
+            if language not in there:
+                raise LassError(
+                    f"--languages {asked}: {self.prepared.folder} has no training data "
+                    f"of '{language}' (it has {', '.join(there)})"
+                )
+        return wanted
+
+    def load_dataset(
+        self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any
+    ) -> None:
+        """Load a split of every language of it."""
+        training = split == self.cfg.train_subset
+        languages = self.training_languages() if training else self.prepared.of(split)
+        parts: dict[str, Any] = {}
+        for language in languages:
+            stored = read_stored(self.prepared.path(split, language), self.xtreme)
+            parts[language] = XtremeDataset(
+                self.xtreme, stored, self.dictionary, language
+            )
+        counts = ", ".join(f"{key} {len(part)}" for key, part in parts.items())
+        logger.info(f"{split}: {counts} examples")
+        self.datasets[split] = PairsDataset(parts, split)
+
+    # -- the model ---------------------------------------------------------------
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
+        model = super().build_model(cfg, from_checkpoint)
+        if self.xtreme.trains:
+            add_head(model, self.xtreme)
+        return model
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), HEAD: head_of(self.xtreme)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the method from a checkpoint that has a head for this task."""
+        if self.xtreme.trains:
+            check_head(state_dict, self.xtreme, self.checkpoint)
+        self._check_checkpoint(state_dict)
+        self._trains = False
+        self.method = method_of(state_dict, self.checkpoint)
+
+
+def head_of(task: Task) -> dict[str, Any]:
+    """The entry of a checkpoint that says what its head answers."""
+    return {"head": head_name(task), "labels": list(task.labels)}
+
+
+def check_head(task_state: Mapping[str, Any], task: Task, where: str) -> None:
+    """Refuse a checkpoint whose head is of another task, or that has none.
+
+    Raises:
+        LassError: see above.
+    """
+    stated = task_state.get(HEAD)
+    if stated != head_of(task):
+        name = stated.get("head") if isinstance(stated, Mapping) else None
+        has = f"the head '{name}'" if name else "no head of XTREME"
+        raise LassError(
+            f"{where} has {has}, and the data are of {task.title}; fine-tune it on "
+            "this task first (fairseq-train --task xtreme), or give its own data"
+        )
