@@ -147,6 +147,20 @@ class MaskedLmLanguagesConfig(TrainingConfig):
     seed: int = II("common.seed")
 
 
+@dataclass
+class XtremeConfig(TrainingConfig):
+    """What a fine-tuning on a task of XTREME can be told."""
+
+    langs: Optional[str] = flag(
+        None,
+        "languages to train on: en alone is cross-lingual transfer, all are "
+        "translate-train-all (default: those that were prepared)",
+    )
+    sparsity: Optional[float] = flag(
+        None, "share of heads and units to leave out (gates for any sparsity)"
+    )
+
+
 def check_not_empty(cfg: Any) -> None:
     """Refuse options that are given without a value, as by an unset shell variable.
 

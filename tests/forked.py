@@ -31,6 +31,7 @@ PLUGIN = (  # what fairseq imports of --user-dir
     "lass_plugin.tasks.masked_lm_languages",
     "lass_plugin.tasks.translation_lslo",
     "lass_plugin.tasks.translation_subnetwork_search",
+    "lass_plugin.tasks.xtreme",
     "lass_plugin.models.encoder_architectures",
     "lass_plugin.models.transformer_architectures",
 )

@@ -1,7 +1,6 @@
 """The task ``xtreme``: fine-tune an encoder on one of the nine XTREME tasks."""
 
 import logging
-from dataclasses import dataclass
 from typing import Any, Mapping
 
 import torch
@@ -24,9 +23,10 @@ from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.fairseq_fixes.failing_options import check_run
 from lass_plugin.fairseq_fixes.missing_start import start_of
+from lass_plugin.methods.method import Dense, Method
 from lass_plugin.methods.registry import HEAD, method_of
 from lass_plugin.models.xtreme_heads import add_head, head_name
-from lass_plugin.options import TrainingConfig, flag
+from lass_plugin.options import XtremeConfig
 from lass_plugin.tasks.keyed_task import KeyedTask
 
 logger = logging.getLogger(__name__)
@@ -34,21 +34,12 @@ logger = logging.getLogger(__name__)
 prepare_fairseq()
 
 
-@dataclass
-class XtremeConfig(TrainingConfig):
-    languages: str | None = flag(
-        None,
-        "languages to train on: en alone is cross-lingual transfer, all are "
-        "translate-train-all (default: those that were prepared)",
-    )
-
-
 @register_task("xtreme", dataclass=XtremeConfig)
 class XtremeTask(KeyedTask):
     """A head on an encoder, trained on a folder of ``lass xtreme prepare``.
 
-    Each batch is of one language, the language key: what the checkpoint that training
-    begins from gives each language (gates, masks) is computed with, and kept.
+    Each batch is of one language, the language key. What the encoder gives each
+    language (gates) is computed with and kept as it is; the other weights are trained.
     """
 
     of_keys = "languages"
@@ -62,6 +53,10 @@ class XtremeTask(KeyedTask):
         super().__init__(cfg, LanguageTokens(tuple(languages), style="none"))
         self.prepared = prepared
         self.dictionary = dictionary
+        self.carried: Method = Dense()
+        """What the encoder gives each language, of the start or of a checkpoint."""
+        self._pretrained: tuple[str, ...] = ()
+        """Languages of the encoder that a training begins from, if they are known."""
 
     @property
     def xtreme(self) -> Task:
@@ -114,9 +109,21 @@ class XtremeTask(KeyedTask):
         cfg = self.cfg
         starts = (cfg.finetune_from_model, cfg.save_dir or "", cfg.continue_once)
         if path := start_of(cfg.restore_file, *starts):
-            self.method = method_of(Checkpoint.read(path).task_state, path)
+            start = Checkpoint.read(path)
+            self._carry(start.task_state, path)
+            if start.language_tokens is not None:
+                self._pretrained = start.language_tokens.languages
         else:
             logger.warning("no --finetune-from-model: an encoder without pre-training")
+
+    def _carry(self, task_state: Mapping[str, Any], where: str) -> None:
+        self.carried = method_of(task_state, where)
+        takes = getattr(self.carried, "takes_sparsity", False)
+        if self.cfg.sparsity is not None and not takes:
+            raise LassError(
+                f"--sparsity has no effect, because {where} has no gates for any "
+                "sparsity; leave it out"
+            )
 
     def training_languages(self) -> list[str]:
         """The languages to train on.
@@ -125,12 +132,12 @@ class XtremeTask(KeyedTask):
             LassError: one was not prepared.
         """
         there = self.prepared.of("train")
-        asked = self.cfg.languages
+        asked = self.cfg.langs
         wanted = [each.strip() for each in asked.split(",")] if asked else there
         for language in wanted:
             if language not in there:
                 raise LassError(
-                    f"--languages {asked}: {self.prepared.folder} has no training data "
+                    f"--langs {asked}: {self.prepared.folder} has no training data "
                     f"of '{language}' (it has {', '.join(there)})"
                 )
         return wanted
@@ -154,13 +161,27 @@ class XtremeTask(KeyedTask):
     # -- the model ---------------------------------------------------------------
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
+        if getattr(cfg, "adapter_modules", None) and not getattr(cfg, "languages", 1):
+            cfg.languages = list(self._pretrained)  # of X-MOD: a module for each
         model = super().build_model(cfg, from_checkpoint)
+        before = {name for name, _ in model.named_parameters()}
+        self.carried.attach(model, cfg, self.cfg)
+        for name, parameter in model.named_parameters():
+            if name not in before:  # gates that were learned
+                parameter.requires_grad_(False)
+        self.carried = self.carried.bind(model)
         if self.xtreme.trains:
             add_head(model, self.xtreme)
         return model
 
+    def train_step(self, sample: Any, model: Any, *more: Any, **kwargs: Any) -> Any:
+        """Forward and backward of one micro-batch, with the part of its language."""
+        with self.method_of(model).using(sample["language_key"]):
+            return super().train_step(sample, model, *more, **kwargs)
+
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), HEAD: head_of(self.xtreme)}
+        own = {HEAD: head_of(self.xtreme)}
+        return {**super().state_dict(), **self.carried.to_state(), **own}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the method from a checkpoint that has a head for this task."""
@@ -168,7 +189,7 @@ class XtremeTask(KeyedTask):
             check_head(state_dict, self.xtreme, self.checkpoint)
         self._check_checkpoint(state_dict)
         self._trains = False
-        self.method = method_of(state_dict, self.checkpoint)
+        self._carry(state_dict, self.checkpoint)
 
 
 def head_of(task: Task) -> dict[str, Any]:

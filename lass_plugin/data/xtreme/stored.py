@@ -119,7 +119,7 @@ def collected(task: Task, features: Iterable[Feature]) -> Stored:
         torch.tensor(ends, dtype=torch.int64),
         torch.tensor(source, dtype=torch.int64),
         answers,
-        torch.tensor(characters, dtype=torch.int32).view(-1, 2),
+        torch.tensor(characters, dtype=torch.int32).reshape(len(characters), 2),
     )
 
 

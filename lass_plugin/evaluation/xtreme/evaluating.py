@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lass_plugin.corpora.xtreme.tasks import PAIRS, TAGS
+from lass_plugin.corpora.xtreme.tasks import MINING, NEAREST, PAIRS, SPANS, TAGS
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.data.xtreme.stored import (
     Prepared,
@@ -34,9 +34,9 @@ PREDICTIONS = RecordFormat(
     "lass_plugin xtreme predictions", "predictions of 'lass xtreme evaluate'"
 )
 _OPTIONS = {
-    "spans": ("longest", "n_best"),
-    "mining": ("layer", "neighbours"),
-    "nearest": ("layer",),
+    SPANS: ("longest", "n_best"),
+    MINING: ("layer", "neighbours"),
+    NEAREST: ("layer",),
 }
 """Kind of a task -> options that have an effect on it, beside those of all."""
 
@@ -56,20 +56,19 @@ def evaluate(settings: XtremeEvaluationSettings) -> TaskScores:
     used = set(_OPTIONS.get(task.kind, ()))
     others = {name for names in _OPTIONS.values() for name in names} - used
     needless(settings, sorted(others), f"on {task.title}")
-    if task.kind == "mining" and settings.split != "test":
+    if task.kind == MINING and settings.split != "test":
         raise LassError(
             "--split valid: the threshold of BUCC is chosen on it; leave --split out"
         )
     languages = prepared.of(settings.split)
     if task.kind == TAGS:
         find_chunks()  # or say that seqeval is missing, before hours of work
-    if task.kind == "spans":
+    if task.kind == SPANS:
         for language in languages:
             words_by(task.name, language)
     device = chosen_device(settings.cpu)
-    predictor = Predictor(
-        *load_encoder(settings.checkpoint, prepared, device), settings.batch_size
-    )
+    place = (settings.checkpoint, prepared, device, settings.sparsity)
+    predictor = Predictor(*load_encoder(*place), settings.batch_size)
     found: dict[str, dict[str, Measured]] = {}
     gold: dict[str, str] = {}
     for language in languages:
@@ -84,6 +83,7 @@ def evaluate(settings: XtremeEvaluationSettings) -> TaskScores:
         "sha256": sha256(settings.checkpoint),
         "data": str(settings.data),
         "method": predictor.task.method_of(predictor.model).label() or "dense",
+        "sparsity": settings.sparsity,
         "options": {name: getattr(settings, name) for name in sorted(used)},
     }
     result = TaskScores(settings.name, task, settings.split, found, gold, facts)

@@ -14,13 +14,20 @@ from lass_plugin.data.masked_blocks import MASK
 from lass_plugin.data.xtreme.pieces import DICTIONARY
 from lass_plugin.data.xtreme.stored import Prepared
 from lass_plugin.errors import LassError
-from lass_plugin.tasks.xtreme import XtremeConfig, XtremeTask, check_head
+from lass_plugin.options import XtremeConfig
+from lass_plugin.tasks.xtreme import XtremeTask, check_head
 
 
 def load_encoder(
-    checkpoint: Path, prepared: Prepared, device: torch.device
+    checkpoint: Path,
+    prepared: Prepared,
+    device: torch.device,
+    sparsity: float | None = None,
 ) -> tuple[XtremeTask, nn.Module]:
     """The task of *prepared* and the model of *checkpoint*, in evaluation mode.
+
+    Args:
+        sparsity: of gates for any sparsity.
 
     Raises:
         LassError: no such checkpoint, or it is of another task or another dictionary.
@@ -28,7 +35,8 @@ def load_encoder(
     found = Checkpoint.read_whole(checkpoint)
     dictionary = load_dictionary(prepared.folder / DICTIONARY)
     dictionary.add_symbol(MASK)
-    task = XtremeTask(XtremeConfig(data=str(prepared.folder)), prepared, dictionary)
+    cfg = XtremeConfig(data=str(prepared.folder), sparsity=sparsity)
+    task = XtremeTask(cfg, prepared, dictionary)
     task.checkpoint = str(checkpoint)
     if prepared.task.trains:
         check_head(found.task_state, prepared.task, str(checkpoint))

@@ -38,4 +38,10 @@ class XtremeEvaluationSettings(Settings):
     n_best: int = count(
         20, "starts and ends that are tried (questions; default: %(default)s)"
     )
+    sparsity: float | None = option(
+        None,
+        "share of heads and units to leave out (gates for any sparsity)",
+        least=0,
+        metavar="SHARE",
+    )
     cpu: bool = switch("compute on the CPU where there is a GPU")
