@@ -31,7 +31,7 @@ def read_pairs(task: Task, path: Path, language: str) -> Iterator[SentencePair]:
     Raises:
         LassError: a line has other cells, no label, or one that the task lacks.
     """
-    columns = ("", "first", "second", "label")
+    columns: tuple[str, ...] = ("", "first", "second", "label")
     for number, line in enumerate(read_lines(path), start=1):
         cells, where = line.split("\t"), f"{path}:{number}"
         if number == 1:
