@@ -3,7 +3,7 @@
 import math
 from argparse import Namespace
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from fairseq import metrics, models
@@ -20,7 +20,7 @@ from lass_plugin.options import flag
 
 @dataclass
 class MaskedLmDistillationConfig(MaskedLmConfig):
-    teacher: str | None = flag(None, "checkpoint of the encoder to learn from")
+    teacher: Optional[str] = flag(None, "checkpoint of the encoder to learn from")
     distillation_temperature: float = flag(
         2.0, "T, by which the logits of both are divided"
     )

@@ -1,8 +1,10 @@
 """What the quick start ends with: sentences, places and what to run next."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lass_plugin.evaluation.evaluation import Evaluation
+from lass_plugin.experiments.quickstart.recipe import Recipe
 from lass_plugin.languages import Pair
 
 
@@ -40,8 +42,12 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def what_next(out: Path, data: Path, joint: Path, pair: Pair) -> str:
+def what_next(
+    out: Path, data: Path, joint: Path, pairs: Sequence[Pair], recipe: Recipe
+) -> str:
     """Commands that go on from here, ready to paste."""
+    pair, listed = pairs[0], ",".join(map(str, pairs))
+    updates = recipe.search_updates * len(pairs)
     masks, base = out / "masks", out / "checkpoints" / "base" / "checkpoint_last.pt"
     return f"""Results in {out}:
   report/scores.md, .json, .csv     the table above
@@ -54,6 +60,7 @@ What to run next:
   lass list {masks}
   lass compare {masks} --by component
   lass export {joint} --pair {pair} --out {pair}.pt
-  lass search {data} --base {base} --out search-gradient \\
-      --pairs {pair} --criterion gradient --schedule gradual --updates 2000
+  lass search {data} --base {base} --out search-gradual \\
+      --pairs {listed} --ratio {recipe.ratio:g} \\
+      --together --criterion sensitivity --updates {updates}
   your own text: lass quickstart --data DIR   (train|valid|test.SRC-TGT.LANG)"""

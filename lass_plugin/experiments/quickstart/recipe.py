@@ -24,9 +24,9 @@ def _gains_by_bfloat16() -> bool:
 class Recipe(Settings):
     """Chosen so that what it shows is real after a quarter of an hour on two cores.
 
-    A search by gradient needs thousands of updates before its masks are more than
-    noise, so the quick start searches as LaSS does (Lin 2021): by magnitude, pruned
-    once after fine-tuning on the pair.
+    It searches as LaSS does (Lin 2021): by magnitude, pruned once after fine-tuning on
+    the pair. Masks by gradient (He 2023) are worse than random ones after searches as
+    short as these (docs/search.md).
     """
 
     base_updates: int = count(1200, "length of base training")

@@ -118,7 +118,7 @@ def _run(settings: QuickstartSettings, chosen: list[Pair]) -> Path:
 
     _say(5, "translations and scores")
     report = _report(settings, chosen, dense=dense, joint=joint, base=base)
-    print(what_next(out, data, joint.checkpoint, chosen[0]))
+    print(what_next(out, data, joint.checkpoint, chosen, recipe))
     return report
 
 
@@ -149,6 +149,9 @@ def _report(
         f"{recipe.joint_updates} updates more, all weights for every pair.\n"
         f"sub-networks: the same {recipe.joint_updates} updates, every pair its own "
         f"sub-network ({recipe.criterion}, {recipe.schedule}, ratio {recipe.ratio}).\n"
+        "The searches are by magnitude, because those by gradient need more updates "
+        "than fit in here.\nOne seed: another one alone moves these means by a point "
+        "or two of BLEU, so smaller differences are noise (docs/search.md).\n"
     )
     return report
 
