@@ -66,7 +66,7 @@ class KeyedTask(FairseqTask):
         return False
 
     def _dictionaries(self) -> tuple[Dictionary, Dictionary]:
-        """Of encoder and decoder; of an encoder alone the same one twice."""
+        """Dictionaries of encoder and decoder; of an encoder alone the same twice."""
         return self.source_dictionary, self.target_dictionary
 
     def has_sharded_data(self, split: str) -> bool:
