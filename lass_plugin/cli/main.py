@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "neurons": "neurons",
     "lslo": "lslo",
     "encoder": "encoder",
+    "gates": "gates",
     "sweep": "sweep",
     "allocate": "allocate",
     "compare": "compare",

@@ -13,6 +13,7 @@ from fairseq.models import FairseqEncoderDecoderModel
 from fairseq.tasks import TASK_REGISTRY
 from omegaconf import OmegaConf
 
+import lass_plugin.models.narrow_architectures  # noqa: F401  (registered)
 import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
 import lass_plugin.tasks.translation_lslo
 import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401  (registered)

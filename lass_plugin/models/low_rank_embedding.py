@@ -17,26 +17,6 @@ from lass_plugin.models.narrow import flag
 RANK = "embedding_rank"
 
 
-def factors(embedding: Tensor) -> tuple[Tensor, Tensor]:
-    """Ê and P of E, whose ranks are in the order of their singular values.
-
-    With E = U·S·Vᵀ they are U·S and Vᵀ. V is found as the eigenvectors of EᵀE, which is
-    small, and Ê is E·V: the product is E within rounding, however small a singular
-    value is.
-
-    Args:
-        embedding: ``(symbols, units)`` E.
-
-    Returns:
-        ``(symbols, units)`` Ê and ``(units, units)`` P.
-    """
-    exact = embedding.double()
-    _, vectors = torch.linalg.eigh(exact.t() @ exact)  # by rising eigenvalue
-    vectors = vectors.flip(1)
-    kind = embedding.dtype
-    return (exact @ vectors).to(kind), vectors.t().contiguous().to(kind)
-
-
 class LowRankEmbedding(nn.Module):
     """An embedding that is a product, E = Ê·P (Li 2022, Eq. 3)."""
 

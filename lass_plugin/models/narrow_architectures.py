@@ -7,6 +7,7 @@ from fairseq.models.roberta.model import RobertaModel
 from fairseq.models.roberta.model import base_architecture as roberta
 from fairseq.models.transformer import TransformerModel, base_architecture
 from fairseq.modules.transformer_sentence_encoder import init_bert_params
+from torch import nn
 
 from lass_plugin.anatomy.places import SIDES
 from lass_plugin.models.low_rank_embedding import RANK, make_low_rank
@@ -45,6 +46,10 @@ class NarrowRoberta(RobertaModel):
         model.encoder.sentence_encoder.layers.apply(init_bert_params)
         if getattr(args, RANK, None):
             make_low_rank(model.encoder, int(getattr(args, RANK)), args)
+        eps = getattr(args, "layer_norm_eps", None)  # 1e-12 in BERT's layout
+        for module in model.modules() if eps is not None else ():
+            if isinstance(module, nn.LayerNorm):
+                module.eps = float(eps)
         return model
 
 

@@ -37,6 +37,7 @@ NUMBERED = {  # of the tables and figures of each paper
     "Lin 2021 (LaSS)": {"Table": 5, "Figure": 7},
     "Xie 2021": {"Table": 3, "Figure": 6},
     "Cao 2024": {"Table": 10, "Figure": 6},
+    "Li 2022": {"Table": 5, "Figure": 7},
 }
 
 

@@ -8,45 +8,28 @@ import torch
 import torch.nn.functional as F
 from fairseq.data import Dictionary
 from fairseq.models.roberta import RobertaModel
+from narrow_models import (
+    EMBEDDING,
+    ENCODER,
+    FRACTIONAL,
+    HEADS,
+    HIDDEN,
+    LAYERS,
+    RANKS,
+    SYMBOLS,
+    UNEQUAL,
+    UNITS,
+    WIDTH,
+    gates,
+    made,
+    ranks,
+)
 from torch import Tensor
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
+from lass_plugin.methods.gates.embedding import factors_of
 from lass_plugin.methods.gates.export import build, encoder_outputs, export
-from lass_plugin.models.low_rank_embedding import factors
-
-LAYERS, UNITS, HEADS, HIDDEN, SYMBOLS = 3, 12, 3, 10, 40
-WIDTH = UNITS // HEADS
-ENCODER = "encoder.sentence_encoder"
-EMBEDDING = f"{ENCODER}.embed_tokens"
-
-OPTIONS = dict(
-    arch="roberta",
-    encoder_layers=LAYERS,
-    encoder_embed_dim=UNITS,
-    encoder_ffn_embed_dim=HIDDEN,
-    encoder_attention_heads=HEADS,
-    max_positions=16,
-    dropout=0.1,
-)
-
-
-def made(**changes: object) -> Checkpoint:
-    """A checkpoint whose weights are all drawn, its biases too."""
-    dictionary = Dictionary()
-    for number in range(SYMBOLS - len(dictionary)):
-        dictionary.add_symbol(f"{number}")
-    options = Namespace(**{**OPTIONS, **changes})
-    torch.manual_seed(3)
-    model = RobertaModel.build_model(options, Namespace(source_dictionary=dictionary))
-    model.register_classification_head("topic", num_classes=4)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.5)
-    content = {
-        "cfg": {"model": options, "task": {"_name": "masked_lm", "data": "somewhere"}},
-        "model": {name: each.clone() for name, each in model.state_dict().items()},
-    }
-    return Checkpoint(Path("dense.pt"), content)
 
 
 @pytest.fixture(scope="module")
@@ -54,39 +37,12 @@ def dense() -> Checkpoint:
     return made()
 
 
-def gates(heads: list[list[float]], units: list[list[int]], scale: float = 1.0):
-    """Gates of each layer: those of heads, and which hidden units are open."""
-    found = {}
-    for number in range(LAYERS):
-        layer = f"{ENCODER}.layers.{number}"
-        found[f"{layer}.self_attn.heads"] = torch.tensor(heads[number])
-        found[f"{layer}.fc1"] = torch.zeros(HIDDEN)
-        found[f"{layer}.fc1"][units[number]] = scale
-    return found
-
-
-def ranks(*open_: float) -> dict[str, Tensor]:
-    return {EMBEDDING: torch.tensor(open_)}
-
-
-UNEQUAL = gates(
-    [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
-    [[0, 3, 4, 9], list(range(HIDDEN)), []],
-)
-FRACTIONAL = gates(
-    [[0.25, 0.0, 1.0], [0.5, 0.75, 0.125], [0.0, 0.0, 0.0]],
-    [[1, 2], [5], list(range(3, 9))],
-    scale=0.375,
-)
-RANKS = ranks(*[1.0, 0.5, 0.0, 0.0, 1.0, 0.25], *[0.0] * 6)
-
-
 def by_hand(checkpoint: Checkpoint, given: dict[str, Tensor], tokens: Tensor):
     """States and scores with Eq. 1 to 3 of Li 2022 written out, in double precision."""
     w = {name: each.double() for name, each in checkpoint.weights.items()}
     embedding = w[f"{EMBEDDING}.weight"]
     if EMBEDDING in given:
-        first, second = factors(embedding)
+        first, second = factors_of(embedding)
         embedding = first @ torch.diag(given[EMBEDDING].double()) @ second
 
     def linear(x: Tensor, name: str) -> Tensor:
@@ -251,6 +207,15 @@ def test_equal_layers_are_a_model_of_stock_fairseq_without_filling(dense):
     assert small.stock and shapes(small) == [(UNITS, 3)] * 3
 
 
+def test_the_eps_of_layer_norms_is_kept():
+    """fairseq has 1e-5, BERT 1e-12; of the head of a low rank, too."""
+    small = export(made(layer_norm_eps=1e-3), "de", {**UNEQUAL, **RANKS})
+    model = build(small.options, small.content["model"], "")
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.LayerNorm)]
+    assert len(norms) == 2 * LAYERS + 2 and {norm.eps for norm in norms} == {1e-3}
+    assert not export(made(layer_norm_eps=1e-3), "de", {}).stock
+
+
 def test_half_precision_is_stored(dense):
     small = export(dense, "de", UNEQUAL, half=True)
     assert {each.dtype for each in small.content["model"].values()} == {torch.half}
@@ -293,11 +258,3 @@ def test_weights_that_the_model_has_not_are_no_model(dense):
     other = Checkpoint(Path("dense.pt"), {**dense.content, "model": weights})
     with pytest.raises(LassError, match="cannot be built .*bert"):
         export(other, "de", UNEQUAL)
-
-
-def test_factors_are_in_the_order_of_singular_values():
-    embedding = torch.randn(30, 6, generator=torch.Generator().manual_seed(1)).double()
-    first, second = factors(embedding)
-    torch.testing.assert_close(first @ second, embedding, rtol=0, atol=1e-12)
-    torch.testing.assert_close(second @ second.t(), torch.eye(6).double())
-    torch.testing.assert_close(first.norm(dim=0), torch.linalg.svdvals(embedding))

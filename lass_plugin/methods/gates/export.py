@@ -3,6 +3,7 @@
 import os
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Mapping
 
 import torch
@@ -17,8 +18,9 @@ from lass_plugin.anatomy.places import EMBEDDING, POSITIONS, SIDES, find_place
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import plain_checkpoint, without_optimizer
 from lass_plugin.checkpoints.trained_with import ENTRY
-from lass_plugin.errors import LassError
+from lass_plugin.errors import LassError, naming_damage
 from lass_plugin.languages import Pair
+from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.methods.gates.components import Components, is_rank
 from lass_plugin.methods.gates.narrowing import (
     Narrowed,
@@ -27,6 +29,7 @@ from lass_plugin.methods.gates.narrowing import (
     folded,
     narrowed,
 )
+from lass_plugin.methods.gates.sets import GateSets, from_state, load_gates
 from lass_plugin.methods.subnetworks.compaction import (
     check_same,
     made_up_dictionary,
@@ -42,6 +45,8 @@ from lass_plugin.models.narrow_architectures import (
 )
 
 ROBERTA = "roberta"
+CARRIED = "gates"
+"""Entry of ``task_state`` with the gates of a model that was trained under them."""
 STOCK_TASKS = ("masked_lm", "sentence_prediction", "sentence_ranking")
 """Tasks of stock fairseq that an encoder alone is loaded with."""
 
@@ -79,9 +84,14 @@ class Export:
         return self.components.sparsity(every)
 
     @property
-    def stock(self) -> bool:
-        """Whether stock fairseq loads it, without this package."""
+    def plain(self) -> bool:
+        """Whether its layers have one width, all heads, and the embedding full rank."""
         return self.options["arch"] not in (ROBERTA_NARROW, TRANSFORMER_NARROW)
+
+    @property
+    def stock(self) -> bool:
+        """Whether stock fairseq computes with it, without this package."""
+        return self.plain and self.options.get("layer_norm_eps") in (None, 1e-5)
 
     @property
     def flags(self) -> list[str]:
@@ -93,6 +103,36 @@ class Export:
             if self.options.get(name) is not None:
                 words += [flag(name), str(self.options[name])]
         return words
+
+
+def gates_for(checkpoint: Checkpoint, folder: Path | None) -> GateSets:
+    """The gates of *checkpoint*: those it carries, or those of *folder*.
+
+    Raises:
+        LassError: there are none, or they are of another model.
+    """
+    state = checkpoint.task_state.get(CARRIED)
+    carried = None
+    if state is not None:
+        what = f"{checkpoint.path} is damaged: its gates"
+        with naming_damage(what, checkpoint.path, "take another checkpoint"):
+            carried = from_state(state)
+    if folder is None:
+        if carried is None:
+            raise LassError(
+                f"{checkpoint.path} carries no gates; give those of 'lass gates "
+                "select' with --gates"
+            )
+        return carried
+    given = load_gates(folder)
+    if carried is None:
+        given.check_base(checkpoint.weights, str(checkpoint.path))
+    elif not same_weights(given.base, carried.base):
+        raise LassError(
+            f"{checkpoint.path} was trained under other gates than those in {folder}; "
+            "leave --gates out"
+        )
+    return given
 
 
 def export(
@@ -187,6 +227,7 @@ def encoder_options(checkpoint: Checkpoint) -> dict[str, Any]:
     defaults = Namespace(max_positions=0)
     base_architecture(defaults)
     known = {action.dest for action in parser._actions} | vars(defaults).keys()
+    known.add("layer_norm_eps")  # ours, which an encoder of BERT's layout has
     options = Namespace(**{n: v for n, v in given.items() if n in known})
     rows = [
         len(tensor)

@@ -27,11 +27,8 @@ from lass_plugin.anatomy.places import (
 from lass_plugin.errors import LassError
 from lass_plugin.methods.export_settings import MULTIPLE
 from lass_plugin.methods.gates.components import Components, is_rank
-from lass_plugin.models.low_rank_embedding import factors
+from lass_plugin.methods.gates.embedding import PROJECTION, factors_of
 from lass_plugin.models.narrow import option_of
-
-PROJECTION = "projection"
-"""Tensor of an embedding that is a product, beside its weight."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +216,7 @@ def _cut_ranks(
     if whole and bool((values == 1).all()):
         return None
     first, projection = (
-        factors(tensors[name]) if whole else (tensors[name], tensors.pop(second))
+        factors_of(tensors[name]) if whole else (tensors[name], tensors.pop(second))
     )
     open_ = values.nonzero().squeeze(1)
     if not len(open_):

@@ -1,0 +1,76 @@
+"""Draw what gates take away: by layer, by kind of component, and between languages.
+
+    lass gates draw gradient/ l0/ dynamic/ --out pictures/
+
+Each folder of 'lass gates select' is a system, called like its folder. DIR gets
+gates_drawn.json and .csv with every share, and pictures (.png, .svg):
+
+layers                  heads and hidden units removed in each layer, a line for each
+                        system (Li 2022, Fig. 3)
+kinds_over_sparsity     heads, hidden units and ranks of the embedding removed, over the
+                        sparsity, of gates that serve any (Fig. 5)
+layers_over_sparsity    the same of each layer (Fig. 6)
+distances-SYSTEM        Hamming distances between the gates of languages (Fig. 7)
+
+Shares are means over languages. With --model a table of parameters follows, of the
+layers and with the embedding (Fig. 4): parameters.csv.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lass_plugin.settings import Settings, argument, option, required
+
+HELP = "pictures of what is removed where (Li 2022)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawSettings(Settings):
+    """Which gates are drawn, and where the files go."""
+
+    gates: tuple[Path, ...] = argument(
+        "folders of 'lass gates select'", metavar="GATES", nargs="+"
+    )
+    out: Path = required("folder for pictures and tables", metavar="DIR")
+    sparsity: float = option(
+        0.5,
+        "of pictures that show one, of gates that serve any (default: %(default)s)",
+        metavar="S",
+        least=0,
+    )
+    model: Path | None = option(
+        None,
+        "the model that the gates are of, for a table of its parameters",
+        metavar="FILE",
+    )
+
+
+SETTINGS = DrawSettings
+
+
+def run(settings: DrawSettings) -> int:
+    """Draw, and print the files and the table."""
+    from lass_plugin.analysis.gate_shares import system_of, write_shares
+    from lass_plugin.checkpoints.checkpoint import Checkpoint
+    from lass_plugin.errors import LassError
+
+    names = [folder.resolve().name for folder in settings.gates]
+    for name in names:
+        if names.count(name) > 1:
+            raise LassError(
+                f"several folders are called {name}, which would be the name of each "
+                "in the pictures; rename one"
+            )
+    systems = [
+        system_of(name, folder)
+        for name, folder in zip(names, settings.gates, strict=True)
+    ]
+    model = Checkpoint.read(settings.model) if settings.model else None
+    written = write_shares(systems, settings.sparsity, settings.out)
+    if model is not None:
+        from lass_plugin.analysis.gate_parameters import write_parameters
+
+        written.append(write_parameters(systems, model, settings.out))
+    for path in written:
+        print(path)
+    return 0

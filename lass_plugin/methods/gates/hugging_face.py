@@ -1,0 +1,171 @@
+"""Hugging Face's layout of XLM-RoBERTa: config.json and model.safetensors.
+
+Its layers have one width and heads × units of a head = units of the model, as stock
+fairseq's have, and its symbols are numbered as fairseq's dictionary of XLM-R is. So
+what stock fairseq loads can be written, and nothing else.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Mapping
+
+import torch
+from torch import Tensor
+
+from lass_plugin.anatomy.places import is_buffer
+from lass_plugin.errors import LassError
+from lass_plugin.files import write_json
+from lass_plugin.methods.gates.export import Export
+from lass_plugin.tensor_files import write_plain
+
+_ENCODER = "encoder.sentence_encoder."
+_OUTSIDE = {
+    "embed_tokens": "embeddings.word_embeddings",
+    "embed_positions": "embeddings.position_embeddings",
+    "layernorm_embedding": "embeddings.LayerNorm",
+}
+_IN_LAYER = {
+    "self_attn.q_proj": "attention.self.query",
+    "self_attn.k_proj": "attention.self.key",
+    "self_attn.v_proj": "attention.self.value",
+    "self_attn.out_proj": "attention.output.dense",
+    "self_attn_layer_norm": "attention.output.LayerNorm",
+    "fc1": "intermediate.dense",
+    "fc2": "output.dense",
+    "final_layer_norm": "output.LayerNorm",
+}
+"""Modules of a layer in fairseq -> in Hugging Face's library."""
+_LM_HEAD = {
+    "encoder.lm_head.dense": "lm_head.dense",
+    "encoder.lm_head.layer_norm": "lm_head.layer_norm",
+    "encoder.lm_head": "lm_head",
+}
+_LAYER = re.compile(rf"{re.escape(_ENCODER)}layers\.(\d+)\.(.+)")
+_CLASSIFIER = re.compile(r"classification_heads\.([^.]+)\.(.+)")
+_BASE = "roberta."
+
+_ACTIVATIONS = {"gelu": "gelu", "relu": "relu", "gelu_accurate": "gelu_new"}
+"""fairseq's names -> those of Hugging Face's library."""
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+def hugging_face_name(name: str) -> str | None:
+    """What a weight of fairseq's RoBERTa is called there; None where it is unknown."""
+    module, _, tensor = name.rpartition(".")
+    if found := _LAYER.fullmatch(module):
+        inside = _IN_LAYER.get(found[2])
+        return inside and f"{_BASE}encoder.layer.{found[1]}.{inside}.{tensor}"
+    if found := _CLASSIFIER.fullmatch(module):
+        return f"classifier.{found[2]}.{tensor}"
+    if module in _LM_HEAD:
+        where = "lm_head.decoder" if name == "encoder.lm_head.weight" else None
+        return f"{where or _LM_HEAD[module]}.{tensor}"
+    outside = _OUTSIDE.get(module.removeprefix(_ENCODER))
+    return outside and f"{_BASE}{outside}.{tensor}"
+
+
+def write_hugging_face(folder: str | os.PathLike, made: Export) -> list[Path]:
+    """Write *made* to *folder* in Hugging Face's layout, the configuration last.
+
+    With a classification head it is an XLMRobertaForSequenceClassification, else an
+    XLMRobertaForMaskedLM. The weights are those of the checkpoint, in its precision.
+
+    Raises:
+        LassError: the layout has no place for this model; says for what of it.
+    """
+    config, tensors = hugging_face_model(made)
+    weights = Path(folder) / WEIGHTS
+    write_plain(weights, tensors)
+    write_json(Path(folder) / CONFIG, config)
+    return [weights, Path(folder) / CONFIG]
+
+
+def hugging_face_model(made: Export) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The configuration and the weights that :func:`write_hugging_face` writes."""
+    options = made.options
+    if not made.alone:
+        _refuse("translates; it is for encoders alone")
+    if not made.plain:
+        _refuse(f"has {_unequal(made)}; --fill fills it up with zeros")
+    for name, wanted in (
+        ("encoder_normalize_before", False),
+        ("layernorm_embedding", True),
+        ("no_scale_embedding", True),
+    ):
+        if bool(options[name]) is not wanted:
+            _refuse(f"has --{name.replace('_', '-')} {options[name]}")
+    if options["activation_fn"] not in _ACTIVATIONS:
+        _refuse(f"has the activation function {options['activation_fn']}")
+    weights = made.content["model"]
+    heads = {found[1] for name in weights if (found := _CLASSIFIER.match(name))}
+    if len(heads) > 1:
+        _refuse(f"has several classification heads ({', '.join(sorted(heads))})")
+    tied = not options["untie_weights_roberta"]
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        if is_buffer(name) or (name == "encoder.lm_head.weight" and tied):
+            continue
+        if heads and name.startswith("encoder.lm_head"):
+            continue
+        there = hugging_face_name(name)
+        if there is None:
+            _refuse(f"has a weight {name}")
+        else:
+            tensors[there] = tensor
+    embedding = tensors[f"{_BASE}embeddings.word_embeddings.weight"]
+    types = f"{_BASE}embeddings.token_type_embeddings.weight"
+    tensors[types] = embedding.new_zeros(1, embedding.shape[1])
+    return _config(options, tensors, bool(heads), tied), tensors
+
+
+def _unequal(made: Export) -> str:
+    """What of a narrow model stock fairseq has no place for."""
+    for site, width in made.narrow.widths.items():
+        whole = made.components.counts[site]
+        if site in made.components.widths and width != whole:
+            return f"{width} of {whole} heads in {site}"
+    if made.narrow.rank is not None:
+        return f"an embedding of rank {made.narrow.rank}"
+    return "layers of several widths"
+
+
+def _refuse(what: str) -> None:
+    raise LassError(f"Hugging Face's layout has no place for a model that {what}")
+
+
+def _config(
+    options: Mapping[str, Any], tensors: Mapping[str, Tensor], heads: bool, tied: bool
+) -> dict[str, Any]:
+    """The configuration of the library's XLM-RoBERTa."""
+    kind = "SequenceClassification" if heads else "MaskedLM"
+    symbols = len(tensors[f"{_BASE}embeddings.word_embeddings.weight"])
+    precision = tensors[f"{_BASE}embeddings.word_embeddings.weight"].dtype
+    config = {
+        "architectures": [f"XLMRobertaFor{kind}"],
+        "model_type": "xlm-roberta",
+        "vocab_size": symbols,
+        "hidden_size": options["encoder_embed_dim"],
+        "num_hidden_layers": options["encoder_layers"],
+        "num_attention_heads": options["encoder_attention_heads"],
+        "intermediate_size": options["encoder_ffn_embed_dim"],
+        "hidden_act": _ACTIVATIONS[options["activation_fn"]],
+        "hidden_dropout_prob": options["dropout"],
+        "attention_probs_dropout_prob": options["attention_dropout"],
+        "max_position_embeddings": len(
+            tensors[f"{_BASE}embeddings.position_embeddings.weight"]
+        ),
+        "type_vocab_size": 1,
+        "layer_norm_eps": options.get("layer_norm_eps") or 1e-5,
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+        "eos_token_id": 2,
+        "tie_word_embeddings": tied,
+        "torch_dtype": "float16" if precision is torch.half else "float32",
+    }
+    if heads:
+        labels = len(tensors["classifier.out_proj.weight"])
+        config["id2label"] = {str(n): f"LABEL_{n}" for n in range(labels)}
+        config["label2id"] = {f"LABEL_{n}": n for n in range(labels)}
+    return config
