@@ -52,7 +52,7 @@ PYTHON
 status=0
 for name in sizes checksums memory similarity filling epoch_setup generation low_rank_inference search \
     compaction search_together joint_training importance "joint_training --neurons" \
-    low_rank gradual_over_random; do
+    low_rank gradual_over_random encoders; do
     read -ra words <<<"$name"
     command=("${words[0]}.py" ${words[@]+"${words[@]:1}"} --device "$device")
     command+=(${passed[@]+"${passed[@]}"})
