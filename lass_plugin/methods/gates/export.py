@@ -45,6 +45,8 @@ from lass_plugin.models.narrow_architectures import (
 )
 
 ROBERTA = "roberta"
+_WIDTHS = (*BY_LAYER.values(), RANK)
+"""Options that narrow models have beside fairseq's."""
 CARRIED = "gates"
 """Entry of ``task_state`` with the gates of a model that was trained under them."""
 STOCK_TASKS = ("masked_lm", "sentence_prediction", "sentence_ranking")
@@ -97,9 +99,8 @@ class Export:
     def flags(self) -> list[str]:
         """What ``fairseq-train`` is told to build such a model, beside its depth and
         width."""
-        names = [*BY_LAYER.values(), RANK]
         words = ["--arch", self.options["arch"]]
-        for name in names:
+        for name in _WIDTHS:
             if self.options.get(name) is not None:
                 words += [flag(name), str(self.options[name])]
         return words
@@ -165,7 +166,9 @@ def export(
     components = components_of(checkpoint.weights, options)
     check_gates(gates, components, checkpoint.path)
     narrow = narrowed(checkpoint.weights, components, gates, fill)
-    smaller = {**options, **_shape(narrow, components, options, alone)}
+    shape = _shape(narrow, components, options, alone)
+    without = {name: value for name, value in options.items() if name not in _WIDTHS}
+    smaller = {**without, **shape}
     difference = _difference(checkpoint, key, gates, options, smaller, narrow)
     cfg = {**plain["cfg"], "model": smaller}
     content = {**plain, "cfg": cfg, "model": _stored(narrow.tensors, half)}
@@ -198,14 +201,13 @@ def _shape(
     for site, n in units.items():
         of_side.setdefault(find_place(site).side, set()).add(n)
     uniform = all(len(each) == 1 and 0 not in each for each in of_side.values())
-    changes: dict[str, Any] = {name: None for name in (*BY_LAYER.values(), RANK)}
     if whole and uniform and narrow.rank is None:
         name = ROBERTA if alone else "transformer"
         widths = {f"{side}_ffn_embed_dim": min(each) for side, each in of_side.items()}
-        return {**changes, **widths, "arch": name, "_name": name}
+        return {**widths, "arch": name, "_name": name}
     name = ROBERTA_NARROW if alone else TRANSFORMER_NARROW
-    changes.update(options_of(narrow.widths), arch=name, _name=name)
-    return {**changes, RANK: narrow.rank}
+    changes: dict[str, Any] = {**options_of(narrow.widths), "arch": name, "_name": name}
+    return changes if narrow.rank is None else {**changes, RANK: narrow.rank}
 
 
 def encoder_options(checkpoint: Checkpoint) -> dict[str, Any]:

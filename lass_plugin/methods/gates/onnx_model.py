@@ -124,9 +124,19 @@ def write_int8(target: str | os.PathLike, encoder: OnnxEncoder) -> None:
             whole,
             temporary,
             op_types_to_quantize=["MatMul", "Gemm"],
+            nodes_to_exclude=_without_weights(whole),
             weight_type=QuantType.QInt8,
             per_channel=True,
         )
+
+
+def _without_weights(path: Path) -> list[str]:
+    """Names of the products of a layer without hidden units, which have no scale."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    empty = {each.name for each in graph.initializer if 0 in each.dims}
+    return [node.name for node in graph.node if empty.intersection(node.input)]
 
 
 def needed(*packages: str) -> None:
