@@ -20,7 +20,7 @@ SHAPE = (
 SHAPE += "--encoder-ffn-embed-dim 24 --encoder-attention-heads 4".split()
 TRAIN = (
     "--task masked_lm --criterion masked_lm --optimizer adam --lr 0.001 --batch-size 4 "
-    "--lr-scheduler fixed --cpu --num-workers 0 --sample-break-mode eos --seed 1 "
+    "--lr-scheduler fixed --cpu --num-workers 0 --sample-break-mode none --seed 1 "
     "--tokens-per-sample 20 --no-epoch-checkpoints --no-progress-bar"
 ).split()
 

@@ -48,7 +48,8 @@ ROBERTA = "roberta"
 _WIDTHS = (*BY_LAYER.values(), RANK)
 """Options that narrow models have beside fairseq's."""
 CARRIED = "gates"
-"""Entry of ``task_state`` with the gates of a model that was trained under them."""
+"""Entry of ``task_state`` with the gates that a model was trained under, and the module
+of their parameters where they are learned."""
 STOCK_TASKS = ("masked_lm", "sentence_prediction", "sentence_ranking")
 """Tasks of stock fairseq that an encoder alone is loaded with."""
 
@@ -117,7 +118,7 @@ def gates_for(checkpoint: Checkpoint, folder: Path | None) -> GateSets:
     if state is not None:
         what = f"{checkpoint.path} is damaged: its gates"
         with naming_damage(what, checkpoint.path, "take another checkpoint"):
-            carried = from_state(state)
+            carried = from_state(state["sets"])
     if folder is None:
         if carried is None:
             raise LassError(
@@ -156,6 +157,7 @@ def export(
         LassError: the model is of another kind, the gates are not of it, or outputs
             differ.
     """
+    checkpoint = _without_gates(checkpoint)
     alone = _is_alone(checkpoint)
     if alone:
         options = encoder_options(checkpoint)
@@ -173,6 +175,16 @@ def export(
     cfg = {**plain["cfg"], "model": smaller}
     content = {**plain, "cfg": cfg, "model": _stored(narrow.tensors, half)}
     return Export(content, components, gates, narrow, difference, alone)
+
+
+def _without_gates(checkpoint: Checkpoint) -> Checkpoint:
+    """The model alone, without the parameters of gates that are learned."""
+    own = {
+        name: value
+        for name, value in checkpoint.content["model"].items()
+        if not name.startswith(f"{CARRIED}.")
+    }
+    return Checkpoint(checkpoint.path, {**checkpoint.content, "model": own})
 
 
 def _stored(tensors: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
