@@ -33,6 +33,7 @@ PLUGIN = (  # what fairseq imports of --user-dir
     "lass_plugin.tasks.translation_subnetwork_search",
     "lass_plugin.tasks.xtreme",
     "lass_plugin.models.encoder_architectures",
+    "lass_plugin.models.narrow_architectures",
     "lass_plugin.models.transformer_architectures",
 )
 

@@ -1,6 +1,7 @@
 """Smaller models: sizes are those of the gates, and outputs those under the gates."""
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from narrow_models import (
     HEADS,
     HIDDEN,
     LAYERS,
+    OPTIONS,
     RANKS,
     SYMBOLS,
     UNEQUAL,
@@ -29,7 +31,14 @@ from torch import Tensor
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.embedding import factors_of
-from lass_plugin.methods.gates.export import build, encoder_outputs, export
+from lass_plugin.methods.gates.export import (
+    build,
+    encoder_outputs,
+    export,
+    gates_for,
+)
+from lass_plugin.methods.gates.narrowing import components_of
+from lass_plugin.methods.gates.sets import FIXED, GateSets, base_of, save_gates
 
 
 @pytest.fixture(scope="module")
@@ -258,3 +267,26 @@ def test_weights_that_the_model_has_not_are_no_model(dense):
     other = Checkpoint(Path("dense.pt"), {**dense.content, "model": weights})
     with pytest.raises(LassError, match="cannot be built .*bert"):
         export(other, "de", UNEQUAL)
+
+
+def test_the_gates_that_a_model_carries(dense, tmp_path):
+    components = components_of(dense.weights, OPTIONS)
+    generator = torch.Generator().manual_seed(1)
+    rows = {"de": {"open": torch.rand(components.total, generator=generator) < 0.5}}
+    sets = GateSets(FIXED, components, rows, base_of(components, dense.weights))
+    content = {
+        **dense.content,
+        "model": {**dense.weights, "gates.alpha.de": torch.zeros(3)},
+        "task_state": {"gates": {"sets": sets.to_state()}},
+    }
+    trained = Checkpoint(Path("trained.pt"), content)
+    found = gates_for(trained, None)
+    small = export(trained, "de", found.values("de"))
+    assert small.sparsity == pytest.approx(components.sparsity(sets.values("de")))
+    assert not [name for name in small.content["model"] if name.startswith("gates")]
+    with pytest.raises(LassError, match="dense.pt carries no gates"):
+        gates_for(dense, None)
+    base = {site: value + 1.0 for site, value in sets.base.items()}
+    save_gates(tmp_path, replace(sets, base=base))
+    with pytest.raises(LassError, match="trained.pt was trained under other gates"):
+        gates_for(trained, tmp_path)
