@@ -89,7 +89,7 @@ def test_training_goes_on_from_an_export(text, forked, dense, gates, tmp_path, c
     assert "outputs differ by" in told and "parameters of layers" in told
     flags = told.split("to train it further: ")[1].split()
     assert "--embedding-rank" in flags and flags[1] == "roberta_narrow"
-    plugin = ("--user-dir", ROOT / "lass_plugin", *SHAPE, *flags)
+    plugin = ("--user-dir", ROOT / "lass_plugin", *flags)
     forked.run(
         *("train", text, *TRAIN, *plugin, "--restore-file", small),
         *("--save-dir", tmp_path / "more", "--max-update", 2, "--reset-optimizer"),

@@ -29,7 +29,7 @@ _FIRST_POSITION = 2
 
 _ENCODER = "encoder.sentence_encoder"
 _HEAD = "encoder.lm_head"
-_PARTS = {
+PARTS = {
     "embeddings.word_embeddings": f"{_ENCODER}.embed_tokens",
     "embeddings.position_embeddings": f"{_ENCODER}.embed_positions",
     "embeddings.LayerNorm": f"{_ENCODER}.layernorm_embedding",
@@ -43,7 +43,7 @@ _PARTS = {
     "output.LayerNorm": "final_layer_norm",
 }
 """Module of theirs -> of fairseq's; below a layer for those behind the third."""
-_HEAD_PARTS = {
+HEAD_PARTS = {
     "lm_head.dense": f"{_HEAD}.dense",
     "lm_head.layer_norm": f"{_HEAD}.layer_norm",
     "cls.predictions.transform.dense": f"{_HEAD}.dense",
@@ -201,9 +201,9 @@ def _new_name(name: str, path: Path) -> str:
         return f"{_HEAD}.bias"
     if found := _LAYER.fullmatch(name):
         layer, part, tensor = found.groups()
-        if part in _PARTS:
-            return f"{_ENCODER}.layers.{layer}.{_PARTS[part]}.{tensor}"
-    elif new := {**_PARTS, **_HEAD_PARTS}.get(module):
+        if part in PARTS:
+            return f"{_ENCODER}.layers.{layer}.{PARTS[part]}.{tensor}"
+    elif new := {**PARTS, **HEAD_PARTS}.get(module):
         return f"{new}.{tensor}"
     raise LassError(
         f"{path} has the weight {name}, which an encoder of its kind has not; take "

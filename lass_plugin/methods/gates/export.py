@@ -47,6 +47,8 @@ from lass_plugin.models.narrow_architectures import (
 ROBERTA = "roberta"
 _WIDTHS = (*BY_LAYER.values(), RANK)
 """Options that narrow models have beside fairseq's."""
+_SHAPE = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
+_OF_ENCODER = ("max_positions", "layer_norm_eps")
 CARRIED = "gates"
 """Entry of ``task_state`` with the gates that a model was trained under, and the module
 of their parameters where they are learned."""
@@ -98,10 +100,11 @@ class Export:
 
     @property
     def flags(self) -> list[str]:
-        """What ``fairseq-train`` is told to build such a model, beside its depth and
-        width."""
+        """What ``fairseq-train`` is told to build such a model."""
         words = ["--arch", self.options["arch"]]
-        for name in _WIDTHS:
+        sides = SIDES[:1] if self.alone else SIDES
+        names = [f"{side}_{name}" for side in sides for name in _SHAPE]
+        for name in (*names, *(_OF_ENCODER if self.alone else ()), *_WIDTHS):
             if self.options.get(name) is not None:
                 words += [flag(name), str(self.options[name])]
         return words

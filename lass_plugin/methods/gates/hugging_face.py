@@ -14,35 +14,22 @@ import torch
 from torch import Tensor
 
 from lass_plugin.anatomy.places import is_buffer
+from lass_plugin.checkpoints.encoders.huggingface import HEAD_PARTS, PARTS
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_json
 from lass_plugin.methods.gates.export import Export
 from lass_plugin.tensor_files import write_plain
 
-_ENCODER = "encoder.sentence_encoder."
-_OUTSIDE = {
-    "embed_tokens": "embeddings.word_embeddings",
-    "embed_positions": "embeddings.position_embeddings",
-    "layernorm_embedding": "embeddings.LayerNorm",
+_THEIRS = {ours: theirs for theirs, ours in PARTS.items()}
+_THEIR_HEAD = {
+    ours: theirs for theirs, ours in HEAD_PARTS.items() if theirs.startswith("lm_head")
 }
-_IN_LAYER = {
-    "self_attn.q_proj": "attention.self.query",
-    "self_attn.k_proj": "attention.self.key",
-    "self_attn.v_proj": "attention.self.value",
-    "self_attn.out_proj": "attention.output.dense",
-    "self_attn_layer_norm": "attention.output.LayerNorm",
-    "fc1": "intermediate.dense",
-    "fc2": "output.dense",
-    "final_layer_norm": "output.LayerNorm",
-}
-"""Modules of a layer in fairseq -> in Hugging Face's library."""
-_LM_HEAD = {
-    "encoder.lm_head.dense": "lm_head.dense",
-    "encoder.lm_head.layer_norm": "lm_head.layer_norm",
-    "encoder.lm_head": "lm_head",
-}
-_LAYER = re.compile(rf"{re.escape(_ENCODER)}layers\.(\d+)\.(.+)")
+_LAYER = re.compile(r"encoder\.sentence_encoder\.layers\.(\d+)\.(.+)")
 _CLASSIFIER = re.compile(r"classification_heads\.([^.]+)\.(.+)")
+_PROJECTION = {
+    "encoder.lm_head.weight": "lm_head.decoder.weight",
+    "encoder.lm_head.bias": "lm_head.bias",
+}
 _BASE = "roberta."
 
 _ACTIVATIONS = {"gelu": "gelu", "relu": "relu", "gelu_accurate": "gelu_new"}
@@ -54,15 +41,16 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 def hugging_face_name(name: str) -> str | None:
     """What a weight of fairseq's RoBERTa is called there; None where it is unknown."""
     module, _, tensor = name.rpartition(".")
-    if found := _LAYER.fullmatch(module):
-        inside = _IN_LAYER.get(found[2])
-        return inside and f"{_BASE}encoder.layer.{found[1]}.{inside}.{tensor}"
+    if name in _PROJECTION:
+        return _PROJECTION[name]
+    if module in _THEIR_HEAD:
+        return f"{_THEIR_HEAD[module]}.{tensor}"
     if found := _CLASSIFIER.fullmatch(module):
         return f"classifier.{found[2]}.{tensor}"
-    if module in _LM_HEAD:
-        where = "lm_head.decoder" if name == "encoder.lm_head.weight" else None
-        return f"{where or _LM_HEAD[module]}.{tensor}"
-    outside = _OUTSIDE.get(module.removeprefix(_ENCODER))
+    if found := _LAYER.fullmatch(module):
+        inside = _THEIRS.get(found[2])
+        return inside and f"{_BASE}encoder.layer.{found[1]}.{inside}.{tensor}"
+    outside = _THEIRS.get(module)
     return outside and f"{_BASE}{outside}.{tensor}"
 
 
