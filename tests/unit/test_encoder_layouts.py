@@ -191,8 +191,12 @@ def test_outputs_are_those_of_transformers(kind, dictionary, language_data, tmp_
     config = json.loads((tmp_path / "config.json").read_text())
     names = {"xlm-roberta": "XLMRoberta", "bert": "Bert"}
     torch.manual_seed(1)
+    try:
+        build_theirs = getattr(transformers, f"{names[kind]}ForMaskedLM")
+    except (ImportError, OSError, RuntimeError) as error:  # of a part that it loads
+        pytest.skip(f"transformers cannot be used here: {error}")
     made = getattr(transformers, f"{names[kind]}Config")(**config)
-    theirs = getattr(transformers, f"{names[kind]}ForMaskedLM")(made).eval()
+    theirs = build_theirs(made).eval()
     with torch.no_grad():
         for parameter in theirs.parameters():  # biases, too
             parameter.add_(0.05 * torch.randn_like(parameter))
