@@ -3,12 +3,13 @@
 import re
 from argparse import Namespace
 from signal import SIGKILL
+from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import load
 from encoders import ENCODER_FLAGS, LANGUAGES, as_public, encoder_flags
-from runs import assert_same, differences
+from runs import assert_same, differences, train_by_two
 
 
 @pytest.fixture
@@ -56,6 +57,20 @@ def test_every_language_has_its_loss_and_a_killed_run_ends_with_the_same_bytes(
     last = [line for line in whole.stdout.splitlines() if "valid on" in line][-1]
     losses = [re.findall(r"loss_\w+ [\d.]+", text) for text in (last, validated.stdout)]
     assert len(losses[0]) == len(LANGUAGES) and losses[0] == losses[1]
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_training_and_its_validation(train, tmp_path):
+    flags = ("--max-update", 6, "--save-interval-updates", 4, *SAVING[2:])
+    commands = SimpleNamespace(train=train)
+    whole = train_by_two(commands, tmp_path / "whole", *flags)
+    assert "language_loss" in "".join(rank.stdout for rank in whole)
+    death = {"prepare": ("die_at_update", 5), "check": False}
+    dead = train_by_two(commands, tmp_path / "killed", *flags, **death)
+    assert {rank.returncode for rank in dead} == {-SIGKILL}
+    train_by_two(commands, tmp_path / "killed", *flags)
+    states = [load(tmp_path / n / "checkpoint_last.pt") for n in ("whole", "killed")]
+    assert differences(*states) == []
 
 
 def test_xmod_trains_the_module_of_the_language(train, tmp_path):
