@@ -5,6 +5,7 @@ the average, in Tables 2 and 3 their mean is one.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -112,10 +113,8 @@ def table_of_tasks(systems: Systems, rule: str) -> Table:
         values.append([*firsts, mean])
         for task, found in numbers.items():
             for metric, number in zip(scored_by(TASKS[task]), found, strict=True):
-                record = {"system": name, "task": task, "metric": metric}
-                records.append({**record, "score": number})
-        record = {"system": name, "task": "average", "metric": rule, "score": mean}
-        records.append(record)
+                records.append(_record(name, task, metric, number))
+        records.append(_record(name, "average", rule, mean))
     counted = "two numbers" if rule == NUMBERS else "one number, their mean"
     return Table(
         name="tasks",
@@ -124,8 +123,12 @@ def table_of_tasks(systems: Systems, rule: str) -> Table:
         rows=rows,
         strong=best_in_columns(values),
         notes=(f"F1/EM are {counted} of the average", _languages_of(systems, tasks)),
-        records=records,
+        records=tuple(records),
     )
+
+
+def _record(system: str, task: str, metric: str, score: float | None) -> dict[str, Any]:
+    return {"system": system, "task": task, "metric": metric, "score": score}
 
 
 def _shown(value: float | None) -> str:
@@ -209,7 +212,7 @@ def _of_metric(
         rows=rows,
         strong=best_in_columns(values),
         notes=tuple(notes),
-        records=records,
+        records=tuple(records),
     )
 
 

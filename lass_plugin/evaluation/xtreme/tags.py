@@ -47,7 +47,7 @@ def score_tags(task: Task, language: str, true: Tags, found: Tags) -> list[Measu
     ]
 
 
-def _table(rows: list[tuple[int, ...]], counts: int) -> np.ndarray:
+def _table(rows: Sequence[tuple[int, ...]], counts: int) -> np.ndarray:
     """``(sentences, counts)`` float64."""
     return np.array(rows, dtype=np.float64).reshape(-1, counts)
 
