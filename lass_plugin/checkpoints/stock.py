@@ -82,7 +82,7 @@ def without_optimizer(
     return {
         "args": None,
         "cfg": {
-            **{name: _defaults(config) for name, config in _SECTIONS.items()},
+            **{name: plain_defaults(config) for name, config in _SECTIONS.items()},
             "model": dict(model),
             "task": dict(task),
             "tokenizer": None,
@@ -210,7 +210,7 @@ _SECTIONS = {
 """Parts of the configuration that fairseq's hub interface looks at."""
 
 
-def _defaults(config: type) -> dict[str, Any]:
+def plain_defaults(config: type) -> dict[str, Any]:
     """The defaults of a part of fairseq's configuration as plain values."""
     values = OmegaConf.create({"part": OmegaConf.structured(config)})["part"]
     plain = OmegaConf.to_container(values, resolve=False, enum_to_str=True)

@@ -60,7 +60,7 @@ class LowRankHead(RobertaLMHead):
         return F.linear(found, self.weight) + self.bias
 
 
-def make_low_rank(encoder: nn.Module, rank: int, args: Any) -> None:
+def make_low_rank(encoder: Any, rank: int, args: Any) -> None:
     """Put a product of *rank* in the place of the embedding of a RoBERTa encoder.
 
     Raises:

@@ -88,7 +88,7 @@ def make_narrow(model: nn.Module, args: Any) -> None:
         of_option = [site for site in sites if option_of(site) == option]
         widths = _numbers(args, option, len(of_option))
         for site, width in zip(of_option, widths or (), strict=widths is not None):
-            module = sites[site]
+            module: Any = sites[site]
             if isinstance(module, MultiheadAttention):
                 parent = model.get_submodule(site.rsplit(".", 2)[0])
                 setattr(parent, site.split(".")[-2], NarrowAttention(module, width))

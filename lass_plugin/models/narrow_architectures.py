@@ -46,7 +46,7 @@ class NarrowRoberta(RobertaModel):
         model.encoder.sentence_encoder.layers.apply(init_bert_params)
         if getattr(args, RANK, None):
             make_low_rank(model.encoder, int(getattr(args, RANK)), args)
-        eps = getattr(args, "layer_norm_eps", None)  # 1e-12 in BERT's layout
+        eps: Any = getattr(args, "layer_norm_eps", None)  # 1e-12 in BERT's layout
         for module in model.modules() if eps is not None else ():
             if isinstance(module, nn.LayerNorm):
                 module.eps = float(eps)

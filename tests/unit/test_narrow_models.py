@@ -29,6 +29,7 @@ from narrow_models import (
 from torch import Tensor
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.embedding import factors_of
 from lass_plugin.methods.gates.export import (
@@ -207,6 +208,16 @@ def build_dictionary() -> Dictionary:
     for number in range(SYMBOLS - len(dictionary)):
         dictionary.add_symbol(f"{number}")
     return dictionary
+
+
+def test_of_a_task_of_ours_it_is_one_of_stock_masked_lm(dense, tmp_path):
+    """Read back by torch's safe loading, so of plain values."""
+    ours = {**dense.content["cfg"], "task": {"_name": "masked_lm_languages"}}
+    other = Checkpoint(Path("ours.pt"), {**dense.content, "cfg": ours})
+    save_tensors(tmp_path / "de.pt", export(other, "de", UNEQUAL).content)
+    task = Checkpoint.read_whole(tmp_path / "de.pt").task_options
+    assert task["_name"] == "masked_lm" and task["tokens_per_sample"] == 16
+    assert task["sample_break_mode"] == "none"
 
 
 def test_equal_layers_are_a_model_of_stock_fairseq_without_filling(dense):

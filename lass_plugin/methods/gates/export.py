@@ -11,12 +11,15 @@ from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.models.roberta import RobertaModel, XLMRModel
 from fairseq.models.roberta.model import base_architecture
 from fairseq.tasks.masked_lm import MaskedLMConfig
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from lass_plugin.anatomy.places import EMBEDDING, POSITIONS, SIDES, find_place
 from lass_plugin.checkpoints.checkpoint import Checkpoint
-from lass_plugin.checkpoints.stock import plain_checkpoint, without_optimizer
+from lass_plugin.checkpoints.stock import (
+    plain_checkpoint,
+    plain_defaults,
+    without_optimizer,
+)
 from lass_plugin.checkpoints.trained_with import ENTRY
 from lass_plugin.errors import LassError, naming_damage
 from lass_plugin.languages import Pair
@@ -265,12 +268,16 @@ def _encoder(checkpoint: Checkpoint, options: Mapping[str, Any]) -> dict[str, An
     """The checkpoint of an encoder alone without the optimizer's state."""
     task = dict(checkpoint.task_options or {})
     if task.get("_name", task.get("task")) not in STOCK_TASKS:
-        values = OmegaConf.to_container(OmegaConf.structured(MaskedLMConfig))
-        plain = {n: v for n, v in values.items() if not str(v).startswith("${")}
-        task = {**plain, "_name": "masked_lm", "seed": 1}
+        task = {**plain_defaults(MaskedLMConfig), "_name": "masked_lm", "seed": 1}
         task["tokens_per_sample"] = options["max_positions"]
     task["data"] = "."
-    content = without_optimizer(options, task, checkpoint.weights, checkpoint.updates)
+    content = without_optimizer(
+        options,
+        task,
+        checkpoint.weights,
+        checkpoint.updates,
+        criterion="MaskedLmLoss",
+    )
     if ENTRY in checkpoint.task_state:
         content["task_state"] = {ENTRY: checkpoint.task_state[ENTRY]}
     return content
@@ -309,7 +316,7 @@ def encoder_outputs(model: nn.Module, sentences: int = 4, length: int = 12) -> T
     States of the last layer, and scores of masked language modelling. Places of padding
     are zeros.
     """
-    encoder = model.encoder
+    encoder: Any = model.encoder
     pad, symbols = encoder.dictionary.pad(), len(encoder.dictionary)
     length = min(length, encoder.max_positions())
     generator = torch.Generator().manual_seed(1)

@@ -109,7 +109,10 @@ def write_int8(target: str | os.PathLike, encoder: OnnxEncoder) -> None:
     """Write *encoder* with the matrices of its layers in 8 bits to *target*.
 
     Weights are stored as integers, a scale for each output; what is multiplied with
-    them is rounded when the model runs. The embedding stays as it is.
+    them is rounded when the model runs. The embedding stays as it is. Of the 8 bits 7
+    are used: sums of two products of 8 bits do not fit into 16, in which processors
+    without VNNI add them, and what does not fit is cut off without a word (seen on an
+    AMD EPYC: errors of half of the largest output, 4 % with 7 bits).
 
     Raises:
         LassError: as :func:`write_onnx`.
@@ -127,6 +130,7 @@ def write_int8(target: str | os.PathLike, encoder: OnnxEncoder) -> None:
             nodes_to_exclude=_without_weights(whole),
             weight_type=QuantType.QInt8,
             per_channel=True,
+            reduce_range=True,
         )
 
 
