@@ -30,6 +30,7 @@ from torch import Tensor
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
+from lass_plugin.corpora.xtreme.tasks import TAGS, TASKS
 from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.embedding import factors_of
 from lass_plugin.methods.gates.export import (
@@ -40,6 +41,9 @@ from lass_plugin.methods.gates.export import (
 )
 from lass_plugin.methods.gates.narrowing import components_of
 from lass_plugin.methods.gates.sets import FIXED, GateSets, base_of, save_gates
+from lass_plugin.models.xtreme_heads import head_name
+
+NER = next(task for task in TASKS.values() if task.kind == TAGS)
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +222,24 @@ def test_of_a_task_of_ours_it_is_one_of_stock_masked_lm(dense, tmp_path):
     task = Checkpoint.read_whole(tmp_path / "de.pt").task_options
     assert task["_name"] == "masked_lm" and task["tokens_per_sample"] == 16
     assert task["sample_break_mode"] == "none"
+
+
+def test_a_head_of_tokens_answers_for_each(dense):
+    head, outputs = f"classification_heads.{head_name(NER)}", len(NER.labels)
+    more = {
+        f"{head}.dense.weight": torch.randn(UNITS, UNITS),
+        f"{head}.dense.bias": torch.zeros(UNITS),
+        f"{head}.out_proj.weight": torch.randn(outputs, UNITS),
+        f"{head}.out_proj.bias": torch.zeros(outputs),
+    }
+    content = {**dense.content, "task_state": {"xtreme": {"head": "kept"}}}
+    content["model"] = {**dense.weights, **more}
+    small = export(Checkpoint(Path("ner.pt"), content), "de", UNEQUAL)
+    assert small.content["task_state"] == {"xtreme": {"head": "kept"}}
+    model = build(small.options, small.content["model"], "")
+    tokens = torch.randint(4, SYMBOLS, (2, 5))
+    found, _ = model(tokens, classification_head_name=head_name(NER))
+    assert found.shape == (2, 5, outputs)
 
 
 def test_equal_layers_are_a_model_of_stock_fairseq_without_filling(dense):

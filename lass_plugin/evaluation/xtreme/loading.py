@@ -7,6 +7,7 @@ import torch
 from fairseq import checkpoint_utils
 from torch import nn
 
+import lass_plugin.models.narrow_architectures  # noqa: F401  (registered)
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.trained_with import check_counts
 from lass_plugin.data.dictionaries import load_dictionary

@@ -20,7 +20,7 @@ from lass_plugin.checkpoints.stock import (
     plain_defaults,
     without_optimizer,
 )
-from lass_plugin.checkpoints.trained_with import ENTRY
+from lass_plugin.corpora.xtreme.tasks import TASKS
 from lass_plugin.errors import LassError, naming_damage
 from lass_plugin.languages import Pair
 from lass_plugin.masks.fingerprint import same_weights
@@ -46,6 +46,7 @@ from lass_plugin.models.narrow_architectures import (
     NarrowRoberta,
     NarrowTransformer,
 )
+from lass_plugin.models.xtreme_heads import add_head, head_name
 
 ROBERTA = "roberta"
 _WIDTHS = (*BY_LAYER.values(), RANK)
@@ -278,9 +279,8 @@ def _encoder(checkpoint: Checkpoint, options: Mapping[str, Any]) -> dict[str, An
         checkpoint.updates,
         criterion="MaskedLmLoss",
     )
-    if ENTRY in checkpoint.task_state:
-        content["task_state"] = {ENTRY: checkpoint.task_state[ENTRY]}
-    return content
+    kept = {n: v for n, v in checkpoint.task_state.items() if n != CARRIED}
+    return {**content, "task_state": kept} if kept else content
 
 
 def build(
@@ -300,6 +300,9 @@ def build(
     given = {**options, "load_checkpoint_heads": True}
     try:
         model = NarrowRoberta.build_model(Namespace(**given), task)
+        for head in TASKS.values():  # others are those of fairseq
+            if any(f"classification_heads.{head_name(head)}." in n for n in tensors):
+                add_head(model, head)
         model.load_state_dict(dict(tensors))
     except (RuntimeError, KeyError, ValueError, AssertionError) as error:
         reason = " ".join(str(error).split())

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from lass_plugin.anatomy.places import is_buffer
 from lass_plugin.checkpoints.encoders.huggingface import HEAD_PARTS, PARTS
+from lass_plugin.corpora.xtreme.tasks import PAIRS, TASKS
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_json
 from lass_plugin.methods.gates.export import Export
+from lass_plugin.models.xtreme_heads import head_name
 from lass_plugin.tensor_files import write_plain
 
 _THEIRS = {ours: theirs for theirs, ours in PARTS.items()}
@@ -90,6 +92,9 @@ def hugging_face_model(made: Export) -> tuple[dict[str, Any], dict[str, Tensor]]
     heads = {found[1] for name in weights if (found := _CLASSIFIER.match(name))}
     if len(heads) > 1:
         _refuse(f"has several classification heads ({', '.join(sorted(heads))})")
+    for task in TASKS.values():
+        if task.trains and task.kind != PAIRS and head_name(task) in heads:
+            _refuse(f"answers for each token ({head_name(task)})")
     tied = not options["untie_weights_roberta"]
     tensors: dict[str, Tensor] = {}
     for name, tensor in weights.items():
