@@ -42,7 +42,7 @@ def run(settings: ModulesSettings) -> int:
     checkpoint = Checkpoint.read_whole(settings.checkpoint)
     made = with_modules(checkpoint, settings.languages, settings.seed)
     save_tensors(settings.out, made)
-    new = made["model"].keys() - checkpoint.weights.keys()
+    new = [name for name in made["model"] if ".adapter_modules." in name]
     count = sum(made["model"][name].numel() for name in new)
     print(f"{settings.out}: {count:,} parameters added (--arch {ARCHITECTURE})")
     return 0

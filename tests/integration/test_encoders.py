@@ -90,11 +90,11 @@ def test_xmod_trains_the_module_of_the_language(train, tmp_path):
 @pytest.mark.parametrize(
     "flags, told",
     [
-        (("--langs", "de,xx"), "no train data of xx"),
+        (("--langs", "de,xx"), "data of xx in"),
         (("--tokens-per-sample", 2), "--tokens-per-sample 2 is not 3 or more"),
         (("--multilang-sampling-alpha", -1), "--multilang-sampling-alpha -1.0"),
         (("--mask-prob", 0), "--mask-prob 0"),
-        (("--max-positions", 8), "raise --tokens-per-sample and --max-positions"),
+        (("--max-positions", 8), "are longer than 8"),
     ],
 )
 def test_mistakes_are_named(train, tmp_path, flags, told):
@@ -112,7 +112,7 @@ def test_a_public_checkpoint_begins_a_training_and_teaches_half_of_it(
     public = {
         "args": options,
         "model": as_public(state["model"]),
-        "optimizer_history": [{"criterion_name": "X", "num_updates": 1}],
+        "optimizer_history": state["optimizer_history"],
         "extra_state": {"train_iterator": {"epoch": 1}},
     }
     torch.save(public, tmp_path / "model.pt")
@@ -122,7 +122,8 @@ def test_a_public_checkpoint_begins_a_training_and_teaches_half_of_it(
     assert_same(again, state["model"])
 
     teacher, half = tmp_path / "first" / "checkpoint_last.pt", tmp_path / "half.pt"
-    told = forked.run("lass", "encoder", "halve", teacher, "--out", half).stdout
+    public = tmp_path / "model.pt"
+    told = forked.run("lass", "encoder", "halve", public, "--out", half).stdout
     assert "1 layers (train it with --encoder-layers 1)" in told
     flags = ("--criterion", "masked_lm_distillation", "--encoder-layers", 1)
     started = ("--finetune-from-model", half)

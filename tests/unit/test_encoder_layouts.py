@@ -7,6 +7,7 @@ import pytest
 import sentencepiece
 import torch
 from encoders import as_public
+from runs import assert_same
 from safetensors.torch import save_file
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
@@ -14,6 +15,7 @@ from lass_plugin.checkpoints.encoders.folder import mlm_head_of, write_encoder
 from lass_plugin.checkpoints.encoders.huggingface import read_encoder
 from lass_plugin.checkpoints.encoders.layers import with_layers
 from lass_plugin.checkpoints.encoders.modules import with_modules
+from lass_plugin.checkpoints.encoders.older_names import todays_names
 from lass_plugin.checkpoints.encoders.shape import EncoderShape
 from lass_plugin.data.dictionaries import load_dictionary
 from lass_plugin.data.masked_blocks import MASK
@@ -91,6 +93,9 @@ def test_older_names_load_as_they_are(dictionary):
             parameter.add_(1)
     other.load_state_dict(old, model_cfg=other.args)
     assert torch.equal(model(TOKENS)[0], other(TOKENS)[0])
+    old, new = as_public(model.state_dict()), model.state_dict()
+    assert_same(todays_names(old), new)
+    assert_same(todays_names(new), new)
 
 
 def huggingface(folder, kind: str, language_data, weights=None, **changes) -> None:

@@ -17,9 +17,13 @@ def changed_encoder(
         weights: all of them.
         changes: options of the model that are not as they are in *checkpoint*.
     """
+    model = dict(weights)
     before = checkpoint.section("cfg", "model")
-    if before is None:
-        before = checkpoint.model_options
-    sections = dict(checkpoint.content.get("cfg") or {})
-    sections["model"] = changed_options(before, changes)
-    return checkpoint.as_start(model=dict(weights), cfg=sections)
+    if before is None:  # an old one, with all options in one namespace
+        args = changed_options(checkpoint.content.get("args") or {}, changes)
+        return checkpoint.as_start(model=model, args=args)
+    sections = {
+        **dict(checkpoint.content["cfg"]),
+        "model": changed_options(before, changes),
+    }
+    return checkpoint.as_start(model=model, cfg=sections)

@@ -6,6 +6,7 @@ from typing import Any
 from lass_plugin.anatomy.places import count_layers, find_place
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.encoders.changed import changed_encoder
+from lass_plugin.checkpoints.encoders.older_names import todays_names
 from lass_plugin.errors import LassError
 
 
@@ -21,12 +22,13 @@ def with_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> dict[str, Any]
     Raises:
         LassError: a layer is not there, or it is no encoder alone.
     """
-    counts = count_layers(checkpoint.weights)
+    all_weights = todays_names(checkpoint.weights)
+    counts = count_layers(all_weights)
     there = counts["encoder"]
     if not there or counts["decoder"]:
         raise LassError(
-            f"{checkpoint.path} is no encoder alone in the names of today's fairseq; "
-            "take one that 'lass encoder convert' or fairseq-train wrote"
+            f"{checkpoint.path} is no encoder alone; take one that 'lass encoder "
+            "convert' or fairseq-train wrote, or a public XLM-R"
         )
     chosen = list(layers) or list(range(0, there, 2))
     for layer in chosen:
@@ -39,7 +41,7 @@ def with_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> dict[str, Any]
         raise LassError("the layers must be in ascending order, none of them twice")
     places = {layer: number for number, layer in enumerate(chosen)}
     weights = {}
-    for name, weight in checkpoint.weights.items():
+    for name, weight in all_weights.items():
         place = find_place(name)
         if place.layer is None:
             weights[name] = weight

@@ -8,6 +8,7 @@ import torch
 from lass_plugin.anatomy.places import FC2, find_place
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.encoders.changed import changed_encoder
+from lass_plugin.checkpoints.encoders.older_names import todays_names
 from lass_plugin.errors import LassError
 
 ARCHITECTURE = "xmod_from_encoder"
@@ -26,12 +27,13 @@ def with_modules(
     Raises:
         LassError: it is no encoder alone, or has modules.
     """
-    weights = dict(checkpoint.weights)
+    before = todays_names(checkpoint.weights)
+    weights = dict(before)
     if any(".adapter_modules." in name for name in weights):
         raise LassError(f"{checkpoint.path} has modules of languages already")
     generator = torch.Generator().manual_seed(seed)
     found = 0
-    for name, weight in checkpoint.weights.items():
+    for name, weight in before.items():
         place = find_place(name)
         if place.part != FC2 or place.tensor != "weight":
             continue
