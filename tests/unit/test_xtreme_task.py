@@ -168,3 +168,45 @@ def test_losses_against_slow_loops():
     log = spans.log_softmax(1)
     slow = -sum(log[b, places[b, side], side] for b in (0, 1) for side in (0, 1)) / 2
     assert float(loss) == pytest.approx(float(slow), rel=1e-5) and count == 2
+
+
+def test_gates_of_each_language_close_units_while_a_head_is_trained(prepared, tmp_path):
+    pytest.importorskip("lass_plugin.methods.gates.method")
+    from lass_plugin.methods.gates.method import Gates
+
+    from lass_plugin.methods.gates.gating import find_components
+    from lass_plugin.methods.gates.sets import FIXED, GateSets, base_of
+
+    quiet = ("--save-dir", tmp_path / "run", "--dropout", 0, "--attention-dropout", 0)
+    cfg = configured(prepared, *quiet)
+    first = tasks.setup_task(cfg.task)
+    model = first.build_model(cfg.model)
+    components = find_components(model, ("heads", "units"))
+    encoder = {n: w for n, w in model.state_dict().items() if "classif" not in n}
+    opened = {code: torch.ones(components.total).bool() for code in ("de", "en")}
+    opened["de"][1::2] = False
+    rows = {code: {"open": row} for code, row in opened.items()}
+    sets = GateSets(FIXED, components, rows, base_of(components, encoder))
+    tokens = {"language_tokens": first.tokens.to_dict()}
+    start = tmp_path / "start.pt"
+    state = {**tokens, **Gates(sets).to_state()}
+    torch.save({"model": encoder, "task_state": state}, start)
+    cfg = configured(prepared, *quiet, "--finetune-from-model", start)
+    task = tasks.setup_task(cfg.task)
+    model = task.build_model(cfg.model)
+    task.load_dataset("train")
+    data = task.datasets["train"]
+    sample = data.collater([data[data.start("de")], data[data.start("de") + 1]])
+    criterion = criterions.build_criterion(cfg.criterion, task)
+    optimizer = SimpleNamespace(backward=lambda loss: loss.backward())
+    task.train_step(sample, model, criterion, optimizer, 0)
+    closed = ~components.split(opened["de"])["encoder.sentence_encoder.layers.0.fc1"]
+    gradient = model.get_parameter(MATRIX).grad
+    assert not gradient[:, closed].any() and gradient[:, ~closed].any()
+    losses = [
+        float(task.valid_step({**sample, "language_key": key}, model, criterion)[0])
+        for key in ("de", "en")
+    ]
+    assert losses[0] != losses[1]
+    kept = Gates.from_state(task.state_dict()["gates"], "it").sets
+    assert torch.equal(kept.rows["de"]["open"], opened["de"])
