@@ -124,6 +124,9 @@ class TranslationSubnetworkConfig(TrainingConfig):
         "the model that low-rank modules stand in; in translation only where it is no "
         "longer where it was in training",
     )
+    sparsity: Optional[float] = flag(
+        None, "share of heads and units to leave out (gates for any sparsity)"
+    )
     keep_inference_langtok: bool = flag(False, "keep language tokens in translations")
 
 
@@ -144,6 +147,10 @@ class MaskedLmLanguagesConfig(TrainingConfig):
     mask_prob: float = flag(0.15, "share of the tokens that are to be guessed")
     leave_unmasked_prob: float = flag(0.1, "of these, share that is left as it is")
     random_token_prob: float = flag(0.1, "of these, share that becomes any piece")
+    sparsity: Optional[float] = flag(
+        None,
+        "share of heads and units to leave out (gates for any sparsity; validation)",
+    )
     seed: int = II("common.seed")
 
 
@@ -230,6 +237,12 @@ def check_training(
             "search): a batch must belong to one sub-network; leave --mixed-batches out"
         )
     of_translation = _given(cfg, "inference_masks", "dense", "keep_inference_langtok")
+    # a fine-tuning, which has neither, takes one: it does not train the gates
+    of_gates = hasattr(cfg, "lang_pairs") or hasattr(cfg, "mask_prob")
+    if of_gates and cfg.sparsity is not None:
+        raise LassError(
+            "--sparsity is for a trained model; training takes --gates-sparsity"
+        )
     if of_translation:
         raise LassError(
             f"{of_translation[0]} is for translation; training under masks takes "

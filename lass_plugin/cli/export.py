@@ -36,6 +36,7 @@ def run(settings: ExportSettings) -> int:
     if not method.takes_base:
         needless(settings, "base", f"on {path}, which has no low-rank modules")
     method = exporting_method(method, path, settings.masks)
+    method = method.at_sparsity(settings.sparsity)
     result, what = method.export(checkpoint, settings)
     if settings.compact:
         whole = result

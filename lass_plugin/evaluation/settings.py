@@ -123,6 +123,21 @@ def _named(form: str, help: str, default: Any = (), **declared: Any) -> Any:
     return option(default, help, metavar=form, repeated=True, check=check, **declared)
 
 
+def _share(text: str, flag: str) -> float:
+    """Read a share of heads and units to leave out.
+
+    Raises:
+        LassError: it is no number in [0, 1).
+    """
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share < 1.0:
+        raise LassError(f"{flag}{text} is no share in [0, 1); give one such as 0.5")
+    return share
+
+
 @dataclass(frozen=True, kw_only=True)
 class SystemsSettings(Settings):
     """Checkpoints under names, and what they are translated with."""
@@ -144,6 +159,9 @@ class SystemsSettings(Settings):
         "the base of a system of low-rank modules, where it is no longer where it "
         "was in training",
     )
+    sparsity: tuple[Named, ...] = _named(
+        "NAME=SHARE", "of a system whose gates serve any sparsity"
+    )
 
     def make(self, dense: Sequence[str] = ()) -> "list[System]":
         """The systems in their order; *dense* are named those without masks.
@@ -158,6 +176,7 @@ class SystemsSettings(Settings):
             ("--inference-masks", [name for name, _ in self.inference_masks]),
             ("--dense", dense),
             ("--base", [name for name, _ in self.base]),
+            ("--sparsity", [name for name, _ in self.sparsity]),
         ):
             for name in given:
                 if name not in names:
@@ -168,10 +187,15 @@ class SystemsSettings(Settings):
                 if given.count(name) > 1:
                     raise LassError(f"{flag} is given twice for {name}; keep one")
         masks, bases = dict(self.inference_masks), dict(self.base)
+        sparsities = {
+            name: _share(value, f"--sparsity {name}=") for name, value in self.sparsity
+        }
         systems = []
         for name, path in self.system:
             base = Path(bases[name]) if name in bases else None
-            system = System(name, Path(path), masks.get(name), name in dense, base)
+            share = sparsities.get(name)
+            given = (masks.get(name), name in dense, base, share)
+            system = System(name, Path(path), *given)
             systems.append(system)
         check_names(systems)
         return systems

@@ -42,7 +42,7 @@ class System:
     By default that is the masks that the checkpoint carries, if it carries any.
     *inference_masks* (a folder, files, a checkpoint, or the masks themselves) replace
     them; *dense* leaves them out. *base* is where the base of low-rank modules is now,
-    None for where it was in training.
+    None for where it was in training; *sparsity* is for gates that serve any.
     """
 
     name: str
@@ -50,6 +50,7 @@ class System:
     inference_masks: str | MaskSet | None = None
     dense: bool = False
     base: Path | None = None
+    sparsity: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isprintable() or not self.name.strip(" .") or "/" in self.name:
@@ -165,12 +166,14 @@ class Saved:
             LassError: a pair has no mask, or the dictionary or the subword model is
                 another.
         """
-        place = (str(data), str(self.system.base), str(subwords), *map(str, pairs))
+        given = (self.system.base, self.system.sparsity)
+        place = (str(data), *map(str, given), str(subwords), *map(str, pairs))
         if place not in self._tasks:  # the same for all systems of the checkpoint
             task = TranslationSubnetworkTask.setup_task(self._task_options(data, pairs))
             task.cfg.dense = True  # Ready.take puts on what a system is translated with
             if self.system.base is not None:  # no option of a base's own training
                 task.cfg.base = str(self.system.base)
+            task.cfg.sparsity = self.system.sparsity
             task.checkpoint = str(self.system.checkpoint)
             task.subwords = subwords or task.subwords
             task.load_state_dict(self._state.get("task_state") or {})

@@ -55,5 +55,8 @@ class ExportSettings(CheckpointSettings):
         "the base that low-rank modules stand in (default: where it was in training)",
         metavar="FILE",
     )
+    sparsity: float | None = option(
+        None, "of gates that serve any sparsity", metavar="SHARE"
+    )
     half: bool = switch("store the weights in half precision")
     compact: bool = switch("cut out the hidden units that cannot contribute")

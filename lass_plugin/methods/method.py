@@ -197,6 +197,18 @@ class Method:
         """
         return self
 
+    def at_sparsity(self, sparsity: float | None) -> "Method":
+        """This method, to compute with at a sparsity that is chosen at inference.
+
+        Raises:
+            LassError: one is given to a method that has no use for it.
+        """
+        if sparsity is not None:
+            raise LassError(
+                f"--sparsity has no effect on a model with {self.words}; leave it out"
+            )
+        return self
+
     def refuse_masks(self, option: str) -> None:
         """Refuse masks that are given to be translated under in place of the parts."""
         if self.entry:

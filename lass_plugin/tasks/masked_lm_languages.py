@@ -105,7 +105,8 @@ class MaskedLmLanguagesTask(KeyedTask):
         if "language_tokens" in state_dict:
             self._check_checkpoint(state_dict)
         self._trains = False
-        self.method = method_of(state_dict, "the checkpoint")
+        carried = method_of(state_dict, "the checkpoint")
+        self.method = carried.at_sparsity(self.cfg.sparsity)
 
     # -- data --------------------------------------------------------------------
 

@@ -119,7 +119,8 @@ class TranslationSubnetworkTask(PairsTask):
             self._check_checkpoint(state_dict)
         self._trains = False
         self.symbols = read_symbols(state_dict, "the checkpoint")
-        self.method = method_of(state_dict, "the checkpoint")
+        carried = method_of(state_dict, "the checkpoint")
+        self.method = carried.at_sparsity(self.cfg.sparsity)
         if self.cfg.base and not self.method.takes_base:
             raise LassError(
                 "--base has no effect, because the checkpoint has no low-rank modules; "

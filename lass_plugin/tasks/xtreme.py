@@ -117,13 +117,7 @@ class XtremeTask(KeyedTask):
             logger.warning("no --finetune-from-model: an encoder without pre-training")
 
     def _carry(self, task_state: Mapping[str, Any], where: str) -> None:
-        self.carried = method_of(task_state, where)
-        takes = getattr(self.carried, "takes_sparsity", False)
-        if self.cfg.sparsity is not None and not takes:
-            raise LassError(
-                f"--sparsity has no effect, because {where} has no gates for any "
-                "sparsity; leave it out"
-            )
+        self.carried = method_of(task_state, where).at_sparsity(self.cfg.sparsity)
 
     def training_languages(self) -> list[str]:
         """The languages to train on.

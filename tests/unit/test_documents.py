@@ -205,6 +205,7 @@ def test_every_format_of_a_record_is_described():
 
 
 def test_every_option_of_the_tasks_is_described():
+    from lass_plugin.methods.gates.options import TranslationGatesConfig
     from lass_plugin.methods.lowrank.options import TranslationLsloConfig
     from lass_plugin.methods.search.options import TranslationSubnetworkSearchConfig
     from lass_plugin.options import MaskedLmLanguagesConfig
@@ -212,6 +213,7 @@ def test_every_option_of_the_tasks_is_described():
     page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
     named = set(OPTION.findall(page))
     for kind in (
+        TranslationGatesConfig,
         TranslationLsloConfig,
         TranslationSubnetworkSearchConfig,
         MaskedLmLanguagesConfig,

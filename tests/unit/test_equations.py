@@ -9,8 +9,14 @@ import pytest
 from conftest import ROOT
 
 PAGE = ROOT / "docs" / "equations.md"
-NUMBERED = {"He 2023": 6, "Lin 2021": 2, "Xie 2021": 11, "Cao 2024": 6}
-APPENDICES = {"He 2023": "BCG", "Lin 2021": "", "Xie 2021": "AB", "Cao 2024": "ABC"}
+NUMBERED = {"He 2023": 6, "Lin 2021": 2, "Xie 2021": 11, "Cao 2024": 6, "Li 2022": 16}
+APPENDICES = {
+    "He 2023": "BCG",
+    "Lin 2021": "",
+    "Xie 2021": "AB",
+    "Cao 2024": "ABC",
+    "Li 2022": "ABCD",
+}
 NAMED = re.compile(r"`((?:lass_plugin|tests|configs)/[\w./]+)(?::([\w.]+))?`")
 
 

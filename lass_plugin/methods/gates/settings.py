@@ -1,0 +1,98 @@
+"""Options of the commands 'lass gates importance', 'select' and 'show'."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from lass_plugin.errors import LassError
+from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.settings import (
+    Settings,
+    argument,
+    count,
+    needless,
+    option,
+    required,
+    switch,
+)
+
+KINDS = ("heads", "units")
+"""Of a translation model; ranks are those of an encoder alone."""
+_data = partial(option, group="data")
+
+
+def _check_share(value: float | None, flag: str) -> None:
+    if value is not None and not 0.0 <= value < 1.0:
+        raise LassError(f"{flag} {value:g} is no share in [0, 1); give one such as 0.5")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportanceSettings(Settings):
+    """On which data the importance of components is measured, and how."""
+
+    data: Path = argument("folder of binarized data", metavar="DATA")
+    checkpoint: Path = required("the model that is to be pruned", metavar="PT")
+    out: Path = required("folder for the importance", metavar="DIR")
+    pairs: tuple[Pair, ...] = option(
+        (),
+        "(default: those that the model was trained on)",
+        metavar="de-en,…",
+        parse=parse_pairs,
+    )
+    granularity: str = option(
+        "sentence",
+        "what is summed before the absolute value is taken: the positions of a "
+        "sentence, or of all sentences of a batch (default: %(default)s)",
+        choices=("sentence", "batch"),
+    )
+    split: str = _data("valid", "split of the data (default: %(default)s)")
+    sample: int = _data(
+        3000,
+        "so many sentences of each pair, chosen at random (0: all; default: "
+        "%(default)s, as Li 2022 has)",
+        metavar="N",
+        least=0,
+    )
+    seed: int = _data(1, "of the sample (default: %(default)s)")
+    max_tokens: int = count(
+        4096, "tokens of a batch, padding included (default: %(default)s)", group="data"
+    )
+    cpu: bool = switch("do not use the GPU", group="how")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectSettings(Settings):
+    """Which components stay."""
+
+    importance: Path = argument(
+        "folder that 'lass gates importance' wrote", metavar="IMPORTANCE"
+    )
+    out: Path = required("folder for the gates", metavar="DIR")
+    sparsity: float | None = option(
+        None,
+        "weighted share of heads and hidden units to leave out",
+        metavar="SHARE",
+        check=_check_share,
+    )
+    dynamic: bool = switch("gates for any sparsity, by tenths (Li 2022, §6.1)")
+    shared: bool = switch("one set of gates that serves all keys")
+
+    def check(self) -> None:
+        super().check()
+        if self.dynamic:
+            needless(self, ("sparsity",), "with --dynamic, whose gates serve any")
+        elif self.sparsity is None:
+            raise LassError("give --sparsity, or --dynamic for gates that serve any")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowSettings(Settings):
+    """Which gates are looked at."""
+
+    gates: Path = argument("folder that 'lass gates select' wrote", metavar="GATES")
+    sparsity: float | None = option(
+        None,
+        "of gates that serve any",
+        metavar="SHARE",
+        check=_check_share,
+    )
