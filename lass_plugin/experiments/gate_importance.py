@@ -1,10 +1,19 @@
-"""The importance of heads and hidden units of a translation model, measured on data."""
+"""The importance of the components of a translation model or an encoder, measured."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
-from fairseq import utils
+from fairseq import checkpoint_utils, utils
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.trained_with import check_counts
 from lass_plugin.data import batching
+from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.systems import Saved, System
@@ -17,40 +26,56 @@ from lass_plugin.methods.gates.stored_importance import (
     ComponentImportance,
     save_importance,
 )
+from lass_plugin.models import encoder_architectures as _registered  # noqa: F401
+from lass_plugin.options import MaskedLmLanguagesConfig
+from lass_plugin.settings import needless
+from lass_plugin.tasks.masked_lm_languages import MaskedLmLanguagesTask
 from lass_plugin.training.validation import summed_loss
+
+LONGEST = 512
+"""Tokens of a sample of an encoder at most."""
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A model in evaluation mode, and the data of its keys."""
+
+    model: Any
+    data: PairsDataset
+    loss: Callable[[Any, dict[str, Any]], Tensor]
+    """Model and batch -> the loss summed over the tokens."""
+    limits: Any
 
 
 def measure_gates(settings: ImportanceSettings) -> ComponentImportance:
-    """Measure every pair, write the whole, and return it.
+    """Measure every key, write the whole, and return it.
 
     Raises:
-        LassError: names what does not fit, or a pair without sentences.
+        LassError: names what does not fit, or a key without sentences.
     """
-    saved = Saved(System("base", settings.checkpoint, dense=True))
-    pairs = list(map(str, settings.pairs or saved.trained_pairs))
-    ready = saved.set_up(settings.data, parse_pairs(pairs))
     usable = torch.cuda.is_available() and not settings.cpu
     device = torch.device("cuda" if usable else "cpu")
-    model, task = ready.build_model(device, fp16=False), ready.task
-    components = find_components(model)
+    checkpoint = Checkpoint.read(settings.checkpoint)
+    alone = any("sentence_encoder" in name for name in checkpoint.weights)
+    alone = alone or not any(n.startswith("encoder.layers") for n in checkpoint.weights)
+    ready = (_encoder if alone else _translation)(settings, device)
+    model, data = ready.model, ready.data
+    components = find_components(model, settings.kinds)
     base = base_of(components, dict(model.named_parameters()))
-    task.load_dataset(settings.split)
-    data = task.datasets[settings.split]
-    limits = utils.resolve_max_positions(task.max_positions(), model.max_positions())
     chosen, first = {}, 0
-    for number, (pair, part) in enumerate(data.parts.items()):
-        fitting = np.flatnonzero(batching.fits(part.sizes, limits))
+    for number, (key, part) in enumerate(data.parts.items()):
+        fitting = np.flatnonzero(batching.fits(part.sizes, ready.limits))
         if not len(fitting):
             raise LassError(
-                f"the {settings.split} data of {pair} have no sentence that the model "
-                "can take; leave the pair out of --pairs or choose another --split"
+                f"the {settings.split} data of {key} have no sentence that the model "
+                "can take; leave it out, or choose another --split"
             )
         order = np.random.default_rng([settings.seed, number]).permutation(fitting)
-        chosen[pair] = np.sort(order[: settings.sample or None]) + first
+        chosen[key] = np.sort(order[: settings.sample or None]) + first
         first += len(part)
     progress = Progress("importance", sum(map(len, chosen.values())))
-    rows, terms, padding = {}, {}, task.target_dictionary.pad()
-    for pair, sentences in chosen.items():
+    rows, terms = {}, {}
+    for key, sentences in chosen.items():
         recorder = ComponentRecorder(model, components, settings.granularity)
         for numbers in batching.make_batches(
             data.sizes[sentences], sentences, settings.max_tokens, None
@@ -58,15 +83,67 @@ def measure_gates(settings: ImportanceSettings) -> ComponentImportance:
             sample = data.collater([data[int(n)] for n in numbers])
             sample = utils.move_to_cuda(sample) if usable else sample
             with recorder.batch(len(numbers)):
-                summed_loss(model, sample, padding).backward()
-            progress.advance(len(numbers), pair)
-        rows[pair] = components.joined(recorder.importance())
-        terms[pair] = recorder.terms
+                ready.loss(model, sample).backward()
+            progress.advance(len(numbers), key)
+        rows[key] = components.joined(recorder.importance())
+        terms[key] = recorder.terms
     progress.finish()
     note = f"{settings.split} data of {settings.data.resolve().name}, at most "
-    note += f"{settings.sample or 'all'} sentences a pair, seed {settings.seed}"
+    note += f"{settings.sample or 'all'} sentences a key, seed {settings.seed}"
     found = ComponentImportance(
         components, rows, terms, settings.granularity, base, note
     )
     save_importance(settings.out, found)
     return found
+
+
+def _translation(settings: ImportanceSettings, device: torch.device) -> _Ready:
+    needless(settings, ("langs",), "on a model that translates; give --pairs")
+    saved = Saved(System("base", settings.checkpoint, dense=True))
+    pairs = list(map(str, settings.pairs or saved.trained_pairs))
+    ready = saved.set_up(settings.data, parse_pairs(pairs))
+    model, task = ready.build_model(device, fp16=False), ready.task
+    task.load_dataset(settings.split)
+    padding = task.target_dictionary.pad()
+
+    def loss(model: Any, sample: dict[str, Any]) -> Tensor:
+        return summed_loss(model, sample, padding)
+
+    limits = utils.resolve_max_positions(task.max_positions(), model.max_positions())
+    return _Ready(model, task.datasets[settings.split], loss, limits)
+
+
+def _encoder(settings: ImportanceSettings, device: torch.device) -> _Ready:
+    """An encoder alone, and samples of text of which some tokens are masked."""
+    needless(settings, ("pairs",), "on an encoder alone; give --langs")
+    found = Checkpoint.read_whole(settings.checkpoint)
+    cfg: Any = MaskedLmLanguagesConfig()
+    for field in fields(cfg):
+        if str(field.default).startswith("${"):  # an option of fairseq's own
+            setattr(cfg, field.name, False)
+    cfg.data, cfg.train_subset, cfg.seed = str(settings.data), "train", settings.seed
+    cfg.langs = ",".join(settings.langs) or None
+    positions = int(found.model_options.get("max_positions") or LONGEST)
+    cfg.tokens_per_sample = min(LONGEST, positions)
+    task = MaskedLmLanguagesTask.setup_task(cfg, from_checkpoint=True)
+    task.checkpoint = str(settings.checkpoint)
+    counts = [len(task.dictionary)] * 2
+    check_counts(found.weights, counts, task.checkpoint, str(settings.data))
+    try:
+        (model,), _ = checkpoint_utils.load_model_ensemble([task.checkpoint], task=task)
+    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
+        reason = " ".join(str(error).split())
+        raise LassError(
+            f"the model of {settings.checkpoint} cannot be built ({reason}); give a "
+            "checkpoint of an encoder"
+        ) from error
+    model.to(device).eval()
+    task.load_dataset(settings.split)
+
+    def loss(model: nn.Module, sample: dict[str, Any]) -> Tensor:
+        target = sample["target"]
+        guessed = target.ne(task.dictionary.pad())
+        output = model(**sample["net_input"], masked_tokens=guessed)[0]
+        return cross_entropy(output.float(), target[guessed], reduction="sum")
+
+    return _Ready(model, task.datasets[settings.split], loss, task.max_positions())

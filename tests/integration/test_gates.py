@@ -347,7 +347,7 @@ def test_the_commands_from_importance_to_gates(forked, data, base, tmp_path):
     measure = ("lass", "gates", "importance", data, "--checkpoint", base, "--cpu")
     measure += ("--sample", 10, "--max-tokens", 100)
     told = forked.run(*measure, "--out", measured).stdout
-    assert "4 pairs" in told
+    assert "4 keys" in told
     importance = load_importance(measured)
     assert importance.terms == dict.fromkeys(PAIRS, 10)
     again = forked.run(*measure, "--out", tmp_path / "again")

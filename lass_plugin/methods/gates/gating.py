@@ -24,9 +24,6 @@ from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.components import Components, is_rank
 from lass_plugin.methods.gates.embedding import FactoredEmbedding, factor_embedding
 
-KINDS = ("heads", "units", "ranks")
-"""Kinds of components that can have gates."""
-
 
 def find_components(
     model: nn.Module, kinds: tuple[str, ...] = ("heads", "units")

@@ -7,9 +7,9 @@ from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import II
 
 from lass_plugin.errors import LassError
-from lass_plugin.methods.gates.gating import KINDS
 from lass_plugin.methods.gates.hard_concrete import EXACT, NORMS
 from lass_plugin.methods.gates.ranking import check_sparsity
+from lass_plugin.methods.gates.settings import KINDS, parse_kinds
 from lass_plugin.options import (
     MaskedLmLanguagesConfig,
     TranslationSubnetworkConfig,
@@ -134,14 +134,10 @@ def kinds_of(cfg: Any) -> tuple[str, ...]:
     Raises:
         LassError: an unknown one, or no heads and no units.
     """
-    kinds = tuple(item.strip() for item in cfg.gates_on.split(","))
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown or not {"heads", "units"} & set(kinds):
-        raise LassError(
-            f"--gates-on {cfg.gates_on} is no list of {', '.join(KINDS)} with heads or "
-            "units among them"
-        )
-    return kinds
+    try:
+        return parse_kinds(cfg.gates_on)
+    except LassError as error:
+        raise LassError(f"--gates-on {error.message}") from error
 
 
 LEARNING = tuple(

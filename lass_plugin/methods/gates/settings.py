@@ -16,9 +16,24 @@ from lass_plugin.settings import (
     switch,
 )
 
-KINDS = ("heads", "units")
-"""Of a translation model; ranks are those of an encoder alone."""
+KINDS = ("heads", "units", "ranks")
+"""Of components; ranks are those of an encoder alone."""
+DEFAULT_KINDS = KINDS[:2]
 _data = partial(option, group="data")
+
+
+def parse_kinds(text: str) -> tuple[str, ...]:
+    """Read ``heads,units``.
+
+    Raises:
+        LassError: an unknown kind, or neither heads nor units.
+    """
+    kinds = tuple(item.strip() for item in text.split(","))
+    if set(kinds) - set(KINDS) or not set(kinds) & set(DEFAULT_KINDS):
+        raise LassError(
+            f"{text} is no list of {', '.join(KINDS)} with heads or units among them"
+        )
+    return kinds
 
 
 def _check_share(value: float | None, flag: str) -> None:
@@ -35,9 +50,22 @@ class ImportanceSettings(Settings):
     out: Path = required("folder for the importance", metavar="DIR")
     pairs: tuple[Pair, ...] = option(
         (),
-        "(default: those that the model was trained on)",
+        "of a model that translates (default: those that it was trained on)",
         metavar="de-en,…",
         parse=parse_pairs,
+    )
+    langs: tuple[str, ...] = option(
+        (),
+        "languages of an encoder alone (default: those of DATA/langs.txt)",
+        metavar="de,…",
+        parse="lass_plugin.languages:parse_languages",
+    )
+    kinds: tuple[str, ...] = option(
+        DEFAULT_KINDS,
+        f"what is measured, of {', '.join(KINDS)} (default: %(default)s)",
+        flags="--on",
+        metavar="KIND,…",
+        parse=parse_kinds,
     )
     granularity: str = option(
         "sentence",
@@ -48,7 +76,7 @@ class ImportanceSettings(Settings):
     split: str = _data("valid", "split of the data (default: %(default)s)")
     sample: int = _data(
         3000,
-        "so many sentences of each pair, chosen at random (0: all; default: "
+        "so many sentences of each key, chosen at random (0: all; default: "
         "%(default)s, as Li 2022 has)",
         metavar="N",
         least=0,

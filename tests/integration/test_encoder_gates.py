@@ -1,0 +1,168 @@
+"""Gates of the languages of an encoder: importance, selection, training, computing."""
+
+import pytest
+import torch
+from encoders import encoder_flags
+from fairseq import options, tasks
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.logging import metrics
+from fairseq.trainer import Trainer
+from in_process import load_model
+from runs import same_bits
+
+import lass_plugin.tasks.masked_lm_gates  # noqa: F401, registers
+from lass_plugin.errors import LassError
+from lass_plugin.experiments.gate_importance import measure_gates
+from lass_plugin.methods.gates.frozen import owned_by
+from lass_plugin.methods.gates.selecting import selected, selected_for_any
+from lass_plugin.methods.gates.sets import save_gates
+from lass_plugin.methods.gates.settings import ImportanceSettings
+from lass_plugin.options import MaskedLmLanguagesConfig
+from lass_plugin.tasks.masked_lm_languages import MaskedLmLanguagesTask
+
+KINDS = ("heads", "units", "ranks")
+LEARN = ("--gates-learn", "--gates-on", "heads,units,ranks")
+
+
+class EncoderRun:
+    """What ``fairseq-train`` builds for an encoder, without its loop."""
+
+    def __init__(self, data, *flags, base=None):
+        given = encoder_flags(*flags)
+        del given[given.index("--user-dir") : given.index("--user-dir") + 2]
+        parser = options.get_training_parser(given[given.index("--task") + 1])
+        start = ("--finetune-from-model", str(base)) if base else ()
+        arguments = options.parse_args_and_arch(parser, [str(data), *given, *start])
+        cfg = convert_namespace_to_omegaconf(arguments)
+        metrics.reset()
+        self.task = tasks.setup_task(cfg.task)
+        self.model = self.task.build_model(cfg.model)
+        self.task.load_dataset("train")
+        criterion = self.task.build_criterion(cfg.criterion)
+        self.trainer = Trainer(cfg, self.task, self.model, criterion)
+        if base:
+            reset = ("optimizer", "lr_scheduler", "meters")
+            self.trainer.load_checkpoint(
+                str(base), **{f"reset_{name}": True for name in reset}
+            )
+
+    def update(self, *keys):
+        data = self.task.datasets["train"]
+        first = [data.start(key) for key in keys]
+        batches = [data.collater([data[n], data[n + 1]]) for n in first]
+        self.trainer.train_step(batches)
+
+    def save(self, path):
+        iterator = {"epoch": 1, "iterations_in_epoch": 0}
+        self.trainer.consolidate_optimizer()
+        self.trainer.save_checkpoint(
+            str(path), {"train_iterator": iterator, "val_loss": None}
+        )
+        return path
+
+
+@pytest.fixture(scope="module")
+def base(language_data, tmp_path_factory):
+    run = EncoderRun(language_data)
+    run.update("de", "en", "sw")
+    return run.save(tmp_path_factory.mktemp("encoder") / "base.pt")
+
+
+@pytest.fixture(scope="module")
+def gates(language_data, base, tmp_path_factory):
+    """Folders of gates of each language, and of shared ones for any sparsity."""
+    folder = tmp_path_factory.mktemp("gates")
+    importance = measure_gates(
+        ImportanceSettings(
+            data=language_data,
+            checkpoint=base,
+            out=folder / "importance",
+            sample=3,
+            cpu=True,
+            kinds=KINDS,
+        )
+    )
+    assert set(importance.rows) == {"de", "en", "sw"}
+    save_gates(folder / "fixed", selected(importance, 0.5))
+    save_gates(folder / "dynamic", selected_for_any(importance, shared=True))
+    return folder
+
+
+def test_what_a_languages_gates_close_does_not_move(language_data, base, gates):
+    flags = ("--task", "masked_lm_gates", "--gates", gates / "fixed")
+    run = EncoderRun(language_data, *flags, "--weight-decay", 0.1, base=base)
+    run.update("de", "en", "sw")
+    before = {name: p.clone() for name, p in run.model.named_parameters()}
+    run.update("de")
+    after, closed_ones = dict(run.model.named_parameters()), 0
+    for site, gate in run.task.method.sets.values("de").items():
+        for name, axis in owned_by(site):
+            weight = after[name].detach()
+            closed = (gate == 0).repeat_interleave(weight.shape[axis] // len(gate))
+            was, now = before[name].movedim(axis, 0), weight.movedim(axis, 0)
+            assert same_bits(now[closed], was[closed]), name
+            if bool((~closed).any()) and name.endswith("weight"):
+                assert not torch.equal(now[~closed], was[~closed]), name
+            closed_ones += int(closed.sum())
+    assert closed_ones > 20
+
+
+@pytest.mark.parametrize("kind", ["fixed", "dynamic", "learned"])
+def test_a_checkpoint_computes_with_its_gates(
+    language_data, base, gates, tmp_path, kind
+):
+    of_kind = LEARN if kind == "learned" else ("--gates", gates / kind)
+    flags = ("--task", "masked_lm_gates", *of_kind)
+    run = EncoderRun(language_data, *flags, base=base)
+    run.update("de", "sw")
+    path = run.save(tmp_path / "trained.pt")
+
+    def loaded(sparsity):
+        cfg = MaskedLmLanguagesConfig(
+            data=str(language_data),
+            train_subset="train",
+            seed=1,
+            tokens_per_sample=32,
+            sparsity=sparsity,
+        )
+        task = MaskedLmLanguagesTask.setup_task(cfg, from_checkpoint=True)
+        model = load_model(path, task)
+        task.load_dataset("valid")
+        data = task.datasets["valid"]
+        return task, model, data.collater([data[0], data[1]])["net_input"]
+
+    task, model, batch = loaded(0.5 if kind == "dynamic" else None)
+    method = task.method_of(model)
+    with torch.no_grad():
+        with method.using("de"):
+            gated = model(**batch)[0]
+        dense = model(**batch)[0]
+        method.bake("de")
+        assert torch.allclose(model(**batch)[0], gated, atol=1e-5)
+    if kind != "learned":  # after one update nearly all are open
+        assert not torch.allclose(dense, gated, atol=1e-4)
+    if kind == "dynamic":
+        with pytest.raises(LassError, match="0.55 is none"):
+            loaded(0.55)
+        with pytest.raises(LassError, match="which one with --sparsity"):
+            task, model, batch = loaded(None)
+            with task.method_of(model).using("de"):
+                pass
+
+
+def test_pairs_are_none_of_an_encoder(language_data, base, tmp_path):
+    from lass_plugin.languages import Pair
+
+    settings = ImportanceSettings(
+        data=language_data,
+        checkpoint=base,
+        out=tmp_path,
+        pairs=(Pair.parse("de-en"),),
+        cpu=True,
+    )
+    with pytest.raises(LassError, match="--pairs has no effect"):
+        measure_gates(settings)
+    with pytest.raises(LassError, match="with heads or units"):
+        from lass_plugin.methods.gates.settings import parse_kinds
+
+        parse_kinds("ranks")
