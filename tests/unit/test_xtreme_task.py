@@ -172,9 +172,8 @@ def test_losses_against_slow_loops():
 
 def test_gates_of_each_language_close_units_while_a_head_is_trained(prepared, tmp_path):
     pytest.importorskip("lass_plugin.methods.gates.method")
-    from lass_plugin.methods.gates.method import Gates
-
     from lass_plugin.methods.gates.gating import find_components
+    from lass_plugin.methods.gates.method import Gates
     from lass_plugin.methods.gates.sets import FIXED, GateSets, base_of
 
     quiet = ("--save-dir", tmp_path / "run", "--dropout", 0, "--attention-dropout", 0)
