@@ -194,9 +194,8 @@ class SystemsSettings(Settings):
         for name, path in self.system:
             base = Path(bases[name]) if name in bases else None
             share = sparsities.get(name)
-            given = (masks.get(name), name in dense, base, share)
-            system = System(name, Path(path), *given)
-            systems.append(system)
+            translated = masks.get(name), name in dense
+            systems.append(System(name, Path(path), *translated, base, share))
         check_names(systems)
         return systems
 

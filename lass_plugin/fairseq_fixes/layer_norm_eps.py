@@ -29,7 +29,7 @@ def _with_option(stock: Callable) -> Callable:
 def _with_eps(stock: Callable) -> Callable:
     def initialize(self: Any, args: Any, encoder: Any) -> None:
         stock(self, args, encoder)
-        eps = getattr(args, "layer_norm_eps", None)
+        eps: Any = getattr(args, "layer_norm_eps", None)
         for module in self.modules() if eps is not None else ():
             if isinstance(module, nn.LayerNorm):
                 module.eps = eps

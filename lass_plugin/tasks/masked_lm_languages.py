@@ -136,9 +136,13 @@ class MaskedLmLanguagesTask(KeyedTask):
         counts = ", ".join(f"{key} {len(part)}" for key, part in parts.items())
         logger.info(f"{split}: {counts} samples")
         alpha = cfg.multilang_sampling_alpha
-        drawn = ("temperature", 1 / alpha) if alpha else ("uniform", 1.0)
-        raising = "--tokens-per-sample and --max-positions, or prepare shorter lines"
-        self.datasets[split] = PairsDataset(parts, split, *drawn, raising=raising)
+        self.datasets[split] = PairsDataset(
+            parts,
+            split,
+            "temperature" if alpha else "uniform",
+            1 / alpha if alpha else 1.0,
+            raising="--tokens-per-sample and --max-positions, or prepare shorter lines",
+        )
 
 
 def _dictionary_of(folders: list[Path]) -> Dictionary:

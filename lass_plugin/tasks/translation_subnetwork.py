@@ -7,7 +7,7 @@ own and names its method in :attr:`TranslationSubnetworkTask.trains`.
 import contextlib
 import logging
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, ClassVar, Mapping, Sequence
 
 import torch
 from fairseq import utils
@@ -46,7 +46,7 @@ class TranslationSubnetworkTask(PairsTask):
     with what the checkpoint carries for the pair.
     """
 
-    trains = Subnetworks
+    trains: ClassVar[type[Method]] = Subnetworks
 
     def __init__(self, cfg: TranslationSubnetworkConfig, *more: Any):
         super().__init__(cfg, *more)

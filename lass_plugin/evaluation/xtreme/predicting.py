@@ -34,7 +34,8 @@ class Predictor:
         data = XtremeDataset(
             self.task.xtreme, stored, self.task.source_dictionary, language
         )
-        limit = self.model.max_positions()
+        model: Any = self.model
+        limit = model.max_positions()
         indices = torch.arange(len(data)).numpy()
         for numbers in batching.make_batches(data.sizes, indices, None, self.batch):
             longest = int(data.sizes[numbers].max())

@@ -110,15 +110,16 @@ def factor_embedding(model: nn.Module, site: str) -> FactoredEmbedding:
             )
     embeddings, projection = factors_of(embedding.weight)
     embedding.weight.copy_(embeddings)
-    embedding.__class__ = FactoredEmbedding
-    embedding.register_parameter(PROJECTION, nn.Parameter(projection))
-    embedding.gate = None
-    embedding.tied = tuple(f"{name}.weight" for name, _ in tied)
+    factored: Any = embedding
+    factored.__class__ = FactoredEmbedding
+    factored.register_parameter(PROJECTION, nn.Parameter(projection))
+    factored.gate = None
+    factored.tied = tuple(f"{name}.weight" for name, _ in tied)
     for _, head in tied:
         module_of_head: Any = head
         module_of_head.__class__ = FactoredHead
-        module_of_head.factors = (embedding,)  # in a tuple it is no second submodule
-    return embedding
+        module_of_head.factors = (factored,)  # in a tuple it is no second submodule
+    return factored
 
 
 @torch.no_grad()

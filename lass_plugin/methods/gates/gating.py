@@ -55,8 +55,8 @@ def find_components(
             )
     if "ranks" in kinds:
         site = _embedding_of(unwrap(model))
-        module: Any = unwrap(model).get_submodule(site)
-        counts[site] = module.embedding_dim
+        embedding: Any = unwrap(model).get_submodule(site)
+        counts[site] = embedding.embedding_dim
     return Components(counts, widths)
 
 
