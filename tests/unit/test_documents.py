@@ -104,12 +104,17 @@ def options_of_fairseq() -> set[str]:
 
     import lass_plugin.models.encoder_architectures
     import lass_plugin.tasks.masked_lm_languages
+    import lass_plugin.tasks.translation_gates
     import lass_plugin.tasks.translation_lslo
     import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401, registers
 
     found = options_of(options.get_interactive_generation_parser())
     given = "DATA --arch transformer --criterion label_smoothed_cross_entropy".split()
-    for task in ("translation_lslo", "translation_subnetwork_search"):
+    for task in (
+        "translation_gates",
+        "translation_lslo",
+        "translation_subnetwork_search",
+    ):
         for scheduler in ("inverse_sqrt", "polynomial_decay"):
             parser = options.get_training_parser()
             more = ["--task", task, "--optimizer", "adam", "--lr-scheduler", scheduler]
