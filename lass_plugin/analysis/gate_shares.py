@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lass_plugin.anatomy.encoders import stands_alone
 from lass_plugin.anatomy.neurons import UNITS, unit_of
-from lass_plugin.anatomy.places import find_place
+from lass_plugin.anatomy.places import CROSS_ATTENTION, find_place
 from lass_plugin.methods.gates.components import Components, is_rank
 from lass_plugin.methods.gates.sets import DYNAMIC, load_gates
 from lass_plugin.records.csv_table import write_csv
@@ -214,8 +215,8 @@ def _draw_layers(
 
 def _panel(site: str) -> str:
     place, kind = find_place(site), kind_of(site)
-    attention = " (cross-attention)" if place.attention == "encoder_attn" else ""
-    side = "" if "sentence_encoder" in site else f"{place.side} "
+    attention = " (cross-attention)" if place.attention == CROSS_ATTENTION else ""
+    side = "" if stands_alone(site) else f"{place.side} "
     return f"{side}{kind}{attention}"
 
 

@@ -10,6 +10,7 @@ from fairseq import checkpoint_utils, utils
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from lass_plugin.anatomy.encoders import stands_alone
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.trained_with import check_counts
 from lass_plugin.data import batching
@@ -56,8 +57,7 @@ def measure_gates(settings: ImportanceSettings) -> ComponentImportance:
     usable = torch.cuda.is_available() and not settings.cpu
     device = torch.device("cuda" if usable else "cpu")
     checkpoint = Checkpoint.read(settings.checkpoint)
-    alone = any("sentence_encoder" in name for name in checkpoint.weights)
-    alone = alone or not any(n.startswith("encoder.layers") for n in checkpoint.weights)
+    alone = stands_alone(checkpoint.weights)
     ready = (_encoder if alone else _translation)(settings, device)
     model, data = ready.model, ready.data
     components = find_components(model, settings.kinds)

@@ -166,7 +166,8 @@ def test_every_key_is_of_the_task_and_the_header_says_how_to_start(path):
     from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
     import lass_plugin.tasks.translation_lslo
-    import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401, registers
+    import lass_plugin.tasks.translation_subnetwork_search
+    import lass_plugin.tasks.xtreme  # noqa: F401, registers
 
     text = path.read_text(encoding="utf-8")
     header = text.split("\n\n")[0]

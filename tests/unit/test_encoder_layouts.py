@@ -10,12 +10,12 @@ from encoders import as_public
 from runs import assert_same
 from safetensors.torch import save_file
 
+from lass_plugin.anatomy.older_names import todays_names
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.encoders.folder import mlm_head_of, write_encoder
 from lass_plugin.checkpoints.encoders.huggingface import read_encoder
 from lass_plugin.checkpoints.encoders.layers import with_layers
 from lass_plugin.checkpoints.encoders.modules import with_modules
-from lass_plugin.checkpoints.encoders.older_names import todays_names
 from lass_plugin.checkpoints.encoders.shape import EncoderShape
 from lass_plugin.data.dictionaries import load_dictionary
 from lass_plugin.data.masked_blocks import MASK

@@ -7,11 +7,11 @@ import pytest
 import torch
 from narrow_models import FRACTIONAL, RANKS, SYMBOLS, UNEQUAL, made
 
+from lass_plugin.anatomy.hugging_face import hugging_face_name
 from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.export import build, export
 from lass_plugin.methods.gates.hugging_face import (
     hugging_face_model,
-    hugging_face_name,
     write_hugging_face,
 )
 from lass_plugin.tensor_files import read_plain

@@ -6,6 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lass_plugin.anatomy.encoders import (
+    HEAD_BIAS,
+    HEAD_DENSE,
+    HEAD_NORM,
+    HEAD_WEIGHT,
+)
 from lass_plugin.anatomy.places import EMBEDDING, find_place
 from lass_plugin.checkpoints.encoders.shape import EncoderShape
 from lass_plugin.checkpoints.stock import without_optimizer
@@ -81,10 +87,10 @@ def mlm_head_of(embedding: Tensor) -> dict[str, Tensor]:
     symbols, units = embedding.shape
     factor = 1 / (units**0.5 * float(embedding.square().mean().sqrt()))
     return {
-        "encoder.lm_head.dense.weight": torch.eye(units),
-        "encoder.lm_head.dense.bias": torch.full((units,), 8.0),
-        "encoder.lm_head.layer_norm.weight": torch.full((units,), factor),
-        "encoder.lm_head.layer_norm.bias": torch.zeros(units),
-        "encoder.lm_head.weight": embedding,
-        "encoder.lm_head.bias": torch.zeros(symbols),
+        f"{HEAD_DENSE}.weight": torch.eye(units),
+        f"{HEAD_DENSE}.bias": torch.full((units,), 8.0),
+        f"{HEAD_NORM}.weight": torch.full((units,), factor),
+        f"{HEAD_NORM}.bias": torch.zeros(units),
+        HEAD_WEIGHT: embedding,
+        HEAD_BIAS: torch.zeros(symbols),
     }

@@ -4,7 +4,6 @@
 ``tokenizer.json`` of unigram pieces.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from lass_plugin.anatomy.encoders import (
+    EMBEDDING_WEIGHT,
+    HEAD_BIAS,
+    HEAD_WEIGHT,
+    POSITIONS_WEIGHT,
+)
+from lass_plugin.anatomy.hugging_face import (
+    BERT,
+    LEFT_OUT,
+    PREFIXES,
+    TYPES,
+    XLM_R,
+    fairseq_name,
+)
 from lass_plugin.checkpoints.encoders.folder import MASK, mlm_head_of
 from lass_plugin.checkpoints.encoders.shape import EncoderShape
 from lass_plugin.data.piece_files import unigram_model
@@ -22,41 +35,9 @@ from lass_plugin.errors import LassError
 from lass_plugin.files import read_json
 from lass_plugin.records.fields import filled, whole
 
-KINDS = ("xlm-roberta", "bert")
-_PREFIXES = {"xlm-roberta": "roberta", "bert": "bert"}
+KINDS = (XLM_R, BERT)
 _FIRST_POSITION = 2
 """Row of the first position in fairseq, behind that of padding; XLM-R is as fairseq."""
-
-_ENCODER = "encoder.sentence_encoder"
-_HEAD = "encoder.lm_head"
-PARTS = {
-    "embeddings.word_embeddings": f"{_ENCODER}.embed_tokens",
-    "embeddings.position_embeddings": f"{_ENCODER}.embed_positions",
-    "embeddings.LayerNorm": f"{_ENCODER}.layernorm_embedding",
-    "attention.self.query": "self_attn.q_proj",
-    "attention.self.key": "self_attn.k_proj",
-    "attention.self.value": "self_attn.v_proj",
-    "attention.output.dense": "self_attn.out_proj",
-    "attention.output.LayerNorm": "self_attn_layer_norm",
-    "intermediate.dense": "fc1",
-    "output.dense": "fc2",
-    "output.LayerNorm": "final_layer_norm",
-}
-"""Module of theirs -> of fairseq's; below a layer for those behind the third."""
-HEAD_PARTS = {
-    "lm_head.dense": f"{_HEAD}.dense",
-    "lm_head.layer_norm": f"{_HEAD}.layer_norm",
-    "cls.predictions.transform.dense": f"{_HEAD}.dense",
-    "cls.predictions.transform.LayerNorm": f"{_HEAD}.layer_norm",
-}
-_HEAD_BIAS = ("lm_head.bias", "cls.predictions.bias")
-_TYPES = "embeddings.token_type_embeddings.weight"
-_LEFT_OUT = re.compile(
-    r"pooler\.|(lm_head|cls\.predictions)\.decoder\.|cls\.seq_relationship\."
-    r"|embeddings\.position_ids"
-)
-"""What an encoder has no use for: the pooler, and the projection, which is tied."""
-_LAYER = re.compile(r"encoder\.layer\.(\d+)\.(.+)\.(weight|bias)")
 
 
 def read_encoder(
@@ -122,7 +103,7 @@ def _shape(config: Mapping[str, Any], kind: str) -> EncoderShape:
         width=number("hidden_size"),
         feed_forward=number("intermediate_size"),
         heads=number("num_attention_heads"),
-        positions=positions - (_FIRST_POSITION if kind == "xlm-roberta" else 0),
+        positions=positions - (_FIRST_POSITION if kind == XLM_R else 0),
         layer_norm_eps=float(config.get("layer_norm_eps", 1e-12)),
         dropout=float(config.get("hidden_dropout_prob", 0.1)),
         attention_dropout=float(config.get("attention_probs_dropout_prob", 0.1)),
@@ -173,19 +154,25 @@ def _scored(entry: Any, path: Path) -> tuple[str, float]:
 
 def _renamed(weights: Mapping[str, Tensor], kind: str, path: Path) -> dict[str, Tensor]:
     """Weights by their names in fairseq, embeddings of types added to positions."""
-    prefix = f"{_PREFIXES[kind]}."
+    prefix = PREFIXES[kind]
     theirs = {name.removeprefix(prefix): each for name, each in weights.items()}
-    types = theirs.pop(_TYPES, None)
+    types = theirs.pop(TYPES, None)
     tensors = {}
     for name, weight in theirs.items():
-        if _LEFT_OUT.match(name):
+        if LEFT_OUT.match(name):
             continue
-        tensors[_new_name(name, path)] = weight.float().contiguous()
-    name = f"{_ENCODER}.embed_positions.weight"
+        new = fairseq_name(name)
+        if new is None:
+            raise LassError(
+                f"{path} has the weight {name}, which an encoder of its kind has not; "
+                "take another model"
+            )
+        tensors[new] = weight.float().contiguous()
+    name = POSITIONS_WEIGHT
     if name not in tensors:
         raise LassError(f"{path} has no embedding of positions; take a whole one")
     positions = tensors[name]
-    if kind == "bert":
+    if kind == BERT:
         padding = positions.new_zeros(_FIRST_POSITION, positions.shape[1])
         positions = torch.cat([padding, positions])
     if types is not None:
@@ -195,28 +182,12 @@ def _renamed(weights: Mapping[str, Tensor], kind: str, path: Path) -> dict[str, 
     return tensors
 
 
-def _new_name(name: str, path: Path) -> str:
-    module, _, tensor = name.rpartition(".")
-    if name in _HEAD_BIAS:
-        return f"{_HEAD}.bias"
-    if found := _LAYER.fullmatch(name):
-        layer, part, tensor = found.groups()
-        if part in PARTS:
-            return f"{_ENCODER}.layers.{layer}.{PARTS[part]}.{tensor}"
-    elif new := {**PARTS, **HEAD_PARTS}.get(module):
-        return f"{new}.{tensor}"
-    raise LassError(
-        f"{path} has the weight {name}, which an encoder of its kind has not; take "
-        "another model"
-    )
-
-
 def _fitted(tensors: dict[str, Tensor], symbols: int, path: Path) -> dict[str, Tensor]:
     """*tensors* with as many rows as symbols, and with a head if they have none.
 
     Rows behind the last symbol are of nothing: embeddings are often padded.
     """
-    name = f"{_ENCODER}.embed_tokens.weight"
+    name = EMBEDDING_WEIGHT
     if name not in tensors or len(tensors[name]) < symbols:
         rows = len(tensors[name]) if name in tensors else 0
         raise LassError(
@@ -224,9 +195,8 @@ def _fitted(tensors: dict[str, Tensor], symbols: int, path: Path) -> dict[str, T
             f"their dictionary are {symbols}; take the pieces that belong to it"
         )
     tensors[name] = tensors[name][:symbols].clone()
-    bias = f"{_HEAD}.bias"
-    if bias in tensors:
-        tensors[bias] = tensors[bias][:symbols].clone()
-        tensors[f"{_HEAD}.weight"] = tensors[name]
+    if HEAD_BIAS in tensors:
+        tensors[HEAD_BIAS] = tensors[HEAD_BIAS][:symbols].clone()
+        tensors[HEAD_WEIGHT] = tensors[name]
         return tensors
     return {**tensors, **mlm_head_of(tensors[name])}

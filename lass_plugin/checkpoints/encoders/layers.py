@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lass_plugin.anatomy.places import count_layers, find_place
+from lass_plugin.anatomy.encoders import in_another_layer
+from lass_plugin.anatomy.older_names import todays_names
+from lass_plugin.anatomy.places import count_layers
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.encoders.changed import changed_encoder
-from lass_plugin.checkpoints.encoders.older_names import todays_names
 from lass_plugin.errors import LassError
 
 
@@ -40,13 +41,10 @@ def with_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> dict[str, Any]
     if chosen != sorted(set(chosen)):
         raise LassError("the layers must be in ascending order, none of them twice")
     places = {layer: number for number, layer in enumerate(chosen)}
-    weights = {}
-    for name, weight in all_weights.items():
-        place = find_place(name)
-        if place.layer is None:
-            weights[name] = weight
-        elif place.layer in places:
-            old, new = f".layers.{place.layer}.", f".layers.{places[place.layer]}."
-            weights[name.replace(old, new, 1)] = weight
+    weights = {
+        new: weight
+        for name, weight in all_weights.items()
+        if (new := in_another_layer(name, places)) is not None
+    }
     changes = {"encoder_layers": len(chosen), "encoder_layers_to_keep": None}
     return changed_encoder(checkpoint, weights, changes)

@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 
-from lass_plugin.anatomy.places import FC2, find_place
+from lass_plugin.anatomy.encoders import stands_alone
+from lass_plugin.anatomy.older_names import todays_names
+from lass_plugin.anatomy.places import FC1, FC2, find_place
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.encoders.changed import changed_encoder
-from lass_plugin.checkpoints.encoders.older_names import todays_names
 from lass_plugin.errors import LassError
 
 ARCHITECTURE = "xmod_from_encoder"
@@ -37,7 +38,7 @@ def with_modules(
         place = find_place(name)
         if place.part != FC2 or place.tensor != "weight":
             continue
-        if not name.startswith("encoder.sentence_encoder."):
+        if not stands_alone(name):
             raise LassError(
                 f"{checkpoint.path} is no encoder alone; take one that 'lass encoder "
                 "convert' or fairseq-train wrote"
@@ -48,10 +49,10 @@ def with_modules(
         for language in languages:
             start = f"{layer}adapter_modules.{language}"
             drawn = torch.randn(inner, width, generator=generator) * 0.02
-            weights[f"{start}.fc1.weight"] = drawn.to(weight.dtype)
-            weights[f"{start}.fc1.bias"] = weight.new_zeros(inner)
-            weights[f"{start}.fc2.weight"] = weight.new_zeros(width, inner)
-            weights[f"{start}.fc2.bias"] = weight.new_zeros(width)
+            weights[f"{start}.{FC1}.weight"] = drawn.to(weight.dtype)
+            weights[f"{start}.{FC1}.bias"] = weight.new_zeros(inner)
+            weights[f"{start}.{FC2}.weight"] = weight.new_zeros(width, inner)
+            weights[f"{start}.{FC2}.bias"] = weight.new_zeros(width)
     if not found:
         raise LassError(f"{checkpoint.path} has no layers that modules could stand in")
     changes = {

@@ -17,6 +17,7 @@ import torch
 from fairseq.modules import MultiheadAttention
 from torch import Tensor, nn
 
+from lass_plugin.anatomy.encoders import stands_alone
 from lass_plugin.anatomy.neurons import UNITS
 from lass_plugin.anatomy.places import EMBEDDING, FC1, FC2, HEADS, OUT, find_place
 from lass_plugin.anatomy.targets import unwrap
@@ -66,7 +67,7 @@ def _embedding_of(model: nn.Module) -> str:
         for name, module in model.named_modules()
         if find_place(name).part == EMBEDDING and not find_place(name).tensor
     ]
-    if len(found) != 1 or "sentence_encoder" not in found[0]:
+    if len(found) != 1 or not stands_alone(found[0]):
         raise LassError(
             "ranks are those of the embedding of an encoder alone, such as XLM-R; gate "
             "heads and units of this model"

@@ -6,15 +6,24 @@ what stock fairseq loads can be written, and nothing else.
 """
 
 import os
-import re
 from pathlib import Path
 from typing import Any, Mapping
 
 import torch
 from torch import Tensor
 
+from lass_plugin.anatomy.encoders import HEAD_WEIGHT, LM_HEAD
+from lass_plugin.anatomy.hugging_face import (
+    CLASSIFIER,
+    CLASSIFIER_OUTPUTS,
+    POSITIONS,
+    PREFIXES,
+    TYPES,
+    WORDS,
+    XLM_R,
+    hugging_face_name,
+)
 from lass_plugin.anatomy.places import is_buffer
-from lass_plugin.checkpoints.encoders.huggingface import HEAD_PARTS, PARTS
 from lass_plugin.corpora.xtreme.tasks import PAIRS, TASKS
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_json
@@ -22,38 +31,12 @@ from lass_plugin.methods.gates.export import Export
 from lass_plugin.models.xtreme_heads import head_name
 from lass_plugin.tensor_files import write_plain
 
-_THEIRS = {ours: theirs for theirs, ours in PARTS.items()}
-_THEIR_HEAD = {
-    ours: theirs for theirs, ours in HEAD_PARTS.items() if theirs.startswith("lm_head")
-}
-_LAYER = re.compile(r"encoder\.sentence_encoder\.layers\.(\d+)\.(.+)")
-_CLASSIFIER = re.compile(r"classification_heads\.([^.]+)\.(.+)")
-_PROJECTION = {
-    "encoder.lm_head.weight": "lm_head.decoder.weight",
-    "encoder.lm_head.bias": "lm_head.bias",
-}
-_BASE = "roberta."
+_BASE = PREFIXES[XLM_R]
 
 _ACTIVATIONS = {"gelu": "gelu", "relu": "relu", "gelu_accurate": "gelu_new"}
 """fairseq's names -> those of Hugging Face's library."""
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-
-
-def hugging_face_name(name: str) -> str | None:
-    """What a weight of fairseq's RoBERTa is called there; None where it is unknown."""
-    module, _, tensor = name.rpartition(".")
-    if name in _PROJECTION:
-        return _PROJECTION[name]
-    if module in _THEIR_HEAD:
-        return f"{_THEIR_HEAD[module]}.{tensor}"
-    if found := _CLASSIFIER.fullmatch(module):
-        return f"classifier.{found[2]}.{tensor}"
-    if found := _LAYER.fullmatch(module):
-        inside = _THEIRS.get(found[2])
-        return inside and f"{_BASE}encoder.layer.{found[1]}.{inside}.{tensor}"
-    outside = _THEIRS.get(module)
-    return outside and f"{_BASE}{outside}.{tensor}"
 
 
 def write_hugging_face(folder: str | os.PathLike, made: Export) -> list[Path]:
@@ -89,7 +72,7 @@ def hugging_face_model(made: Export) -> tuple[dict[str, Any], dict[str, Tensor]]
     if options["activation_fn"] not in _ACTIVATIONS:
         _refuse(f"has the activation function {options['activation_fn']}")
     weights = made.content["model"]
-    heads = {found[1] for name in weights if (found := _CLASSIFIER.match(name))}
+    heads = {found[1] for name in weights if (found := CLASSIFIER.match(name))}
     if len(heads) > 1:
         _refuse(f"has several classification heads ({', '.join(sorted(heads))})")
     for task in TASKS.values():
@@ -98,17 +81,17 @@ def hugging_face_model(made: Export) -> tuple[dict[str, Any], dict[str, Tensor]]
     tied = not options["untie_weights_roberta"]
     tensors: dict[str, Tensor] = {}
     for name, tensor in weights.items():
-        if is_buffer(name) or (name == "encoder.lm_head.weight" and tied):
+        if is_buffer(name) or (name == HEAD_WEIGHT and tied):
             continue
-        if heads and name.startswith("encoder.lm_head"):
+        if heads and name.startswith(LM_HEAD):
             continue
         there = hugging_face_name(name)
         if there is None:
             _refuse(f"has a weight {name}")
         else:
             tensors[there] = tensor
-    embedding = tensors[f"{_BASE}embeddings.word_embeddings.weight"]
-    types = f"{_BASE}embeddings.token_type_embeddings.weight"
+    embedding = tensors[f"{_BASE}{WORDS}"]
+    types = f"{_BASE}{TYPES}"
     tensors[types] = embedding.new_zeros(1, embedding.shape[1])
     return _config(options, tensors, bool(heads), tied), tensors
 
@@ -133,8 +116,8 @@ def _config(
 ) -> dict[str, Any]:
     """The configuration of the library's XLM-RoBERTa."""
     kind = "SequenceClassification" if heads else "MaskedLM"
-    symbols = len(tensors[f"{_BASE}embeddings.word_embeddings.weight"])
-    precision = tensors[f"{_BASE}embeddings.word_embeddings.weight"].dtype
+    symbols = len(tensors[f"{_BASE}{WORDS}"])
+    precision = tensors[f"{_BASE}{WORDS}"].dtype
     config = {
         "architectures": [f"XLMRobertaFor{kind}"],
         "model_type": "xlm-roberta",
@@ -146,9 +129,7 @@ def _config(
         "hidden_act": _ACTIVATIONS[options["activation_fn"]],
         "hidden_dropout_prob": options["dropout"],
         "attention_probs_dropout_prob": options["attention_dropout"],
-        "max_position_embeddings": len(
-            tensors[f"{_BASE}embeddings.position_embeddings.weight"]
-        ),
+        "max_position_embeddings": len(tensors[f"{_BASE}{POSITIONS}"]),
         "type_vocab_size": 1,
         "layer_norm_eps": options.get("layer_norm_eps") or 1e-5,
         "bos_token_id": 0,
@@ -158,7 +139,7 @@ def _config(
         "torch_dtype": "float16" if precision is torch.half else "float32",
     }
     if heads:
-        labels = len(tensors["classifier.out_proj.weight"])
+        labels = len(tensors[CLASSIFIER_OUTPUTS])
         config["id2label"] = {str(n): f"LABEL_{n}" for n in range(labels)}
         config["label2id"] = {f"LABEL_{n}": n for n in range(labels)}
     return config
