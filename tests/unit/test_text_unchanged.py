@@ -123,6 +123,8 @@ def test_undoing_the_subwords_gives_back_the_normalised_text(
     subwords = models[kind]
     line = " ".join(line.splitlines())  # as every line is read
     expected = normalised(line, subwords)
+    if expected.startswith("\ufeff"):
+        return  # a byte order mark, which reading removes
     if kind == "none" and not CONTROL_SYMBOLS.isdisjoint(expected.split()):
         return  # refused, see below
     folder = tmp_path_factory.getbasetemp() / f"through-{kind}"
