@@ -27,7 +27,6 @@ from lass_plugin.methods.gates.stored_importance import (
     ComponentImportance,
     save_importance,
 )
-from lass_plugin.models import encoder_architectures as _registered  # noqa: F401
 from lass_plugin.options import MaskedLmLanguagesConfig
 from lass_plugin.settings import needless
 from lass_plugin.tasks.masked_lm_languages import MaskedLmLanguagesTask

@@ -1,0 +1,18 @@
+"""What builds a model from a checkpoint knows the architectures of this package."""
+
+import subprocess
+import sys
+
+from conftest import ROOT
+
+PROGRAM = """
+import lass_plugin.methods.gates.export
+from fairseq.models import ARCH_MODEL_REGISTRY as known
+print(sorted({"roberta_quickstart", "xmod_languages", "transformer_small"} - set(known)))
+"""
+
+
+def test_a_command_that_loads_one_kind_knows_all():
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
