@@ -8,7 +8,8 @@ from conftest import ROOT
 PROGRAM = """
 import lass_plugin.methods.gates.export
 from fairseq.models import ARCH_MODEL_REGISTRY as known
-print(sorted({"roberta_quickstart", "xmod_languages", "transformer_small"} - set(known)))
+wanted = {"roberta_quickstart", "xmod_languages", "transformer_small"}
+print(sorted(wanted - set(known)))
 """
 
 
