@@ -47,7 +47,7 @@ def _run(args, folder: Path) -> bool:
     updates = [args.base_updates, args.search_updates, args.joint_updates]
     if args.quick:
         updates = [10, 4, 4]
-    words = ["--vocab-size", "4000", "--pairs", args.pairs, "--out", data]
+    words = ["--vocab-size", "3000", "--pairs", args.pairs, "--out", data]
     _run_lass("prepare", "--text", text, *words)
     cpu = [] if args.device == "cuda" else ["--cpu"]
     place = [
@@ -66,6 +66,7 @@ def _run(args, folder: Path) -> bool:
     _run_lass("search", *search, "--", "--disable-validation", *seed)
     sweep = [data, *jobs, updates[2], "--ratios", RATIO, "--random", RATIO]
     sweep += ["--searches", found, "--controls", CONTROLS, "--out", folder / "sweep"]
+    sweep += ["--limit", 8] if args.quick else []
     rate = ["--lr-scheduler", "polynomial_decay", "--total-num-update", updates[2]]
     rate += ["--warmup-updates", max(1, updates[2] // 10)]
     _run_lass("sweep", *sweep, *seed, "--", *rate, *seed)
