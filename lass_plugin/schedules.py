@@ -40,7 +40,7 @@ def check_ratio(ratio: float, what: str = "ratio") -> float:
     """Return *ratio* if it is in [0, 1), else raise :class:`LassError`."""
     if not 0.0 <= ratio < 1.0:
         raise LassError(
-            f"{what} {ratio} is outside [0, 1); it is the share of weights removed, "
+            f"{what} {ratio} is outside [0, 1); it is the share that is removed, "
             "such as 0.6"
         )
     return ratio

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.schedules import check_ratio
 from lass_plugin.settings import (
     Settings,
     argument,
@@ -131,11 +132,9 @@ def _share(text: str, flag: str) -> float:
     """
     try:
         share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0.0 <= share < 1.0:
-        raise LassError(f"{flag}{text} is no share in [0, 1); give one such as 0.5")
-    return share
+    except ValueError as error:
+        raise LassError(f"{flag} {text} is no number; give one such as 0.5") from error
+    return check_ratio(share, flag)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +187,7 @@ class SystemsSettings(Settings):
                     raise LassError(f"{flag} is given twice for {name}; keep one")
         masks, bases = dict(self.inference_masks), dict(self.base)
         sparsities = {
-            name: _share(value, f"--sparsity {name}=") for name, value in self.sparsity
+            name: _share(value, f"--sparsity {name}") for name, value in self.sparsity
         }
         systems = []
         for name, path in self.system:

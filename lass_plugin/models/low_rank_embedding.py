@@ -32,6 +32,10 @@ class LowRankEmbedding(nn.Module):
         self.weight.data[padding_idx] = 0.0
         nn.init.orthogonal_(self.projection)
 
+    def ranks(self, features: Tensor) -> Tensor:
+        """``(…, rank)`` *features*, ``(…, units)``, times Pᵀ."""
+        return F.linear(features, self.projection)
+
     def forward(self, tokens: Tensor) -> Tensor:
         """``(…, units)`` rows of E at *tokens*."""
         return F.embedding(tokens, self.weight, self.padding_idx) @ self.projection
@@ -40,14 +44,15 @@ class LowRankEmbedding(nn.Module):
 class LowRankHead(RobertaLMHead):
     """The head of masked language modelling that shares a product with the embedding.
 
-    (x·Pᵀ)·Êᵀ takes rank × symbols products for a token, x·Eᵀ units × symbols.
+    (x·Pᵀ)·Êᵀ takes rank × symbols products for a token, x·Eᵀ units × symbols. Its
+    ``factors`` hold the embedding, in a tuple so that it is no second submodule.
     """
 
     def __init__(self, units: int, activation: str, embedding: LowRankEmbedding):
         super().__init__(
             units, embedding.num_embeddings, activation, weight=embedding.weight
         )
-        self._embedding = (embedding,)  # in a tuple: its parameters are not listed here
+        self.factors = (embedding,)
 
     def forward(
         self, features: Tensor, masked_tokens: Tensor | None = None, **kwargs: Any
@@ -56,8 +61,7 @@ class LowRankHead(RobertaLMHead):
         if masked_tokens is not None:
             features = features[masked_tokens, :]
         found = self.layer_norm(self.activation_fn(self.dense(features)))
-        found = F.linear(found, self._embedding[0].projection)  # (…, rank)
-        return F.linear(found, self.weight) + self.bias
+        return F.linear(self.factors[0].ranks(found), self.weight) + self.bias
 
 
 def make_low_rank(encoder: Any, rank: int, args: Any) -> None:

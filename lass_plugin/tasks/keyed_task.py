@@ -254,8 +254,7 @@ class KeyedTask(FairseqTask):
             raise LassError(
                 f"--max-valid-steps {steps} is not enough for a batch of each of the "
                 f"{len(dataset.parts)} {self.of_keys} of the {dataset.split} data, by "
-                "which the "
-                "best checkpoint is chosen; raise it, or leave it out"
+                "which the best checkpoint is chosen; raise it, or leave it out"
             )
 
         def update_size(epoch: int) -> int:

@@ -307,7 +307,7 @@ def test_options_and_gates_that_do_not_fit_are_refused(data, gates, base):
         (("--gates", gates / "fixed", "--gates-sparsity", 0.5), "no effect"),
         (("--gates", gates / "fixed", "--gates-rate", 2), "--gates-rate has no effect"),
         (("--gates", gates / "dynamic", "--gates-sparsity", 0.55), "0.55 is none"),
-        (("--gates-learn", "--gates-sparsity", 1.0), "no share"),
+        (("--gates-learn", "--gates-sparsity", 1.0), "--gates-sparsity 1.0 is outside"),
         (("--gates-learn", "--gates-on", "ranks"), "--gates-on ranks"),
         (
             ("--gates-learn", "--gates-penalty", "native", "--gates-families", "none"),
@@ -321,19 +321,14 @@ def test_options_and_gates_that_do_not_fit_are_refused(data, gates, base):
             Run(data, *TASK, *flags)
 
 
-def test_gates_of_another_base_are_refused(data, gates, base, tmp_path):
+@pytest.mark.parametrize("option", ["--finetune-from-model", "--restore-file"])
+def test_gates_of_another_base_are_refused(data, gates, base, tmp_path, option):
     state = load(base)
     state["model"] = {n: t.flip(0) for n, t in state["model"].items()}
     torch.save(state, tmp_path / "other.pt")
+    start = (option, tmp_path / "other.pt", "--save-dir", tmp_path / "new")
     with pytest.raises(LassError, match="other weights than those of"):
-        Run(
-            data,
-            *TASK,
-            "--gates",
-            gates / "fixed",
-            "--finetune-from-model",
-            tmp_path / "other.pt",
-        )
+        Run(data, *TASK, "--gates", gates / "fixed", *start)
 
 
 def test_components_are_those_of_the_model(data, base):
@@ -374,7 +369,7 @@ def test_the_commands_from_importance_to_gates(forked, data, base, tmp_path):
     Run(data, *TASK, "--gates", gates, "--finetune-from-model", base).update(*PAIRS)
     for words, said in (
         ((*select, "--out", gates), "give --sparsity, or --dynamic"),
-        ((*select, "--out", gates, "--sparsity", 1.5), "is no share"),
+        ((*select, "--out", gates, "--sparsity", 1.5), "--sparsity 1.5 is outside"),
         ((*select, "--out", gates, "--sparsity", 0.5, "--dynamic"), "no effect"),
         (("lass", "gates", "show", gates), "say which one with --sparsity"),
         (("lass", "gates", "show", measured), "gates.json"),

@@ -19,7 +19,8 @@ from torch import Tensor
 from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.components import Components
 from lass_plugin.methods.gates.hard_concrete import HardConcrete
-from lass_plugin.methods.gates.ranking import activation_sizes, check_sparsity
+from lass_plugin.methods.gates.ranking import activation_sizes
+from lass_plugin.schedules import check_ratio
 
 TENTHS = tuple(number / 10 for number in range(11))
 """Sizes that can be chosen at inference, by default."""
@@ -117,7 +118,7 @@ def size_of(sparsity: float, grid: Sequence[float], flag: str) -> float:
     Raises:
         LassError: it is none of them.
     """
-    check_sparsity(sparsity, flag)
+    check_ratio(sparsity, flag)
     for size in grid:
         if abs(1.0 - sparsity - size) < 1e-6:
             return size

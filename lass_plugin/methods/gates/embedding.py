@@ -16,6 +16,7 @@ from fairseq.models.roberta.model import RobertaLMHead
 from torch import Tensor, nn
 
 from lass_plugin.errors import LassError
+from lass_plugin.models.low_rank_embedding import LowRankHead
 
 PROJECTION = "projection"
 """Of the embedding: P."""
@@ -38,6 +39,10 @@ class FactoredEmbedding(nn.Embedding):
         """*ranks*, ``(…, d)``, under G; all that is made of ranks passes here."""
         return ranks if self.gate is None else ranks * self.gate.to(ranks.dtype)
 
+    def ranks(self, features: Tensor) -> Tensor:
+        """``(…, d)`` *features* times Pᵀ, under G; what the tied head multiplies."""
+        return self.gated(F.linear(features, self.projection))
+
     def upgrade_state_dict_named(self, state: dict[str, Any], name: str) -> None:
         """Make Ê and P of the plain embedding of *state*, which fairseq loads."""
         weight, projection = f"{name}.weight", f"{name}.{PROJECTION}"
@@ -47,20 +52,6 @@ class FactoredEmbedding(nn.Embedding):
         for other in self.tied:
             if other in state:
                 state[other] = state[weight]
-
-
-class FactoredHead(RobertaLMHead):
-    """The tied head of masked language modelling, which reads Ê and P."""
-
-    def forward(
-        self, features: Tensor, masked_tokens: Tensor | None = None, **kwargs: Any
-    ) -> Tensor:
-        if masked_tokens is not None:
-            features = features[masked_tokens, :]
-        x = self.layer_norm(self.activation_fn(self.dense(features)))
-        embedding: FactoredEmbedding = self.factors[0]
-        ranks = embedding.gated(F.linear(x, embedding.projection))
-        return F.linear(ranks, self.weight) + self.bias
 
 
 @torch.no_grad()
@@ -117,8 +108,8 @@ def factor_embedding(model: nn.Module, site: str) -> FactoredEmbedding:
     factored.tied = tuple(f"{name}.weight" for name, _ in tied)
     for _, head in tied:
         module_of_head: Any = head
-        module_of_head.__class__ = FactoredHead
-        module_of_head.factors = (factored,)  # in a tuple it is no second submodule
+        module_of_head.__class__ = LowRankHead
+        module_of_head.factors = (factored,)
     return factored
 
 

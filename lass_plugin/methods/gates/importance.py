@@ -22,9 +22,10 @@ from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.anatomy.vocabulary import is_embedding
 from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.components import Components, is_rank
-from lass_plugin.methods.gates.embedding import FactoredEmbedding, FactoredHead
+from lass_plugin.methods.gates.embedding import FactoredEmbedding
 from lass_plugin.methods.gates.gating import Gating
 from lass_plugin.methods.lowrank.attention import as_it_was, call_projections
+from lass_plugin.models.low_rank_embedding import LowRankHead
 
 SENTENCE, BATCH = "sentence", "batch"
 GRANULARITIES = (SENTENCE, BATCH)
@@ -143,7 +144,7 @@ class ComponentRecorder:
         embedding = self._gating.embedding
         assert embedding is not None
         for module in self._model.modules():
-            if isinstance(module, FactoredHead):
+            if isinstance(module, LowRankHead):
                 yield module.register_forward_pre_hook(
                     self._of_head(site, embedding, sentences), with_kwargs=True
                 )

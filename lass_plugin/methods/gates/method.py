@@ -144,8 +144,11 @@ class Gates(Method):
         begins = cfg.finetune_from_model
         where = (cfg.restore_file, begins, cfg.save_dir or "", cfg.continue_once)
         start = start_of(*where)
-        if start is not None and start == begins:
-            sets.check_base(Checkpoint.read(start).weights, str(start))
+        if start is not None:
+            read = Checkpoint.read(start)
+            # weights that have been trained under gates are another base's by now
+            if start == begins or cls.entry not in read.task_state:
+                sets.check_base(read.weights, str(start))
         return cls(sets, bool(cfg.gates_learn), cfg, keys, cfg.gates_rate)
 
     @classmethod

@@ -8,7 +8,6 @@ from omegaconf import II
 
 from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.hard_concrete import EXACT, NORMS
-from lass_plugin.methods.gates.ranking import check_sparsity
 from lass_plugin.methods.gates.settings import KINDS, parse_kinds
 from lass_plugin.options import (
     MaskedLmLanguagesConfig,
@@ -16,6 +15,7 @@ from lass_plugin.options import (
     check_training,
     flag,
 )
+from lass_plugin.schedules import check_ratio
 
 NATIVE, IMPROVED = "native", "improved"
 PENALTIES = (NATIVE, IMPROVED)
@@ -112,7 +112,7 @@ def check_gates(cfg: Any) -> None:
             "or use --ddp-backend legacy_ddp"
         )
     if cfg.gates_sparsity is not None:
-        check_sparsity(cfg.gates_sparsity, "--gates-sparsity")
+        check_ratio(cfg.gates_sparsity, "--gates-sparsity")
     if cfg.gates:
         _refuse(cfg, ("gates_on", "gates_shared", "gates_seed"), "with --gates")
     if not cfg.gates_learn:

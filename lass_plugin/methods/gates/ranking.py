@@ -8,20 +8,7 @@ from torch import Tensor
 
 from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.components import Components
-
-
-def check_sparsity(sparsity: float, flag: str = "sparsity") -> float:
-    """*sparsity* if it is in [0, 1).
-
-    Raises:
-        LassError: it is not.
-    """
-    if not 0.0 <= sparsity < 1.0:
-        raise LassError(
-            f"{flag} {sparsity:g} is no share in [0, 1) of the components; give one "
-            "such as 0.5"
-        )
-    return sparsity
+from lass_plugin.schedules import check_ratio
 
 
 def ranked(components: Components, importance: Mapping[str, Tensor]) -> np.ndarray:
@@ -61,7 +48,7 @@ def keep_most_important(
     Returns:
         Site -> ``(n,)`` float32.
     """
-    check_sparsity(sparsity)
+    check_ratio(sparsity, "sparsity")
     order = ranked(components, importance)
     counted = components.counted().numpy()[order]
     weights = components.weights().numpy()[order] * counted

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.schedules import check_ratio
 from lass_plugin.settings import (
     Settings,
     argument,
@@ -34,11 +35,6 @@ def parse_kinds(text: str) -> tuple[str, ...]:
             f"{text} is no list of {', '.join(KINDS)} with heads or units among them"
         )
     return kinds
-
-
-def _check_share(value: float | None, flag: str) -> None:
-    if value is not None and not 0.0 <= value < 1.0:
-        raise LassError(f"{flag} {value:g} is no share in [0, 1); give one such as 0.5")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +96,7 @@ class SelectSettings(Settings):
         None,
         "weighted share of heads and hidden units to leave out",
         metavar="SHARE",
-        check=_check_share,
+        check=check_ratio,
     )
     dynamic: bool = switch("gates for any sparsity, by tenths (Li 2022, §6.1)")
     shared: bool = switch("one set of gates that serves all keys")
@@ -122,5 +118,5 @@ class ShowSettings(Settings):
         None,
         "of gates that serve any",
         metavar="SHARE",
-        check=_check_share,
+        check=check_ratio,
     )
