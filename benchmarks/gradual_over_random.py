@@ -50,12 +50,7 @@ def _run(args, folder: Path) -> bool:
     words = ["--vocab-size", "3000", "--pairs", args.pairs, "--out", data]
     _run_lass("prepare", "--text", text, *words)
     cpu = [] if args.device == "cuda" else ["--cpu"]
-    place = [
-        "--user-dir",
-        trainings.PLUGIN,
-        "--lang-pairs",
-        args.pairs,
-    ]
+    place = ["--user-dir", trainings.PLUGIN, "--lang-pairs", args.pairs]
     place += ["--save-dir", folder / "base", "--max-update", updates[0], *cpu]
     _call("fairseq_cli.train", data, *place, *Recipe(seed=args.seed).base_flags())
     base = folder / "base" / "checkpoint_last.pt"

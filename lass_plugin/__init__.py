@@ -18,11 +18,11 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
     masks               bits of masks, their files, how they are merged and drawn
     training, optim     W ⊙ M (training/masked_weights), strict updates, precisions
     options             what every task can be told
-    criterions          losses that fairseq knows by name
     methods             what a method is (methods/method), and each in a folder:
       search              scores while a pair is trained (He 2023, §3.2; Lin 2021, §3.2)
       subnetworks         joint training under masks (He 2023, §3.3; Xie 2021)
       lowrank             modules beside a frozen base (Cao 2024)
+    criterions          losses that fairseq knows by name
     tasks               what fairseq-train knows by name; models: architectures
     evaluation, tables  translations, scores, zero-shot; the papers' tables
     analysis            similarity of masks, trees, how settled a search is

@@ -4,11 +4,12 @@
 #
 #   bash scripts/compare_together.sh OUT PAIRS
 #
-# SEARCH=400, updates of the search of one pair; TIMES="1 2", how many times as long the
-# search of all is; RATIO=0.4; JOINT=800 updates of joint training, 0 for none; FROM, the
-# base (OUT/base/checkpoint_last.pt). Writes OUT/settled-together (losses under the masks
-# beside controls), OUT/agreement-together-N.csv (masks of both ways, pair by pair) and
-# OUT/report-together (BLEU after joint training).
+# The separate searches of compare_searches.sh, of the same SEARCH and RATIO, are taken
+# where they are there. SEARCH=400, updates of the search of one pair; TIMES="1 2", how
+# many times as long the search of all is; RATIO=0.4; JOINT=800 updates of joint training,
+# 0 for none; FROM, the base (OUT/base/checkpoint_last.pt). Writes OUT/settled-together
+# (losses under the masks beside controls), OUT/agreement-together-N.csv (masks of both
+# ways, pair by pair) and OUT/report-together (BLEU after joint training).
 # A killed run goes on when it is started again.
 set -euo pipefail
 out=${1:?folder that a comparison of searches has made} pairs=${2:?de-en,en-de,…}
@@ -22,18 +23,23 @@ find_masks() { # NAME UPDATES FLAGS…
     lass search "$out/data" --base "$from" --pairs "$pairs" --ratio "$ratio" \
         --updates "$updates" --out "$into" $cpu "$@" -- --disable-validation --seed "$seed"
 }
-find_masks "$name" "$search_updates" --jobs "$jobs"
+separate=$out/search/gradient-gradual masks=$out/masks/gradient-gradual
+if [ ! -d "$masks" ]; then # compare_searches.sh has searched them already
+    find_masks "$name" "$search_updates" --jobs "$jobs"
+    separate=$out/search-together/$name masks=$separate/masks
+fi
+together=()
 for times in ${TIMES:-1 2}; do
     updates=$((times * search_updates))
     OMP_NUM_THREADS=$((OMP_NUM_THREADS * jobs)) \
         find_masks "together-$updates" "$updates" --together
-    lass agreement "$out/search-together/$name/masks" \
-        "$out/search-together/together-$updates/masks" --by component \
+    together+=("$out/search-together/together-$updates")
+    lass agreement "$masks" "$out/search-together/together-$updates/masks" --by component \
         --out "$out/agreement-together-$updates.csv"
 done
-lass settled "$out"/search-together/* --out "$out/settled-together"
+lass settled "$separate" "${together[@]}" --out "$out/settled-together"
 [ "$joint_updates" = 0 ] ||
-    lass sweep "$out/data" --base "$from" --searches "$out"/search-together/* \
+    lass sweep "$out/data" --base "$from" --searches "$separate" "${together[@]}" \
         --out "$out/report-together" --updates "$joint_updates" --ratios "$ratio" \
         --random "$ratio" --beam 4 --limit "$limit" --jobs "$jobs" $cpu -- \
         --lr-scheduler polynomial_decay --total-num-update "$joint_updates" \

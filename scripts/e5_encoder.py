@@ -25,6 +25,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lass_plugin.anatomy.encoders import (
+    EMBEDDING_WEIGHT,
+    ENCODER,
+    POSITIONS_WEIGHT,
+    in_layer,
+)
 from lass_plugin.checkpoints.encoders.folder import (
     MODEL,
     PIECES,
@@ -53,7 +59,6 @@ PARTS = {
     "fo": "fc2",
     "oln": "final_layer_norm",
 }
-ENCODER = "encoder.sentence_encoder"
 
 
 class E5File:
@@ -115,8 +120,8 @@ def weights(file: E5File) -> dict[str, torch.Tensor]:
     types = file.tensor("emb.type", 2, width)
     positions[2:] = file.tensor("emb.pos", file.positions, width) + types[0]
     found = {
-        f"{ENCODER}.embed_tokens.weight": embedding,
-        f"{ENCODER}.embed_positions.weight": positions,
+        EMBEDDING_WEIGHT: embedding,
+        POSITIONS_WEIGHT: positions,
         f"{ENCODER}.layernorm_embedding.weight": file.tensor("emb.ln.w", width),
         f"{ENCODER}.layernorm_embedding.bias": file.tensor("emb.ln.b", width),
     }
@@ -125,7 +130,7 @@ def weights(file: E5File) -> dict[str, torch.Tensor]:
             rows = file.ffn if theirs == "fi" else width
             columns = file.ffn if theirs == "fo" else width
             shape = (rows,) if theirs in ("aln", "oln") else (rows, columns)
-            name = f"{ENCODER}.layers.{layer}.{ours}"
+            name = in_layer(layer, ours)
             found[f"{name}.weight"] = file.tensor(f"l{layer}.{theirs}.w", *shape)
             found[f"{name}.bias"] = file.tensor(f"l{layer}.{theirs}.b", rows)
     return {**found, **mlm_head_of(embedding)}
@@ -181,20 +186,19 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=100, help="lines of TEXT to read")
     given = parser.parse_args()
     try:
-        if not (given.out / MODEL).exists():
-            file = E5File(given.file)
-            shape = EncoderShape(
-                layers=file.layers,
-                width=file.units,
-                feed_forward=file.ffn,
-                heads=file.heads,
-                positions=file.positions,
-                layer_norm_eps=float(f"{file.eps:.6g}"),
-            )
-            pieces = file.pieces[4:-1]
-            names = [piece for piece, _ in pieces]
-            write_encoder(given.out, shape, weights(file), names, unigram_model(pieces))
-            print(f"--finetune-from-model {given.out / MODEL} {shape.flags()}")
+        file = E5File(given.file)
+        shape = EncoderShape(
+            layers=file.layers,
+            width=file.units,
+            feed_forward=file.ffn,
+            heads=file.heads,
+            positions=file.positions,
+            layer_norm_eps=float(f"{file.eps:.6g}"),
+        )
+        pieces = file.pieces[4:-1]
+        names = [piece for piece, _ in pieces]
+        write_encoder(given.out, shape, weights(file), names, unigram_model(pieces))
+        print(f"--finetune-from-model {given.out / MODEL} {shape.flags()}")
         check_ids(given.out)
         if given.retrieve:
             source, target = (

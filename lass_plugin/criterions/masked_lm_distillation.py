@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.trained_with import ENTRY, check_dictionaries
 from lass_plugin.errors import LassError
+from lass_plugin.methods.registry import method_of
 from lass_plugin.options import flag
 
 
@@ -125,6 +126,11 @@ def load_teacher(path: str, task: Any) -> nn.Module:
         LassError: unreadable, no encoder, or of another dictionary than the task's.
     """
     checkpoint = Checkpoint.read_whole(path)
+    if (method := method_of(checkpoint.task_state, path)).entry:
+        raise LassError(
+            f"{path} is a model with {method.words}, which a teacher has not; give the "
+            "encoder that it was made of, or one that 'lass gates export' wrote"
+        )
     pair = (task.source_dictionary, task.target_dictionary)
     if ENTRY in checkpoint.task_state:
         check_dictionaries(checkpoint.task_state, pair, path, str(task.cfg.data))

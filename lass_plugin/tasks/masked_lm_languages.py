@@ -2,9 +2,8 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
-import torch
 from fairseq import utils
 from fairseq.data import Dictionary
 from fairseq.tasks import register_task
@@ -15,7 +14,7 @@ from lass_plugin.criterions import (  # noqa: F401
 )
 from lass_plugin.data.data_folder import first_folder, subword_model_of
 from lass_plugin.data.dictionaries import load_dictionary
-from lass_plugin.data.language_tokens import LanguageTokens, read_languages
+from lass_plugin.data.language_tokens import read_languages
 from lass_plugin.data.masked_blocks import MASK, MaskedBlocks, Masking, load_blocks
 from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.errors import LassError
@@ -23,7 +22,7 @@ from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.fairseq_fixes.failing_options import check_run
 from lass_plugin.methods.registry import method_of
 from lass_plugin.options import MaskedLmLanguagesConfig
-from lass_plugin.tasks.keyed_task import KeyedTask
+from lass_plugin.tasks.encoder_task import EncoderTask
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ prepare_fairseq()
 
 
 @register_task("masked_lm_languages", dataclass=MaskedLmLanguagesConfig)
-class MaskedLmLanguagesTask(KeyedTask):
+class MaskedLmLanguagesTask(EncoderTask):
     """An encoder of many languages, of which each may have its own part of it.
 
     The language key is the language of a batch. Without a method (this task) all
@@ -39,28 +38,11 @@ class MaskedLmLanguagesTask(KeyedTask):
     ``trains``.
     """
 
-    of_keys = "languages"
-    counted = "sample_size"
-    mean_loss = "language_loss"
-
-    def __init__(self, cfg: Any, tokens: LanguageTokens, dictionary: Dictionary):
-        super().__init__(cfg, tokens)
-        self.dictionary = dictionary
+    def __init__(self, cfg: Any, languages: Sequence[str], dictionary: Dictionary):
+        super().__init__(cfg, languages, dictionary)
         self.masking = Masking(
             cfg.mask_prob, cfg.leave_unmasked_prob, cfg.random_token_prob
         )
-
-    @property
-    def keys(self) -> list[str]:
-        return list(self.tokens.languages)
-
-    @property
-    def source_dictionary(self) -> Dictionary:
-        return self.dictionary
-
-    @property
-    def target_dictionary(self) -> Dictionary:
-        return self.dictionary
 
     def max_positions(self) -> int:
         return self.cfg.tokens_per_sample
@@ -84,21 +66,14 @@ class MaskedLmLanguagesTask(KeyedTask):
                 f"{folder} has no langs.txt that says which languages there are; give "
                 "--langs"
             )
-        # without tokens of languages: an encoder is not told what it reads
-        tokens = LanguageTokens(languages, style="none")
         folders = [folder, *map(Path, utils.split_paths(cfg.data)[1:])]
         dictionary = _dictionary_of(folders)
         logger.info(f"dictionary: {len(dictionary)} types; languages: {languages}")
-        task = cls(cfg, tokens, dictionary)
+        task = cls(cfg, languages, dictionary)
         task.subwords = subword_model_of(folders)
         if trains:
             task._begin_training(task.keys)
         return task
-
-    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
-        if getattr(cfg, "adapter_modules", None) and not getattr(cfg, "languages", 1):
-            cfg.languages = self.keys  # of X-MOD: a module for each
-        return super().build_model(cfg, from_checkpoint)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the method from a checkpoint, to validate with."""

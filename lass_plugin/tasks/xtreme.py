@@ -13,7 +13,6 @@ from lass_plugin.corpora.xtreme.tasks import Task
 from lass_plugin.criterions import xtreme as _registered_criterion  # noqa: F401
 from lass_plugin.data.data_folder import first_folder, subword_model_of
 from lass_plugin.data.dictionaries import load_dictionary
-from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.data.masked_blocks import MASK
 from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.data.xtreme.dataset import XtremeDataset
@@ -27,7 +26,7 @@ from lass_plugin.methods.method import Dense, Method
 from lass_plugin.methods.registry import HEAD, method_of
 from lass_plugin.models.xtreme_heads import add_head, head_name
 from lass_plugin.options import XtremeConfig
-from lass_plugin.tasks.keyed_task import KeyedTask
+from lass_plugin.tasks.encoder_task import EncoderTask
 
 logger = logging.getLogger(__name__)
 
@@ -35,24 +34,19 @@ prepare_fairseq()
 
 
 @register_task("xtreme", dataclass=XtremeConfig)
-class XtremeTask(KeyedTask):
+class XtremeTask(EncoderTask):
     """A head on an encoder, trained on a folder of ``lass xtreme prepare``.
 
     Each batch is of one language, the language key. What the encoder gives each
     language (gates) is computed with and kept as it is; the other weights are trained.
     """
 
-    of_keys = "languages"
-    counted = "sample_size"
-    mean_loss = "language_loss"
-
     def __init__(self, cfg: Any, prepared: Prepared, dictionary: Dictionary):
         languages = dict.fromkeys(
             code for codes in prepared.languages.values() for code in codes
         )
-        super().__init__(cfg, LanguageTokens(tuple(languages), style="none"))
+        super().__init__(cfg, list(languages), dictionary)
         self.prepared = prepared
-        self.dictionary = dictionary
         self.carried: Method = Dense()
         """What the encoder gives each language, of the start or of a checkpoint."""
         self._pretrained: tuple[str, ...] = ()
@@ -64,16 +58,8 @@ class XtremeTask(KeyedTask):
         return self.prepared.task
 
     @property
-    def keys(self) -> list[str]:
-        return list(self.tokens.languages)
-
-    @property
-    def source_dictionary(self) -> Dictionary:
-        return self.dictionary
-
-    @property
-    def target_dictionary(self) -> Dictionary:
-        return self.dictionary
+    def languages_of_model(self) -> list[str]:
+        return list(self._pretrained)
 
     def max_positions(self) -> int:
         return self.xtreme.length
@@ -155,8 +141,6 @@ class XtremeTask(KeyedTask):
     # -- the model ---------------------------------------------------------------
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
-        if getattr(cfg, "adapter_modules", None) and not getattr(cfg, "languages", 1):
-            cfg.languages = list(self._pretrained)  # of X-MOD: a module for each
         model = super().build_model(cfg, from_checkpoint)
         before = {name for name, _ in model.named_parameters()}
         self.carried.attach(model, cfg, self.cfg)

@@ -1,5 +1,7 @@
 """Gates of the languages of an encoder: importance, selection, training, computing."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from encoders import encoder_flags
@@ -11,11 +13,13 @@ from in_process import load_model
 from runs import same_bits
 
 import lass_plugin.tasks.masked_lm_gates  # noqa: F401, registers
+from lass_plugin.criterions.masked_lm_distillation import load_teacher
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.gate_importance import measure_gates
+from lass_plugin.methods.gates.components import is_rank
 from lass_plugin.methods.gates.frozen import owned_by
 from lass_plugin.methods.gates.selecting import selected, selected_for_any
-from lass_plugin.methods.gates.sets import save_gates
+from lass_plugin.methods.gates.sets import load_gates, save_gates
 from lass_plugin.methods.gates.settings import ImportanceSettings
 from lass_plugin.options import MaskedLmLanguagesConfig
 from lass_plugin.tasks.masked_lm_languages import MaskedLmLanguagesTask
@@ -88,8 +92,28 @@ def gates(language_data, base, tmp_path_factory):
     return folder
 
 
-def test_what_a_languages_gates_close_does_not_move(language_data, base, gates):
-    flags = ("--task", "masked_lm_gates", "--gates", gates / "fixed")
+@pytest.fixture(scope="module")
+def without_ranks(gates, tmp_path_factory):
+    """Those of each language, a different third of the ranks closed in each."""
+    sets = load_gates(gates / "fixed")
+    (site,) = (site for site in sets.components.counts if is_rank(site))
+    ranks = dict(sets.components.slices())[site]
+    rows = {}
+    for number, key in enumerate(sets.keys):
+        row = sets.rows[key]["open"].clone()
+        row[ranks][number::3] = False
+        rows[key] = {"open": row}
+    folder = tmp_path_factory.mktemp("without")
+    save_gates(folder, replace(sets, rows=rows))
+    return folder
+
+
+@pytest.mark.parametrize("closed_ranks", [False, True])
+def test_what_a_languages_gates_close_does_not_move(
+    language_data, base, gates, without_ranks, closed_ranks
+):
+    folder = without_ranks if closed_ranks else gates / "fixed"
+    flags = ("--task", "masked_lm_gates", "--gates", folder)
     run = EncoderRun(language_data, *flags, "--weight-decay", 0.1, base=base)
     run.update("de", "en", "sw")
     before = {name: p.clone() for name, p in run.model.named_parameters()}
@@ -104,6 +128,7 @@ def test_what_a_languages_gates_close_does_not_move(language_data, base, gates):
             if bool((~closed).any()) and name.endswith("weight"):
                 assert not torch.equal(now[~closed], was[~closed]), name
             closed_ones += int(closed.sum())
+            assert not is_rank(site) or bool(closed.any()) == closed_ranks
     assert closed_ones > 20
 
 
@@ -116,6 +141,8 @@ def test_a_checkpoint_computes_with_its_gates(
     run = EncoderRun(language_data, *flags, base=base)
     run.update("de", "sw")
     path = run.save(tmp_path / "trained.pt")
+    with pytest.raises(LassError, match="is a model with gates, which a teacher has"):
+        load_teacher(str(path), run.task)
 
     def loaded(sparsity):
         cfg = MaskedLmLanguagesConfig(

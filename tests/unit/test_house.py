@@ -23,8 +23,8 @@ fairseq_fixes
 masks
 training
 optim options
-criterions
 methods
+criterions
 tasks
 evaluation
 tables analysis neurons
