@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from fairseq import checkpoint_utils, utils
+from fairseq import utils
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lass_plugin.anatomy.encoders import stands_alone
 from lass_plugin.checkpoints.checkpoint import Checkpoint
-from lass_plugin.checkpoints.trained_with import check_counts
 from lass_plugin.data import batching
 from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.encoders import build_encoder, chosen_device
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.languages import parse_pairs
 from lass_plugin.methods.gates.gating import find_components
@@ -53,8 +53,7 @@ def measure_gates(settings: ImportanceSettings) -> ComponentImportance:
     Raises:
         LassError: names what does not fit, or a key without sentences.
     """
-    usable = torch.cuda.is_available() and not settings.cpu
-    device = torch.device("cuda" if usable else "cpu")
+    device = chosen_device(settings.cpu)
     checkpoint = Checkpoint.read(settings.checkpoint)
     alone = stands_alone(checkpoint.weights)
     ready = (_encoder if alone else _translation)(settings, device)
@@ -80,7 +79,7 @@ def measure_gates(settings: ImportanceSettings) -> ComponentImportance:
             data.sizes[sentences], sentences, settings.max_tokens, None
         ):
             sample = data.collater([data[int(n)] for n in numbers])
-            sample = utils.move_to_cuda(sample) if usable else sample
+            sample = utils.move_to_cuda(sample) if device.type == "cuda" else sample
             with recorder.batch(len(numbers)):
                 ready.loss(model, sample).backward()
             progress.advance(len(numbers), key)
@@ -125,18 +124,7 @@ def _encoder(settings: ImportanceSettings, device: torch.device) -> _Ready:
     positions = int(found.model_options.get("max_positions") or LONGEST)
     cfg.tokens_per_sample = min(LONGEST, positions)
     task = MaskedLmLanguagesTask.setup_task(cfg, from_checkpoint=True)
-    task.checkpoint = str(settings.checkpoint)
-    counts = [len(task.dictionary)] * 2
-    check_counts(found.weights, counts, task.checkpoint, str(settings.data))
-    try:
-        (model,), _ = checkpoint_utils.load_model_ensemble([task.checkpoint], task=task)
-    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
-        reason = " ".join(str(error).split())
-        raise LassError(
-            f"the model of {settings.checkpoint} cannot be built ({reason}); give a "
-            "checkpoint of an encoder"
-        ) from error
-    model.to(device).eval()
+    model = build_encoder(found, task, device)
     task.load_dataset(settings.split)
 
     def loss(model: nn.Module, sample: dict[str, Any]) -> Tensor:

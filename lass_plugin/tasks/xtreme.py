@@ -82,13 +82,21 @@ class XtremeTask(EncoderTask):
             options.check_not_empty(cfg)
             check_run(vars(cfg).get("_parent"), trains)
             cls.trains.check_options(cfg)
-        dictionary = load_dictionary(folder / DICTIONARY)
-        dictionary.add_symbol(MASK)
-        task = cls(cfg, prepared, dictionary)
+        task = cls(cfg, prepared, _dictionary_of(prepared))
         task.subwords = subword_model_of([folder])
         if trains:
             task._begin_training(task.keys)
         return task
+
+    @classmethod
+    def to_evaluate(cls, prepared: Prepared, sparsity: float | None) -> "XtremeTask":
+        """The task of *prepared*, to compute with a checkpoint.
+
+        Args:
+            sparsity: of gates for any.
+        """
+        cfg = XtremeConfig(data=str(prepared.folder), sparsity=sparsity)
+        return cls(cfg, prepared, _dictionary_of(prepared))
 
     def _begin_training(self, keys: Any) -> None:
         super()._begin_training(keys)
@@ -168,6 +176,13 @@ class XtremeTask(EncoderTask):
         self._check_checkpoint(state_dict)
         self._trains = False
         self._carry(state_dict, self.checkpoint)
+
+
+def _dictionary_of(prepared: Prepared) -> Dictionary:
+    """The dictionary of a prepared folder, the mask appended."""
+    dictionary = load_dictionary(prepared.folder / DICTIONARY)
+    dictionary.add_symbol(MASK)
+    return dictionary
 
 
 def head_of(task: Task) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.corpora.xtreme.tasks import MINING, NEAREST, PAIRS, SPANS, TAGS
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.data.xtreme.stored import (
@@ -13,8 +14,8 @@ from lass_plugin.data.xtreme.stored import (
     read_stored,
 )
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.encoders import build_encoder, chosen_device
 from lass_plugin.evaluation.xtreme.answers import score_answers, words_by
-from lass_plugin.evaluation.xtreme.loading import chosen_device, load_encoder
 from lass_plugin.evaluation.xtreme.measured import Measured, mean_of
 from lass_plugin.evaluation.xtreme.predicting import (
     Predictor,
@@ -29,6 +30,7 @@ from lass_plugin.evaluation.xtreme.settings import XtremeEvaluationSettings
 from lass_plugin.evaluation.xtreme.tags import find_chunks, score_tags
 from lass_plugin.records.json_record import RecordFormat, digest_of
 from lass_plugin.settings import needless
+from lass_plugin.tasks.xtreme import XtremeTask, check_head
 
 PREDICTIONS = RecordFormat(
     "lass_plugin xtreme predictions", "predictions of 'lass xtreme evaluate'"
@@ -66,9 +68,12 @@ def evaluate(settings: XtremeEvaluationSettings) -> TaskScores:
     if task.kind == SPANS:
         for language in languages:
             words_by(task.name, language)
-    device = chosen_device(settings.cpu)
-    place = (settings.checkpoint, prepared, device, settings.sparsity)
-    predictor = Predictor(*load_encoder(*place), settings.batch_size)
+    checkpoint = Checkpoint.read_whole(settings.checkpoint)
+    if task.trains:
+        check_head(checkpoint.task_state, task, str(settings.checkpoint))
+    encoder = XtremeTask.to_evaluate(prepared, settings.sparsity)
+    model = build_encoder(checkpoint, encoder, chosen_device(settings.cpu))
+    predictor = Predictor(encoder, model, settings.batch_size)
     found: dict[str, dict[str, Measured]] = {}
     gold: dict[str, str] = {}
     for language in languages:

@@ -4,15 +4,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from fairseq import utils
 from torch import Tensor, nn
 
 from lass_plugin.corpora.xtreme.questions import Question
 from lass_plugin.data import batching
+from lass_plugin.data.progress import Progress
 from lass_plugin.data.xtreme.dataset import XtremeDataset
 from lass_plugin.data.xtreme.features import IGNORED
 from lass_plugin.data.xtreme.stored import Stored
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.xtreme.loading import to_device
 from lass_plugin.evaluation.xtreme.spans import Window, ranked_answers
 from lass_plugin.models.xtreme_heads import END, START, outputs_of
 from lass_plugin.tasks.xtreme import XtremeTask
@@ -27,7 +28,7 @@ class Predictor:
 
     def __init__(self, task: XtremeTask, model: nn.Module, batch: int):
         self.task, self.model, self.batch = task, model, batch
-        self._device = next(model.parameters()).device
+        self._cuda = next(model.parameters()).is_cuda
 
     def batches(self, stored: Stored, language: str) -> Iterator[dict[str, Any]]:
         """Yield the features as batches of like length, each in one of them."""
@@ -37,6 +38,7 @@ class Predictor:
         model: Any = self.model
         limit = model.max_positions()
         indices = torch.arange(len(data)).numpy()
+        progress = Progress(f"computing {language}", len(data))
         for numbers in batching.make_batches(data.sizes, indices, None, self.batch):
             longest = int(data.sizes[numbers].max())
             if isinstance(limit, int) and longest > limit:
@@ -44,9 +46,10 @@ class Predictor:
                     f"an example of {language} has {longest} tokens, and the model's "
                     f"positions end at {limit}; prepare the task with --length {limit}"
                 )
-            yield to_device(
-                data.collater([data[int(n)] for n in numbers]), self._device
-            )
+            sample = data.collater([data[int(n)] for n in numbers])
+            yield utils.move_to_cuda(sample) if self._cuda else sample
+            progress.advance(len(numbers))
+        progress.finish()
 
     def outputs(self, stored: Stored, language: str) -> list[Tensor]:
         """The head's outputs for each feature, with *language*'s part of the model.
