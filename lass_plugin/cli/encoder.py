@@ -4,6 +4,7 @@
 
 prepare      a data folder from text of single languages
 convert      an encoder in Hugging Face's layout as a folder of fairseq's
+trim         an encoder without the pieces that some text does not use
 modules      an encoder with a module of each language: X-MOD
 halve        every second layer of an encoder, the student of a distillation
 
@@ -15,6 +16,7 @@ HELP = "multilingual encoders: their text, other layouts, smaller ones (Li 2022)
 MODES = {
     "prepare": "encoder_prepare",
     "convert": "encoder_convert",
+    "trim": "encoder_trim",
     "modules": "encoder_modules",
     "halve": "encoder_halve",
 }

@@ -1,10 +1,10 @@
 """SentencePiece's model files, written from pieces and their scores."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-_UNKNOWN, _CONTROL = 2, 3
-"""Types of pieces; others are normal."""
+_NORMAL, _UNKNOWN, _CONTROL = 1, 2, 3
+"""Types of pieces, of which a piece that states none has the first."""
 _PIECES = 1
 """Number of the field of a model that holds a piece."""
 
@@ -25,6 +25,23 @@ def unigram_model(pieces: Sequence[tuple[str, float]]) -> bytes:
     ]
     normal = [_piece(piece, score) for piece, score in pieces]
     return b"".join(_field(_PIECES, each) for each in own + normal) + _rest()
+
+
+def without_pieces(model: bytes, gone: Collection[str]) -> bytes:
+    """A model without the normal pieces among *gone*.
+
+    Control pieces and the unknown one stay, and so does all else that it says. Text
+    whose best split has none of them is split as before.
+    """
+    parts = []
+    for number, start, end in _fields(model):
+        field = model[start:end]
+        if number == _PIECES:
+            piece, kind = _read_piece(field)
+            if kind == _NORMAL and piece in gone:
+                continue
+        parts.append(field)
+    return b"".join(parts)
 
 
 def _rest() -> bytes:
@@ -53,6 +70,26 @@ def _varint(number: int) -> bytes:
         parts.append(number & 127 | 128)
         number >>= 7
     return bytes([*parts, number])
+
+
+def _read_piece(field: bytes) -> tuple[str, int]:
+    """Text and type of a piece, of the field that holds it: text, score, type."""
+    _, place = _read_varint(field, 0)
+    size, place = _read_varint(field, place)
+    end, text, kind = place + size, "", _NORMAL
+    while place < end:
+        tag, place = _read_varint(field, place)
+        form = tag & 7
+        if form == 5:  # a score
+            place += 4
+            continue
+        value, place = _read_varint(field, place)
+        if form == 2:
+            text = field[place : place + value].decode()
+            place += value
+        else:
+            kind = value
+    return text, kind
 
 
 def _fields(message: bytes) -> list[tuple[int, int, int]]:

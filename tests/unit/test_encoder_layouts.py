@@ -1,5 +1,6 @@
 """Encoders from elsewhere: older names, Hugging Face's layouts, some of the layers."""
 
+import gzip
 import json
 from argparse import Namespace
 
@@ -17,7 +18,8 @@ from lass_plugin.checkpoints.encoders.huggingface import read_encoder
 from lass_plugin.checkpoints.encoders.layers import with_layers
 from lass_plugin.checkpoints.encoders.modules import with_modules
 from lass_plugin.checkpoints.encoders.shape import EncoderShape
-from lass_plugin.data.dictionaries import load_dictionary
+from lass_plugin.checkpoints.encoders.trimmed import trim_encoder
+from lass_plugin.data.dictionaries import dictionary_of_pieces, load_dictionary
 from lass_plugin.data.masked_blocks import MASK
 from lass_plugin.data.piece_files import unigram_model
 from lass_plugin.errors import LassError
@@ -271,6 +273,70 @@ def test_every_second_layer_or_those_that_are_named(dictionary, tmp_path):
     for layers, told in (((0, 3), "no layer 3"), ((1, 0), "ascending")):
         with pytest.raises(LassError, match=told):
             with_layers(whole, layers)
+
+
+def test_a_trimmed_encoder_has_the_pieces_of_its_text(language_data, tmp_path):
+    texts = tmp_path / "text"
+    texts.mkdir()
+    lines = ["deab defe deab", "enfa", "", "decd ①"]
+    (texts / "one").write_text("\n".join(lines[:2]) + "\n")
+    with gzip.open(texts / "two.gz", "wt") as file:
+        file.write("\n".join(lines[2:]) + "\n")
+    pieces = scored(language_data)
+    full = dictionary_of_pieces([piece for piece, _ in pieces], {})
+    full.add_symbol(MASK)
+    model = build(SHAPE.options(), full)
+    write_encoder(
+        tmp_path / "whole",
+        SHAPE,
+        model.state_dict(),
+        [piece for piece, _ in pieces],
+        unigram_model(pieces),
+    )
+    made = trim_encoder(tmp_path / "whole", tmp_path / "small", [texts])
+    small = load_dictionary(tmp_path / "small" / "dict.txt")
+    split = [
+        sentencepiece.SentencePieceProcessor(
+            model_file=str(tmp_path / name / "sentencepiece.bpe.model")
+        ).encode(lines, out_type=str)
+        for name in ("whole", "small")
+    ]
+    assert split[0] == split[1]
+    used = {piece for line in split[0] for piece in line}
+    short = {piece for piece, _ in pieces if len(piece.removeprefix("▁")) <= 1}
+    long = {piece for piece, _ in pieces} - short
+    assert set(small.symbols[4:]) == short | used & long and used & long < long
+    assert made.pieces == len(small) - 4 and made.before == len(pieces)
+    assert made.parameters_gone == (len(pieces) - made.pieces) * WIDTH
+    small.add_symbol(MASK)
+    content = torch.load(tmp_path / "small" / "model.pt", weights_only=False)
+    other = build(SHAPE.options(), small)
+    other.load_state_dict(content["model"])
+    where = [full.index(symbol) for symbol in small.symbols]
+    for line in split[0]:
+        tokens = [0, *(full.index(piece) for piece in line), 2]
+        scores = model(torch.tensor([tokens]))[0]
+        now = other(torch.tensor([[where.index(token) for token in tokens]]))[0]
+        assert torch.allclose(now, scores[..., where], atol=1e-6)
+
+
+@pytest.mark.parametrize("damage", ["dictionary", "text", "there"])
+def test_what_cannot_be_trimmed_is_named(language_data, tmp_path, damage):
+    pieces = scored(language_data)
+    full = dictionary_of_pieces([piece for piece, _ in pieces], {})
+    full.add_symbol(MASK)
+    model = build(SHAPE.options(), full)
+    names = [piece for piece, _ in pieces]
+    whole, text = tmp_path / "whole", tmp_path / "text"
+    write_encoder(whole, SHAPE, model.state_dict(), names, unigram_model(pieces))
+    text.write_text("\n" if damage == "text" else "deab\n")
+    if damage == "dictionary":
+        with open(whole / "dict.txt", "a") as file:
+            file.write("more 1\n")
+    out = whole if damage == "there" else tmp_path / "out"
+    told = {"dictionary": "dict.txt", "text": "is empty", "there": "exists"}[damage]
+    with pytest.raises(LassError, match=told):
+        trim_encoder(whole, out, [text])
 
 
 def test_modules_begin_as_nothing_and_each_language_has_its_own(dictionary, tmp_path):
