@@ -18,8 +18,9 @@ from torch import Tensor
 from lass_plugin.anatomy.encoders import stands_alone
 from lass_plugin.anatomy.neurons import UNITS, unit_of
 from lass_plugin.anatomy.places import CROSS_ATTENTION, find_place
+from lass_plugin.methods.gates.carried import gates_at
 from lass_plugin.methods.gates.components import Components, is_rank
-from lass_plugin.methods.gates.sets import DYNAMIC, load_gates
+from lass_plugin.methods.gates.sets import DYNAMIC
 from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.curves import LAYER_LABEL, Curve, draw_panels
 from lass_plugin.records.heat_map import heat_map
@@ -44,13 +45,16 @@ class System:
     """Sparsity asked for -> key -> site -> ``(n,)``."""
 
 
-def system_of(name: str, folder: str | os.PathLike) -> System:
-    """The gates in a folder of ``lass gates select``, at every sparsity they serve.
+def system_of(name: str, place: Path) -> System:
+    """Gates at every sparsity that they serve.
+
+    Args:
+        place: a folder of ``lass gates select``, or a checkpoint with gates.
 
     Raises:
-        LassError: it is no such folder.
+        LassError: it is neither.
     """
-    sets = load_gates(folder)
+    sets = gates_at(place)
     keys = list(sets.rows)
     if sets.kind == DYNAMIC:
         asked = [round(1.0 - size, 6) for size in sets.grid if size > 0.0]

@@ -5,6 +5,7 @@
 prepare      a data folder from text of single languages
 convert      an encoder in Hugging Face's layout as a folder of fairseq's
 trim         an encoder without the pieces that some text does not use
+flags        the options of fairseq-train that build an encoder
 modules      an encoder with a module of each language: X-MOD
 halve        every second layer of an encoder, the student of a distillation
 
@@ -17,6 +18,7 @@ MODES = {
     "prepare": "encoder_prepare",
     "convert": "encoder_convert",
     "trim": "encoder_trim",
+    "flags": "encoder_flags",
     "modules": "encoder_modules",
     "halve": "encoder_halve",
 }

@@ -21,7 +21,7 @@ HELP = "an encoder without the pieces that some text does not use"
 
 @dataclass(frozen=True, kw_only=True)
 class TrimSettings(Settings):
-    """Of which encoder which pieces stay."""
+    """The encoder, and the text whose pieces stay."""
 
     source: Path = argument("folder of the encoder", metavar="ENCODER")
     text: tuple[Path, ...] = required(

@@ -1,8 +1,8 @@
 """Draw what gates take away: by layer, by kind of component, and between languages.
 
-    lass gates draw gradient/ l0/ dynamic/ --out pictures/
+    lass gates draw gradient/ dynamic/ l0=checkpoint_last.pt --out pictures/
 
-Each folder of 'lass gates select' is a system, called like its folder. DIR gets
+Each folder of 'lass gates select', or checkpoint with gates, is a system. DIR gets
 gates_drawn.json and .csv with every share, and pictures (.png, .svg):
 
 layers                  heads and hidden units removed in each layer, a line for each
@@ -28,8 +28,11 @@ HELP = "pictures of what is removed where (Li 2022)"
 class DrawSettings(Settings):
     """Which gates are drawn, and where the files go."""
 
-    gates: tuple[Path, ...] = argument(
-        "folders of 'lass gates select'", metavar="GATES", nargs="+"
+    gates: tuple[str, ...] = argument(
+        "folders of 'lass gates select', or checkpoints with gates; NAME=GATES gives a "
+        "system another name than its folder or file has",
+        metavar="GATES",
+        nargs="+",
     )
     out: Path = required("folder for pictures and tables", metavar="DIR")
     sparsity: float = option(
@@ -54,17 +57,15 @@ def run(settings: DrawSettings) -> int:
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.errors import LassError
 
-    names = [folder.resolve().name for folder in settings.gates]
+    places = [_named(text) for text in settings.gates]
+    names = [name for name, _ in places]
     for name in names:
         if names.count(name) > 1:
             raise LassError(
-                f"several folders are called {name}, which would be the name of each "
-                "in the pictures; rename one"
+                f"several gates are called {name}, which would be the name of each "
+                "in the pictures; give one another with NAME=GATES"
             )
-    systems = [
-        system_of(name, folder)
-        for name, folder in zip(names, settings.gates, strict=True)
-    ]
+    systems = [system_of(name, place) for name, place in places]
     model = Checkpoint.read(settings.model) if settings.model else None
     written = write_shares(systems, settings.sparsity, settings.out)
     if model is not None:
@@ -74,3 +75,11 @@ def run(settings: DrawSettings) -> int:
     for path in written:
         print(path)
     return 0
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """Name and place of ``NAME=PLACE``, or of a place alone."""
+    name, equals, place = text.partition("=")
+    if equals and not Path(text).exists():
+        return name, Path(place)
+    return Path(text).resolve().name, Path(text)

@@ -35,7 +35,8 @@ def run(settings: GatesExportSettings) -> int:
     """Export, print the sizes before and after, and how to go on with it."""
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.checkpoints.torch_files import save_tensors
-    from lass_plugin.methods.gates.export import export, gates_for
+    from lass_plugin.methods.gates.carried import gates_for
+    from lass_plugin.methods.gates.export import export
     from lass_plugin.methods.gates.hugging_face import (
         hugging_face_model,
         write_hugging_face,

@@ -10,12 +10,13 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.logging import metrics
 from fairseq.trainer import Trainer
 from in_process import load_model
-from runs import same_bits
+from runs import assert_same, same_bits
 
 import lass_plugin.tasks.masked_lm_gates  # noqa: F401, registers
 from lass_plugin.criterions.masked_lm_distillation import load_teacher
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.gate_importance import measure_gates
+from lass_plugin.methods.gates.carried import gates_at
 from lass_plugin.methods.gates.components import is_rank
 from lass_plugin.methods.gates.frozen import owned_by
 from lass_plugin.methods.gates.selecting import selected, selected_for_any
@@ -141,6 +142,10 @@ def test_a_checkpoint_computes_with_its_gates(
     run = EncoderRun(language_data, *flags, base=base)
     run.update("de", "sw")
     path = run.save(tmp_path / "trained.pt")
+    carried, now = gates_at(path), run.task.method.sets  # as lass gates show takes them
+    assert carried.kind == now.kind and carried.rows.keys() == now.rows.keys()
+    for key, row in now.rows.items():
+        assert_same(carried.rows[key], row)
     with pytest.raises(LassError, match="is a model with gates, which a teacher has"):
         load_teacher(str(path), run.task)
 

@@ -162,3 +162,9 @@ def test_pictures(gates, dense, tmp_path, capsys):
         "parameters.csv",
     } < names
     assert "parameters of layers" in capsys.readouterr().out
+    words = ["gates", "draw", gates, f"more={gates}", "--out", tmp_path / "two"]
+    lass(*words)
+    assert "more" in (tmp_path / "two" / "gates_drawn.csv").read_text()
+    words[3] = gates
+    assert main(list(map(str, words))) == 1
+    assert "with NAME=GATES" in capsys.readouterr().err

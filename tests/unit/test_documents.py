@@ -20,6 +20,8 @@ CONFIGS = sorted((ROOT / "configs").glob("*/*.yaml"))
 ALL = [*PAGES, *SCRIPTS, *CONFIGS]
 COMMAND = re.compile(r"(?<![\w./-])lass ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?(?![\w-])")
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+SUBSTITUTED = re.compile(r"\$\((lass [^()]*)\)")
+"""A command within another one, whose options are its own."""
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FILE = re.compile(
     r"(?<![\w./-])(?:scripts|configs|benchmarks|docs|tests|lass_plugin)/[\w./-]*\w"
@@ -133,7 +135,9 @@ def options_of_fairseq() -> set[str]:
 def commands(text: str) -> list[tuple[tuple[str, ...], set[str]]]:
     """The commands of ``lass`` in *text*, each with its options before a lone --."""
     found = []
-    for line in re.split(r"\n|`| \| |; |, then ", re.sub(r"\\\n[# ]*", " ", text)):
+    joined = re.sub(r"\\\n[# ]*", " ", text)
+    joined = "\n".join([SUBSTITUTED.sub(" ", joined), *SUBSTITUTED.findall(joined)])
+    for line in re.split(r"\n|`| \| |; |, then ", joined):
         matches = list(COMMAND.finditer(line))
         ends = [*(match.start() for match in matches[1:]), len(line)]
         for match, end in zip(matches, ends if matches else (), strict=True):

@@ -32,12 +32,12 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.corpora.xtreme.tasks import TAGS, TASKS
 from lass_plugin.errors import LassError
+from lass_plugin.methods.gates.carried import gates_for
 from lass_plugin.methods.gates.embedding import factors_of
 from lass_plugin.methods.gates.export import (
     build,
     encoder_outputs,
     export,
-    gates_for,
 )
 from lass_plugin.methods.gates.narrowing import components_of
 from lass_plugin.methods.gates.sets import FIXED, GateSets, base_of, save_gates

@@ -1,6 +1,6 @@
 """X-MOD (Pfeiffer 2022) that begins from an encoder without modules."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,11 @@ BOTTLENECK = 2
 """The inner width of a module is that of the encoder divided by this, as X-MOD's."""
 
 
+def has_modules(names: Iterable[str]) -> bool:
+    """Whether weights of these names are of an encoder with modules of languages."""
+    return any(".adapter_modules." in name for name in names)
+
+
 def with_modules(
     checkpoint: Checkpoint, languages: Sequence[str], seed: int = 1
 ) -> dict[str, Any]:
@@ -30,7 +35,7 @@ def with_modules(
     """
     before = todays_names(checkpoint.weights)
     weights = dict(before)
-    if any(".adapter_modules." in name for name in weights):
+    if has_modules(weights):
         raise LassError(f"{checkpoint.path} has modules of languages already")
     generator = torch.Generator().manual_seed(seed)
     found = 0

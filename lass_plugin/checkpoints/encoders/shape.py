@@ -1,8 +1,17 @@
 """The shape of an encoder, and the options of fairseq's ``roberta`` that build it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
+from lass_plugin.anatomy.encoders import (
+    EMBEDDING_WEIGHT,
+    POSITIONS_WEIGHT,
+    in_layer,
+)
+from lass_plugin.anatomy.places import FC1, count_layers
 from lass_plugin.errors import LassError
 
 
@@ -54,3 +63,32 @@ class EncoderShape:
             del options["layer_norm_eps"]
         words += [f"--{name.replace('_', '-')} {v}" for name, v in options.items()]
         return " ".join(words)
+
+
+def shape_of(weights: Mapping[str, Tensor], options: Mapping[str, Any]) -> EncoderShape:
+    """The shape of an encoder whose layers are all alike.
+
+    Args:
+        weights: by today's names.
+        options: of the model; numbers that no shape tells, or the defaults of fairseq's
+            ``roberta``, as public checkpoints leave them out.
+
+    Raises:
+        LassError: it is no encoder alone, or its layers have several widths.
+    """
+    layers = count_layers(weights)["encoder"]
+    found = [weights.get(f"{in_layer(n, FC1)}.weight") for n in range(layers)]
+    widths = {len(weight) for weight in found if weight is not None}
+    missing = {EMBEDDING_WEIGHT, POSITIONS_WEIGHT} - weights.keys()
+    if missing or len(widths) != 1 or None in found:
+        raise LassError("it is no encoder alone whose layers are all of one width")
+    return EncoderShape(
+        layers=layers,
+        width=weights[EMBEDDING_WEIGHT].shape[1],
+        feed_forward=widths.pop(),
+        heads=options.get("encoder_attention_heads", 12),
+        positions=len(weights[POSITIONS_WEIGHT]) - 2,  # of padding and before
+        layer_norm_eps=options.get("layer_norm_eps", 1e-5),
+        dropout=options.get("dropout", 0.1),
+        attention_dropout=options.get("attention_dropout", 0.1),
+    )

@@ -3,7 +3,6 @@
 import os
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Mapping
 
 import torch
@@ -21,9 +20,9 @@ from lass_plugin.checkpoints.stock import (
     without_optimizer,
 )
 from lass_plugin.corpora.xtreme.tasks import TASKS
-from lass_plugin.errors import LassError, naming_damage
+from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
-from lass_plugin.masks.fingerprint import same_weights
+from lass_plugin.methods.gates.carried import CARRIED
 from lass_plugin.methods.gates.components import Components, is_rank
 from lass_plugin.methods.gates.narrowing import (
     Narrowed,
@@ -32,7 +31,6 @@ from lass_plugin.methods.gates.narrowing import (
     folded,
     narrowed,
 )
-from lass_plugin.methods.gates.sets import GateSets, from_state, load_gates
 from lass_plugin.methods.subnetworks.compaction import (
     check_same,
     made_up_dictionary,
@@ -53,9 +51,6 @@ _WIDTHS = (*BY_LAYER.values(), RANK)
 """Options that narrow models have beside fairseq's."""
 _SHAPE = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
 _OF_ENCODER = ("max_positions", "layer_norm_eps")
-CARRIED = "gates"
-"""Entry of ``task_state`` with the gates that a model was trained under, and the module
-of their parameters where they are learned."""
 STOCK_TASKS = ("masked_lm", "sentence_prediction", "sentence_ranking")
 """Tasks of stock fairseq that an encoder alone is loaded with."""
 
@@ -112,36 +107,6 @@ class Export:
             if self.options.get(name) is not None:
                 words += [flag(name), str(self.options[name])]
         return words
-
-
-def gates_for(checkpoint: Checkpoint, folder: Path | None) -> GateSets:
-    """The gates of *checkpoint*: those it carries, or those of *folder*.
-
-    Raises:
-        LassError: there are none, or they are of another model.
-    """
-    state = checkpoint.task_state.get(CARRIED)
-    carried = None
-    if state is not None:
-        what = f"{checkpoint.path} is damaged: its gates"
-        with naming_damage(what, checkpoint.path, "take another checkpoint"):
-            carried = from_state(state["sets"])
-    if folder is None:
-        if carried is None:
-            raise LassError(
-                f"{checkpoint.path} carries no gates; give those of 'lass gates "
-                "select' with --gates"
-            )
-        return carried
-    given = load_gates(folder)
-    if carried is None:
-        given.check_base(checkpoint.weights, str(checkpoint.path))
-    elif not same_weights(given.base, carried.base):
-        raise LassError(
-            f"{checkpoint.path} was trained under other gates than those in {folder}; "
-            "leave --gates out"
-        )
-    return given
 
 
 def export(

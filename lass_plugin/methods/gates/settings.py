@@ -113,7 +113,10 @@ class SelectSettings(Settings):
 class ShowSettings(Settings):
     """Which gates are looked at."""
 
-    gates: Path = argument("folder that 'lass gates select' wrote", metavar="GATES")
+    gates: Path = argument(
+        "folder that 'lass gates select' wrote, or a checkpoint with gates",
+        metavar="GATES",
+    )
     sparsity: float | None = option(
         None,
         "of gates that serve any",
