@@ -28,6 +28,7 @@ MODULES = {
 }
 
 PLUGIN = (  # what fairseq imports of --user-dir
+    "lass_plugin.tasks.masked_lm_gates",
     "lass_plugin.tasks.masked_lm_languages",
     "lass_plugin.tasks.translation_gates",
     "lass_plugin.tasks.translation_lslo",

@@ -313,6 +313,10 @@ def test_options_and_gates_that_do_not_fit_are_refused(data, gates, base):
             ("--gates-learn", "--gates-penalty", "native", "--gates-families", "none"),
             "--gates-families has no effect",
         ),
+        (
+            ("--gates-learn", "--gates-penalty", "native", "--gates-sparsity", 0.5),
+            "--gates-sparsity has no effect with --gates-penalty native",
+        ),
         (("--gates", gates / "fixed", "--masks", gates), "--masks is for"),
         (("--gates", gates / "fixed", "--lang-pairs", "de-nl"), "no gates of de-nl"),
         (("--gates", gates / "fixed", "--sparsity", 0.5), "--sparsity"),

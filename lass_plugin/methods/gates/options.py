@@ -119,7 +119,8 @@ def check_gates(cfg: Any) -> None:
         learning = [n for n in _DEFAULTS if n not in ("gates_sparsity", "gates_on")]
         _refuse(cfg, learning, "without --gates-learn")
     if str(cfg.gates_penalty) == NATIVE:
-        names = ("gates_diversity_weight", "gates_families")
+        names: tuple[str, ...] = ("gates_diversity_weight", "gates_families")
+        names += () if cfg.gates else ("gates_sparsity",)
         _refuse(cfg, names, "with --gates-penalty native")
     for name in ("gates_size_weight", "gates_diversity_weight", "gates_alpha_updates"):
         if not getattr(cfg, name) >= 0:
