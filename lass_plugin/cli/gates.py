@@ -12,6 +12,7 @@ select       gates at a sparsity, or for any (--dynamic)
 show         the sparsity of each key and layer
 export       one key as a smaller model, for fairseq, ONNX
 draw         pictures of what is removed where
+speed        parameters and speed over the sparsity
 losses       what pruning costs each language, over the size of its corpus
 
 Without 'select', --task translation_gates --gates-learn learns gates by L0
@@ -26,5 +27,6 @@ MODES = {
     "show": "gates_show",
     "export": "gates_export",
     "draw": "gates_draw",
+    "speed": "gates_speed",
     "losses": "gates_losses",
 }

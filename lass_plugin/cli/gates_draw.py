@@ -16,6 +16,7 @@ Shares are means over languages. With --model a table of parameters follows, of 
 layers and with the embedding (Fig. 4): parameters.csv.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,16 +56,8 @@ def run(settings: DrawSettings) -> int:
     """Draw, and print the files and the table."""
     from lass_plugin.analysis.gate_shares import system_of, write_shares
     from lass_plugin.checkpoints.checkpoint import Checkpoint
-    from lass_plugin.errors import LassError
 
-    places = [_named(text) for text in settings.gates]
-    names = [name for name, _ in places]
-    for name in names:
-        if names.count(name) > 1:
-            raise LassError(
-                f"several gates are called {name}, which would be the name of each "
-                "in the pictures; give one another with NAME=GATES"
-            )
+    places = named_places(settings.gates)
     systems = [system_of(name, place) for name, place in places]
     model = Checkpoint.read(settings.model) if settings.model else None
     written = write_shares(systems, settings.sparsity, settings.out)
@@ -77,8 +70,26 @@ def run(settings: DrawSettings) -> int:
     return 0
 
 
+def named_places(texts: Sequence[str]) -> list[tuple[str, Path]]:
+    """Name and place of each ``NAME=PLACE``, or of a place alone.
+
+    Raises:
+        LassError: two have one name.
+    """
+    from lass_plugin.errors import LassError
+
+    places = [_named(text) for text in texts]
+    names = [name for name, _ in places]
+    for name in names:
+        if names.count(name) > 1:
+            raise LassError(
+                f"several gates are called {name}, which would be the name of each; "
+                "give one another with NAME=GATES"
+            )
+    return places
+
+
 def _named(text: str) -> tuple[str, Path]:
-    """Name and place of ``NAME=PLACE``, or of a place alone."""
     name, equals, place = text.partition("=")
     if equals and not Path(text).exists():
         return name, Path(place)

@@ -1,5 +1,7 @@
 """The configuration files of configs/li2022, made small, run by fairseq's hydra."""
 
+import csv
+
 import pytest
 import yaml
 from conftest import ROOT, load
@@ -80,14 +82,33 @@ def test_a_dense_encoder_goes_on(dense):
 
 
 def test_gates_by_importance_at_one_and_at_any_sparsity(
-    train, dense, importance, tmp_path
+    train, dense, importance, tmp_path, capsys
 ):
     lass("gates", "select", importance, "--sparsity", 0.5, "--out", tmp_path / "one")
-    made = train("gradient", f"task.gates={tmp_path / 'one'}", start=dense)
-    assert gates_at(made).kind == FIXED
+    one = train("gradient", f"task.gates={tmp_path / 'one'}", start=dense)
+    assert gates_at(one).kind == FIXED
     lass("gates", "select", importance, "--dynamic", "--out", tmp_path / "any")
     made = train("dynamic_l0", f"task.gates={tmp_path / 'any'}", start=dense)
     assert gates_at(made).kind == DYNAMIC
+
+    scores = tmp_path / "scores.txt"
+    scores.write_text("any 0.5 71.5\nany 0.9 60\n")
+    words = ["gates", "speed", f"any={made}", one, "--key", "de", "--out", tmp_path]
+    words += ["--rounds", 1, "--words", 8, "--cpu", "--scores", scores]
+    lass(*words, "--sparsities", "0.5,0.9")
+    with open(tmp_path / "speed.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["system"] for row in rows] == ["dense", "any", "any", one.name]
+    assert [row["score"] for row in rows] == ["", "71.5", "60.0", ""]
+    sizes = [int(row["layers"]) for row in rows]
+    assert sizes[0] > sizes[1] > sizes[2] and sizes[0] > sizes[3]
+    weights = load(dense)["model"]
+    first = "encoder.sentence_encoder.layers."
+    assert sizes[0] == sum(w.numel() for n, w in weights.items() if first in n)
+    assert all(float(row["CPU_sentences_per_second"]) > 0 for row in rows)
+    scores.write_text("any half 71.5\n")
+    assert main(list(map(str, words))) == 1
+    assert "system, sparsity and score" in capsys.readouterr().err
 
 
 def test_learned_gates(train, dense):
