@@ -285,6 +285,9 @@ LSLO_FLAGS = (
 ).split()
 
 
+GATES = ("--task", "translation_gates")
+
+
 @pytest.fixture(scope="session")
 def low_rank(forked, base, tmp_path_factory) -> Path:
     """The checkpoint of low-rank modules, trained until it says something."""
@@ -331,10 +334,24 @@ def neurons(data, tmp_path_factory) -> Path:
 
 
 KINDS = ("base", "fine-tuned", "joint", "neurons", "search", "low-rank", "extension")
+KINDS += ("gates", "learned-gates")
 
 
 @pytest.fixture(scope="session")
-def kinds(base, masks, neurons, grown) -> dict[str, tuple]:
+def half_open(data, base, tmp_path_factory) -> Path:
+    """Gates of each pair by importance, half of the components open."""
+    from lass_plugin.cli.main import main
+
+    importance, gates = (tmp_path_factory.mktemp(n) for n in ("importance", "gates"))
+    words = ["importance", data, "--checkpoint", base, "--cpu", "--out", importance]
+    assert main(["gates", *map(str, words)]) == 0
+    words = ["select", importance, "--sparsity", 0.5, "--out", gates]
+    assert main(["gates", *map(str, words)]) == 0
+    return gates
+
+
+@pytest.fixture(scope="session")
+def kinds(base, masks, neurons, grown, half_open) -> dict[str, tuple]:
     """Kind of training -> its flags; an extension is of the data in ``grown``."""
     tuned = ("--finetune-from-model", base)
     return {
@@ -349,6 +366,8 @@ def kinds(base, masks, neurons, grown) -> dict[str, tuple]:
             *(grown / "extended.pt", "--extend", grown / "extended.pt"),
             *("--masks", grown / "masks"),
         ),
+        "gates": (*GATES, *tuned, "--gates", half_open),
+        "learned-gates": (*GATES, *tuned, "--gates-learn"),
     }
 
 

@@ -10,7 +10,7 @@ from runs import differences, train_by_two
 LENGTH = ("--max-update", 8, "--save-interval-updates", 4, "--no-epoch-checkpoints")
 LENGTH += ("--keep-interval-updates", 1, "--disable-validation")
 BACKENDS = ("legacy_ddp", "pytorch_ddp")
-QUICK = [("joint", "legacy_ddp")]
+QUICK = [("joint", "legacy_ddp"), ("learned-gates", "legacy_ddp")]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_a_killed_training_goes_on(forked, kinds, grown, tmp_path, kind, backend
     if kind == "extension":
         forked = ForkedCommands(grown / "data", tmp_path)
     flags = (*kinds[kind], *LENGTH)
-    if (kind, backend) == ("low-rank", "pytorch_ddp"):
+    if kind in ("low-rank", "learned-gates") and backend == "pytorch_ddp":
         flags += ("--find-unused-parameters",)
     train_by_two(forked, tmp_path / "whole", *flags, backend=backend)
     dead = train_by_two(
