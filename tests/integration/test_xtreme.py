@@ -194,3 +194,39 @@ def test_retrieval_needs_no_training(forked, language_data, encoder, tmp_path):
     assert "layer:2" in scores["languages"]["de"]["accuracy"]["signature"]
     wrong = forked.run("lass", *command, *out, "--longest", 3, check=False)
     assert wrong.returncode and "--longest has no effect on Tatoeba" in wrong.told
+
+
+def test_pairs_are_mined_with_a_threshold_of_the_dev_set(
+    forked, language_data, encoder, tmp_path
+):
+    """What is spelt alike on both sides has the same vector, so it is found."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for split, first in (("training", 0), ("test", 9)):
+        shared = [f"{word('de', first + n)} {word('en', n)}" for n in range(6)]
+        own = {
+            code: [f"{word(code, 20 + n)} {word('sw', first + n)}" for n in range(5)]
+            for code in ("de", "en")
+        }
+        for code, lines in own.items():
+            text = "".join(
+                f"{code}-{number}\t{line}\n"
+                for number, line in enumerate([*shared, *lines])
+            )
+            (raw / f"de-en.{split}.{code}").write_text(text)
+        gold = "".join(f"de-{number}\ten-{number}\n" for number in range(6))
+        (raw / f"de-en.{split}.gold").write_text(gold)
+    place = ("--data", raw, "--out", tmp_path / "data", "--length", 32)
+    flags = ("--model", language_data, "--languages", "de")
+    forked.run("lass", "xtreme", "prepare", "bucc2018", *flags, *place)
+    command = ("xtreme", "evaluate", tmp_path / "data", "--checkpoint", encoder)
+    out = ("--out", tmp_path / "scores", "--cpu", "--layer", 2, "--neighbours", 3)
+    forked.run("lass", *command, *out)
+    scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
+    measured = scores["languages"]["de"]["F1"]
+    right, found, true = map(sum, zip(*measured["rows"], strict=True))
+    assert right == true == 6  # an untrained encoder may find more
+    assert "margin:ratio-3" in measured["signature"]
+    mined = json.loads((tmp_path / "scores" / "test.de.json").read_text())
+    assert len(mined["predictions"]) == found
+    assert all([n, n] in mined["predictions"] for n in range(6))
