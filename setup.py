@@ -41,10 +41,6 @@ EXTRAS_REQUIRE = {
         "py3langid>=0.4,<1; python_version >= '3.11'",
         "biopython>=1.80,<2",
         "scipy>=1.11,<2",
-        "seqeval>=1.2,<2",
-        "onnx>=1.16,<2; python_version >= '3.11'",
-        "onnxscript>=0.5,<1; python_version >= '3.11'",
-        "onnxruntime>=1.20,<2; python_version >= '3.11'",
     ],
     "dev": ["ruff>=0.9,<1", "mypy>=1.14,<3"],
 }

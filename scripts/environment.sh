@@ -171,14 +171,16 @@ lass_check_machine() {
 }
 
 lass_install() {
-    local base=$1 venv=$2 extras=$3 extra log fingerprint started=$SECONDS
+    local base=$1 venv=$2 extras=$3 extra log fingerprint builds started=$SECONDS
     log=$venv/install.log
     lass_make_venv "$base" "$venv" || return 1
     : >"$log" || return 1
     lass_say "installing into $venv: takes 2 to 6 minutes, once (details: $log)"
+    builds=(cython setuptools wheel)
+    case ,$extras, in *,xtreme,*) builds+=(setuptools_scm) ;; esac # for seqeval
     lass_say "  1 of 3: PyTorch"
     lass_pip "$venv" install -c "$LASS_ROOT/constraints.txt" \
-        torch numpy cython setuptools wheel >>"$log" 2>&1 ||
+        torch numpy "${builds[@]}" >>"$log" 2>&1 ||
         { lass_explain_failure "$log"; return 1; }
     lass_say "  2 of 3: fairseq and the rest (fairseq may have to be compiled)"
     (cd "$LASS_ROOT" && lass_install_rest "$venv" ".[$extras]") >>"$log" 2>&1 ||

@@ -7,6 +7,8 @@
 #                                            an NVIDIA GPU those that need one
 #   bash scripts/test.sh --with-peft         the exchange of low-rank modules with the
 #                                            library peft, which is installed for it
+#   bash scripts/test.sh --with-onnx         smaller encoders under onnxruntime, and tags
+#                                            scored by seqeval, which are installed for it
 #
 # Whole runs use every core, up to 8; -n 1 or other arguments of pytest-xdist change that.
 set -u
@@ -21,6 +23,11 @@ for argument in "$@"; do
     if [ "$argument" = --with-peft ]; then
         extras=test,peft
         arguments+=(tests/integration/test_lslo_peft.py)
+        cores=()
+    elif [ "$argument" = --with-onnx ]; then
+        extras=test,onnx,xtreme
+        arguments+=(tests/unit/test_gates_onnx.py tests/unit/test_xtreme_scores.py)
+        arguments+=(tests/integration/test_xtreme.py)
         cores=()
     elif [ "$argument" != --all ]; then
         arguments+=("$argument")
