@@ -50,7 +50,7 @@ PYTHON
 } >"$log"
 
 status=0
-for name in sizes checksums memory similarity filling epoch_setup generation low_rank_inference search \
+for name in sizes checksums memory similarity filling batches epoch_setup generation low_rank_inference search \
     compaction search_together joint_training importance "joint_training --neurons" \
     low_rank gradual_over_random encoders; do
     read -ra words <<<"$name"

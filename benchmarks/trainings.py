@@ -120,8 +120,11 @@ class Training:
         return list(self.iterator.frozen_batches)
 
     def collate(self, batch: Sequence[int]) -> dict[str, Any]:
+        """As PyTorch's loader does it."""
         dataset = self.iterator.dataset
-        return dataset.collater([dataset[number] for number in batch])
+        at_once = getattr(dataset, "__getitems__", None)
+        samples = at_once(batch) if at_once else [dataset[n] for n in batch]
+        return dataset.collater(samples)
 
     def step(self, batch: Sequence[int]) -> None:
         """Read a batch and take one update with it."""

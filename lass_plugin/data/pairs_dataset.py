@@ -1,19 +1,24 @@
 """All pairs of a split as one dataset whose batches hold one pair each."""
 
 import logging
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from fairseq.data import FairseqDataset, iterators
 
 from lass_plugin.data import batching, sampling
 from lass_plugin.data.updates import shuffle_updates, whole_updates
+from lass_plugin.data.whole_batches import WholeBatches, whole_batches
 from lass_plugin.errors import LassError
 
 logger = logging.getLogger(__name__)
 
 FEW_BATCHES = 100
 """A pair with fewer batches, seen twice or more an epoch, is cut anew for each pass."""
+
+
+class Batch(dict[str, Any]):
+    """A batch that is made already, on its way to the collater."""
 
 
 class PairsDataset(FairseqDataset):
@@ -49,6 +54,7 @@ class PairsDataset(FairseqDataset):
         self.temperature = temperature
         self.mixed = mixed
         self._keys = list(self.parts)
+        self._whole: dict[str, WholeBatches | None] = {}
         counts = [len(part) for part in self.parts.values()]
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
@@ -70,8 +76,35 @@ class PairsDataset(FairseqDataset):
         item["id"] = int(index)
         return item
 
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        """What :meth:`collater` makes a batch of (PyTorch's loader asks for it)."""
+        numbers = np.asarray(indices, dtype=np.int64)
+        key, _ = self.locate(int(numbers[0]))
+        local = numbers - self.start(key)
+        of_one = not self.mixed and 0 <= local.min() <= local.max() < len(
+            self.parts[key]
+        )
+        whole = self._whole_batches(key) if of_one else None
+        if whole is None:
+            return [self[int(number)] for number in numbers]
+        return Batch({**whole.batch(local, numbers), "language_key": key})
+
+    def batch(self, indices: Iterable[Any]) -> dict[str, Any]:
+        """The sentences *indices* as a padded batch."""
+        return self.collater(self.__getitems__(list(indices)))
+
+    def _whole_batches(self, key: str) -> WholeBatches | None:
+        if key not in self._whole:
+            self._whole[key] = whole_batches(self.parts[key])
+        return self._whole[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_whole": {}}  # mapped files are mapped again
+
     def collater(self, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Merge sentences into a padded batch of one pair."""
+        if isinstance(samples, Batch):
+            return dict(samples)
         if not samples:
             return {}
         keys = {self.locate(sample["id"])[0] for sample in samples}

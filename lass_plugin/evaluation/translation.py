@@ -146,7 +146,7 @@ class Translator:
 
     def sample(self, dataset: PairsDataset, numbers: Iterable[int]) -> dict[str, Any]:
         """A batch of the sentences *numbers* of *dataset* on the device."""
-        sample = dataset.collater([dataset[number] for number in numbers])
+        sample = dataset.batch(numbers)
         if self.decoding.device.type == "cuda":
             sample = utils.move_to_cuda(sample)
         return sample

@@ -78,7 +78,7 @@ def measure_gates(settings: ImportanceSettings) -> ComponentImportance:
         for numbers in batching.make_batches(
             data.sizes[sentences], sentences, settings.max_tokens, None
         ):
-            sample = data.collater([data[int(n)] for n in numbers])
+            sample = data.batch(numbers)
             sample = utils.move_to_cuda(sample) if device.type == "cuda" else sample
             with recorder.batch(len(numbers)):
                 ready.loss(model, sample).backward()

@@ -99,7 +99,7 @@ class Measuring:
         for numbers in batching.make_batches(
             self._data.sizes[sentences], sentences, self.settings.max_tokens, None
         ):
-            sample = self._data.collater([self._data[int(n)] for n in numbers])
+            sample = self._data.batch(numbers)
             yield utils.move_to_cuda(sample) if self._device.type == "cuda" else sample
 
 

@@ -124,7 +124,7 @@ class ValidationLosses:
     def _loss(self, key: str) -> float:
         total, tokens = 0.0, 0
         for numbers in self._batches[key]:
-            sample = self._data.collater([self._data[int(n)] for n in numbers])
+            sample = self._data.batch(numbers)
             if self._device.type == "cuda":
                 sample = utils.move_to_cuda(sample)
             total += float(summed_loss(self._model, sample, self._padding))

@@ -64,7 +64,7 @@ class PairLosses:
         sums = torch.zeros(2, dtype=torch.float64, device=device)
         try:
             for numbers in self._chosen[key][rank::world]:
-                sample = self._data.collater([self._data[int(n)] for n in numbers])
+                sample = self._data.batch(numbers)
                 if device.type == "cuda":
                     sample = utils.move_to_cuda(sample, device)
                 padding = self._task.target_dictionary.pad()
