@@ -186,3 +186,8 @@ def test_departures_from_what_is_known_to_work():
     short = replace(GRADIENT, start=29, ramp=200)
     (only,) = departures(short, replace(SOUND, updates=599, warmup=29))
     assert "599 updates are few" in only
+    unsigned = replace(short, criterion="sensitivity")
+    assert departures(unsigned, replace(SOUND, updates=599, warmup=29)) == []
+    short = replace(unsigned, start=7, ramp=60)
+    (only,) = departures(short, replace(SOUND, updates=149, warmup=7))
+    assert "149 updates are few: 150 are the least" in only

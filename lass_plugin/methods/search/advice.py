@@ -11,9 +11,10 @@ from typing import Any
 
 from lass_plugin.methods.search.plan import SearchPlan
 
-SHORTEST = 600
-"""Updates of a pair: the shortest gradual search whose masks were seen to beat random
-ones by BLEU after joint training."""
+SHORTEST = {"gradient": 600, "sensitivity": 150, "fisher": 150}
+"""Score -> updates of a pair: the shortest gradual search whose masks were seen to beat
+random ones by BLEU after joint training (docs/search.md); of ``fisher``, whose terms
+have no signs either, it is not known and taken to be as of ``sensitivity``."""
 
 THIRD_STAGE = 0.4
 """Least share of the updates after the ramp (He 2023: .5)."""
@@ -91,10 +92,11 @@ def _third_stage(plan: SearchPlan, training: Training) -> str:
 
 
 def _length(plan: SearchPlan, training: Training) -> str:
-    if not 0 < training.updates < SHORTEST:
+    least = SHORTEST.get(plan.criterion, 0)
+    if not 0 < training.updates < least:
         return ""
     return (
-        f"{training.updates} updates are few: {SHORTEST} are the least whose masks "
+        f"{training.updates} updates are few: {least} are the least whose masks "
         "were seen to beat random ones by BLEU after joint training; compare the "
         "losses that the search reports with those of its controls"
     )
