@@ -28,7 +28,7 @@ FILE = re.compile(
 )
 OF_OTHERS = {
     *("--no-deps", "--no-build-isolation"),  # pip
-    *("--model", "--all", "--with-peft"),  # spm_encode; scripts/test.sh
+    *("--model", "--all", "--with-peft", "--with-onnx"),  # spm_encode; test.sh
     *("--languages", "--valid", "--dev"),  # scripts/flores.py
     *("--config-dir", "--config-name"),  # hydra
 }
