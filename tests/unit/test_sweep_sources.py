@@ -107,7 +107,9 @@ def test_magnitude_has_the_length_of_the_search_that_it_is_taken_from(weights):
     )
     variant = WeightVariant(RATIO, parse_kind("magnitude-oneshot-60"), 0.4)
     assert given.find("de-en", variant, 0.4).updates == 60
-    with pytest.raises(LassError, match=r"both hold .* \(magnitude-oneshot-30\)"):
+    with pytest.raises(
+        LassError, match="say in --methods magnitude-oneshot-separate-30 or "
+    ):
         given.find("de-en", WeightVariant(RATIO, parse_kind("magnitude-oneshot")), 0.4)
 
 
@@ -117,3 +119,16 @@ def test_magnitude_has_the_length_of_the_search_that_it_is_taken_from(weights):
 def test_what_is_no_kind_is_named(text):
     with pytest.raises(LassError, match=f"unknown method '{text}'; choose .*-UPD"):
         parse_kind(text)
+
+
+def test_what_to_say_of_a_separate_search_and_one_together(weights):
+    given = sources(
+        ("gradient", "gradual", 60, False), ("gradient", "gradual", 60, True)
+    )
+    variant = WeightVariant(RATIO, parse_kind("gradient-gradual-60"), 0.4)
+    with pytest.raises(LassError) as raised:
+        given.find("de-en", variant, 0.4)
+    advice = raised.value.message.partition("say in --methods ")[2]
+    for name, together in zip(advice.split(" or "), (False, True), strict=True):
+        variant = WeightVariant(RATIO, parse_kind(name), 0.4)
+        assert given.find("de-en", variant, 0.4).together == together

@@ -173,10 +173,13 @@ class Sources:
         weights_alone = not SCORES.get(kind.criterion).accumulates
         paths = tuple(source.path for source in exact)
         if len(exact) > 1 and not (weights_alone and _trained_alike(paths)):
+            one, other = (
+                replace(kind, together=s.together, updates=s.updates) for s in exact[:2]
+            )
+            which = "" if one == other else f", or say in --methods {one} or {other}"
             raise LassError(
                 f"{exact[0].path.parent} and {exact[1].path.parent} both hold a "
-                f"search of {key} by {kind} for {name}; give one of them, or say in "
-                f"--methods of which length ({kind}-{exact[0].updates}), if they differ"
+                f"search of {key} by {kind} for {name}; give one of them{which}"
             )
         # of several at other ratios the nearest, then the first
         return min(exact or able, key=lambda source: abs(source.plan.ratio - ratio))
