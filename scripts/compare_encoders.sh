@@ -135,11 +135,6 @@ PYTHON
         --lr-scheduler polynomial_decay --total-num-update "$steps" \
         --warmup-updates $((steps / 10)) --seed "$seed" --disable-validation
 }
-evaluate() { # NAME TASK CHECKPOINT SPARSITY SCORES
-    once "$5" --what "scores of $1 on $2" --result "$5/scores.json" -- \
-        lass xtreme evaluate "$out/tasks/$2" --checkpoint "$3" --name "$1" \
-        ${4:+--sparsity "$4"} --out "$5" $cpu
-}
 scored() { # ROW SEED TASK SPARSITY NAME SCORES
     local trained=$out/$1-$2/mlm
     if [ "$3" != tatoeba ]; then

@@ -63,26 +63,34 @@ def run(settings: SpeedSettings) -> int:
         sentences_per_second,
         write_speed,
     )
-    from lass_plugin.anatomy.encoders import EMBEDDING_WEIGHT
+    from lass_plugin.anatomy.encoders import EMBEDDING_WEIGHT, stands_alone
     from lass_plugin.anatomy.older_names import todays_names
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.cli.gates_draw import named_places
+    from lass_plugin.errors import LassError
     from lass_plugin.records.text_tables import print_table
 
     scores = read_scores(settings.scores) if settings.scores else {}
     models: list[Sized] = []
+    symbols = []
     for name, path in named_places(settings.checkpoints):
         checkpoint = Checkpoint.read_whole(path)
+        weights = todays_names(checkpoint.weights)
+        if not stands_alone(weights):
+            raise LassError(
+                f"{path} is no encoder alone; models that translate are not measured "
+                "here, but exported by 'lass gates export'"
+            )
+        symbols.append(len(weights[EMBEDDING_WEIGHT]))
         if not models:
             models.append(dense(checkpoint, settings.key))
         models += at_sparsities(name, checkpoint, settings.key, settings.sparsities)
-    symbols = len(todays_names(checkpoint.weights)[EMBEDDING_WEIGHT])
     speeds = {}
     of_device = {"CPU": ("cpu", settings.batch_size)}
     if torch.cuda.is_available() and not settings.cpu:
         of_device["GPU"] = ("cuda", settings.gpu_batch_size)
     for device, (place, size) in of_device.items():
-        tokens = random_tokens(symbols, size, settings.words).to(place)
+        tokens = random_tokens(min(symbols), size, settings.words).to(place)
         modules = [each.model for each in models]
         label = f"measuring on the {device}"
         speeds[device] = sentences_per_second(modules, tokens, settings.rounds, label)
