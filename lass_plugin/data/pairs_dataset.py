@@ -78,6 +78,8 @@ class PairsDataset(FairseqDataset):
 
     def __getitems__(self, indices: Sequence[int]) -> Any:
         """What :meth:`collater` makes a batch of (PyTorch's loader asks for it)."""
+        if not len(indices):  # of a process that has fewer batches than others
+            return []
         numbers = np.asarray(indices, dtype=np.int64)
         key, _ = self.locate(int(numbers[0]))
         local = numbers - self.start(key)

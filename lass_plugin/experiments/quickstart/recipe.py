@@ -29,9 +29,9 @@ class Recipe(Settings):
     short as these (docs/search.md).
     """
 
-    base_updates: int = count(1200, "length of base training")
+    base_updates: int = count(1000, "length of base training")
     search_updates: int = count(80, "length of each pair's search")
-    joint_updates: int = count(600, "length of joint training")
+    joint_updates: int = count(400, "length of joint training")
     """Of joint training, and of the same training without masks beside it."""
     vocabulary: int = count(4000, "number of subwords")
     criterion: str = "magnitude"
@@ -39,9 +39,10 @@ class Recipe(Settings):
     ratio: float = 0.4
     arch: str = "transformer_quickstart"
     max_tokens: int = 2048
+    search_max_tokens: int = 1024
     lr: float = 3e-3
     warmup: int = 200
-    joint_warmup: int = 60
+    joint_warmup: int = 40
     search_lr: float = 1e-3
     """That of the table in docs/experiments.md; lass search takes the base's peak."""
     temperature: float = 2.0
@@ -91,7 +92,8 @@ class Recipe(Settings):
         """Flags of fairseq-train for the searches; the base's options hold else."""
         text = (
             f"--lr {self.search_lr} --lr-scheduler inverse_sqrt --warmup-updates 20 "
-            f"--max-tokens {self.max_tokens} --disable-validation --seed {self.seed}"
+            f"--max-tokens {self.search_max_tokens} --disable-validation "
+            f"--seed {self.seed}"
         )
         return text.split()
 
