@@ -29,6 +29,7 @@ EXTRAS_REQUIRE = {
     "zero-shot": ["py3langid>=0.4,<1"],
     "trees": ["biopython>=1.80,<2", "scipy>=1.11,<2"],  # lass tree
     "peft": ["peft>=0.15,<1", "transformers>=4.48,<6"],  # adapters of lass lslo to-peft
+    "ctranslate2": ["ctranslate2>=4.5,<5"],  # --engine ctranslate2
     "xtreme": ["seqeval>=1.2,<2"],  # chunks of tags; brings scikit-learn
     # smaller encoders for onnxruntime; torch's exporter needs onnxscript
     "onnx": ["onnx>=1.16,<2", "onnxscript>=0.5,<1", "onnxruntime>=1.20,<2"],

@@ -180,7 +180,16 @@ class Commands:
 
 
 @pytest.fixture(scope="session")
-def commands(data) -> Commands:
+def commands(data, tmp_path_factory):
+    """Those that start quickly, can be killed and can run out of disk."""
+    from forked import ForkedCommands
+
+    return ForkedCommands(data, tmp_path_factory.mktemp("forked"))
+
+
+@pytest.fixture(scope="session")
+def processes(data) -> Commands:
+    """The commands with all that a user waits for."""
     return Commands(data)
 
 
@@ -190,14 +199,6 @@ def base(commands, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     commands.train(folder, "--max-update", 40, "--no-epoch-checkpoints")
     return folder / "checkpoint_last.pt"
-
-
-@pytest.fixture(scope="session")
-def forked(data, tmp_path_factory):
-    """``commands`` that start quickly, can be killed and can run out of disk."""
-    from forked import ForkedCommands
-
-    return ForkedCommands(data, tmp_path_factory.mktemp("forked"))
 
 
 @pytest.fixture(scope="session")
@@ -214,10 +215,10 @@ def masks(base, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def importance(forked, data, base, tmp_path_factory) -> Path:
+def importance(commands, data, base, tmp_path_factory) -> Path:
     """The folder of the importance of the base's neurons, in several parts a pair."""
     out = tmp_path_factory.mktemp("importance")
-    forked.run(
+    commands.run(
         *("lass", "neurons", "importance", data, "--checkpoint", base, "--out", out),
         *("--part", 40, "--cpu"),
     )
@@ -236,11 +237,11 @@ FROM_BASE = (
 
 
 @pytest.fixture(scope="session")
-def joint(forked, base, masks, tmp_path_factory) -> Path:
+def joint(commands, base, masks, tmp_path_factory) -> Path:
     """The checkpoint of a joint training for 20 updates; its masks folder is gone."""
     folder = tmp_path_factory.mktemp("joint")
     given = shutil.copytree(masks, folder / "masks")
-    forked.train(
+    commands.train(
         *(folder, "--restore-file", base, *FROM_BASE, "--masks", given),
         *("--max-update", 20, "--no-epoch-checkpoints"),
     )
@@ -289,11 +290,11 @@ GATES = ("--task", "translation_gates")
 
 
 @pytest.fixture(scope="session")
-def low_rank(forked, base, tmp_path_factory) -> Path:
+def low_rank(commands, base, tmp_path_factory) -> Path:
     """The checkpoint of low-rank modules, trained until it says something."""
     folder = tmp_path_factory.mktemp("low-rank")
     length = ("--max-update", 400, "--no-epoch-checkpoints", "--disable-validation")
-    forked.train(folder, *LSLO_FLAGS, "--base", base, *length)
+    commands.train(folder, *LSLO_FLAGS, "--base", base, *length)
     return folder / "checkpoint_last.pt"
 
 
@@ -377,3 +378,10 @@ def load(path: Path) -> dict:
 
     allow_checkpoint_types()
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _trainings_start_quickly():
+    from forked_trainings import OfServer, fork_trainings
+
+    fork_trainings(OfServer)

@@ -14,9 +14,11 @@ import resource
 import signal
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from conftest import Commands
+from forked_trainings import OfFork, fork_trainings
 
 MODULES = {
     "train": "fairseq_cli.train",
@@ -40,6 +42,14 @@ PLUGIN = (  # what fairseq imports of --user-dir
 )
 
 
+@cache
+def server() -> multiprocessing.context.ForkServerContext:
+    """What forks itself for each command."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*MODULES.values(), *PLUGIN])
+    return context
+
+
 @dataclass
 class Finished:
     """What a command left behind."""
@@ -61,8 +71,6 @@ class ForkedCommands(Commands):
         super().__init__(data)
         self.folder = folder
         self.numbers = itertools.count(1)
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload([*MODULES.values(), *PLUGIN])
 
     def run(
         self,
@@ -71,6 +79,7 @@ class ForkedCommands(Commands):
         check: bool = True,
         cwd: Path | None = None,
         prepare: tuple | None = None,
+        timeout: float = 300,
     ) -> Finished:
         """Run *command* and wait for it.
 
@@ -80,7 +89,7 @@ class ForkedCommands(Commands):
         """
         number = next(self.numbers)
         outputs = [self.folder / f"{number}.{end}" for end in ("out", "err")]
-        process = self.context.Process(
+        process = server().Process(
             target=_child,
             args=(
                 MODULES[command],
@@ -91,7 +100,7 @@ class ForkedCommands(Commands):
             ),
         )
         process.start()
-        process.join(300)
+        process.join(timeout)
         assert not process.is_alive(), f"{command} has not ended"
         stdout, stderr = (
             output.read_text(encoding="utf-8") if output.exists() else ""
@@ -123,7 +132,9 @@ def _child(
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, force=True)
     os.chdir(cwd)
     sys.argv = [module, *arguments]
-    if prepare is not None:
+    if prepare is None:
+        fork_trainings(OfFork)
+    else:
         globals()[prepare[0]](*prepare[1:])
     command = importlib.import_module(module)
     sys.exit((getattr(command, "cli_main", None) or command.main)())

@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from conftest import ROOT
+from conftest import ROOT, Commands
 
 
 def hypotheses(output: str) -> dict[int, tuple[str, str]]:
@@ -18,7 +18,7 @@ def in_stock_fairseq(commands, command: str) -> dict:
     """Run a printed command, and see that it imports nothing of this package."""
     program, *words = shlex.split(command)
     assert program == "fairseq-generate" and "--user-dir" not in words
-    result = commands.run(
+    result = Commands(commands.data).run(
         "generate",
         *words,
         "--cpu",

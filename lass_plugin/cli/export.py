@@ -8,13 +8,20 @@ to those of the base (--base where it is no longer where it was in training). Wh
 file needs is fairseq, its dictionary, and not this package. The command that translates
 with it is printed at the end.
 
+With --ctranslate2 DIR [--quantization int8] it is written for CTranslate2, too, which
+translates several times as fast on a CPU (extra: lass-plugin[ctranslate2]).
+
 With --compact the file is smaller and translation faster: hidden units of feed-forward
 layers that cannot contribute are cut out, on each side down to the most that one of its
 layers uses. Heads and other neurons of attention, and outputs of a layer, stay as zeros
 ('lass compact --help' says why, and writes one checkpoint for several pairs).
 """
 
+from pathlib import Path
+from typing import Any
+
 from lass_plugin.cli.compact import print_cut
+from lass_plugin.errors import LassError
 from lass_plugin.methods.export_settings import MULTIPLE, ExportSettings
 from lass_plugin.settings import needless
 
@@ -49,4 +56,33 @@ def run(settings: ExportSettings) -> int:
     print(f"{settings.pair}: {what} -> {out}")
     command = stock_command(checkpoint, result, out)
     print(f"translate with stock fairseq:\n{command}")
+    if settings.ctranslate2 is not None:
+        _convert(settings, settings.ctranslate2, checkpoint, result)
     return 0
+
+
+def _convert(
+    settings: ExportSettings, folder: Path, checkpoint: Any, exported: Any
+) -> None:
+    """Write *exported* as a model of CTranslate2."""
+    from lass_plugin.checkpoints.ctranslate2_models import convert
+    from lass_plugin.data.data_folder import first_folder
+    from lass_plugin.evaluation.systems import Saved, System
+
+    data = settings.data or (checkpoint.task_options or {}).get("data")
+    if not data or not Path(first_folder(data)).is_dir():
+        raise LassError(
+            f"the data folder {data} of the dictionary is not there; give it with "
+            "--data"
+        )
+    ready = Saved(System("model", settings.out)).set_up(
+        first_folder(data), [settings.pair]
+    )
+    dictionaries = (ready.task.source_dictionary, ready.task.target_dictionary)
+    convert(exported, dictionaries, folder, settings.quantization)
+    token = ready.task.tokens.decoder_token(settings.pair, dictionaries[1])
+    prefix = f", target prefix {dictionaries[1][token]}" if token is not None else ""
+    print(
+        f"as a model of CTranslate2 ({settings.quantization or 'float32'}{prefix}) -> "
+        f"{folder}"
+    )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HELP = "parameters, bytes on disk, tokens a second"
 
-_DECODING = ("beam", "max_len_a", "max_len_b", "cpu")
+_DECODING = ("beam", "max_len_a", "max_len_b", "cpu", "engine", "quantization")
 
 
 @dataclass(frozen=True, kw_only=True)

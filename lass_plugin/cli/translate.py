@@ -102,11 +102,11 @@ SETTINGS = TranslateSettings
 def run(settings: TranslateSettings) -> int:
     """Translate until the input ends."""
     from lass_plugin.data.data_folder import first_folder
+    from lass_plugin.evaluation.engines import translator_of
     from lass_plugin.evaluation.evaluation import choose_pairs
     from lass_plugin.evaluation.lines import LineTranslator, translate_lines
     from lass_plugin.evaluation.systems import Saved, System
     from lass_plugin.evaluation.texts import with_subwords
-    from lass_plugin.evaluation.translation import Translator
     from lass_plugin.streams import lines_of_input
 
     system = System(
@@ -123,7 +123,7 @@ def run(settings: TranslateSettings) -> int:
     ready = saved.set_up(data, pairs, encoding)
     dictionary = ready.task.target_dictionary
     decoding = with_subwords(settings.decoding, data, dictionary)
-    translator = LineTranslator(Translator(ready, decoding), encoding)
+    translator = LineTranslator(translator_of(ready, decoding), encoding)
     del saved
     buffer = 1 if settings.interactive else settings.buffer or BUFFER
     skip = _say if settings.keep_going else None

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.trained_with import ENTRY, check_dictionaries
 from lass_plugin.errors import LassError
+from lass_plugin.masks.fingerprint import fingerprint, short_name
 from lass_plugin.methods.registry import method_of
 from lass_plugin.options import flag
 
@@ -71,7 +72,14 @@ class MaskedLmDistillation(MaskedLmLoss):
         self.temperature = cfg.distillation_temperature
         self.weight = cfg.distillation_weight
         # in a list: it is no part of what is trained, saved and counted
-        self._teacher = [load_teacher(cfg.teacher, task)]
+        teacher = load_teacher(cfg.teacher, task)
+        self._teacher = [teacher]
+        matrices = {
+            name: weight
+            for name, weight in teacher.named_parameters()
+            if ".layers." in name and weight.dim() == 2
+        }
+        task.begun_with["teacher"] = short_name(fingerprint(matrices))
 
     def forward(
         self, model: nn.Module, sample: dict[str, Any], reduce: bool = True

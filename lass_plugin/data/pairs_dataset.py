@@ -280,6 +280,7 @@ class PairsIterator(iterators.EpochBatchIterator):
 
     Args:
         companion: object with ``state_dict()`` and ``load_state_dict(state)``.
+        begun_with: what else a run must be resumed with, name -> plain value.
         update_size: epoch -> how many consecutive batches, over all ranks, make up an
             update and are not to be torn apart when the batches are shuffled.
     """
@@ -290,11 +291,13 @@ class PairsIterator(iterators.EpochBatchIterator):
         self,
         *args: Any,
         companion: Any = None,
+        begun_with: Mapping[str, Any] | None = None,
         update_size: Callable[[int], int] = lambda epoch: 1,
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
         self._companion = companion
+        self._begun_with = begun_with
         self._update_size = update_size
 
     def ordered_batches(
@@ -316,7 +319,30 @@ class PairsIterator(iterators.EpochBatchIterator):
         state = super().state_dict()
         if self._companion is not None:
             state["subnetwork"] = self._companion.state_dict()
+        if self._begun_with is not None:
+            state["begun_with"] = {**self._data(), **self._begun_with}
         return state
+
+    def _data(self) -> dict[str, Any]:
+        counts = {key: len(part) for key, part in self.dataset.parts.items()}
+        return {"language keys": list(counts), "sentences": counts}
+
+    def _check_begun_with(self, state: Mapping[str, Any]) -> None:
+        """Refuse to go on with other data than those of *state*, and other models."""
+        stated = state.get("begun_with", {})
+        given = {**self._data(), **(self._begun_with or {})}
+        if not state.get("iterations_in_epoch"):
+            del given["sentences"]  # the next shard has its own
+        for name, mine in given.items():
+            if (theirs := stated.get(name, mine)) != mine:
+                if isinstance(mine, dict) and isinstance(theirs, dict):
+                    other = [k for k in mine if theirs.get(k) != mine[k]]
+                    mine, theirs = ({k: d[k] for k in other} for d in (mine, theirs))
+                raise LassError(
+                    f"this run was begun with other {name} ({_listed(theirs)}) than it "
+                    f"has now ({_listed(mine)}); go on with the same, choose another "
+                    "--save-dir, or add --reset-dataloader to begin an epoch of these"
+                )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["epoch"] != self.epoch:
@@ -325,4 +351,11 @@ class PairsIterator(iterators.EpochBatchIterator):
         # need not fit the place where this one stopped
         if self._companion is not None and "subnetwork" in state_dict:
             self._companion.load_state_dict(state_dict["subnetwork"])
+        self._check_begun_with(state_dict)
         super().load_state_dict(state_dict)
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {each}" for key, each in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)

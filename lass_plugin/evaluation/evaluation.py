@@ -11,10 +11,11 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file, texts
 from lass_plugin.evaluation.choice import METRICS, Choice
 from lass_plugin.evaluation.comparison import Outputs, Report, compare
+from lass_plugin.evaluation.engines import translator_of
 from lass_plugin.evaluation.kept import KeptTranslations
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready, Saved, System, check_names
-from lass_plugin.evaluation.translation import Speed, Translator
+from lass_plugin.evaluation.translation import Speed
 from lass_plugin.languages import Pair
 
 
@@ -117,7 +118,7 @@ def _translations(
             model = ready.take(model)
         else:
             model = None  # before the next one is built
-        translator = Translator(ready, decoding, model)
+        translator = translator_of(ready, decoding, model)
         model, checkpoint_of_model = translator.model, ready.system.checkpoint
 
         def advance(sentences: int, pair: str, name: str = ready.system.name) -> None:
@@ -182,7 +183,7 @@ def _run(result: Evaluation, decoding: Decoding) -> dict:
         "split": result.test_set.split,
         "sentences": result.test_set.sentences,
         "references": result.test_set.origin,
-        "decoding": asdict(decoding),
+        "decoding": decoding.to_dict(),
         "device": decoding.device.type,
         "systems": {
             output.name: {

@@ -42,7 +42,7 @@ class KeptTranslations:
         self._conditions = {
             "data": str(data.resolve()),
             "split": split,
-            "decoding": asdict(decoding),
+            "decoding": decoding.to_dict(),
             "device": decoding.device.type,
         }
         self._sources = {

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
+from lass_plugin.evaluation.engines import translator_of
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
-from lass_plugin.evaluation.translation import Translator
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class _Sentences:
     """The sentences of a system, each a batch of its own, on the model's device."""
 
     def __init__(self, ready: Ready, split: str, decoding: Decoding):
-        self._translator = Translator(ready, decoding)
+        self._translator = translator_of(ready, decoding)
         dataset = self._translator.sources(split)
         self._samples: dict[str, list[dict[str, Any]]] = {}
         for number in range(len(dataset)):
@@ -123,7 +123,7 @@ class _Sentences:
         return tokens, seconds
 
     def _step(self, sample: dict[str, Any]) -> int:
-        return len(self._translator.search(sample)[0][0]["tokens"])
+        return len(self._translator.best(sample)[0])
 
     def _wait(self) -> None:
         if self._translator.decoding.device.type == "cuda":

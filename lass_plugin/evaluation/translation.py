@@ -1,6 +1,7 @@
 """Translate the sentences of many pairs with one model, each under its own mask."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,27 +40,20 @@ class Speed:
         return self.tokens / max(self.seconds, 1e-9)
 
 
-class Translator:
-    """The model of a system and fairseq's beam search, ready to translate.
+class Translator(ABC):
+    """A system and an engine that translates with it.
 
     Args:
         decoding: with its ``remove_bpe`` found out (:func:`.texts.with_subwords`), but
             where no text is made.
-        model: that of *ready*, if it has been built (see :meth:`.Ready.take`).
+        positions: how many tokens of a source the model takes.
     """
 
-    def __init__(
-        self,
-        ready: Ready,
-        decoding: Decoding,
-        model: FairseqEncoderDecoderModel | None = None,
-    ):
+    model: FairseqEncoderDecoderModel | None = None
+
+    def __init__(self, ready: Ready, decoding: Decoding, positions: int):
         self.ready, self.task, self.decoding = ready, ready.task, decoding
-        self.model = model or ready.build_model(decoding.device, decoding.fp16)
-        self.longest: int = min(
-            self.task.max_positions()[0], self.model.max_positions()[0]
-        )
-        self._generator = self.task.build_generator([self.model], decoding)
+        self.longest: int = min(self.task.max_positions()[0], positions)
         found = (
             self.task.tokens.decoder_token(pair, self.task.target_dictionary)
             for pair in self.task.pairs
@@ -87,6 +81,7 @@ class Translator:
         translated: dict[str, list[str | None]] = {
             key: [None] * len(part) for key, part in dataset.parts.items()
         }
+        self.load(dataset.parts)
         tokens, start = 0, time.perf_counter()
         for ids, outputs in self.batches(dataset):
             for index, output in zip(ids, outputs, strict=True):
@@ -102,6 +97,10 @@ class Translator:
         if sum(map(len, hypotheses.values())) != len(dataset):
             raise RuntimeError(f"sentences of {split} were lost in translation")
         return hypotheses, Speed(len(dataset), tokens, seconds)
+
+    @abstractmethod
+    def load(self, keys: Iterable[str]) -> None:
+        """Load what translating pairs needs, which does not count as translating."""
 
     def sources(self, split: str, pairs: Sequence[Pair] | None = None) -> PairsDataset:
         """The sources of *split*, as many and as long as *decoding* says.
@@ -134,15 +133,14 @@ class Translator:
         for numbers in dataset.batches(max_tokens=self.decoding.max_tokens):
             sample = self.sample(dataset, numbers)
             try:
-                found = self.search(sample)
+                found = self.best(sample)
             except torch.OutOfMemoryError as error:
                 raise LassError(
                     f"a batch of {sample['nsentences']} sentences of "
                     f"{sample['language_key']} does not fit into the GPU's memory; "
                     f"lower --max-tokens (now {self.decoding.max_tokens}) or --beam"
                 ) from error
-            best = [hypotheses[0]["tokens"].tolist() for hypotheses in found]
-            yield sample["id"].tolist(), best
+            yield sample["id"].tolist(), found
 
     def sample(self, dataset: PairsDataset, numbers: Iterable[int]) -> dict[str, Any]:
         """A batch of the sentences *numbers* of *dataset* on the device."""
@@ -151,14 +149,39 @@ class Translator:
             sample = utils.move_to_cuda(sample)
         return sample
 
-    def search(self, sample: dict[str, Any]) -> list[list[dict[str, Any]]]:
-        """The hypotheses of each sentence of a batch, the best first."""
-        # entered anew for every batch: autocast keeps copies of the weights, and the
-        # next batch may have another mask
-        with autocast(self.decoding.bf16_autocast, self.decoding.device):
-            return self.task.inference_step(self._generator, [self.model], sample)
+    @abstractmethod
+    def best(self, sample: dict[str, Any]) -> list[list[int]]:
+        """The tokens of the best translation of each sentence of a batch of a pair."""
 
     def text(self, tokens: Iterable[int]) -> str:
         """A translation as text, without language tokens and subwords."""
         dictionary, subwords = self.task.target_dictionary, self.decoding.remove_bpe
         return to_text(tokens, dictionary, subwords, self._language_tokens)
+
+
+class FairseqTranslator(Translator):
+    """The model of a system and fairseq's beam search.
+
+    Args:
+        model: that of *ready*, if it has been built (see :meth:`.Ready.take`).
+    """
+
+    def __init__(
+        self,
+        ready: Ready,
+        decoding: Decoding,
+        model: FairseqEncoderDecoderModel | None = None,
+    ):
+        self.model = model or ready.build_model(decoding.device, decoding.fp16)
+        super().__init__(ready, decoding, self.model.max_positions()[0])
+        self._generator = self.task.build_generator([self.model], decoding)
+
+    def load(self, keys: Iterable[str]) -> None:
+        pass  # one model serves all
+
+    def best(self, sample: dict[str, Any]) -> list[list[int]]:
+        # entered anew for every batch: autocast keeps copies of the weights, and the
+        # next batch may have another mask
+        with autocast(self.decoding.bf16_autocast, self.decoding.device):
+            found = self.task.inference_step(self._generator, [self.model], sample)
+        return [hypotheses[0]["tokens"].tolist() for hypotheses in found]

@@ -5,11 +5,31 @@ from pathlib import Path
 
 from lass_plugin.files import ends_in
 from lass_plugin.languages import Pair, parse_pairs
-from lass_plugin.settings import Settings, argument, count, option, required, switch
+from lass_plugin.settings import (
+    Settings,
+    argument,
+    count,
+    needless,
+    option,
+    required,
+    switch,
+)
 
 MULTIPLE = 8
 """Widths are rounded up to a multiple of this: what a GPU's matrix products in half
 precision and a processor's vectors are made for, for at most seven units of zeros."""
+
+QUANTIZATIONS = (
+    "float32",
+    "float16",
+    "bfloat16",
+    "int16",
+    "int8",
+    "int8_float32",
+    "int8_float16",
+    "int8_bfloat16",
+)
+"""Numbers that CTranslate2 computes with, where the device can."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +80,20 @@ class ExportSettings(CheckpointSettings):
     )
     half: bool = switch("store the weights in half precision")
     compact: bool = switch("cut out the hidden units that cannot contribute")
+    ctranslate2: Path | None = option(
+        None, "write it as a model of CTranslate2, too, to this folder", metavar="DIR"
+    )
+    quantization: str | None = option(
+        None, "numbers of that model (default: float32)", choices=QUANTIZATIONS
+    )
+    data: Path | None = option(
+        None,
+        "the data folder, for the dictionary of that model (default: where it was in "
+        "training)",
+        metavar="DATA",
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.ctranslate2 is None:
+            needless(self, ("quantization", "data"), "without --ctranslate2")

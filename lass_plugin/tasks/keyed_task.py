@@ -51,6 +51,8 @@ class KeyedTask(FairseqTask):
         """What is computed with, for messages."""
         self.method: Method = Dense()
         """Of the training, or of the checkpoint last loaded."""
+        self.begun_with: dict[str, Any] = {}
+        """What else than its data and its method a training must be resumed with."""
         self._trains = False
         self._begins = False
         """Whether it trains from nothing."""
@@ -287,6 +289,7 @@ class KeyedTask(FairseqTask):
             skip_remainder_batch=skip_remainder_batch,
             grouped_shuffling=grouped_shuffling,
             companion=self.method if training else None,
+            begun_with=self.begun_with if training else None,
             update_size=update_size,
         )
         if training and self.method.whole_updates:

@@ -67,9 +67,9 @@ def test_directions_without_english_go_through_every_phase(text, tmp_path, capsy
     )
     assert (data / "train.de-nl.nl.bin").is_file()
     assert not (data / "train.en-nl.nl.bin").exists()
-    forked = ForkedCommands(data, tmp_path)
+    commands = ForkedCommands(data, tmp_path)
     flags = ("--lang-pairs", PAIRS, *SHORT)
-    forked.train(tmp_path / "base", *flags, "--max-update", 60)
+    commands.train(tmp_path / "base", *flags, "--max-update", 60)
     base = tmp_path / "base" / "checkpoint_last.pt"
 
     lass(
@@ -78,7 +78,7 @@ def test_directions_without_english_go_through_every_phase(text, tmp_path, capsy
         *("--", "--max-tokens", 160, "--num-workers", 0),
     )
     masks = search / "masks"
-    forked.train(
+    commands.train(
         *(tmp_path / "joint", *flags, "--masks", masks, "--restore-file", base),
         *(*FROM_BASE, "--max-update", 60),
     )

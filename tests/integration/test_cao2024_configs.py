@@ -27,12 +27,12 @@ def small() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def train(forked, data, base, tmp_path_factory):
+def train(commands, data, base, tmp_path_factory):
     def run(name: str, *overrides: str) -> dict:
         folder = tmp_path_factory.mktemp(name)
         start = "checkpoint.finetune_from_model" if name == "ft_all" else "task.base"
         placed = ["task.lslo_placement=first:1"] if name != "weight_learning" else []
-        forked.run(
+        commands.run(
             *("hydra", "--config-dir", CONFIGS, "--config-name", name),
             *(f"common.user_dir={ROOT / 'lass_plugin'}", f"task.data={data}"),
             *(f"task.lang_pairs='{','.join(PAIRS)}'", f"{start}={base}"),

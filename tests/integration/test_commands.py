@@ -59,12 +59,12 @@ def hydra_base(data, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hydra_search(forked, data, hydra_base, tmp_path_factory) -> Path:
+def hydra_search(commands, data, hydra_base, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hydra_search")
     plan = ("task.pruning_start=0", "task.pruning_ramp=2", "task.pruning_interval=1")
     start = f"checkpoint.finetune_from_model={hydra_base}"
     flags = arguments("search", data, folder, *plan, start, pairs=PAIRS[:1])
-    forked.run("hydra", *flags)
+    commands.run("hydra", *flags)
     return folder / "checkpoint_last.pt"
 
 
@@ -80,12 +80,12 @@ def hydra_masks(hydra_search, hydra_base, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hydra_joint(forked, data, hydra_base, hydra_masks, tmp_path_factory) -> Path:
+def hydra_joint(commands, data, hydra_base, hydra_masks, tmp_path_factory) -> Path:
     """Joint training with two micro-batches an update."""
     folder = tmp_path_factory.mktemp("hydra_joint")
     more = (f"task.masks={hydra_masks}", "optimization.update_freq=[2]")
     start = f"checkpoint.finetune_from_model={hydra_base}"
-    forked.run("hydra", *arguments("joint", data, folder, *more, start))
+    commands.run("hydra", *arguments("joint", data, folder, *more, start))
     return folder / "checkpoint_last.pt"
 
 
@@ -124,12 +124,12 @@ def test_joint_training_by_hydra_with_gradient_accumulation(hydra_joint, hydra_m
 
 
 def test_the_same_command_again_goes_on_where_it_was(
-    forked, data, hydra_joint, hydra_masks, hydra_base
+    commands, data, hydra_joint, hydra_masks, hydra_base
 ):
     more = (f"task.masks={hydra_masks}", "optimization.update_freq=[2]")
     more += (f"checkpoint.finetune_from_model={hydra_base}",)
     more += ("optimization.max_update=3",)
-    forked.run("hydra", *arguments("joint", data, hydra_joint.parent, *more))
+    commands.run("hydra", *arguments("joint", data, hydra_joint.parent, *more))
     assert updates(hydra_joint) == 3
 
 
@@ -141,17 +141,19 @@ def test_the_same_command_again_goes_on_where_it_was(
         ("task.no_such_key=1", "no_such_key"),
     ],
 )
-def test_a_key_that_does_not_exist_is_an_error(forked, data, tmp_path, override, named):
+def test_a_key_that_does_not_exist_is_an_error(
+    commands, data, tmp_path, override, named
+):
     flags = arguments("base", data, tmp_path, override)
-    result = forked.run("hydra", *flags, check=False)
+    result = commands.run("hydra", *flags, check=False)
     assert result.returncode != 0
     assert named in result.stderr
     assert not list(tmp_path.glob("*.pt"))
 
 
-def test_a_mistake_ends_a_hydra_command_with_one_sentence(forked, data, tmp_path):
+def test_a_mistake_ends_a_hydra_command_with_one_sentence(commands, data, tmp_path):
     flags = arguments("base", data, tmp_path, "task.sampling_method=uniform")
-    result = forked.run("hydra", *flags, check=False)
+    result = commands.run("hydra", *flags, check=False)
     assert result.returncode == 1
     assert result.told.startswith("error: --sampling-temperature has no effect")
     assert "Traceback" not in result.stdout + result.stderr
@@ -182,9 +184,9 @@ def test_every_key_is_of_the_task_and_the_header_says_how_to_start(path):
 # -- validation ------------------------------------------------------------------------
 
 
-def validate(forked, data: Path, checkpoint: Path) -> dict[str, float]:
+def validate(commands, data: Path, checkpoint: Path) -> dict[str, float]:
     """The figures of ``fairseq-validate``."""
-    result = forked.run(
+    result = commands.run(
         *("validate", data, "--user-dir", ROOT / "lass_plugin", "--cpu"),
         *("--task", "translation_subnetwork", "--path", checkpoint),
         *("--max-tokens", 160, "--num-workers", 0, "--no-progress-bar"),
@@ -194,9 +196,9 @@ def validate(forked, data: Path, checkpoint: Path) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("phase", ["hydra_base", "hydra_joint"])
-def test_validation_gives_the_losses_that_training_gave(forked, data, phase, request):
+def test_validation_gives_the_losses_that_training_gave(commands, data, phase, request):
     checkpoint = request.getfixturevalue(phase)
-    figures = validate(forked, data, checkpoint)
+    figures = validate(commands, data, checkpoint)
     loss = load(checkpoint)["extra_state"]["val_loss"]
     assert figures["loss"] == pytest.approx(loss, abs=2e-3)
     pairs = [figures[f"loss_{pair}"] for pair in PAIRS]

@@ -43,10 +43,10 @@ def neurons(base, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def joint_neurons(forked, base, neurons, tmp_path_factory) -> Path:
+def joint_neurons(commands, base, neurons, tmp_path_factory) -> Path:
     """A joint checkpoint that carries masks of neurons."""
     folder = tmp_path_factory.mktemp("joint")
-    forked.train(
+    commands.train(
         *(folder, "--restore-file", base, *FROM_BASE, "--masks", neurons),
         *("--max-update", 20, "--no-epoch-checkpoints", "--allow-other-base"),
     )
@@ -70,7 +70,7 @@ def nearly_the_same(first: dict, second: dict) -> bool:
 
 
 def test_a_compacted_pair_translates_the_same_in_stock_fairseq(
-    commands, forked, joint_neurons, tmp_path, capsys
+    commands, joint_neurons, tmp_path, capsys
 ):
     whole, small = tmp_path / "whole.pt", tmp_path / "small.pt"
     start = ["export", joint_neurons, "--pair", "de-en", "--out"]
@@ -86,12 +86,12 @@ def test_a_compacted_pair_translates_the_same_in_stock_fairseq(
         assert options[f"{side}_ffn_embed_dim"] == -(-most // 8) * 8 < 64
     stock = in_stock_fairseq(commands, told.splitlines()[-1])
     assert len(stock) == 13
-    assert nearly_the_same(stock, with_the_plugin(forked, joint_neurons, "de-en"))
+    assert nearly_the_same(stock, with_the_plugin(commands, joint_neurons, "de-en"))
 
 
 @pytest.mark.slow
 def test_a_compacted_group_translates_as_before(
-    forked, joint_neurons, tmp_path, capsys
+    commands, joint_neurons, tmp_path, capsys
 ):
     small = tmp_path / "small.pt"
     lass("compact", joint_neurons, "--pairs", ",".join(GROUP), "--out", small)
@@ -102,15 +102,15 @@ def test_a_compacted_group_translates_as_before(
     assert list(from_state(checkpoint["task_state"]["masks"])) == list(GROUP)
     width = checkpoint["model"]["decoder.layers.1.fc1.weight"].size(0)
     assert width < 64 and f"{width}" in told
-    before = with_the_plugin(forked, joint_neurons, "en-nl")
-    found = with_the_plugin(forked, small, "en-nl")
+    before = with_the_plugin(commands, joint_neurons, "en-nl")
+    found = with_the_plugin(commands, small, "en-nl")
     assert len(found) == 13 and nearly_the_same(found, before)
-    dense = with_the_plugin(forked, small, "en-nl", "--dense")
+    dense = with_the_plugin(commands, small, "en-nl", "--dense")
     assert not nearly_the_same(found, dense)  # the masks are in use
     source, target = PAIRS[1].split("-")
-    refused = forked.run(
+    refused = commands.run(
         "generate",
-        *(forked.data, "--task", "translation_subnetwork", "--path", small),
+        *(commands.data, "--task", "translation_subnetwork", "--path", small),
         *("-s", source, "-t", target, "--cpu"),
         check=False,
     )
@@ -118,7 +118,7 @@ def test_a_compacted_group_translates_as_before(
 
 
 def test_a_compacted_checkpoint_is_compacted_exported_and_trained_again(
-    forked, joint_neurons, tmp_path, capsys
+    commands, joint_neurons, tmp_path, capsys
 ):
     group, one, pair = (tmp_path / f"{name}.pt" for name in ("group", "one", "pair"))
     lass("compact", joint_neurons, "--out", group, "--multiple", 1)
@@ -137,7 +137,7 @@ def test_a_compacted_checkpoint_is_compacted_exported_and_trained_again(
         name = f"--{side}-ffn-embed-dim"
         tensor = load(one)["model"][f"{side}.layers.0.fc1.weight"]
         wide[wide.index(name) + 1] = str(tensor.size(0))
-    forked.train(
+    commands.train(
         *(tmp_path / "more", "--restore-file", one, *FROM_BASE, *wide),
         *(
             "--masks",
@@ -157,12 +157,12 @@ def test_a_compacted_checkpoint_is_compacted_exported_and_trained_again(
 
 
 def test_evaluate_translates_each_pair_of_a_group_as_before(
-    forked, joint_neurons, tmp_path, capsys
+    commands, joint_neurons, tmp_path, capsys
 ):
     small = tmp_path / "small.pt"
     lass("compact", joint_neurons, "--pairs", ",".join(GROUP), "--out", small)
     lass(
-        *("evaluate", forked.data, "--system", f"before={joint_neurons}"),
+        *("evaluate", commands.data, "--system", f"before={joint_neurons}"),
         *("--system", f"small={small}", "--pairs", ",".join(GROUP)),
         *("--out", tmp_path / "report", "--cpu"),
     )

@@ -13,11 +13,11 @@ from runs import assert_same, differences, train_by_two
 
 
 @pytest.fixture
-def train(forked, language_data):
+def train(commands, language_data):
     def run(folder, *given, **more):
         start = ("--save-dir", folder)
         flags = (*encoder_flags(*given), *start)
-        return forked.run("train", language_data, *flags, **more)
+        return commands.run("train", language_data, *flags, **more)
 
     return run
 
@@ -27,7 +27,7 @@ SAVING += ("--no-epoch-checkpoints",)
 
 
 def test_every_language_has_its_loss_and_a_killed_run_ends_with_the_same_bytes(
-    train, forked, language_data, tmp_path
+    train, commands, language_data, tmp_path
 ):
     flags = ("--max-update", 18, "--update-freq", 2, *SAVING)
     for update in (6, 15):
@@ -53,7 +53,7 @@ def test_every_language_has_its_loss_and_a_killed_run_ends_with_the_same_bytes(
         0,
     )
     task = (*ENCODER_FLAGS[:4], "--max-tokens", 160)
-    validated = forked.run("validate", language_data, *task, *path)
+    validated = commands.run("validate", language_data, *task, *path)
     last = [line for line in whole.stdout.splitlines() if "valid on" in line][-1]
     losses = [re.findall(r"loss_\w+ [\d.]+", text) for text in (last, validated.stdout)]
     assert len(losses[0]) == len(LANGUAGES) and losses[0] == losses[1]
@@ -103,7 +103,7 @@ def test_mistakes_are_named(train, tmp_path, flags, told):
 
 
 def test_a_public_checkpoint_begins_a_training_and_teaches_half_of_it(
-    train, forked, tmp_path
+    train, commands, tmp_path
 ):
     short = ("--no-epoch-checkpoints", "--disable-validation", "--max-update")
     train(tmp_path / "first", *short, 2)
@@ -123,7 +123,7 @@ def test_a_public_checkpoint_begins_a_training_and_teaches_half_of_it(
 
     teacher, half = tmp_path / "first" / "checkpoint_last.pt", tmp_path / "half.pt"
     public = tmp_path / "model.pt"
-    told = forked.run("lass", "encoder", "halve", public, "--out", half).stdout
+    told = commands.run("lass", "encoder", "halve", public, "--out", half).stdout
     assert "1 layers (train it with --encoder-layers 1)" in told
     flags = ("--criterion", "masked_lm_distillation", "--encoder-layers", 1)
     started = ("--finetune-from-model", half)
@@ -133,3 +133,5 @@ def test_a_public_checkpoint_begins_a_training_and_teaches_half_of_it(
         assert re.search(r"divergence [\d.]*[1-9]", ended.stdout)
     weights = load(out / "checkpoint_last.pt")["model"]
     assert not any(".layers.1." in name or "teacher" in name for name in weights)
+    more = (*flags, "--teacher", half, *short, 4)
+    assert "begun with other teacher" in train(out, *more, check=False).told

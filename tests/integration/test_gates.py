@@ -210,8 +210,8 @@ def test_the_gradient_of_the_penalty_is_added_once(data):
     assert torch.allclose(moved, -0.5 * gradient, rtol=1e-3, atol=1e-6)
 
 
-def generated(forked, data, checkpoint, *flags):
-    out = forked.run(
+def generated(commands, data, checkpoint, *flags):
+    out = commands.run(
         *("generate", data, *TASK_FLAGS, "--path", checkpoint, "-s", "nl"),
         *("-t", "en", "--cpu", *flags),
     ).stdout
@@ -220,7 +220,7 @@ def generated(forked, data, checkpoint, *flags):
 
 
 @pytest.fixture(scope="module")
-def trained(forked, base, gates, tmp_path_factory):
+def trained(commands, base, gates, tmp_path_factory):
     """Checkpoints of four short trainings."""
     folder = tmp_path_factory.mktemp("trained")
     start = ("--finetune-from-model", base, "--max-update", 6, "--no-epoch-checkpoints")
@@ -230,23 +230,25 @@ def trained(forked, base, gates, tmp_path_factory):
         ("learned", (*LEARN, "--gates-rate", 50)),
         ("both", (*LEARN, "--gates", gates / "dynamic")),
     ):
-        forked.train(folder / name, *flags, *start)
+        commands.train(folder / name, *flags, *start)
     return {p.name: p / "checkpoint_last.pt" for p in folder.iterdir()}
 
 
 @pytest.mark.parametrize("kind", ["fixed", "dynamic", "learned", "both"])
-def test_a_checkpoint_translates_and_is_exported(forked, trained, data, tmp_path, kind):
+def test_a_checkpoint_translates_and_is_exported(
+    commands, trained, data, tmp_path, kind
+):
     some = kind in ("dynamic", "both")
     chosen = ("--sparsity", 0.5) if some else ()
-    mine = generated(forked, data, trained[kind], *chosen)
+    mine = generated(commands, data, trained[kind], *chosen)
     assert len(mine) == 13
-    assert mine != generated(forked, data, trained[kind], "--dense")
+    assert mine != generated(commands, data, trained[kind], "--dense")
     out = tmp_path / "nl-en.pt"
-    forked.run(
+    commands.run(
         "lass", "export", trained[kind], "--pair", "nl-en", "--out", out, *chosen
     )
-    assert generated(forked, data, out) == mine
-    forked.run(
+    assert generated(commands, data, out) == mine
+    commands.run(
         *("lass", "evaluate", data, "--out", tmp_path / "scores", "--cpu"),
         *("--system", f"own={trained[kind]}", "--pairs", "nl-en"),
         *(("--sparsity", "own=0.5") if some else ()),
@@ -254,9 +256,9 @@ def test_a_checkpoint_translates_and_is_exported(forked, trained, data, tmp_path
     report = json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert "gates" in report["systems"][0]["mask"]
     if some:
-        denser = generated(forked, data, trained[kind], "--sparsity", 0.1)
+        denser = generated(commands, data, trained[kind], "--sparsity", 0.1)
         assert denser != mine
-        wrong = forked.run(
+        wrong = commands.run(
             *("generate", data, *TASK_FLAGS, "--path", trained[kind], "-s", "nl"),
             *("-t", "en", "--cpu"),
             check=False,
@@ -284,7 +286,7 @@ def test_gates_that_learned_are_those_of_the_checkpoint(trained, data):
     assert torch.allclose(logits(model, task, "valid"), before, atol=1e-5)
 
 
-def test_a_killed_run_ends_with_the_same_bytes(forked, base, gates, tmp_path):
+def test_a_killed_run_ends_with_the_same_bytes(commands, base, gates, tmp_path):
     for name, flags in (
         ("dynamic", (*TASK, "--gates", gates / "dynamic")),
         ("learned", (*LEARN, "--gates-alpha-updates", 4)),
@@ -292,9 +294,9 @@ def test_a_killed_run_ends_with_the_same_bytes(forked, base, gates, tmp_path):
         flags += ("--finetune-from-model", base, "--max-update", 12)
         flags += ("--save-interval-updates", 5, "--no-epoch-checkpoints")
         a, b = tmp_path / name / "a", tmp_path / name / "b"
-        forked.train(a, *flags, prepare=("die_at_update", 8), check=False)
-        forked.train(a, *flags)
-        forked.train(b, *flags)
+        commands.train(a, *flags, prepare=("die_at_update", 8), check=False)
+        commands.train(a, *flags)
+        commands.train(b, *flags)
         first, second = (load(each / "checkpoint_last.pt") for each in (a, b))
         for weight, value in first["model"].items():
             assert same_bits(value, second["model"][weight]), (name, weight)
@@ -341,15 +343,15 @@ def test_components_are_those_of_the_model(data, base):
     assert dict(find_components(run.model).counts) == dict(found.counts)
 
 
-def test_the_commands_from_importance_to_gates(forked, data, base, tmp_path):
+def test_the_commands_from_importance_to_gates(commands, data, base, tmp_path):
     measured, gates = tmp_path / "importance", tmp_path / "gates"
     measure = ("lass", "gates", "importance", data, "--checkpoint", base, "--cpu")
     measure += ("--sample", 10, "--max-tokens", 100)
-    told = forked.run(*measure, "--out", measured).stdout
+    told = commands.run(*measure, "--out", measured).stdout
     assert "4 keys" in told
     importance = load_importance(measured)
     assert importance.terms == dict.fromkeys(PAIRS, 10)
-    again = forked.run(*measure, "--out", tmp_path / "again")
+    again = commands.run(*measure, "--out", tmp_path / "again")
     assert again.returncode == 0
     first, second = (
         each / "component_importance.safetensors"
@@ -357,18 +359,19 @@ def test_the_commands_from_importance_to_gates(forked, data, base, tmp_path):
     )
     assert first.read_bytes() == second.read_bytes()
     select = ("lass", "gates", "select", measured)
-    told = forked.run(*select, "--sparsity", 0.5, "--out", gates).stdout
+    told = commands.run(*select, "--sparsity", 0.5, "--out", gates).stdout
     assert all(f"{pair}: " in told for pair in PAIRS)
     sets = load_gates(gates)
     for pair in PAIRS:
         share = sets.components.sparsity(sets.values(pair))
         assert share == pytest.approx(0.5, abs=0.02)
     sets.check_base(load(base)["model"], "the base")
-    shown = forked.run("lass", "gates", "show", gates).stdout
+    shown = commands.run("lass", "gates", "show", gates).stdout
     assert "decoder layer 1 heads" in shown and "all heads and units" in shown
-    forked.run(*select, "--dynamic", "--shared", "--out", gates)
+    commands.run(*select, "--dynamic", "--shared", "--out", gates)
     assert (
-        "shared" in forked.run("lass", "gates", "show", gates, "--sparsity", 0.7).stdout
+        "shared"
+        in commands.run("lass", "gates", "show", gates, "--sparsity", 0.7).stdout
     )
     Run(data, *TASK, "--gates", gates, "--finetune-from-model", base).update(*PAIRS)
     for words, said in (
@@ -378,5 +381,5 @@ def test_the_commands_from_importance_to_gates(forked, data, base, tmp_path):
         (("lass", "gates", "show", gates), "say which one with --sparsity"),
         (("lass", "gates", "show", measured), "gates.json"),
     ):
-        failed = forked.run(*words, check=False)
+        failed = commands.run(*words, check=False)
         assert failed.returncode == 1 and said in failed.stderr, failed.stderr

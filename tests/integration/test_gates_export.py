@@ -48,9 +48,9 @@ def text(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def dense(text, forked, tmp_path_factory) -> Path:
+def dense(text, commands, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("dense")
-    forked.run(
+    commands.run(
         *("train", text, *TRAIN, "--arch", "roberta", *SHAPE),
         *("--save-dir", folder, "--max-update", 2),
     )
@@ -81,7 +81,9 @@ def lass(*words: object) -> None:
     assert main(list(map(str, words))) == 0
 
 
-def test_training_goes_on_from_an_export(text, forked, dense, gates, tmp_path, capsys):
+def test_training_goes_on_from_an_export(
+    text, commands, dense, gates, tmp_path, capsys
+):
     small = tmp_path / "de.pt"
     start = ("gates", "export", dense, "--gates", gates, "--key", "de")
     lass(*start, "--out", small)
@@ -90,7 +92,7 @@ def test_training_goes_on_from_an_export(text, forked, dense, gates, tmp_path, c
     flags = told.split("to train it further: ")[1].split()
     assert "--embedding-rank" in flags and flags[1] == "roberta_narrow"
     plugin = ("--user-dir", ROOT / "lass_plugin", *flags)
-    forked.run(
+    commands.run(
         *("train", text, *TRAIN, *plugin, "--restore-file", small),
         *("--save-dir", tmp_path / "more", "--max-update", 2, "--reset-optimizer"),
         *("--reset-dataloader", "--reset-meters", "--reset-lr-scheduler"),

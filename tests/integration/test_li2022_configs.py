@@ -28,12 +28,12 @@ def lass(*words: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def train(forked, language_data, tmp_path_factory):
+def train(commands, language_data, tmp_path_factory):
     """``fairseq-hydra-train`` with one of the files; the last checkpoint."""
 
     def run(name: str, *overrides: str, start=None):
         folder = tmp_path_factory.mktemp(name)
-        forked.run(
+        commands.run(
             *("hydra", "--config-dir", CONFIGS, "--config-name", name),
             *(f"common.user_dir={ROOT / 'lass_plugin'}", f"task.data={language_data}"),
             f"checkpoint.finetune_from_model={start or 'null'}",

@@ -19,10 +19,10 @@ GRADUAL += ("--lslo-pruning-start", 1, "--lslo-pruning-length", 1)
 
 
 @pytest.fixture(scope="module")
-def trained(forked, base, tmp_path_factory):
+def trained(commands, base, tmp_path_factory):
     """The checkpoint of a training of three epochs."""
     folder = tmp_path_factory.mktemp("lslo")
-    forked.train(
+    commands.train(
         folder, *LSLO, "--base", base, "--max-epoch", 3, "--no-epoch-checkpoints"
     )
     return folder / "checkpoint_last.pt"
@@ -57,9 +57,9 @@ def test_training_lowers_the_loss(trained, base, data):
     assert loss(trained) < loss(base) - 0.05
 
 
-def test_generate_uses_the_modules_of_the_pair(forked, trained, base, data, tmp_path):
+def test_generate_uses_the_modules_of_the_pair(commands, trained, base, data, tmp_path):
     def hypotheses(checkpoint, *flags):
-        out = forked.run(
+        out = commands.run(
             *("generate", data, *TASK_FLAGS, "--path", checkpoint, "-s", "nl"),
             *("-t", "en", "--cpu", *flags),
         ).stdout
@@ -74,15 +74,15 @@ def test_generate_uses_the_modules_of_the_pair(forked, trained, base, data, tmp_
     assert hypotheses(trained, "--base", moved) == own
 
 
-def test_interactive_and_validate(forked, trained, data):
-    forked.run(
+def test_interactive_and_validate(commands, trained, data):
+    commands.run(
         *("validate", data, *TASK_FLAGS, "--path", trained, "--valid-subset", "valid"),
         *("--cpu", "--max-tokens", 200, "--lang-pairs", ",".join(PAIRS)),
     )
 
 
-def test_evaluate_with_and_without_the_modules(forked, trained, base, data, tmp_path):
-    forked.run(
+def test_evaluate_with_and_without_the_modules(commands, trained, base, data, tmp_path):
+    commands.run(
         *("lass", "evaluate", data, "--out", tmp_path, "--cpu"),
         *("--system", f"own={trained}", "--system", f"dense={trained}"),
         *("--dense", "dense", "--system", f"base={base}"),
@@ -96,14 +96,14 @@ SAVING = ("--save-interval-updates", 6, "--keep-interval-updates", 1)
 SAVING += ("--no-epoch-checkpoints",)
 
 
-def test_a_killed_run_ends_with_the_same_bytes(forked, base, tmp_path):
+def test_a_killed_run_ends_with_the_same_bytes(commands, base, tmp_path):
     """Law 12, with pruning and dropout on; killed before and after it was pruned."""
     flags = (*LSLO, "--base", base, *GRADUAL, "--lslo-dropout", 0.1, "--max-epoch", 3)
     flags += SAVING
     for death in (("die_at_update", 15), ("die_at_update", 52)):
-        forked.train(tmp_path / "a", *flags, prepare=death, check=False)
-    forked.train(tmp_path / "a", *flags)
-    forked.train(tmp_path / "b", *flags)
+        commands.train(tmp_path / "a", *flags, prepare=death, check=False)
+    commands.train(tmp_path / "a", *flags)
+    commands.train(tmp_path / "b", *flags)
     first, second = (load(tmp_path / name / "checkpoint_last.pt") for name in "ab")
     assert first["model"].keys() == second["model"].keys()
     for name, value in first["model"].items():
@@ -185,9 +185,9 @@ def test_options_that_are_refused(data, base, flags, words):
         Run(data, *LSLO, "--base", base, "--max-epoch", 3, *flags)
 
 
-def test_a_refusal_is_one_sentence(forked, base, tmp_path):
+def test_a_refusal_is_one_sentence(commands, base, tmp_path):
     flags = (*LSLO, "--base", base, "--max-epoch", 3, "--lslo-ranks", "de=2,en=2")
-    ended = forked.train(tmp_path, *flags, check=False)
+    ended = commands.train(tmp_path, *flags, check=False)
     assert ended.returncode != 0 and "Traceback" not in ended.stderr
     assert "--lslo-ranks says nothing of nl" in ended.told
 
@@ -237,10 +237,10 @@ def test_a_language_without_modules_is_refused(trained, data):
         model.method.bake("de-fr")
 
 
-def test_another_base_is_refused(forked, commands, trained, data, tmp_path):
-    forked.train(tmp_path, "--max-update", 2, "--seed", 9, "--no-epoch-checkpoints")
+def test_another_base_is_refused(commands, trained, data, tmp_path):
+    commands.train(tmp_path, "--max-update", 2, "--seed", 9, "--no-epoch-checkpoints")
     other = tmp_path / "checkpoint_last.pt"
-    ended = forked.run(
+    ended = commands.run(
         *("generate", data, *TASK_FLAGS, "--path", trained, "-s", "nl", "-t", "en"),
         *("--cpu", "--base", other),
         check=False,
@@ -248,18 +248,18 @@ def test_another_base_is_refused(forked, commands, trained, data, tmp_path):
     assert "were trained on another base than" in ended.told
 
 
-def test_another_plan_is_not_resumed(forked, trained, base, tmp_path):
+def test_another_plan_is_not_resumed(commands, trained, base, tmp_path):
     (tmp_path / "checkpoint_last.pt").write_bytes(trained.read_bytes())
     flags = (*LSLO[:2], "--base", base, "--max-epoch", 4, "--lslo-ranks")
-    ended = forked.train(tmp_path, *flags, "2", check=False)
+    ended = commands.train(tmp_path, *flags, "2", check=False)
     assert "it was trained with" in ended.told and "Traceback" not in ended.stderr
     placed = (*flags, "3", "--lslo-placement", "target")
-    ended = forked.train(tmp_path, *placed, check=False)
+    ended = commands.train(tmp_path, *placed, check=False)
     assert "that it was trained with" in ended.told
 
 
-def test_masks_have_no_effect_on_low_rank_modules(forked, trained, masks, data):
-    ended = forked.run(
+def test_masks_have_no_effect_on_low_rank_modules(commands, trained, masks, data):
+    ended = commands.run(
         *("generate", data, *TASK_FLAGS, "--path", trained, "-s", "nl", "-t", "en"),
         *("--cpu", "--inference-masks", masks),
         check=False,

@@ -25,17 +25,17 @@ def lslo(*words) -> int:
     return main(["lslo", *map(str, words)])
 
 
-def trained(forked, base, folder, *flags):
-    forked.train(folder, *TRAIN, "--base", base, *flags)
+def trained(commands, base, folder, *flags):
+    commands.train(folder, *TRAIN, "--base", base, *flags)
     return folder / "checkpoint_last.pt"
 
 
 @pytest.fixture(scope="module", params=["layer", "language"])
-def pruned(request, forked, base, tmp_path_factory):
+def pruned(request, commands, base, tmp_path_factory):
     """Group of pruning, and the checkpoint of a training of four epochs."""
     folder = tmp_path_factory.mktemp(request.param)
     words = ("--lslo-ranks", 4, "--lslo-pruning", request.param, *PRUNED)
-    return request.param, trained(forked, base, folder, *words)
+    return request.param, trained(commands, base, folder, *words)
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +51,10 @@ def demands(pruned, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def learned(forked, base, tmp_path_factory):
+def learned(commands, base, tmp_path_factory):
     folder = tmp_path_factory.mktemp("learned")
     words = ("--lslo-ranks", 2, "--lslo-placement", "learn", "--max-epoch", 1)
-    return trained(forked, base, folder, *words)
+    return trained(commands, base, folder, *words)
 
 
 def read(path):
@@ -112,7 +112,7 @@ def test_shares(pruned, tmp_path, capsys, monkeypatch):
 
 
 def test_ranks_become_the_plan_of_the_next_training(
-    demands, forked, base, tmp_path, capsys
+    demands, commands, base, tmp_path, capsys
 ):
     folder, _ = demands
     plan = tmp_path / "plan.json"
@@ -128,7 +128,7 @@ def test_ranks_become_the_plan_of_the_next_training(
     assert found.placement.encoder == ("source", "target")
     assert "note: estimated under another index: encoder layer 1" in printed
     words = ("--lslo-plan", plan, "--max-update", 2)
-    checkpoint = trained(forked, base, tmp_path / "next", *words)
+    checkpoint = trained(commands, base, tmp_path / "next", *words)
     capsys.readouterr()
     assert lslo("show", checkpoint, "--json") == 0
     shown = json.loads(capsys.readouterr().out)
@@ -160,7 +160,7 @@ def test_show_tells_what_a_checkpoint_holds(pruned, base, capsys):
 
 
 def test_the_learned_placement_is_given_to_the_next_training(
-    learned, forked, base, tmp_path, capsys
+    learned, commands, base, tmp_path, capsys
 ):
     assert lslo("placement", learned, "--out", tmp_path) == 0
     printed = capsys.readouterr().out
@@ -183,7 +183,7 @@ def test_the_learned_placement_is_given_to_the_next_training(
     assert "encoder by: both in layers 0–1" in printed
     words = ("--lslo-ranks", 1, "--max-update", 1)
     given = ("--lslo-placement", tmp_path / "placement.json")
-    checkpoint = trained(forked, base, tmp_path / "next", *words, *given)
+    checkpoint = trained(commands, base, tmp_path / "next", *words, *given)
     assert lslo("show", checkpoint, "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["placement"] == placement.to_dict()
@@ -228,12 +228,12 @@ def test_ranks_that_cannot_be_planned(demands, tmp_path, capsys):
 
 
 def test_pruning_within_each_matrix_is_written_but_not_drawn(
-    forked, base, tmp_path, capsys
+    commands, base, tmp_path, capsys
 ):
     words = ("--lslo-ranks", 2, "--lslo-pruning", "matrix", "--lslo-matrices", "fc1")
     more = ("--lslo-pruning-ratio", 0.5, "--lslo-pruning-start", 0)
     more += ("--lslo-pruning-length", 1, "--max-epoch", 1)
-    checkpoint = trained(forked, base, tmp_path / "run", *words, *more)
+    checkpoint = trained(commands, base, tmp_path / "run", *words, *more)
     out = tmp_path / "out"
     assert lslo("estimate", checkpoint, "--out", out) == 0
     assert "all scores are about 0 and tell no demands" in capsys.readouterr().out

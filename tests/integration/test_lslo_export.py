@@ -131,7 +131,7 @@ def test_export_names_what_is_wrong(low_rank, base, joint, tmp_path, capsys):
 
 
 def test_a_base_that_has_moved_is_handed_on(
-    low_rank, base, data, tmp_path, capsys, forked
+    low_rank, base, data, tmp_path, capsys, commands
 ):
     moved, other = tmp_path / "moved.pt", tmp_path / "low-rank.pt"
     shutil.copy(base, moved)
@@ -148,12 +148,12 @@ def test_a_base_that_has_moved_is_handed_on(
 
     words = ["evaluate", data, "--system", f"low={other}", "--pairs", "de-en", "--cpu"]
     words += ["--limit", 3, "--out", tmp_path / "report"]
-    result = forked.run("lass", *words, check=False)
+    result = commands.run("lass", *words, check=False)
     assert result.returncode == 1 and "give its place with --base" in result.told
-    forked.run("lass", *words, "--base", f"low={moved}")
+    commands.run("lass", *words, "--base", f"low={moved}")
     assert str(moved) in (tmp_path / "report" / "scores.md").read_text()
-    result = forked.run("lass", *words, "--base", f"lo={moved}", check=False)
+    result = commands.run("lass", *words, "--base", f"lo={moved}", check=False)
     assert "--base names the system 'lo'" in result.told
     words[words.index(f"low={other}")] = f"low={base}"
-    result = forked.run("lass", *words, "--base", f"low={moved}", check=False)
+    result = commands.run("lass", *words, "--base", f"low={moved}", check=False)
     assert "--base has no effect on system low" in result.told

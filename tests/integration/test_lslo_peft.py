@@ -113,7 +113,7 @@ def test_an_adapter_goes_with_the_base_that_it_was_trained_in(low_rank, base, tm
 
 
 def test_the_checkpoint_translates_evaluates_and_exports(
-    adapter, low_rank, base, data, forked, tmp_path
+    adapter, low_rank, base, data, commands, tmp_path
 ):
     back = tmp_path / "back.pt"
     words = ["lslo", "from-peft", adapter, "--pair", "de-en", "--base", base]
@@ -126,7 +126,7 @@ def test_the_checkpoint_translates_evaluates_and_exports(
         logits(models[0], task, "test"), logits(models[1], other, "test")
     )
     report = tmp_path / "report"
-    forked.run(
+    commands.run(
         *("lass", "evaluate", data, "--system", f"a={low_rank}"),
         *("--system", f"b={back}", "--pairs", "de-en", "--cpu", "--out", report),
     )
@@ -135,7 +135,7 @@ def test_the_checkpoint_translates_evaluates_and_exports(
     ]
     assert texts[0] == texts[1] and texts[0].strip()
     flags = ("--user-dir", "lass_plugin", "--task", "translation_subnetwork")
-    result = forked.run(
+    result = commands.run(
         *("generate", data, flags[0], ROOT / flags[1], *flags[2:]),
         *("--path", back, "-s", "de", "-t", "en", "--cpu", "--beam", 5),
     )

@@ -21,12 +21,12 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def train(forked, data, tmp_path_factory):
+def train(commands, data, tmp_path_factory):
     """``fairseq-hydra-train`` with one of the files; the last checkpoint."""
 
     def run(name: str, *overrides: str, pairs=PAIRS) -> Path:
         folder = tmp_path_factory.mktemp(name)
-        forked.run(
+        commands.run(
             *("hydra", "--config-dir", CONFIGS, "--config-name", name),
             *(f"common.user_dir={ROOT / 'lass_plugin'}", f"task.data={data}"),
             *(f"task.lang_pairs='{','.join(pairs)}'", f"checkpoint.save_dir={folder}"),

@@ -1,4 +1,4 @@
-"""Neurons through the forked: importance, allocation, training, translation."""
+"""Neurons through the commands: importance, allocation, training, translation."""
 
 import json
 import shlex
@@ -19,22 +19,22 @@ from lass_plugin.neurons.importance import load_importance
 
 
 @pytest.fixture(scope="module")
-def train(forked, base, tmp_path_factory):
+def train(commands, base, tmp_path_factory):
     """Train from the base; the last checkpoint."""
 
     def run(name, *flags, start=("--finetune-from-model",)):
         folder = tmp_path_factory.mktemp(name)
         given = (*start, base) if start else ()
-        forked.train(folder, *given, *flags, "--no-epoch-checkpoints")
+        commands.train(folder, *given, *flags, "--no-epoch-checkpoints")
         return folder / "checkpoint_last.pt"
 
     return run
 
 
 @pytest.fixture(scope="module")
-def masks(forked, importance, tmp_path_factory):
+def masks(commands, importance, tmp_path_factory):
     out = tmp_path_factory.mktemp("neuron-masks")
-    forked.run(
+    commands.run(
         *("lass", "neurons", "allocate", importance, "--out", out),
         *("--general", 0.5, "--threshold", 0.9),
     )
@@ -52,7 +52,7 @@ def test_every_sentence_of_every_pair_is_counted(importance):
 
 
 def test_a_run_that_is_killed_goes_on_and_shares_add_up(
-    forked, data, base, importance, tmp_path
+    commands, data, base, importance, tmp_path
 ):
     """Killed after a part, and then by two processes: the same bytes."""
     out = tmp_path / "again"
@@ -64,17 +64,17 @@ def test_a_run_that_is_killed_goes_on_and_shares_add_up(
         path.unlink()
     command = ("lass", "neurons", "importance", data, "--checkpoint", base)
     options = ("--out", out, "--part", 40, "--cpu")
-    first = forked.run(*command, *options, "--share", "1/2")
+    first = commands.run(*command, *options, "--share", "1/2")
     assert "share 1/2 is measured; parts of other shares are missing" in first.stdout
-    forked.run(*command, *options, "--share", "2/2")
+    commands.run(*command, *options, "--share", "2/2")
     name = "importance.safetensors"
     assert (out / name).read_bytes() == (importance / name).read_bytes()
-    other = forked.run(*command, *options, "--sample", 5, check=False)
+    other = commands.run(*command, *options, "--sample", 5, check=False)
     assert other.returncode and "begun with --sample 0, not 5" in other.stderr
 
 
 def test_what_an_earlier_version_began_goes_on(
-    forked, data, base, importance, tmp_path
+    commands, data, base, importance, tmp_path
 ):
     """It wrote plan.json, which knew neither the weights nor the data by content."""
     out, name = tmp_path / "old", "importance.safetensors"
@@ -87,17 +87,19 @@ def test_what_an_earlier_version_began_goes_on(
     (out / "plan.json").write_text(json.dumps({**plan, "seed": 2}))
     command = ("lass", "neurons", "importance", data, "--checkpoint", base)
     command += ("--out", out, "--part", 40, "--cpu")
-    other = forked.run(*command, check=False)
+    other = commands.run(*command, check=False)
     assert other.returncode and "begun with --seed 2, not 1" in other.stderr
     (out / "plan.json").write_text("[]")
-    damaged = forked.run(*command, check=False)
+    damaged = commands.run(*command, check=False)
     assert damaged.returncode and "plan.json is damaged" in damaged.stderr
     (out / "plan.json").write_text(json.dumps(plan))
-    forked.run(*command)
+    commands.run(*command)
     assert (out / name).read_bytes() == (importance / name).read_bytes()
 
 
-def test_importance_of_other_text_is_refused(forked, data, base, importance, tmp_path):
+def test_importance_of_other_text_is_refused(
+    commands, data, base, importance, tmp_path
+):
     """Data prepared again in place: old and new text would be added up."""
     out, other = tmp_path / "out", tmp_path / "data"
     shutil.copytree(importance, out)
@@ -105,7 +107,7 @@ def test_importance_of_other_text_is_refused(forked, data, base, importance, tmp
     shutil.copytree(data, other)
     for path in other.glob("valid.en-de.*"):
         shutil.copy(path, other / path.name.replace("valid", "train"))
-    result = forked.run(
+    result = commands.run(
         *("lass", "neurons", "importance", other, "--checkpoint", base),
         *("--out", out, "--part", 40, "--cpu"),
         check=False,
@@ -113,9 +115,9 @@ def test_importance_of_other_text_is_refused(forked, data, base, importance, tmp
     assert result.returncode and "another train.en-de" in result.stderr
 
 
-def test_samples_are_drawn_from_the_seed(forked, data, base, tmp_path):
+def test_samples_are_drawn_from_the_seed(commands, data, base, tmp_path):
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
-        forked.run(
+        commands.run(
             *("lass", "neurons", "importance", data, "--checkpoint", base),
             *("--out", tmp_path / name, "--sample", 20, "--seed", seed, "--cpu"),
             *("--units", "heads,ffn-hidden", "--pairs", "de-en,nl-en"),
@@ -131,8 +133,10 @@ def test_samples_are_drawn_from_the_seed(forked, data, base, tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_reduced_precision_is_near(forked, data, base, importance, tmp_path, precision):
-    forked.run(
+def test_reduced_precision_is_near(
+    commands, data, base, importance, tmp_path, precision
+):
+    commands.run(
         *("lass", "neurons", "importance", data, "--checkpoint", base),
         *("--out", tmp_path, "--precision", precision, "--cpu"),
     )
@@ -175,27 +179,27 @@ def test_masks_are_trained_with(base, masks, joint):
     assert held > 0 and moved > 0
 
 
-def test_a_pair_is_translated_under_its_neuron_masks(forked, joint, tmp_path):
+def test_a_pair_is_translated_under_its_neuron_masks(commands, joint, tmp_path):
     """As with what is exported for the pair, and not as without masks."""
     pair, out = "en-nl", tmp_path / "x.pt"
-    exported = forked.run("lass", "export", joint, "--pair", pair, "--out", out)
+    exported = commands.run("lass", "export", joint, "--pair", pair, "--out", out)
     program, *words = shlex.split(exported.stdout.splitlines()[-1])
     assert program == "fairseq-generate" and "--user-dir" not in words
-    expected = hypotheses(forked.run("generate", *words, "--cpu").stdout)
-    found = with_the_plugin(forked, joint, pair)
+    expected = hypotheses(commands.run("generate", *words, "--cpu").stdout)
+    found = with_the_plugin(commands, joint, pair)
     assert len(found) == 13 and found == expected
-    dense = with_the_plugin(forked, joint, pair, "--dense")
+    dense = with_the_plugin(commands, joint, pair, "--dense")
     assert dense.keys() == found.keys()
     assert all(dense[number] != found[number] for number in found)
 
 
 @pytest.mark.slow
-def test_resume_is_exact(base, masks, train, forked):
+def test_resume_is_exact(base, masks, train, commands):
     flags = ("--masks", masks, "--save-interval-updates", 4)
     whole = train("neurons-whole", *flags, "--max-update", 8)
     half = train("neurons-half", *flags, "--max-update", 4)
     more = ("--finetune-from-model", base, "--no-epoch-checkpoints")
-    forked.train(half.parent, *flags, *more, "--max-update", 8)
+    commands.train(half.parent, *flags, *more, "--max-update", 8)
     one, other = (Checkpoint.read(path).weights for path in (whole, half))
     assert all(bool((one[name] == other[name]).all()) for name in one)
 
@@ -220,8 +224,8 @@ def test_the_record_beside_the_masks(masks, importance):
         (("--budget", 0.8, "--threshold", 0.5), "exclude each other"),
     ],
 )
-def test_bad_rules(forked, importance, tmp_path, flags, words):
-    result = forked.run(
+def test_bad_rules(commands, importance, tmp_path, flags, words):
+    result = commands.run(
         *("lass", "neurons", "allocate", importance, "--out", tmp_path, *flags),
         check=False,
     )
@@ -229,8 +233,8 @@ def test_bad_rules(forked, importance, tmp_path, flags, words):
     assert "Traceback" not in result.stderr and not list(tmp_path.iterdir())
 
 
-def test_a_budget_of_flops(forked, base, importance, tmp_path):
-    result = forked.run(
+def test_a_budget_of_flops(commands, base, importance, tmp_path):
+    result = commands.run(
         *("lass", "neurons", "allocate", importance, "--out", tmp_path),
         *("--general", 0.3, "--budget", 0.5, "--budget-of", "flops"),
         *("--checkpoint", base),
@@ -256,8 +260,8 @@ def test_masks_of_another_base_are_refused(data, masks):
         (("--part", 0), "--part must be 1 or more"),
     ],
 )
-def test_bad_input_to_importance(forked, data, base, tmp_path, flags, words):
-    result = forked.run(
+def test_bad_input_to_importance(commands, data, base, tmp_path, flags, words):
+    result = commands.run(
         *("lass", "neurons", "importance", data, "--checkpoint", base),
         *("--out", tmp_path / "out", "--cpu", *flags),
         check=False,
@@ -271,9 +275,9 @@ def test_a_model_with_neuron_masks_is_not_extended(joint, data):
         OldModel.read(joint, data, masked=True)
 
 
-def test_one_pair_is_exported_for_stock_fairseq(forked, data, joint, masks, tmp_path):
+def test_one_pair_is_exported_for_stock_fairseq(commands, data, joint, masks, tmp_path):
     """W ⊙ M of the pair: the rows of the neurons that it does not keep are zero."""
-    forked.run("lass", "export", joint, "--pair", "de-en", "--out", tmp_path / "x.pt")
+    commands.run("lass", "export", joint, "--pair", "de-en", "--out", tmp_path / "x.pt")
     written = Checkpoint.read(tmp_path / "x.pt").weights
     mask = load_masks(masks)["de-en"]
     for site in mask.shapes:

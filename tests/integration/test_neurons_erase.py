@@ -49,9 +49,9 @@ def allocated(data, base, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def joint(forked, base, allocated, tmp_path_factory) -> Path:
+def joint(commands, base, allocated, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("joint-of-neurons")
-    forked.train(
+    commands.train(
         *(folder, "--finetune-from-model", base, "--masks", allocated),
         *("--max-update", 40, "--no-epoch-checkpoints", "--disable-validation"),
     )
@@ -331,13 +331,13 @@ def test_mistakes_end_with_one_sentence_and_status_1(
 
 
 def test_pairs_without_specific_neurons_are_a_note(
-    forked, data, base, allocated, tmp_path, capsys
+    commands, data, base, allocated, tmp_path, capsys
 ):
     general = tmp_path / "masks"
     words = ("neurons", "allocate", allocated / "importance", "--general", 1)
     assert lass(*words, "--out", general) == 0
     folder = tmp_path / "joint"
-    forked.train(
+    commands.train(
         *(folder, "--finetune-from-model", base, "--masks", general),
         *("--max-update", 2, "--no-epoch-checkpoints", "--disable-validation"),
     )

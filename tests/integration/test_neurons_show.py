@@ -12,9 +12,9 @@ from lass_plugin.neurons.importance import load_importance
 
 
 @pytest.fixture(scope="module")
-def masks(forked, importance, tmp_path_factory):
+def masks(commands, importance, tmp_path_factory):
     out = tmp_path_factory.mktemp("neuron-masks")
-    forked.run(
+    commands.run(
         *("lass", "neurons", "allocate", importance, "--out", out),
         *("--general", 0.5, "--threshold", 0.8),
     )

@@ -133,13 +133,13 @@ def test_importance_of_another_base_is_refused(start, base, tmp_path, capsys):
     assert "measured on other weights than those of" in capsys.readouterr().err
 
 
-def test_all_neurons_are_the_dense_baseline(forked, base, importance, tmp_path):
+def test_all_neurons_are_the_dense_baseline(commands, base, importance, tmp_path):
     """So a variant that keeps all of them need not be trained."""
     allocate = ["neurons", "allocate", str(importance), "--threshold", "0"]
     assert main([*allocate, "--out", str(tmp_path / "masks")]) == 0
     weights = []
     for name, masks in (("dense", ()), ("all", ("--masks", tmp_path / "masks"))):
-        forked.train(
+        commands.train(
             *(tmp_path / name, "--finetune-from-model", base, *masks),
             *("--max-update", 6, "--no-epoch-checkpoints", "--disable-validation"),
         )

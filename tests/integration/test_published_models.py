@@ -38,8 +38,8 @@ def model(request, text, tmp_path_factory):
     return publish(folder, text, tokens_in_dictionary=request.param == "m2m_100")
 
 
-def prepare(forked, text, out, model, *more, pairs=PAIRS, check=True):
-    return forked.run(
+def prepare(commands, text, out, model, *more, pairs=PAIRS, check=True):
+    return commands.run(
         *("lass", "prepare", "--text", text, "--out", out, "--pairs", pairs),
         *("--spm-model", model.pieces, "--dict", model.dictionary, "--workers", 1),
         *more,
@@ -48,14 +48,14 @@ def prepare(forked, text, out, model, *more, pairs=PAIRS, check=True):
 
 
 @pytest.fixture(scope="module")
-def prepared(forked, text, model, tmp_path_factory):
+def prepared(commands, text, model, tmp_path_factory):
     out = tmp_path_factory.mktemp("data")
-    prepare(forked, text, out, model, "--langs", model.pairs)
+    prepare(commands, text, out, model, "--langs", model.pairs)
     return out
 
 
-def train(forked, prepared, save_dir, *flags, check=True):
-    return forked.run(
+def train(commands, prepared, save_dir, *flags, check=True):
+    return commands.run(
         *("train", prepared, "--user-dir", ROOT / "lass_plugin", *STRICT, *ARCH),
         *("--lang-pairs", PAIRS, "--save-dir", save_dir, "--disable-validation"),
         *("--max-update", 2, "--no-epoch-checkpoints", *flags),
@@ -64,11 +64,11 @@ def train(forked, prepared, save_dir, *flags, check=True):
 
 
 @pytest.fixture(scope="module")
-def tuned(forked, prepared, model, tmp_path_factory):
+def tuned(commands, prepared, model, tmp_path_factory):
     """The checkpoint of low-rank modules in the published model."""
     folder = tmp_path_factory.mktemp("tuned")
     train(
-        *(forked, prepared, folder, "--task", "translation_lslo"),
+        *(commands, prepared, folder, "--task", "translation_lslo"),
         *("--base", model.model, "--lslo-ranks", 2),
     )
     return folder / "checkpoint_last.pt"
@@ -152,10 +152,10 @@ def test_options_in_sections_say_the_same(model, prepared, tmp_path):
     assert torch.equal(ours, our_logits(model.model, prepared, pair)[0])
 
 
-def test_new_modules_change_nothing(forked, prepared, model, tmp_path):
+def test_new_modules_change_nothing(commands, prepared, model, tmp_path):
     """B is zero: the base under --task translation_lslo is the published model."""
     train(
-        *(forked, prepared, tmp_path, "--task", "translation_lslo", "--lr", 0),
+        *(commands, prepared, tmp_path, "--task", "translation_lslo", "--lr", 0),
         *("--base", model.model, "--lslo-ranks", 2, "--max-update", 1),
     )
     pair = Pair.parse("nl-de")
@@ -166,14 +166,14 @@ def test_new_modules_change_nothing(forked, prepared, model, tmp_path):
 
 
 def test_the_published_model_and_its_modules_side_by_side(
-    forked, prepared, model, tuned, tmp_path
+    commands, prepared, model, tuned, tmp_path
 ):
-    forked.run(
+    commands.run(
         *("lass", "evaluate", prepared, "--pairs", PAIRS, "--cpu", "--limit", 3),
         *("--system", f"Pretrain={model.model}", "--system", f"LSLo={tuned}"),
         *("--max-len-b", 20, "--out", tmp_path / "report"),
     )
-    done = forked.run(
+    done = commands.run(
         *("lass", "table", "scores", tmp_path / "report", "--tables", "types"),
         *("--resource-types", "H=de,en;M=nl", "--metrics", "BLEU", "--no-test"),
     )
@@ -190,9 +190,9 @@ def test_translation_finds_the_tokens_in_the_checkpoint(prepared, model, tuned):
     assert not torch.equal(ours, dense) and torch.allclose(ours, dense, atol=1)
 
 
-def test_full_fine_tuning(forked, prepared, model, tmp_path):
+def test_full_fine_tuning(commands, prepared, model, tmp_path):
     task = ("--task", "translation_subnetwork", "--finetune-from-model", model.model)
-    train(forked, prepared, tmp_path, *task)
+    train(commands, prepared, tmp_path, *task)
     state = load(tmp_path / "checkpoint_last.pt")
     tokens = state["task_state"]["language_tokens"]
     assert tokens["languages"] == list(LANGUAGES)
@@ -201,10 +201,10 @@ def test_full_fine_tuning(forked, prepared, model, tmp_path):
     assert 0 < (after - before).abs().max() < 0.1
 
 
-def test_a_language_that_the_model_lacks(forked, text, prepared, model, tmp_path):
+def test_a_language_that_the_model_lacks(commands, text, prepared, model, tmp_path):
     write_text(tmp_path, ("en", "oc"))
     done = prepare(
-        *(forked, tmp_path, tmp_path / "data", model, "--langs", model.pairs),
+        *(commands, tmp_path, tmp_path / "data", model, "--langs", model.pairs),
         pairs="en-oc,oc-en",
         check=False,
     )
@@ -212,20 +212,20 @@ def test_a_language_that_the_model_lacks(forked, text, prepared, model, tmp_path
     assert "the model has no token for the language oc" in done.told
     more = ("--task", "translation_lslo", "--base", model.model, "--lslo-ranks", 2)
     done = train(
-        forked, prepared, tmp_path, *more, "--lang-pairs", "en-oc", check=False
+        commands, prepared, tmp_path, *more, "--lang-pairs", "en-oc", check=False
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "has no token for the language oc" in done.told
 
 
-def test_other_tokens_than_those_of_the_base(forked, prepared, model, tmp_path):
+def test_other_tokens_than_those_of_the_base(commands, prepared, model, tmp_path):
     more = ["--task", "translation_lslo", "--base", model.model, "--lslo-ranks", 2]
     done = train(
-        *(forked, prepared, tmp_path, *more, "--encoder-langtok", "tgt"), check=False
+        *(commands, prepared, tmp_path, *more, "--encoder-langtok", "tgt"), check=False
     )
     assert "was trained with --encoder-langtok src" in done.told
     done = train(
-        *(forked, prepared, tmp_path, *more, "--langs", "nl,fr,en,de,af"), check=False
+        *(commands, prepared, tmp_path, *more, "--langs", "nl,fr,en,de,af"), check=False
     )
     if "__de__" in model.dictionary.read_text():  # M2M-100: they have their numbers
         assert done.returncode == 0
@@ -234,7 +234,7 @@ def test_other_tokens_than_those_of_the_base(forked, prepared, model, tmp_path):
 
 
 def test_a_dictionary_of_which_nobody_says_the_languages(
-    forked, prepared, model, tmp_path
+    commands, prepared, model, tmp_path
 ):
     """The language list is lost: only the number of embeddings is left."""
     state = load(model.model)
@@ -243,7 +243,7 @@ def test_a_dictionary_of_which_nobody_says_the_languages(
     shutil.copytree(prepared, tmp_path / "data")
     (tmp_path / "data" / "langs.txt").write_text("af\nde\nen\nfr\nnl\noc\n")
     done = train(
-        *(forked, tmp_path / "data", tmp_path / "run", "--task", "translation_lslo"),
+        *(commands, tmp_path / "data", tmp_path / "run", "--task", "translation_lslo"),
         *("--base", tmp_path / "model.pt", "--lslo-ranks", 2),
         check=False,
     )
@@ -251,10 +251,12 @@ def test_a_dictionary_of_which_nobody_says_the_languages(
     assert "none for __oc__, a language that its dictionary lacks" in done.told
 
 
-def test_a_dictionary_with_the_tokens_of_other_languages(forked, text, model, tmp_path):
+def test_a_dictionary_with_the_tokens_of_other_languages(
+    commands, text, model, tmp_path
+):
     write_text(tmp_path, ("en", "oc"))
     done = prepare(
-        *(forked, tmp_path, tmp_path / "data", model), pairs="en-oc", check=False
+        *(commands, tmp_path, tmp_path / "data", model), pairs="en-oc", check=False
     )
     if "__en__" in model.dictionary.read_text():
         assert "the dictionary lacks the language oc" in done.told
@@ -262,8 +264,8 @@ def test_a_dictionary_with_the_tokens_of_other_languages(forked, text, model, tm
         assert done.returncode == 0
 
 
-def test_languages_without_a_dictionary_are_refused(forked, text, model, tmp_path):
-    done = forked.run(
+def test_languages_without_a_dictionary_are_refused(commands, text, model, tmp_path):
+    done = commands.run(
         *("lass", "prepare", "--text", text, "--out", tmp_path, "--pairs", "de-en"),
         *("--langs", model.pairs),
         check=False,

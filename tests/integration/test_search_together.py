@@ -42,18 +42,20 @@ def same(first, second) -> bool:
     return same_bits(first, second) if torch.is_tensor(first) else first == second
 
 
-def test_a_killed_search_of_two_pairs_ends_with_the_same_bytes(forked, base, tmp_path):
+def test_a_killed_search_of_two_pairs_ends_with_the_same_bytes(
+    commands, base, tmp_path
+):
     """Law 12, with two batches an update, over the end of an epoch."""
     flags = (*SEARCH, "--finetune-from-model", base, "--max-update", 22)
     flags += ("--update-freq", 2, "--save-interval-updates", 4)
     flags += ("--keep-interval-updates", 1)
     for death in (6, 18):
-        dead = forked.train(
+        dead = commands.train(
             *(tmp_path / "a", *flags), prepare=("die_at_update", death), check=False
         )
         assert dead.returncode == -SIGKILL, dead.stderr[-2000:]
-    forked.train(tmp_path / "a", *flags)
-    told = forked.train(tmp_path / "b", *flags).stdout
+    commands.train(tmp_path / "a", *flags)
+    told = commands.train(tmp_path / "b", *flags).stdout
     killed, whole = (load(tmp_path / name / "checkpoint_last.pt") for name in "ab")
     assert whole["extra_state"]["train_iterator"]["epoch"] > 1
     assert same(killed["model"], whole["model"])
@@ -67,7 +69,7 @@ def test_a_killed_search_of_two_pairs_ends_with_the_same_bytes(forked, base, tmp
     )
     for key in own:
         assert f"search of {key} after" in told
-    other = forked.train(
+    other = commands.train(
         *(tmp_path / "a", *flags, "--max-update", 30, "--lang-pairs", "de-en"),
         check=False,
     )
@@ -75,9 +77,9 @@ def test_a_killed_search_of_two_pairs_ends_with_the_same_bytes(forked, base, tmp
     assert "one training of de-en, en-nl together" in other.told
 
 
-def test_two_processes_search_as_one_that_accumulates(commands, data, tmp_path):
+def test_two_processes_search_as_one_that_accumulates(processes, data, tmp_path):
     flags = (*SEARCH, "--dropout", 0, "--clip-norm", 0.5, "--max-update", 14)
-    train_by_two(commands, tmp_path, *flags, "--disable-validation")
+    train_by_two(processes, tmp_path, *flags, "--disable-validation")
     stored = searches(tmp_path)["searches"]
     run = Run(data, *flags, "--update-freq", 2)
     reader = run.trainer.get_train_iterator(epoch=1, load_dataset=False)

@@ -27,9 +27,9 @@ SEARCHED = ("de-en", "en-nl")
 UPDATES = 12
 
 
-def search(forked, base: Path, folder: Path, *flags: object) -> Path:
+def search(commands, base: Path, folder: Path, *flags: object) -> Path:
     for key in SEARCHED:
-        forked.train(
+        commands.train(
             *(folder / key, "--task", "translation_subnetwork_search"),
             *("--lang-pairs", key, "--finetune-from-model", base),
             *("--pruning-criterion", "gradient", "--pruning-ratio", 0.5),
@@ -40,14 +40,14 @@ def search(forked, base: Path, folder: Path, *flags: object) -> Path:
 
 
 @pytest.fixture(scope="module")
-def oneshot(forked, base, tmp_path_factory) -> Path:
-    return search(forked, base, tmp_path_factory.mktemp("oneshot"))
+def oneshot(commands, base, tmp_path_factory) -> Path:
+    return search(commands, base, tmp_path_factory.mktemp("oneshot"))
 
 
 @pytest.fixture(scope="module")
-def gradual(forked, base, tmp_path_factory) -> Path:
+def gradual(commands, base, tmp_path_factory) -> Path:
     flags = ("--pruning-schedule", "gradual", "--pruning-ramp", 6)
-    return search(forked, base, tmp_path_factory.mktemp("gradual"), *flags)
+    return search(commands, base, tmp_path_factory.mktemp("gradual"), *flags)
 
 
 def checkpoints(folder: Path) -> tuple[Path, ...]:
@@ -160,9 +160,9 @@ def test_searches_of_both_schedules_are_methods_of_their_own(
 
 
 def test_searches_of_several_lengths_are_methods_of_their_own(
-    settings, oneshot, forked, base, tmp_path
+    settings, oneshot, commands, base, tmp_path
 ):
-    longer = search(forked, base, tmp_path, "--max-update", UPDATES + 4)
+    longer = search(commands, base, tmp_path, "--max-update", UPDATES + 4)
     both = (*checkpoints(oneshot), *checkpoints(longer))
     asked = replace(settings, searches=both, ratios=(0.5,))
     sweep = WeightSweep(asked)

@@ -47,29 +47,29 @@ def requests(data):
 
 
 @pytest.fixture(scope="module")
-def dense(forked, tmp_path_factory):
+def dense(commands, tmp_path_factory):
     """A base that has been trained until it says something."""
     folder = tmp_path_factory.mktemp("dense")
-    forked.train(folder, *LONGER)
+    commands.train(folder, *LONGER)
     return folder / "checkpoint_last.pt"
 
 
 @pytest.fixture(scope="module")
-def masked(forked, dense, tmp_path_factory):
+def masked(commands, dense, tmp_path_factory):
     """The same trained jointly, whose pairs differ."""
     folder = tmp_path_factory.mktemp("masked")
     weights = load(dense)["model"]
     masks = MaskSet(random_mask(key, weights, ratio=0.3) for key in PAIRS)
     save_masks(folder / "masks", masks)
     given = ("--finetune-from-model", dense, "--masks", folder / "masks")
-    forked.train(folder, *given, *LONGER)
+    commands.train(folder, *given, *LONGER)
     return folder / "checkpoint_last.pt"
 
 
-def generated(forked, checkpoint, data, pair, *flags):
+def generated(commands, checkpoint, data, pair, *flags):
     """What fairseq-generate translates *pair* to, in the order of the data."""
     source, target = pair.split("-")
-    result = forked.run(
+    result = commands.run(
         *("generate", data, "--user-dir", ROOT / "lass_plugin"),
         *("--task", "translation_subnetwork", "--path", checkpoint),
         *("-s", source, "-t", target, "--num-workers", 0, *SHORT, *flags),
@@ -81,10 +81,12 @@ def generated(forked, checkpoint, data, pair, *flags):
 
 @pytest.mark.parametrize("kind", ["low_rank", "masked", "dense"])
 def test_directions_in_turns_are_translated_as_by_fairseq_generate(
-    kind, request, forked, data, translate, requests
+    kind, request, commands, data, translate, requests
 ):
     checkpoint = request.getfixturevalue(kind)
-    expected = {pair: iter(generated(forked, checkpoint, data, pair)) for pair in PAIRS}
+    expected = {
+        pair: iter(generated(commands, checkpoint, data, pair)) for pair in PAIRS
+    }
     lines = [
         next(expected[line.partition("\t")[0]]) if line.partition("\t")[2] else ""
         for line in requests

@@ -24,19 +24,19 @@ QUICK = [("joint", "legacy_ddp"), ("learned-gates", "legacy_ddp")]
         for backend in BACKENDS
     ],
 )
-def test_a_killed_training_goes_on(forked, kinds, grown, tmp_path, kind, backend):
+def test_a_killed_training_goes_on(commands, kinds, grown, tmp_path, kind, backend):
     if kind == "extension":
-        forked = ForkedCommands(grown / "data", tmp_path)
+        commands = ForkedCommands(grown / "data", tmp_path)
     flags = (*kinds[kind], *LENGTH)
     if kind in ("low-rank", "learned-gates") and backend == "pytorch_ddp":
         flags += ("--find-unused-parameters",)
-    train_by_two(forked, tmp_path / "whole", *flags, backend=backend)
+    train_by_two(commands, tmp_path / "whole", *flags, backend=backend)
     dead = train_by_two(
-        *(forked, tmp_path / "killed", *flags),
+        *(commands, tmp_path / "killed", *flags),
         **{"backend": backend, "prepare": ("die_at_update", 6), "check": False},
     )
     assert {each.returncode for each in dead} == {-SIGKILL}, dead[0].stderr[-3000:]
-    train_by_two(forked, tmp_path / "killed", *flags, backend=backend)
+    train_by_two(commands, tmp_path / "killed", *flags, backend=backend)
     whole, killed = (
         load(tmp_path / name / "checkpoint_last.pt") for name in ("whole", "killed")
     )

@@ -73,34 +73,34 @@ def write_questions(folder) -> None:
 
 
 @pytest.fixture(scope="module")
-def encoder(forked, language_data, tmp_path_factory):
+def encoder(commands, language_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder")
     flags = (*ENCODER_FLAGS[:4], *SHAPE, "--max-update", 2, "--save-dir", folder)
-    forked.run("train", language_data, *flags)
+    commands.run("train", language_data, *flags)
     return folder / "checkpoint_last.pt"
 
 
-def prepare(forked, language_data, folder, task, write, *more):
+def prepare(commands, language_data, folder, task, write, *more):
     (folder / "raw").mkdir()
     write(folder / "raw")
     place = ("--data", folder / "raw", "--out", folder / "data")
     flags = ("--model", language_data, "--languages", "de,en", *place, *more)
-    return forked.run("lass", "xtreme", "prepare", task, *flags)
+    return commands.run("lass", "xtreme", "prepare", task, *flags)
 
 
 @pytest.fixture(scope="module")
-def pairs(forked, language_data, encoder, tmp_path_factory):
+def pairs(commands, language_data, encoder, tmp_path_factory):
     """A folder with raw and prepared data, and a training on them."""
     folder = tmp_path_factory.mktemp("pairs")
     more = ("--length", 32, "--train-languages", "de,en")
-    prepare(forked, language_data, folder, "pawsx", write_pairs, *more)
+    prepare(commands, language_data, folder, "pawsx", write_pairs, *more)
     flags = ("--finetune-from-model", encoder, "--save-dir", folder / "run")
     tuning = (*ENCODER_FLAGS[:2], *TUNED, *TUNE, *flags, "--max-epoch", 3)
-    ended = forked.run("train", folder / "data", *tuning, "--batch-size", 8)
+    ended = commands.run("train", folder / "data", *tuning, "--batch-size", 8)
     return folder, ended
 
 
-def test_a_task_is_prepared_trained_validated_and_evaluated(forked, pairs):
+def test_a_task_is_prepared_trained_validated_and_evaluated(commands, pairs):
     folder, ended = pairs
     assert "accuracy" in ended.stdout and "share_de" in ended.stdout
     state = load(folder / "run" / "checkpoint_best.pt")
@@ -110,10 +110,10 @@ def test_a_task_is_prepared_trained_validated_and_evaluated(forked, pairs):
     best = folder / "run" / "checkpoint_best.pt"
     task = (*ENCODER_FLAGS[:2], *TUNE[:4], "--batch-size", 4, "--cpu")
     subset = ("--path", best, "--num-workers", 0, "--valid-subset", "test")
-    validated = forked.run("validate", folder / "data", *task, *subset).stdout
+    validated = commands.run("validate", folder / "data", *task, *subset).stdout
     out = ("--out", folder / "scores", "--name", "dense", "--cpu")
     command = ("lass", "xtreme", "evaluate", folder / "data", "--checkpoint", best)
-    printed = forked.run(*command, *out).stdout
+    printed = commands.run(*command, *out).stdout
     scores = json.loads((folder / "scores" / "scores.json").read_text())
     rows = [
         row
@@ -127,22 +127,22 @@ def test_a_task_is_prepared_trained_validated_and_evaluated(forked, pairs):
     assert "PAWS-X de: accuracy" in printed
     predicted = json.loads((folder / "scores" / "test.de.json").read_text())
     assert len(predicted["predictions"]) == 11
-    table = forked.run("lass", "xtreme", "table", folder / "scores").stdout
+    table = commands.run("lass", "xtreme", "table", folder / "scores").stdout
     assert "PAWS-X" in table and "dense" in table
 
 
 def test_preparing_again_does_nothing_and_otherwise_is_refused(
-    forked, language_data, pairs
+    commands, language_data, pairs
 ):
     folder, _ = pairs
     place = ("--data", folder / "raw", "--out", folder / "data")
     flags = ("xtreme", "prepare", "pawsx", "--model", language_data, *place)
     same = (*flags, "--languages", "de,en", "--train-languages", "de,en")
-    again = forked.run("lass", *same, "--length", 32)
+    again = commands.run("lass", *same, "--length", 32)
     assert "nothing to do" in again.stdout
-    ended = forked.run("lass", *same, "--length", 30, check=False)
+    ended = commands.run("lass", *same, "--length", 30, check=False)
     assert ended.returncode and "prepared differently" in ended.told
-    ended = forked.run("lass", *flags, check=False)
+    ended = commands.run("lass", *flags, check=False)
     assert ended.returncode and "another list of languages" in ended.told
 
 
@@ -152,28 +152,28 @@ def test_preparing_again_does_nothing_and_otherwise_is_refused(
     ids=["tags", "spans"],
 )
 def test_tags_and_spans(
-    forked, language_data, encoder, pairs, tmp_path, task, write, length
+    commands, language_data, encoder, pairs, tmp_path, task, write, length
 ):
     if task == "panx":
         pytest.importorskip("seqeval")
-    prepare(forked, language_data, tmp_path, task, write, "--length", length)
+    prepare(commands, language_data, tmp_path, task, write, "--length", length)
     flags = ("--finetune-from-model", encoder, "--save-dir", tmp_path / "run")
     tuning = (*ENCODER_FLAGS[:2], *TUNED, *TUNE, *flags, "--max-epoch", 2)
-    forked.run("train", tmp_path / "data", *tuning, "--batch-size", 8)
+    commands.run("train", tmp_path / "data", *tuning, "--batch-size", 8)
     last = tmp_path / "run" / "checkpoint_last.pt"
     place = ("--out", tmp_path / "scores", "--cpu", "--checkpoint", last)
-    forked.run("lass", "xtreme", "evaluate", tmp_path / "data", *place)
+    commands.run("lass", "xtreme", "evaluate", tmp_path / "data", *place)
     scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
     count = {"panx": 8, "xquad": 7}[task]
     for found in scores["languages"].values():
         assert {len(one["rows"]) for one in found.values()} == {count}
     other = pairs[0] / "run" / "checkpoint_last.pt"
     command = ("xtreme", "evaluate", tmp_path / "data", "--out", tmp_path / "x")
-    ended = forked.run("lass", *command, "--checkpoint", other, check=False)
+    ended = commands.run("lass", *command, "--checkpoint", other, check=False)
     assert ended.returncode and "has the head 'xtreme_pawsx'" in ended.told
 
 
-def test_retrieval_needs_no_training(forked, language_data, encoder, tmp_path):
+def test_retrieval_needs_no_training(commands, language_data, encoder, tmp_path):
     def write(folder) -> None:
         for code in ("de", "en"):
             lines = "".join(f"{word(code, number)}\n" for number in range(36))
@@ -183,21 +183,21 @@ def test_retrieval_needs_no_training(forked, language_data, encoder, tmp_path):
     write(tmp_path / "raw")
     place = ("--data", tmp_path / "raw", "--out", tmp_path / "data")
     flags = ("--model", language_data, "--languages", "de", "--length", 32)
-    forked.run("lass", "xtreme", "prepare", "tatoeba", *flags, *place)
+    commands.run("lass", "xtreme", "prepare", "tatoeba", *flags, *place)
     command = ("xtreme", "evaluate", tmp_path / "data", "--checkpoint", encoder)
     out = ("--out", tmp_path / "scores", "--cpu")
-    ended = forked.run("lass", *command, *out, check=False)
+    ended = commands.run("lass", *command, *out, check=False)
     assert ended.returncode and "--layer 7: the encoder has 2 layers" in ended.told
-    forked.run("lass", *command, *out, "--layer", 2)
+    commands.run("lass", *command, *out, "--layer", 2)
     scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert len(scores["languages"]["de"]["accuracy"]["rows"]) == 36
     assert "layer:2" in scores["languages"]["de"]["accuracy"]["signature"]
-    wrong = forked.run("lass", *command, *out, "--longest", 3, check=False)
+    wrong = commands.run("lass", *command, *out, "--longest", 3, check=False)
     assert wrong.returncode and "--longest has no effect on Tatoeba" in wrong.told
 
 
 def test_pairs_are_mined_with_a_threshold_of_the_dev_set(
-    forked, language_data, encoder, tmp_path
+    commands, language_data, encoder, tmp_path
 ):
     """What is spelt alike on both sides has the same vector, so it is found."""
     raw = tmp_path / "raw"
@@ -218,10 +218,10 @@ def test_pairs_are_mined_with_a_threshold_of_the_dev_set(
         (raw / f"de-en.{split}.gold").write_text(gold)
     place = ("--data", raw, "--out", tmp_path / "data", "--length", 32)
     flags = ("--model", language_data, "--languages", "de")
-    forked.run("lass", "xtreme", "prepare", "bucc2018", *flags, *place)
+    commands.run("lass", "xtreme", "prepare", "bucc2018", *flags, *place)
     command = ("xtreme", "evaluate", tmp_path / "data", "--checkpoint", encoder)
     out = ("--out", tmp_path / "scores", "--cpu", "--layer", 2, "--neighbours", 3)
-    forked.run("lass", *command, *out)
+    commands.run("lass", *command, *out)
     scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
     measured = scores["languages"]["de"]["F1"]
     right, found, true = map(sum, zip(*measured["rows"], strict=True))

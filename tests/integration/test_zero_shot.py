@@ -135,18 +135,18 @@ def test_the_masks_written_are_those_of_lass_merge(outcome, joint):
 
 
 def test_fairseq_generate_translates_under_a_merged_mask_and_only_when_asked(
-    forked, outcome, more_data, joint
+    commands, outcome, more_data, joint
 ):
     result, out = outcome
     arguments = [
         *(more_data, *TASK_FLAGS, "--path", joint, "-s", "de", "-t", "nl", "--cpu"),
         *("--beam", 2, "--max-len-b", 12, "--num-workers", 0),
     ]
-    refused = forked.run("generate", *arguments, check=False)
+    refused = commands.run("generate", *arguments, check=False)
     assert refused.returncode == 1
     assert "carries no mask of de-nl" in refused.told
     mask = out / "masks" / "de-nl.safetensors"
-    process = forked.run("generate", *arguments, "--inference-masks", mask)
+    process = commands.run("generate", *arguments, "--inference-masks", mask)
     lines = [line for line in process.stdout.splitlines() if line.startswith("H-")]
     lines.sort(key=lambda line: int(line.split("\t")[0][2:]))
     found = [line.split("\t")[2] for line in lines]

@@ -142,8 +142,8 @@ def numbers_of(output: str, kind: str = "H") -> list[int]:
     return [int(n) for n in re.findall(rf"^{kind}-(\d+)\t", output, re.M)]
 
 
-def test_generate_translates_all_13_sentences(commands, data, base):
-    result = commands.run(
+def test_generate_translates_all_13_sentences(processes, data, base):
+    result = processes.run(
         "generate",
         data,
         *USER_DIR,
@@ -157,10 +157,10 @@ def test_generate_translates_all_13_sentences(commands, data, base):
     assert sorted(numbers_of(result.stdout)) == list(range(13))
 
 
-def test_interactive_answers_every_line_in_order(commands, data, base):
+def test_interactive_answers_every_line_in_order(processes, data, base):
     lines = (data / "raw" / "test.en-de.de").read_text().splitlines()[:11]
     lines[4] = ""  # an empty line is a line
-    result = commands.run(
+    result = processes.run(
         "interactive",
         *(data, *USER_DIR, *TASK, *GENERATE, "--path", base, "--buffer-size", 7),
         *("--max-tokens", 60),

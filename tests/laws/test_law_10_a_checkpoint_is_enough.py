@@ -17,9 +17,9 @@ from lass_plugin.masks import load_masks
 from lass_plugin.masks.file import digest, from_state
 
 
-def translate(forked, data: Path, checkpoint: Path, *flags, check=True, cwd=None):
+def translate(commands, data: Path, checkpoint: Path, *flags, check=True, cwd=None):
     """``fairseq-generate`` with nothing but what every translation needs."""
-    return forked.run(
+    return commands.run(
         *("generate", data, "--user-dir", ROOT / "lass_plugin"),
         *("--task", "translation_subnetwork", "--path", checkpoint),
         *("--cpu", "--beam", 2, "--max-len-b", 12, "--num-workers", 0, *flags),
@@ -61,20 +61,22 @@ def test_data(data, dictionaries, tmp_path_factory) -> Path:
 
 class TestTheCheckpointAlone:
     def test_translates_as_under_masks_given_explicitly(
-        self, forked, alone, masks, test_data, tmp_path
+        self, commands, alone, masks, test_data, tmp_path
     ):
-        ours = translate(forked, test_data, alone, "-s", "de", "-t", "en", cwd=tmp_path)
+        ours = translate(
+            commands, test_data, alone, "-s", "de", "-t", "en", cwd=tmp_path
+        )
         given = ("--inference-masks", masks)
-        explicit = translate(forked, test_data, alone, "-s", "de", "-t", "en", *given)
-        dense = translate(forked, test_data, alone, "-s", "de", "-t", "en", "--dense")
+        explicit = translate(commands, test_data, alone, "-s", "de", "-t", "en", *given)
+        dense = translate(commands, test_data, alone, "-s", "de", "-t", "en", "--dense")
         assert len(hypotheses(ours)) == 13
         assert hypotheses(ours) == hypotheses(explicit)
         assert hypotheses(ours) != hypotheses(dense)
 
     def test_translates_what_is_typed_with_nothing_but_dictionaries(
-        self, forked, alone, data, dictionaries, test_data, tmp_path
+        self, commands, alone, data, dictionaries, test_data, tmp_path
     ):
-        result = forked.run(
+        result = commands.run(
             *("interactive", dictionaries, "--user-dir", ROOT / "lass_plugin"),
             *("--task", "translation_subnetwork", "--path", alone),
             *("-s", "de", "-t", "en", "--cpu", "--beam", 2, "--max-len-b", 12),
@@ -82,7 +84,7 @@ class TestTheCheckpointAlone:
             *("--max-tokens", 4000),
             cwd=tmp_path,
         )
-        generated = translate(forked, test_data, alone, "-s", "de", "-t", "en")
+        generated = translate(commands, test_data, alone, "-s", "de", "-t", "en")
 
         def words(result):
             return [(row.split("\t")[0], row.split("\t")[2]) for row in result]
@@ -142,9 +144,9 @@ class TestOptionsThatContradictTheCheckpoint:
         task = translation_task(data, f"-s de -t en {flags}")
         load_model(joint, task)
 
-    def test_end_the_command_with_one_sentence(self, forked, joint, data):
+    def test_end_the_command_with_one_sentence(self, commands, joint, data):
         flags = ("-s", "de", "-t", "en", "--encoder-langtok", "tgt")
-        result = translate(forked, data, joint, *flags, check=False)
+        result = translate(commands, data, joint, *flags, check=False)
         assert result.returncode == 1
         assert result.told.startswith("error: --encoder-langtok is tgt")
         assert "Traceback" not in result.stdout + result.stderr

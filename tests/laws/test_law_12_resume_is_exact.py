@@ -22,17 +22,17 @@ SAVING = ("--save-interval-updates", 6, "--keep-interval-updates", 1)
 SAVING += ("--no-epoch-checkpoints",)
 
 
-def live_and_die(forked, folder: Path, flags, deaths) -> dict:
+def live_and_die(commands, folder: Path, flags, deaths) -> dict:
     """The last checkpoint of a run that dies again and again and is started again."""
     for death in deaths:
-        dead = forked.train(folder, *flags, prepare=death, check=False)
+        dead = commands.train(folder, *flags, prepare=death, check=False)
         assert dead.returncode == -SIGKILL, dead.stderr[-2000:]
-    forked.train(folder, *flags)
+    commands.train(folder, *flags)
     return load(folder / "checkpoint_last.pt")
 
 
-def in_peace(forked, folder: Path, flags) -> dict:
-    forked.train(folder, *flags)
+def in_peace(commands, folder: Path, flags) -> dict:
+    commands.train(folder, *flags)
     return load(folder / "checkpoint_last.pt")
 
 
@@ -53,22 +53,22 @@ IN_AN_EPOCH = ("die_at_update", 15)
 IN_THE_NEXT = ("die_at_update", 33)
 
 
-def test_base_training(forked, tmp_path):
+def test_base_training(commands, tmp_path):
     flags = ("--max-update", 38, *SAVING)
-    killed = live_and_die(forked, tmp_path / "a", flags, [IN_AN_EPOCH, IN_THE_NEXT])
-    whole = in_peace(forked, tmp_path / "b", flags)
+    killed = live_and_die(commands, tmp_path / "a", flags, [IN_AN_EPOCH, IN_THE_NEXT])
+    whole = in_peace(commands, tmp_path / "b", flags)
     assert updates(whole) == 38
     place = whole["extra_state"]["train_iterator"]
     assert place["epoch"] == 2 and 15 < 38 - place["iterations_in_epoch"] < 33
     assert differences(compared(killed), compared(whole)) == []
 
 
-def test_joint_training(forked, base, masks, tmp_path):
+def test_joint_training(commands, base, masks, tmp_path):
     flags = ("--finetune-from-model", base, "--masks", masks)
     flags += ("--max-update", 38, *SAVING)
     deaths = [("die_at_save", 2), IN_THE_NEXT]
-    killed = live_and_die(forked, tmp_path / "a", flags, deaths)
-    whole = in_peace(forked, tmp_path / "b", flags)
+    killed = live_and_die(commands, tmp_path / "a", flags, deaths)
+    whole = in_peace(commands, tmp_path / "b", flags)
     assert updates(whole) == 38
     assert differences(compared(killed), compared(whole)) == []
     assert whole["task_state"]["masks"]["masks"].keys() == set(PAIRS)
@@ -83,13 +83,13 @@ SEARCH = (
 
 
 @pytest.mark.parametrize("criterion", ["gradient", "sensitivity"])
-def test_search(forked, base, tmp_path, criterion):
+def test_search(commands, base, tmp_path, criterion):
     # 10 batches an epoch
     flags = (*SEARCH, "--finetune-from-model", base, "--max-update", 22)
     flags += ("--pruning-criterion", criterion)
     deaths = [("die_at_update", 8), ("die_at_update", 21)]
-    killed = live_and_die(forked, tmp_path / "a", flags, deaths)
-    whole = in_peace(forked, tmp_path / "b", flags)
+    killed = live_and_die(commands, tmp_path / "a", flags, deaths)
+    whole = in_peace(commands, tmp_path / "b", flags)
     assert updates(whole) == 22
     state = compared(whole)["extra_state"]["train_iterator"]["subnetwork"]
     assert all(state["halves"]) and state["bits"] and state["snapshots"]
@@ -120,31 +120,31 @@ def long_search(base) -> tuple:
 
 
 def test_a_settled_search_ends_after_its_ramp_and_goes_on_as_if_never_killed(
-    forked, long_search, tmp_path
+    commands, long_search, tmp_path
 ):
-    whole = in_peace(forked, tmp_path / "b", (*long_search, *EARLY))
+    whole = in_peace(commands, tmp_path / "b", (*long_search, *EARLY))
     state = search_of(compared(whole))
     # the ramp ends at 18; the first report after it is at 20
     assert updates(whole) == state["updates"] == 20
     assert "has reached 0.001" in state["stopped"]
     assert [record["updates"] for record in state["history"]] == [4, 8, 12, 16, 20]
     deaths = [("die_at_update", 9), ("die_at_update", 19)]
-    killed = live_and_die(forked, tmp_path / "a", (*long_search, *EARLY), deaths)
+    killed = live_and_die(commands, tmp_path / "a", (*long_search, *EARLY), deaths)
     assert differences(compared(killed), whole) == []
 
 
-def test_a_search_that_has_ended_stays_as_it_is(forked, long_search, tmp_path):
-    first = in_peace(forked, tmp_path, (*long_search, *EARLY))
-    again = in_peace(forked, tmp_path, (*long_search, *EARLY))
+def test_a_search_that_has_ended_stays_as_it_is(commands, long_search, tmp_path):
+    first = in_peace(commands, tmp_path, (*long_search, *EARLY))
+    again = in_peace(commands, tmp_path, (*long_search, *EARLY))
     assert differences(first["model"], again["model"]) == []
     assert differences(search_of(first), search_of(again)) == []
 
 
-def test_a_rule_that_is_not_met_changes_nothing(forked, long_search, tmp_path):
+def test_a_rule_that_is_not_met_changes_nothing(commands, long_search, tmp_path):
     short = (*long_search[:-1], 22)
-    without = in_peace(forked, tmp_path / "a", short)
+    without = in_peace(commands, tmp_path / "a", short)
     never = ("--stop-when-settled", "1", "--stop-when-growth-below", "1")
-    with_rule = in_peace(forked, tmp_path / "b", (*short, *never))
+    with_rule = in_peace(commands, tmp_path / "b", (*short, *never))
     states = [search_of(compared(each)) for each in (without, with_rule)]
     for state in states:
         del state["plan"]
@@ -164,15 +164,15 @@ WORSE = ("--lr", 5, "--max-update", 60, "--validate-interval-updates", 4)
 WORSE += ("--save-interval-updates", 4, "--no-epoch-checkpoints", "--patience", 3)
 
 
-def test_patience_is_kept_over_a_death(forked, tmp_path):
-    whole = in_peace(forked, tmp_path / "b", WORSE)
+def test_patience_is_kept_over_a_death(commands, tmp_path):
+    whole = in_peace(commands, tmp_path / "b", WORSE)
     ended = updates(whole)
     assert 12 <= ended < 60
     death = ("die_at_update", ended - 2)
-    killed = live_and_die(forked, tmp_path / "a", WORSE, [death])
+    killed = live_and_die(commands, tmp_path / "a", WORSE, [death])
     assert differences(compared(killed), compared(whole)) == []
     before = contents(tmp_path / "a")
-    again = forked.train(tmp_path / "a", *WORSE)
+    again = commands.train(tmp_path / "a", *WORSE)
     assert "validations without gain" in again.stdout + again.stderr
     assert contents(tmp_path / "a") == before
 
@@ -207,9 +207,9 @@ def test_a_joint_run_does_not_go_on_as_base_training(data, masks):
         training_task(data).method.load_state_dict(begun)
 
 
-def test_a_refusal_ends_the_command_with_one_sentence(forked, joint, data):
+def test_a_refusal_ends_the_command_with_one_sentence(commands, joint, data):
     flags = ("--restore-file", joint, "--max-update", 30)
-    result = forked.train(joint.parent, *flags, check=False)
+    result = commands.train(joint.parent, *flags, check=False)
     assert result.returncode == 1
     assert result.told.startswith("error: this run was begun as joint training")
     assert "Traceback" not in result.stdout + result.stderr

@@ -200,8 +200,8 @@ RUN = ("--max-update", 12, "--save-interval-updates", 6, "--disable-validation")
 
 
 @pytest.mark.parametrize("when", ["fill_disk_at_save", "fill_disk_at_copy"])
-def test_a_training_whose_second_save_fails_keeps_its_first(forked, tmp_path, when):
-    failed = forked.train(tmp_path, *RUN, prepare=(when, 2), check=False)
+def test_a_training_whose_second_save_fails_keeps_its_first(commands, tmp_path, when):
+    failed = commands.train(tmp_path, *RUN, prepare=(when, 2), check=False)
     assert failed.returncode == 1
     target = {
         "fill_disk_at_save": "checkpoint_1_12.pt",

@@ -437,31 +437,31 @@ def one_sentence(result, named: str) -> None:
 
 
 def test_joint_training_without_a_mask_ends_with_one_sentence(
-    forked, base, masks, tmp_path
+    commands, base, masks, tmp_path
 ):
     masks = masks / "de-en.safetensors"
     flags = ("--finetune-from-model", base, "--masks", masks, "--max-update", 2)
-    result = forked.train(tmp_path / "joint", *flags, check=False)
+    result = commands.train(tmp_path / "joint", *flags, check=False)
     one_sentence(result, "there is no mask of en-de")
 
 
 def test_a_search_of_several_pairs_by_magnitude_ends_with_one_sentence(
-    forked, tmp_path
+    commands, tmp_path
 ):
     flags = ("--task", "translation_subnetwork_search", "--max-update", 2)
-    result = forked.train(tmp_path / "search", *flags, check=False)
+    result = commands.train(tmp_path / "search", *flags, check=False)
     one_sentence(result, "--pruning-criterion magnitude")
     assert not list(tmp_path.rglob("*.pt"))
 
 
-def test_masks_of_another_base_end_with_one_sentence(forked, masks, tmp_path):
+def test_masks_of_another_base_end_with_one_sentence(commands, masks, tmp_path):
     flags = ("--masks", masks, "--max-update", 2)
-    result = forked.train(tmp_path / "joint", *flags, check=False)
+    result = commands.train(tmp_path / "joint", *flags, check=False)
     one_sentence(result, "--allow-other-base")
 
 
-def test_half_a_pair_ends_translation_with_one_sentence(forked, joint, data):
-    result = forked.run(
+def test_half_a_pair_ends_translation_with_one_sentence(commands, joint, data):
+    result = commands.run(
         *("generate", data, "--user-dir", ROOT / "lass_plugin", "--path", joint),
         *("--task", "translation_subnetwork", "-s", "de", "--cpu"),
         check=False,

@@ -102,21 +102,21 @@ def test_translation(folders, stated, joint):
     ],
     ids=lambda words: " ".join(words.split()[:2]),
 )
-def test_commands(forked, folders, stated, masks, new_text, tmp_path, words):
+def test_commands(commands, folders, stated, masks, new_text, tmp_path, words):
     places = {**stated, "MASKS": masks, "TEXT": new_text, "OUT": tmp_path / "out"}
     places["DATA"] = folders["another"]
     given = [
         place.replace("a=JOINT", f"a={stated['JOINT']}") for place in words.split()
     ]
-    refused = forked.run("lass", *(places.get(w, w) for w in given), check=False)
+    refused = commands.run("lass", *(places.get(w, w) for w in given), check=False)
     assert refused.returncode == 1
     assert "was trained with another subword model" in refused.told, refused.stderr
     assert str(folders["another"] / CODES) in refused.told
 
 
-def test_text_that_is_encoded_already_is_translated(forked, folders, stated):
+def test_text_that_is_encoded_already_is_translated(commands, folders, stated):
     words = ("translate", stated["JOINT"], "--data", folders["another"], "--encoded")
-    ended = forked.run("lass", *words, "--cpu", check=False)
+    ended = commands.run("lass", *words, "--cpu", check=False)
     assert not ended.returncode, ended.told
 
 

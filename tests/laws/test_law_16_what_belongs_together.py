@@ -131,12 +131,12 @@ def test_translation(joint, data, other_order):
     ],
     ids=lambda words: " ".join(words.split()[:2]),
 )
-def test_commands(forked, base, joint, masks, data, other_order, tmp_path, words):
+def test_commands(commands, base, joint, masks, data, other_order, tmp_path, words):
     places = {"JOINT": joint, "BASE": base, "MASKS": masks, "OUT": tmp_path / "out"}
     places["DATA"] = other_order
     for name, place in places.items():
         words = words.replace(name, str(place))
-    refused = forked.run("lass", *words.split(), check=False)
+    refused = commands.run("lass", *words.split(), check=False)
     assert refused.returncode == 1
     assert "another source dictionary" in refused.told, refused.stderr[-2000:]
     assert str(other_order) in refused.told
@@ -167,11 +167,11 @@ def test_a_damaged_entry_is_named(entry):
 
 
 def test_an_exported_model_is_translated_with_its_tokens(
-    forked, data, other_order, joint, tmp_path
+    commands, data, other_order, joint, tmp_path
 ):
     """It was translated with none by our task: BLEU 27 in place of 51."""
     exported = tmp_path / "de-en.pt"
-    forked.run("lass", "export", joint, "--out", exported, "--pair", "de-en")
+    commands.run("lass", "export", joint, "--out", exported, "--pair", "de-en")
     flags = "--source-lang de --target-lang en"
     ours, plain = (translation_task(data, flags) for _ in range(2))
     load_model(joint, ours)
@@ -186,7 +186,7 @@ def test_an_exported_model_is_translated_with_its_tokens(
 
 
 @pytest.mark.parametrize("used", ["as base", "to export"])
-def test_a_flipped_bit_of_a_model_is_noticed(forked, base, joint, tmp_path, used):
+def test_a_flipped_bit_of_a_model_is_noticed(commands, base, joint, tmp_path, used):
     damaged, out = tmp_path / "damaged.pt", tmp_path / "out.pt"
     held = base if used == "as base" else joint
     content = bytearray(held.read_bytes())
@@ -195,8 +195,35 @@ def test_a_flipped_bit_of_a_model_is_noticed(forked, base, joint, tmp_path, used
     damaged.write_bytes(content)
     if used == "as base":
         flags = (*LSLO_FLAGS, "--max-update", 1, "--disable-validation")
-        ended = forked.train(tmp_path, *flags, "--base", damaged, check=False)
+        ended = commands.train(tmp_path, *flags, "--base", damaged, check=False)
     else:
         words = ("export", damaged, "--pair", "de-en", "--out", out)
-        ended = forked.run("lass", *words, check=False)
+        ended = commands.run("lass", *words, check=False)
     assert ended.returncode and f"{damaged} is damaged: its record" in ended.told
+
+
+# -- a run that goes on --------------------------------------------------------
+
+
+def test_a_run_goes_on_with_its_data(commands, data, tmp_path):
+    run, fewer = tmp_path / "run", tmp_path / "data"
+    few = ("--max-update", 3, "--no-epoch-checkpoints", "--disable-validation")
+    commands.train(run, *few, "--lang-pairs", "de-en,en-nl")
+
+    def again(*flags):
+        return commands.train(run, *few, "--max-update", 5, *flags, check=False)
+
+    told = again("--lang-pairs", "en-nl,de-en").told
+    assert "other language keys (de-en, en-nl) than it has now (en-nl, de-en)" in told
+    shutil.copytree(data, fewer)
+    for path in fewer.glob("train.en-nl.*"):
+        shutil.copy(data / path.name.replace("train.en-nl", "valid.en-nl"), path)
+    commands.data, whole = fewer, commands.data
+    try:
+        two = ("--lang-pairs", "de-en,en-nl")
+        told = again(*two).told
+        assert "other sentences (en-nl 60) than it has now (en-nl 17); go on" in told
+        assert "--reset-dataloader to begin" in told
+        assert again(*two, "--reset-dataloader").returncode == 0
+    finally:
+        commands.data = whole

@@ -23,31 +23,31 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_finished_training_started_again_changes_nothing(
-    forked, kinds, grown, tmp_path, kind
+    commands, kinds, grown, tmp_path, kind
 ):
     if kind == "extension":
-        forked = ForkedCommands(grown / "data", tmp_path)
+        commands = ForkedCommands(grown / "data", tmp_path)
     flags = (*kinds[kind], "--max-update", 8, "--disable-validation")
-    forked.train(tmp_path / "run", *flags)
+    commands.train(tmp_path / "run", *flags)
     before = contents(tmp_path / "run")
     assert "checkpoint_last.pt" in before
-    again = forked.train(tmp_path / "run", *flags)
+    again = commands.train(tmp_path / "run", *flags)
     assert "has come to its end before: 8 updates" in again.stdout + again.stderr
     assert contents(tmp_path / "run") == before
 
 
-def test_a_finished_training_goes_on_for_longer(forked, tmp_path):
-    forked.train(tmp_path, "--max-update", 2)
-    forked.train(tmp_path, "--max-update", 3)
+def test_a_finished_training_goes_on_for_longer(commands, tmp_path):
+    commands.train(tmp_path, "--max-update", 2)
+    commands.train(tmp_path, "--max-update", 3)
     history = load(tmp_path / "checkpoint_last.pt")["optimizer_history"]
     assert history[-1]["num_updates"] == 3
 
 
 @pytest.mark.parametrize("option", ["--restore-file", "--continue-once"])
-def test_nothing_is_left_to_train_elsewhere(forked, tmp_path, option):
-    forked.train(tmp_path / "a", "--max-update", 2)
+def test_nothing_is_left_to_train_elsewhere(commands, tmp_path, option):
+    commands.train(tmp_path / "a", "--max-update", 2)
     flags = ("--max-update", 2, option, tmp_path / "a/checkpoint_last.pt")
-    refused = forked.train(tmp_path / "b", *flags, check=False)
+    refused = commands.train(tmp_path / "b", *flags, check=False)
     assert refused.returncode != 0
     assert f"nothing is left to train from {flags[-1]}" in refused.told
 
@@ -55,25 +55,25 @@ def test_nothing_is_left_to_train_elsewhere(forked, tmp_path, option):
 # -- a training that goes on ----------------------------------------------------------
 
 
-def test_low_rank_modules_do_not_go_on_in_another_base(forked, base, tmp_path):
+def test_low_rank_modules_do_not_go_on_in_another_base(commands, base, tmp_path):
     content = load(base)
     content["model"]["encoder.layers.0.fc1.weight"] *= -1
     torch.save(content, tmp_path / "other.pt")
     begun = ("--max-update", 2, "--disable-validation", "--base")
-    forked.train(tmp_path / "run", *LSLO_FLAGS, *begun, base)
+    commands.train(tmp_path / "run", *LSLO_FLAGS, *begun, base)
     longer = ("--max-update", 4, "--disable-validation", "--base")
     other = (*longer, tmp_path / "other.pt")
-    refused = forked.train(tmp_path / "run", *LSLO_FLAGS, *other, check=False)
+    refused = commands.train(tmp_path / "run", *LSLO_FLAGS, *other, check=False)
     assert refused.returncode and "another base" in refused.told
     (tmp_path / "same.pt").write_bytes(base.read_bytes())
-    forked.train(tmp_path / "run", *LSLO_FLAGS, *longer, tmp_path / "same.pt")
+    commands.train(tmp_path / "run", *LSLO_FLAGS, *longer, tmp_path / "same.pt")
 
 
-def test_a_folder_is_of_one_training_at_a_time(forked, tmp_path):
+def test_a_folder_is_of_one_training_at_a_time(commands, tmp_path):
     running = FolderLock(tmp_path / "run", "training", LOCK, by_children=False)
     with running:
-        refused = forked.train(tmp_path / "run", "--max-update", 2, check=False)
+        refused = commands.train(tmp_path / "run", "--max-update", 2, check=False)
     assert refused.returncode
     assert "the training is running already in" in refused.told
     assert not list((tmp_path / "run").glob("*.pt"))
-    forked.train(tmp_path / "run", "--max-update", 2)
+    commands.train(tmp_path / "run", "--max-update", 2)

@@ -69,7 +69,7 @@ def test_an_option_that_would_be_evaluated_is_named(
 
 
 def test_no_command_evaluates_an_option(
-    forked, base, masks, data, tmp_path, trace, payload
+    commands, base, masks, data, tmp_path, trace, payload
 ):
     start = tmp_path / "hostile.pt"
     changed(base, start, "optimizer", adam_betas=payload)
@@ -92,13 +92,13 @@ def test_no_command_evaluates_an_option(
         ),
     }
     for command, words in tried.items():
-        said = forked.run(*words, check=False)
+        said = commands.run(*words, check=False)
         assert not trace.exists(), command
         assert said.returncode == 1, command
         assert "Traceback" not in said.stderr, command
         assert f" in {start} is '__import__(" in said.stderr.replace('"', "'"), command
     for flag in ("--finetune-from-model", "--restore-file"):
-        said = forked.train(
+        said = commands.train(
             *(tmp_path / "train", "--task", "translation_subnetwork"),
             *("--max-update", 2, flag, start),
             check=False,
@@ -114,13 +114,13 @@ def test_the_trace_is_left_when_the_text_is_evaluated(trace, payload):
 
 
 def test_no_module_is_imported_that_a_checkpoint_names(
-    forked, base, data, tmp_path, trace
+    commands, base, data, tmp_path, trace
 ):
     plugin = tmp_path / "hostile_plugin"
     plugin.mkdir()
     (plugin / "__init__.py").write_text(f"open({str(trace)!r}, 'w')")
     start = changed(base, tmp_path / "a.pt", "common", user_dir=str(plugin))
-    forked.run(
+    commands.run(
         *("generate", data, "--task", "translation_subnetwork", "--path", start),
         *("--user-dir", ROOT / "lass_plugin", "-s", "de", "-t", "en", "--cpu"),
     )
@@ -171,13 +171,13 @@ def test_what_is_no_literal_is_known(text):
 
 
 def test_lists_and_dictionaries_that_fairseq_writes_go_on_working(
-    base, tmp_path, forked, data
+    base, tmp_path, commands, data
 ):
     start = changed(base, tmp_path / "a.pt", "optimizer", adam_betas="(0.9, 0.98)")
     changed(start, start, "optimization", update_freq=[1], lr=[0.001])
     changed(start, start, "model", adaptive_softmax_cutoff=None)
     Checkpoint.read(start).check_types()
-    forked.run(
+    commands.run(
         *("generate", data, "--task", "translation_subnetwork", "--path", start),
         *("--user-dir", ROOT / "lass_plugin", "-s", "de", "-t", "en", "--cpu"),
     )

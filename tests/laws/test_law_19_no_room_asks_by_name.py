@@ -21,19 +21,19 @@ GENERATE = ("-s", "de", "-t", "en", "--gen-subset", "test", "--cpu")
 
 
 @pytest.fixture(scope="module")
-def run(forked):
+def run(commands):
     """A command of somebody who has the toy."""
 
     def command(*arguments, **more):
-        return forked.run(*arguments, prepare=PLUGIN, **more)
+        return commands.run(*arguments, prepare=PLUGIN, **more)
 
     return command
 
 
 @pytest.fixture(scope="module")
-def train(forked):
+def train(commands):
     def training(folder, *flags, **more):
-        return forked.train(folder, *flags, prepare=PLUGIN, **more)
+        return commands.train(folder, *flags, prepare=PLUGIN, **more)
 
     return training
 
@@ -84,8 +84,8 @@ def test_generate_translates_with_it(hypotheses):
     assert len(hypotheses) == 13
 
 
-def test_without_the_module_the_checkpoint_is_refused_by_name(forked, data, scaled):
-    ended = forked.run(
+def test_without_the_module_the_checkpoint_is_refused_by_name(commands, data, scaled):
+    ended = commands.run(
         *("generate", data, *TASK_FLAGS, "--path", scaled, *GENERATE), check=False
     )
     assert ended.returncode == 1

@@ -46,8 +46,8 @@ def test_a_training_that_would_fail_is_not_begun(data, flags, told):
         ("--required-batch-size-multiple 0", "--required-batch-size-multiple 0 is not"),
     ],
 )
-def test_a_translation_that_would_fail_is_not_begun(forked, data, base, flags, told):
-    said = forked.run(
+def test_a_translation_that_would_fail_is_not_begun(commands, data, base, flags, told):
+    said = commands.run(
         *("generate", data, "--task", "translation_subnetwork", "--path", base),
         *("--user-dir", ROOT / "lass_plugin", "-s", "de", "-t", "en", "--cpu"),
         *flags.split(),
@@ -66,8 +66,8 @@ def changed(base: Path, target: Path, **entries) -> Path:
     return target
 
 
-def test_a_run_without_an_optimizer_is_not_begun(forked, data, tmp_path):
-    said = forked.run(
+def test_a_run_without_an_optimizer_is_not_begun(commands, data, tmp_path):
+    said = commands.run(
         *("train", data, "--user-dir", ROOT / "lass_plugin", "--cpu", "--lr", 0.1),
         *("--task", "translation_subnetwork", "--lang-pairs", "de-en"),
         *("--arch", "transformer_tiny", "--max-tokens", 500, "--save-dir", tmp_path),
@@ -103,9 +103,9 @@ def test_a_base_of_another_vocabulary_or_shape_is_named(data, base, tmp_path):
 
 
 def test_a_sentence_too_long_for_validation_is_said_before_training(
-    forked, data, tmp_path
+    commands, data, tmp_path
 ):
-    said = forked.train(
+    said = commands.train(
         *(tmp_path, "--max-source-positions", 6, "--max-target-positions", 6),
         *("--max-update", 1),
         check=False,

@@ -99,14 +99,14 @@ def shares_of(told: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_a_training_logs_what_it_was_made_of(forked, base, masks, tmp_path, masked):
+def test_a_training_logs_what_it_was_made_of(commands, base, masks, tmp_path, masked):
     """In base and joint training; the same after a resume within the epoch."""
     flags = ["--disable-validation", "--save-interval-updates", 3]
     if masked:
         flags += ["--finetune-from-model", base, "--masks", masks]
-    whole = forked.train(tmp_path / "whole", *flags, "--max-epoch", 1)
-    forked.train(tmp_path / "cut", *flags, "--max-update", 3)
-    resumed = forked.train(tmp_path / "cut", *flags, "--max-epoch", 1)
+    whole = commands.train(tmp_path / "whole", *flags, "--max-epoch", 1)
+    commands.train(tmp_path / "cut", *flags, "--max-update", 3)
+    resumed = commands.train(tmp_path / "cut", *flags, "--max-epoch", 1)
     (expected,), (found,) = shares_of(whole.stdout), shares_of(resumed.stdout)
     assert {*expected} == {f"share_{pair}" for pair in PAIRS}
     assert sum(map(float, expected.values())) == pytest.approx(1, abs=1e-3)
