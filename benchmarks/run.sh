@@ -51,7 +51,7 @@ PYTHON
 
 status=0
 for name in sizes checksums memory similarity filling batches epoch_setup generation low_rank_inference search \
-    compaction search_together joint_training importance "joint_training --neurons" \
+    compaction engines search_together joint_training importance "joint_training --neurons" \
     low_rank gradual_over_random encoders; do
     read -ra words <<<"$name"
     command=("${words[0]}.py" ${words[@]+"${words[@]:1}"} --device "$device")

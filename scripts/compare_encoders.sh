@@ -135,15 +135,24 @@ PYTHON
         --lr-scheduler polynomial_decay --total-num-update "$steps" \
         --warmup-updates $((steps / 10)) --seed "$seed" --disable-validation
 }
+layer_of() { # ROW: as deep as the seventh of twelve, whose states retrieve
+    local words layers
+    words=" $(lass encoder flags "$(start_of "$1")") "
+    layers=${words#* --encoder-layers }
+    layers=${layers%% *}
+    echo "--layer $(((7 * layers + 6) / 12))"
+}
 scored() { # ROW SEED TASK SPARSITY NAME SCORES
-    local trained=$out/$1-$2/mlm
-    if [ "$3" != tatoeba ]; then
+    local trained=$out/$1-$2/mlm layer=""
+    if [ "$3" = tatoeba ]; then
+        layer=$(layer_of "$1")
+    else
         trained=$out/$1-$2/$3${4:+-$4}
         fine_tune "$1" "$2" "$3" "$4" "$trained"
     fi
     once "$6" --what "scores of $5 on $3" --result "$6/scores.json" -- \
         lass xtreme evaluate "$out/tasks/$3" --checkpoint "$trained/checkpoint_last.pt" \
-        --name "$5" ${4:+--sparsity "$4"} --out "$6" $cpu
+        --name "$5" ${4:+--sparsity "$4"} $layer --out "$6" $cpu
 }
 row() { # ROW SEED: everything about it
     local row=$1 seed=$2 model at="" task each

@@ -9,6 +9,7 @@
 #                                            library peft, which is installed for it
 #   bash scripts/test.sh --with-onnx         smaller encoders under onnxruntime, and tags
 #                                            scored by seqeval, which are installed for it
+#   bash scripts/test.sh --with-ctranslate2  translation by CTranslate2, installed for it
 #
 # Whole runs use every core, up to 8; -n 1 or other arguments of pytest-xdist change that.
 set -u
@@ -28,6 +29,10 @@ for argument in "$@"; do
         extras=test,onnx,xtreme
         arguments+=(tests/unit/test_gates_onnx.py tests/unit/test_xtreme_scores.py)
         arguments+=(tests/integration/test_xtreme.py)
+        cores=()
+    elif [ "$argument" = --with-ctranslate2 ]; then
+        extras=test,ctranslate2
+        arguments+=(tests/integration/test_ctranslate2.py)
         cores=()
     elif [ "$argument" != --all ]; then
         arguments+=("$argument")

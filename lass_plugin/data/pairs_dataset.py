@@ -132,6 +132,12 @@ class PairsDataset(FairseqDataset):
         """``(n, 2)`` tokens of source and target, ``(n,)`` without targets."""
         return np.concatenate([part.sizes for part in self.parts.values()])
 
+    def sizes_of(self, numbers: np.ndarray) -> np.ndarray:
+        """The :attr:`sizes` of sentences of one pair, without those of all others."""
+        key, _ = self.locate(int(numbers[0]))
+        sizes: np.ndarray = self.parts[key].sizes
+        return sizes[numbers - self.start(key)]
+
     def set_epoch(self, epoch: int, **unused: Any) -> None:
         super().set_epoch(epoch)
         for part in self.parts.values():

@@ -96,9 +96,8 @@ class Measuring:
         )
 
     def _samples(self, sentences: np.ndarray) -> Iterator[dict[str, Any]]:
-        for numbers in batching.make_batches(
-            self._data.sizes[sentences], sentences, self.settings.max_tokens, None
-        ):
+        sizes, most = self._data.sizes_of(sentences), self.settings.max_tokens
+        for numbers in batching.make_batches(sizes, sentences, most, None):
             sample = self._data.batch(numbers)
             yield utils.move_to_cuda(sample) if self._device.type == "cuda" else sample
 

@@ -28,7 +28,8 @@ FILE = re.compile(
 )
 OF_OTHERS = {
     *("--no-deps", "--no-build-isolation"),  # pip
-    *("--model", "--all", "--with-peft", "--with-onnx"),  # spm_encode; test.sh
+    *("--model", "--all"),  # spm_encode; test.sh
+    *("--with-peft", "--with-onnx", "--with-ctranslate2"),  # test.sh
     *("--languages", "--valid", "--dev"),  # scripts/flores.py
     *("--config-dir", "--config-name"),  # hydra
 }

@@ -110,6 +110,8 @@ def test_several_pairs_in_a_loader_of_torch_and_after_pickling(mapped, dictionar
     )
     for found, batch in zip(loader, expected, strict=True):
         same(found, batch)
+    numbers = np.array([44, 79, 40])
+    assert np.array_equal(data.sizes_of(numbers), data.sizes[numbers])
     again = pickle.loads(pickle.dumps(data))
     same(again.batch(batches[1]), expected[1])
     with pytest.raises(RuntimeError, match="mixes the pairs"):
