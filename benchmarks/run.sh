@@ -2,6 +2,7 @@
 # Runs every benchmark and writes what it printed, with the machine and the versions,
 # to benchmarks/results-cpu.txt (results-cuda.txt with --device cuda).
 #   bash benchmarks/run.sh [--quick] [--device cpu|cuda] [--output FILE]
+#       [--only "NAME OPTIONS…"]…
 # Goes on where one fails; ends with 1 if one failed or missed its goal.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,10 +10,12 @@ python=${LASS_PYTHON:-python}
 device=cpu
 output=
 passed=()
+chosen=()
 while [ $# -gt 0 ]; do
     case $1 in
         --device) device=$2; shift 2 ;;
         --output) output=$2; shift 2 ;;
+        --only) chosen+=("$2"); shift 2 ;;
         *) passed+=("$1"); shift ;;
     esac
 done
@@ -50,9 +53,11 @@ PYTHON
 } >"$log"
 
 status=0
-for name in sizes checksums memory similarity filling batches epoch_setup generation low_rank_inference search \
-    compaction engines search_together joint_training importance "joint_training --neurons" \
-    low_rank gradual_over_random encoders; do
+every=(sizes checksums memory similarity filling batches epoch_setup generation)
+every+=(low_rank_inference search compaction engines search_together joint_training)
+every+=(importance "joint_training --neurons" low_rank gradual_over_random encoders)
+[ "${#chosen[@]}" = 0 ] || every=("${chosen[@]}")
+for name in "${every[@]}"; do
     read -ra words <<<"$name"
     command=("${words[0]}.py" ${words[@]+"${words[@]:1}"} --device "$device")
     command+=(${passed[@]+"${passed[@]}"})

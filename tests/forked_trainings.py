@@ -124,6 +124,7 @@ def _train(words: list, environment: dict, log: int, kept: Iterable[int]) -> NoR
             os.fdopen(number, "w", buffering=1, encoding="utf-8", closefd=False)
             for number in (1, 2)
         )
+        logging.disable(logging.NOTSET)  # as a new process begins
         logging.basicConfig(stream=sys.stdout, level=logging.INFO, force=True)
         sys.argv = list(words)
         importlib.import_module(words[0]).cli_main()

@@ -77,7 +77,7 @@ class MaskedLmDistillation(MaskedLmLoss):
         matrices = {
             name: weight
             for name, weight in teacher.named_parameters()
-            if ".layers." in name and weight.dim() == 2
+            if weight.dim() == 2 and len(weight) != len(task.target_dictionary)
         }
         task.begun_with["teacher"] = short_name(fingerprint(matrices))
 

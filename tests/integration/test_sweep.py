@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import load
+from conftest import ROOT, load
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.cli.main import main
@@ -208,7 +208,7 @@ def test_the_loss_is_that_of_fairseq_validate(commands, data, base, masks):
         for key in pairs:
             source, target = key.split("-")
             result = commands.run(
-                *("validate", data, "--user-dir", "lass_plugin", "--cpu"),
+                *("validate", data, "--user-dir", ROOT / "lass_plugin", "--cpu"),
                 *("--task", "translation_subnetwork", "--lang-pairs", key),
                 *("--encoder-langtok", "src", "--decoder-langtok"),
                 *("--criterion", "label_smoothed_cross_entropy"),

@@ -44,6 +44,14 @@ class Fixed(torch.nn.Module):
         return sample["target"]
 
 
+class Symbols:
+    def __len__(self):
+        return 5
+
+    def pad(self):
+        return 1
+
+
 @pytest.fixture
 def criterion(monkeypatch):
     teacher = Fixed([0.0, 0.0, 0.0, 0.0, 2.0])
@@ -53,7 +61,7 @@ def criterion(monkeypatch):
     def make(**options):
         cfg = MaskedLmDistillationConfig(tpu=False, teacher="teacher.pt")
         vars(cfg).update(options)
-        task = Namespace(target_dictionary=Namespace(pad=lambda: 1))
+        task = Namespace(target_dictionary=Symbols(), begun_with={})
         return MaskedLmDistillation(cfg, task)
 
     make.teacher = teacher

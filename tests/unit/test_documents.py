@@ -29,6 +29,15 @@ FILE = re.compile(
 OF_OTHERS = {
     *("--no-deps", "--no-build-isolation"),  # pip
     *("--model", "--all"),  # spm_encode; test.sh
+    *(
+        "--dry",
+        "--output",
+        "--only",
+        "--device",
+        "--scale",
+        "--quick",
+    ),  # gpu.sh, run.sh
+    *("--collect-only",),  # pytest
     *("--with-peft", "--with-onnx", "--with-ctranslate2"),  # test.sh
     *("--languages", "--valid", "--dev"),  # scripts/flores.py
     *("--config-dir", "--config-name"),  # hydra

@@ -16,7 +16,7 @@ from lass_plugin.evaluation.evaluation import choose_pairs, evaluate
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Saved, System, check_names
 from lass_plugin.evaluation.texts import load_sources, read_test_set
-from lass_plugin.evaluation.translation import Translator
+from lass_plugin.evaluation.translation import FairseqTranslator
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, Mask, Provenance, load_masks, save_mask
 
@@ -57,14 +57,16 @@ def ready_of(system, data, pairs=PAIRS):
 
 
 def translations(system, data, pairs=PAIRS, decoding=SHORT):
-    return Translator(ready_of(system, data, pairs), decoding).translate("test")[0]
+    return FairseqTranslator(ready_of(system, data, pairs), decoding).translate("test")[
+        0
+    ]
 
 
 def test_a_pair_after_another_and_back_gives_identical_translations(loud, masks, data):
     system = System("s", loud, str(masks))
     ready = ready_of(system, data)
     alone = {key: translations(system, data, [key])[key] for key in PAIRS}
-    assert Translator(ready, SHORT).translate("test")[0] == alone
+    assert FairseqTranslator(ready, SHORT).translate("test")[0] == alone
     assert len(set(map(tuple, alone.values()))) == len(PAIRS)
     model = ready.build_model(torch.device("cpu"), fp16=False)
     dataset = load_sources(ready, "test")
