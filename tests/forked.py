@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from conftest import Commands
+from conftest import Commands, shortened
 from forked_trainings import OfFork, fork_trainings
 
 MODULES = {
@@ -93,7 +93,7 @@ class ForkedCommands(Commands):
             target=_child,
             args=(
                 MODULES[command],
-                [str(argument) for argument in arguments],
+                [str(argument) for argument in shortened(command, arguments)],
                 [str(output) for output in outputs],
                 str(cwd or self.folder),
                 prepare,

@@ -21,7 +21,7 @@ from lass_plugin.masks import MaskSet, save_masks
 from lass_plugin.settings import parse_words
 
 PLAIN = Decoding(beam=3, max_len_b=20, cpu=True)
-LONGER = ("--max-update", 400, "--no-epoch-checkpoints", "--disable-validation")
+LONGER = ("--max-update", 200, "--no-epoch-checkpoints", "--disable-validation")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from in_process import random_mask
 from lass_plugin.cli.main import main
 from lass_plugin.masks import MaskSet, save_masks
 
-LONGER = ("--max-update", 400, "--no-epoch-checkpoints", "--disable-validation")
+LONGER = ("--max-update", 200, "--no-epoch-checkpoints", "--disable-validation")
 SHORT = ("--cpu", "--beam", 3, "--max-len-b", 20)
 
 
