@@ -4,7 +4,7 @@ A base is trained on two directions of the quick start's text (or of --text), th
 sub-network of each is searched, and trained jointly for as long as under random masks,
 drawn by chance and with the overlap and the |W| profile of those found. The ratio is
 that of the mean BLEU of the directions to that of the better control. Every step is a
-command that a user has; TIME on two cores.
+command that a user has; a quarter of an hour on two cores.
 
     python benchmarks/gradual_over_random.py [--text DIR] [--pairs SRC-TGT,…] [--quick]
 """

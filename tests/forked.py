@@ -29,6 +29,11 @@ MODULES = {
     "lass": "lass_plugin.cli.main",
 }
 
+LATE = (  # what torch imports where it is first needed
+    "torch._dynamo",
+    "torch.fx.experimental.symbolic_shapes",
+)
+
 PLUGIN = (  # what fairseq imports of --user-dir
     "lass_plugin.tasks.masked_lm_gates",
     "lass_plugin.tasks.masked_lm_languages",
@@ -46,7 +51,7 @@ PLUGIN = (  # what fairseq imports of --user-dir
 def server() -> multiprocessing.context.ForkServerContext:
     """What forks itself for each command."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*MODULES.values(), *PLUGIN])
+    context.set_forkserver_preload([*MODULES.values(), *PLUGIN, *LATE])
     return context
 
 

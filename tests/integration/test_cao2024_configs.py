@@ -9,7 +9,12 @@ from lass_plugin.methods.lowrank.stored import Entry
 
 CONFIGS = ROOT / "configs" / "cao2024"
 SMALL = (
-    *("common.cpu=true", "common.amp=false", "common.log_interval=1"),
+    *(
+        "common.cpu=true",
+        "dataset.num_workers=0",
+        "common.amp=false",
+        "common.log_interval=1",
+    ),
     *("dataset.max_tokens=400", "optimization.max_epoch=1"),
 )
 TYPES = "+task.resource_types='H=en;M=de;V=nl'"

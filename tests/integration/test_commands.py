@@ -19,7 +19,12 @@ from lass_plugin.masks.file import digest, from_state
 CONFIGS = ROOT / "configs" / "he2023"
 PAIRS = ("de-en", "en-de")
 SMALL = (
-    *("common.cpu=true", "common.log_interval=1", "dataset.max_tokens=160"),
+    *(
+        "common.cpu=true",
+        "dataset.num_workers=0",
+        "common.log_interval=1",
+        "dataset.max_tokens=160",
+    ),
     *("optimization.update_freq=[1]", "optimization.max_update=2"),
     "lr_scheduler.warmup_updates=1",
     *(f"+model.{side}_layers=1" for side in ("encoder", "decoder")),
@@ -167,6 +172,8 @@ def test_a_mistake_ends_a_hydra_command_with_one_sentence(commands, data, tmp_pa
 def test_every_key_is_of_the_task_and_the_header_says_how_to_start(path):
     from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
+    import lass_plugin.tasks.masked_lm_gates
+    import lass_plugin.tasks.translation_gates
     import lass_plugin.tasks.translation_lslo
     import lass_plugin.tasks.translation_subnetwork_search
     import lass_plugin.tasks.xtreme  # noqa: F401, registers

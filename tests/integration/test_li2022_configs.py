@@ -13,7 +13,12 @@ from lass_plugin.methods.gates.sets import DYNAMIC, FIXED, LEARNED
 CONFIGS = ROOT / "configs" / "li2022"
 MASKED_LM = ("masked_lm", "gradient", "l0", "dynamic_l0")
 SMALL = (
-    *("common.cpu=true", "common.fp16=false", "common.log_interval=1"),
+    *(
+        "common.cpu=true",
+        "dataset.num_workers=0",
+        "common.fp16=false",
+        "common.log_interval=1",
+    ),
     *("task.tokens_per_sample=32", "dataset.batch_size=4"),
     *("optimization.update_freq=[1]", "optimization.max_update=2"),
     *("lr_scheduler.warmup_updates=1", "lr_scheduler.total_num_update=2"),

@@ -12,7 +12,12 @@ from lass_plugin.masks.file import digest, from_state
 CONFIGS = ROOT / "configs" / "xie2021"
 PAIRS = ("de-en", "en-de")
 SMALL = (
-    *("common.cpu=true", "common.log_interval=1", "dataset.max_tokens=160"),
+    *(
+        "common.cpu=true",
+        "dataset.num_workers=0",
+        "common.log_interval=1",
+        "dataset.max_tokens=160",
+    ),
     *("optimization.update_freq=[1]", "optimization.max_update=2"),
     "lr_scheduler.warmup_updates=1",
     *(f"model.{side}_layers=1" for side in ("encoder", "decoder")),
