@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import io
 import logging
 import sys
@@ -91,6 +92,9 @@ def set_up(data: Path, flags: Sequence[str]) -> tuple[Any, Any]:
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     utils.import_user_module(argparse.Namespace(user_dir=str(PLUGIN)))
+    for name in ("translation_lslo", "translation_subnetwork_search"):
+        # fairseq takes a package that has been imported already for one of these
+        importlib.import_module(f"lass_plugin.tasks.{name}")
     with contextlib.redirect_stdout(io.StringIO()):
         arguments = options.parse_args_and_arch(
             options.get_training_parser(), [str(data), *flags]

@@ -71,7 +71,7 @@ class TranslationSubnetworkTask(PairsTask):
             check_run(vars(cfg).get("_parent"), trains)
         if trains:
             cls.trains.check_options(cfg)
-        elif cfg.source_lang:  # others were checked when the run began
+        elif not of_checkpoint:  # whose options are those of its training
             options.check_translation(cfg)
         languages = cls.trains.languages_of(cfg, pairs) if trains else ()
         if not languages:

@@ -3,6 +3,7 @@
 The three phases are run from the configuration files of configs/he2023, made small.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -210,3 +211,23 @@ def test_validation_gives_the_losses_that_training_gave(commands, data, phase, r
     assert figures["loss"] == pytest.approx(loss, abs=2e-3)
     pairs = [figures[f"loss_{pair}"] for pair in PAIRS]
     assert figures["pair_loss"] == pytest.approx(sum(pairs) / 2, abs=2e-3)
+
+
+# -- the script for a GPU ---------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_script_for_a_gpu_runs_on_a_cpu_with_tiny_models():
+    environment = {**os.environ, "LASS_PYTHON": sys.executable}
+    result = subprocess.run(
+        ["bash", "scripts/gpu.sh", "--dry"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=550,
+    )
+    assert result.returncode == 0, result.stdout[-3000:]
+    lines = re.findall(r"^(\w+) ratio [\d.]+ goal", result.stdout, re.MULTILINE)
+    expected = {"joint_training", "search_gradient", "generation", "low_rank_training"}
+    assert expected <= {*lines}

@@ -60,6 +60,26 @@ def test_data(data, dictionaries, tmp_path_factory) -> Path:
 
 
 class TestTheCheckpointAlone:
+    def test_translates_through_fairseqs_python_interface(
+        self, commands, alone, data, test_data
+    ):
+        from fairseq.models.transformer import TransformerModel
+
+        hub = TransformerModel.from_pretrained(
+            str(alone.parent),
+            alone.name,
+            data_name_or_path=str(test_data),
+            source_lang="de",
+            target_lang="en",
+        )
+        lines = (data / "raw" / "test.en-de.de").read_text().splitlines()
+        found = hub.translate(lines, beam=2, max_len_b=12)
+        pair = ("-s", "de", "-t", "en")
+        expected = hypotheses(translate(commands, test_data, alone, *pair))
+        texts = {line.split("\t")[2] for line in expected}
+        assert {text.removeprefix("__en__").strip() for text in found} == texts
+        assert len(found) == len(expected) == len(lines)
+
     def test_translates_as_under_masks_given_explicitly(
         self, commands, alone, masks, test_data, tmp_path
     ):
