@@ -160,7 +160,8 @@ row() { # ROW SEED: everything about it
     case $row in dynamic*) at=$sparsity ;; esac
     training "$out/$row-$seed/mlm" "masked language modelling of $row" "$out/mlm" \
         $(lass encoder flags "$model") $(flags_of "$row") --finetune-from-model "$model" \
-        --tokens-per-sample 64 --skip-invalid-size-inputs-valid-test --max-tokens "$tokens" --lr "${LR:-0.0002}" \
+        --tokens-per-sample 64 --skip-invalid-size-inputs-valid-test \
+        --max-tokens "$tokens" --lr "${LR:-0.0002}" \
         --max-update "$updates" --lr-scheduler polynomial_decay \
         --total-num-update "$updates" --warmup-updates $((updates / 10)) --seed "$seed"
     case $row in

@@ -213,7 +213,7 @@ def test_validation_gives_the_losses_that_training_gave(commands, data, phase, r
     assert figures["pair_loss"] == pytest.approx(sum(pairs) / 2, abs=2e-3)
 
 
-# -- the script for a GPU ---------------------------------------------------------------
+# -- the script for a GPU ------------------------------------------------------------
 
 
 @pytest.mark.slow
