@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import quick_hydra  # noqa: F401
 import torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -51,7 +51,7 @@ PLUGIN = (  # what fairseq imports of --user-dir
 def server() -> multiprocessing.context.ForkServerContext:
     """What forks itself for each command."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*MODULES.values(), *PLUGIN, *LATE])
+    context.set_forkserver_preload([*MODULES.values(), *PLUGIN, *LATE, "quick_hydra"])
     return context
 
 
