@@ -1,6 +1,5 @@
 """CTranslate2 as engine: what it translates, what is kept, what it is refused for."""
 
-import builtins
 import io
 import sys
 from dataclasses import replace
@@ -178,13 +177,6 @@ def test_options_that_contradict_the_engine(tmp_path):
 
 
 def test_without_the_library_it_says_how_to_get_it(base, data, tmp_path, monkeypatch):
-    stock = builtins.__import__
-
-    def without(name, *more):
-        if name.startswith("ctranslate2"):
-            raise ImportError("No module named 'ctranslate2'")
-        return stock(name, *more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
     with pytest.raises(LassError, match=r"pip install 'lass-plugin\[ctranslate2\]'"):
         translated(data, base, fast(tmp_path))
