@@ -62,8 +62,12 @@ def convert(
     options = Namespace(**exported["cfg"]["model"])
     source, target = dictionaries
     task: Any = SimpleNamespace(source_dictionary=source, target_dictionary=target)
-    model = TransformerModel.build_model(options, task).float().eval()
-    model.load_state_dict(dict(exported["model"]), model_cfg=options)
+    try:
+        model = TransformerModel.build_model(options, task).float().eval()
+        model.load_state_dict(dict(exported["model"]), model_cfg=options)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = " ".join(str(error).split())
+        raise LassError(f"the model cannot be built ({reason})") from error
     for parameter in model.parameters():
         parameter.requires_grad = False
 
@@ -95,9 +99,9 @@ def convert(
     except OSError as error:
         if made_of is not None and is_of(folder, made_of):
             return  # another process was quicker
-        reason = error.strerror or error
+        told = error.strerror or error
         raise LassError(
-            f"cannot write {folder}: {reason}; choose another place"
+            f"cannot write {folder}: {told}; choose another place"
         ) from error
     except (ValueError, RuntimeError, NotImplementedError) as error:
         reason = " ".join(str(error).split())

@@ -25,6 +25,7 @@ from lass_plugin.evaluation.systems import Ready
 from lass_plugin.evaluation.translation import Translator
 from lass_plugin.languages import Pair
 from lass_plugin.methods.export_settings import ExportSettings
+from lass_plugin.methods.registry import method_of
 from lass_plugin.records.json_record import digest_of
 
 HELD = 32
@@ -112,6 +113,26 @@ class CTranslate2Translator(Translator):
         self._held.move_to_end(key)
         return self._held[key]
 
+    def _whole(self) -> Checkpoint:
+        return Checkpoint.read_whole(self.ready.system.checkpoint)
+
+    def _plain(self) -> Checkpoint:
+        """The checkpoint without what a method has added to its weights.
+
+        Raises:
+            LassError: they are not in it, but in a base.
+        """
+        checkpoint = self._whole()
+        carried = method_of(checkpoint.task_state, str(checkpoint.path))
+        if carried.takes_base:
+            raise LassError(
+                f"{checkpoint.path} has no weights of its own, which --dense would "
+                "translate with; give its base as a system"
+            )
+        weights = checkpoint.content["model"]
+        own = {n: w for n, w in weights.items() if carried.is_parameter(n)}
+        return Checkpoint(checkpoint.path, {**checkpoint.content, "model": own})
+
     def _folder_of(self, pair: Pair) -> Path:
         """Where the model of *pair* is, converted now unless it has been.
 
@@ -137,7 +158,7 @@ class CTranslate2Translator(Translator):
         folder = Path(place) / name
         if not is_of(folder, made_of):
             exported, _ = ready.method.export(
-                Checkpoint.read_whole(system.checkpoint),
+                self._plain() if system.dense else self._whole(),
                 ExportSettings(
                     checkpoint=system.checkpoint,
                     out=folder / RECORD,

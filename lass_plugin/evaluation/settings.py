@@ -126,6 +126,8 @@ class Decoding(Settings):
         del values["converted"]
         if self.engine != CTRANSLATE2:  # as before there was another
             del values["engine"], values["quantization"]
+        else:
+            values["precision"] = self.precision  # with the version of the library
         return values
 
     @property

@@ -60,6 +60,31 @@ def library():
     return pytest.importorskip("ctranslate2")
 
 
+@pytest.fixture(scope="module")
+def learned(commands, dense, tmp_path_factory) -> Path:
+    """Gates that learned, whose α are parameters beside the weights."""
+    folder = tmp_path_factory.mktemp("learned")
+    task = ("--task", "translation_gates", "--gates-learn", "--gates-sparsity", 0.5)
+    commands.train(folder, *task, "--finetune-from-model", dense, *LONG, 100)
+    return folder / "checkpoint_last.pt"
+
+
+@pytest.mark.parametrize("kind", ["joint", "learned"])
+def test_what_a_method_added_is_left_out_of_the_dense_model(
+    library, kind, request, data, tmp_path
+):
+    checkpoint = request.getfixturevalue(kind)
+    _, expected = translated(data, checkpoint, Decoding(**PLAIN), dense=True)
+    assert translated(data, checkpoint, fast(tmp_path), dense=True)[1] == expected
+    _, expected = translated(data, checkpoint, Decoding(**PLAIN))
+    assert translated(data, checkpoint, fast(tmp_path))[1] == expected
+
+
+def test_a_base_is_not_in_the_checkpoint(library, modules, data, tmp_path):
+    with pytest.raises(LassError, match="has no weights of its own.*give its base as"):
+        translated(data, modules, fast(tmp_path), dense=True)
+
+
 @pytest.mark.parametrize("kind", ["joint", "modules", "dense"])
 def test_translations_are_those_of_fairseq(library, kind, request, data, tmp_path):
     checkpoint = request.getfixturevalue(kind)
