@@ -1,12 +1,14 @@
 """Many pairs, one model: switching masks, order, limits, text, errors that name."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import PAIRS, load
+from conftest import PAIRS, ROOT, load
 from fairseq.data import Dictionary
 
 from lass_plugin.anatomy.targets import select_sites
@@ -331,3 +333,21 @@ def test_nothing_is_translated_when_a_later_system_is_at_fault(loud, data, tmp_p
     with pytest.raises(LassError, match="missing.pt"):
         evaluate(data, systems, out=tmp_path / "out", decoding=SHORT)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_new_process_knows_every_task_that_translates():
+    """The tests' own process has imported them all."""
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from lass_plugin.evaluation.systems import _own_tasks\n"
+            "print(*_own_tasks(), sep='\\n')",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout
+    there = {path.stem for path in ROOT.glob("lass_plugin/tasks/translation_*.py")}
+    assert {*told.split()} == there and len(there) == 4

@@ -326,6 +326,7 @@ def training_parser() -> argparse.ArgumentParser:
 
     import lass_plugin.models.transformer_architectures  # noqa: F401
     import lass_plugin.optim  # noqa: F401
+    import lass_plugin.tasks.translation_gates
     import lass_plugin.tasks.translation_lslo
     import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401
 
