@@ -1,6 +1,6 @@
 """Make small task folders for 'lass xtreme prepare' out of test sets that are at hand.
 
-    python scripts/xtreme_samples.py SAMPLES OUT [--most N]
+    python scripts/xtreme_samples.py SAMPLES OUT [--most N] [--train N]
 
 SAMPLES has pos/ (LANG.SPLIT.conllu), ner/ (LANG.SPLIT.conll), pawsx/ (SPLIT-LANG.tsv),
 xquad/ (xquad.LANG.json) and retrieval/ (tatoeba.en-LANG.LANG), plain or .gz, of which
@@ -11,8 +11,8 @@ PAWS-X   trained on the English dev set; dev: the first fifth of the test set, t
 XQuAD    by articles, in their order: trained on the first three quarters in English;
          dev: the next sixteenth; test: the rest
 
---most N takes the first N sentences, pairs or questions of each test set. OUT gets
-udpos/, panx/, pawsx/, xquad/, tatoeba/, and text/, all of their text, for 'lass encoder
+--most N takes the first N sentences, pairs or questions of each test set, --train N of
+each training set. OUT gets udpos/, panx/, pawsx/, xquad/, tatoeba/, and text/, all of their text, for 'lass encoder
 trim'.
 """
 
@@ -39,15 +39,17 @@ def main() -> None:
     parser.add_argument("samples", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--most", type=int, help="default: all")
+    parser.add_argument("--train", type=int, help="default: all")
     args = parser.parse_args()
     for folder in ("pos", "ner", "pawsx", "xquad", "retrieval"):
         if not (args.samples / folder).is_dir():
             raise SystemExit(f"there is no {args.samples / folder}")
+    most = {"train": args.train, "test": args.most}
     try:
-        _tags(args.samples / "pos", args.out / "udpos", args.most)
-        _tags(args.samples / "ner", args.out / "panx", args.most)
-        _pairs(args.samples / "pawsx", args.out / "pawsx", args.most)
-        _questions(args.samples / "xquad", args.out / "xquad", args.most)
+        _tags(args.samples / "pos", args.out / "udpos", most)
+        _tags(args.samples / "ner", args.out / "panx", most)
+        _pairs(args.samples / "pawsx", args.out / "pawsx", most)
+        _questions(args.samples / "xquad", args.out / "xquad", most)
         _lines(args.samples / "retrieval", args.out / "tatoeba", args.most)
         for task in ("udpos", "panx", "pawsx", "xquad", "tatoeba"):
             _text(args.out / task, args.out / "text" / f"{task}.txt")
@@ -65,35 +67,42 @@ def _write(path: Path, lines: list[str]) -> None:
     write_text(path, "".join(line + "\n" for line in lines))
 
 
-def _tags(folder: Path, out: Path, most: int | None) -> None:
-    """Sentences end at an empty line."""
+def _tags(folder: Path, out: Path, most: dict[str, int | None]) -> None:
+    """Sentences end at an empty line; ``most``: of each split."""
     for path, name in _files(folder):
         blocks: list[list[str]] = [[]]
         for line in read_lines(path):
             blocks[-1].append(line)
             if not line:
                 blocks.append([])
-        kept = [block for block in blocks if block]
-        kept = kept[:most] if ".test." in name else kept
+        kept = [block for block in blocks if block][: most.get(name.split(".")[1])]
         _write(out / name, [line for block in kept for line in block])
 
 
-def _pairs(folder: Path, out: Path, most: int | None) -> None:
+def _pairs(folder: Path, out: Path, most: dict[str, int | None]) -> None:
     for path, name in _files(folder):
         split, _, language = name.removesuffix(".tsv").partition("-")
         lines = list(read_lines(path))
         if split == "test":
             bound = len(lines) // DEV
-            _write(out / f"test-{language}.tsv", lines[bound:][:most])
+            _write(out / f"test-{language}.tsv", lines[bound:][: most["test"]])
             if language == "en":
                 _write(out / "dev-en.tsv", lines[:bound])
         elif language == "en":
-            _write(out / "train-en.tsv", lines)
+            _write(out / "train-en.tsv", lines[: most["train"]])
 
 
-def _questions(folder: Path, out: Path, most: int | None) -> None:
-    def part(articles: list[Any], name: str) -> None:
-        write_text(out / name, json.dumps({"data": articles}, ensure_ascii=False))
+def _questions(folder: Path, out: Path, most: dict[str, int | None]) -> None:
+    def part(articles: list[Any], name: str, most: int | None = None) -> None:
+        """The paragraphs that the first ``most`` questions are about."""
+        kept, left = [], most
+        for paragraph in (p for each in articles for p in each["paragraphs"]):
+            asked = paragraph["qas"][:left]
+            if asked:
+                kept.append({**paragraph, "qas": asked})
+            left = None if left is None else left - len(asked)
+        data = {"data": [{"title": "", "paragraphs": kept}]}
+        write_text(out / name, json.dumps(data, ensure_ascii=False))
 
     for path, name in _files(folder):
         opened = gzip.open(path) if path.suffix == ".gz" else open(path, "rb")
@@ -102,16 +111,9 @@ def _questions(folder: Path, out: Path, most: int | None) -> None:
         first = round(len(articles) * TRAIN_ARTICLES)
         second = first + max(1, round(len(articles) * DEV_ARTICLES))
         if name == "xquad.en.json":
-            part(articles[:first], "train-v1.1.json")
+            part(articles[:first], "train-v1.1.json", most["train"])
             part(articles[first:second], "dev-v1.1.json")
-        left = len(articles) if most is None else most
-        kept = []
-        for paragraph in (p for each in articles[second:] for p in each["paragraphs"]):
-            if left > 0:
-                asked = paragraph["qas"] if most is None else paragraph["qas"][:left]
-                kept.append({**paragraph, "qas": asked})
-                left -= 0 if most is None else len(asked)
-        part([{"title": "", "paragraphs": kept}], name)
+        part(articles[second:], name, most["test"])
 
 
 def _lines(folder: Path, out: Path, most: int | None) -> None:
