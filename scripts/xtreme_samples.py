@@ -12,8 +12,8 @@ XQuAD    by articles, in their order: trained on the first three quarters in Eng
          dev: the next sixteenth; test: the rest
 
 --most N takes the first N sentences, pairs or questions of each test set, --train N of
-each training set. OUT gets udpos/, panx/, pawsx/, xquad/, tatoeba/, and text/, all of their text, for 'lass encoder
-trim'.
+each training set. OUT gets udpos/, panx/, pawsx/, xquad/, tatoeba/, and text/, all of
+their text, for 'lass encoder trim'.
 """
 
 import argparse

@@ -40,6 +40,7 @@ OF_OTHERS = {
     *("--collect-only",),  # pytest
     *("--with-peft", "--with-onnx", "--with-ctranslate2"),  # test.sh
     *("--languages", "--valid", "--dev"),  # scripts/flores.py
+    "--train",  # scripts/xtreme_samples.py
     *("--config-dir", "--config-name"),  # hydra
 }
 
