@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from torch import Tensor
+
 from lass_plugin.anatomy.places import EMBEDDING, POSITIONS, find_place
 
 ENCODER = "encoder.sentence_encoder"
@@ -20,6 +22,11 @@ def stands_alone(names: str | Iterable[str]) -> bool:
     """Whether a name, or one of several, is of a model that is an encoder alone."""
     each = [names] if isinstance(names, str) else names
     return any(ENCODER.rpartition(".")[2] in name.split(".") for name in each)
+
+
+def positions_of(weights: Mapping[str, Tensor]) -> int:
+    """Tokens of the longest sentence: the first two rows are of padding and before."""
+    return len(weights[POSITIONS_WEIGHT]) - 2
 
 
 def in_layer(layer: int | str, part: str) -> str:

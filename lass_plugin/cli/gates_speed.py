@@ -63,7 +63,11 @@ def run(settings: SpeedSettings) -> int:
         sentences_per_second,
         write_speed,
     )
-    from lass_plugin.anatomy.encoders import EMBEDDING_WEIGHT, stands_alone
+    from lass_plugin.anatomy.encoders import (
+        EMBEDDING_WEIGHT,
+        positions_of,
+        stands_alone,
+    )
     from lass_plugin.anatomy.older_names import todays_names
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.cli.gates_draw import named_places
@@ -82,6 +86,10 @@ def run(settings: SpeedSettings) -> int:
                 "here, but exported by 'lass gates export'"
             )
         symbols.append(len(weights[EMBEDDING_WEIGHT]))
+        if settings.words > (limit := positions_of(weights)):
+            raise LassError(
+                f"--words {settings.words} is more than the {limit} positions of {path}"
+            )
         if not models:
             models.append(dense(checkpoint, settings.key))
         models += at_sparsities(name, checkpoint, settings.key, settings.sparsities)

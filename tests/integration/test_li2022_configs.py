@@ -111,6 +111,8 @@ def test_gates_by_importance_at_one_and_at_any_sparsity(
     first = "encoder.sentence_encoder.layers."
     assert sizes[0] == sum(w.numel() for n, w in weights.items() if first in n)
     assert all(float(row["CPU_sentences_per_second"]) > 0 for row in rows)
+    assert main([*map(str, words), "--words", "999"]) == 1
+    assert "--words 999 is more than the" in capsys.readouterr().err
     scores.write_text("any half 71.5\n")
     assert main(list(map(str, words))) == 1
     assert "system, sparsity and score" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from lass_plugin.anatomy.encoders import (
     EMBEDDING_WEIGHT,
     POSITIONS_WEIGHT,
     in_layer,
+    positions_of,
 )
 from lass_plugin.anatomy.places import FC1, count_layers
 from lass_plugin.errors import LassError
@@ -87,7 +88,7 @@ def shape_of(weights: Mapping[str, Tensor], options: Mapping[str, Any]) -> Encod
         width=weights[EMBEDDING_WEIGHT].shape[1],
         feed_forward=widths.pop(),
         heads=options.get("encoder_attention_heads", 12),
-        positions=len(weights[POSITIONS_WEIGHT]) - 2,  # of padding and before
+        positions=positions_of(weights),
         layer_norm_eps=options.get("layer_norm_eps", 1e-5),
         dropout=options.get("dropout", 0.1),
         attention_dropout=options.get("attention_dropout", 0.1),
