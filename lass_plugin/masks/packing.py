@@ -55,6 +55,13 @@ def unpack(packed: Tensor, shape: torch.Size | tuple[int, ...]) -> Tensor:
     return spread.view(torch.bool)[:units].view(shape)
 
 
+def unpack_into(packed: Tensor, out: Tensor) -> None:
+    """Unpack to eight booleans a byte, ``(8 · bytes,)``, in memory that is there."""
+    torch.index_select(
+        _byte_table(packed.device), 0, packed.int(), out=out.view(torch.int64)
+    )
+
+
 def count(packed: Tensor) -> int:
     """Number of ones."""
     return int(ones(packed.cpu().numpy()))

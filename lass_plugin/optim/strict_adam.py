@@ -1,8 +1,8 @@
 """Adam with decoupled weight decay that can hold weights back, fast.
 
 Registered as ``--optimizer strict_adam``. The step is torch's fused kernel; the
-matrices of a mask are stepped on one piece at a time and what may not move is put back
-while the piece is still in the cache.
+matrices of a mask are stepped on piece by piece (:mod:`.pieces`), and what may not move
+is put back.
 """
 
 import ast
@@ -17,12 +17,10 @@ from omegaconf import II
 from torch import Tensor
 
 from lass_plugin.errors import LassError
+from lass_plugin.masks.packing import unpack
+from lass_plugin.optim.pieces import Piece, bundles, columns
 from lass_plugin.training.spreading import held_pattern
 from lass_plugin.training.strict_update import Region, restore_held
-
-CPU_PIECE = 1 << 18
-"""Weights stepped on at a time on a CPU: four tensors of it stay in a core's caches."""
-GPU_PIECE = 1 << 24
 
 
 @dataclass
@@ -121,33 +119,29 @@ class StrictAdam(torch.optim.Optimizer):
                 "amsgrad": False,
                 "maximize": False,
             }
-            free: list[tuple[Tensor, ...]] = []
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self._state(parameter)
-                state["step"] += 1
-                tensors = (
-                    parameter.view(-1),
-                    parameter.grad.reshape(-1),
-                    state["exp_avg"].view(-1),
-                    state["exp_avg_sq"].view(-1),
-                )
+            moving = [each for each in group["params"] if each.grad is not None]
+            if not moving:
+                continue
+            torch._foreach_add_([self._state(each)["step"] for each in moving], 1)
+            free: list[Piece] = []
+            held: list[Piece] = []
+            for parameter in moving:
+                whole = Piece.of(parameter, self.state[parameter])
                 end = 0
                 regions = self._regions.get(id(parameter), [])
                 for region in sorted(regions, key=lambda region: region.stretch.offset):
                     start = region.stretch.offset
                     if start > end:
-                        free.append((*(t[end:start] for t in tensors), state["step"]))
+                        free.append(whole.part(end, start))
                     end = start + region.stretch.units
                     if region.bits is not None:  # else nothing of it may move
-                        inside = [tensor[start:end] for tensor in tensors]
-                        self._held_step(inside, state["step"], region.bits, options)
-                if end < parameter.numel():
-                    free.append((*(t[end:] for t in tensors), state["step"]))
+                        held.append(whole.part(start, end, region.bits))
+                if end < whole.units:
+                    free.append(whole.part(end, whole.units))
             if free:
-                columns = [list(column) for column in zip(*free, strict=True)]
-                self._fused(columns, options)
+                self._fused(free, options)
+            for bundle in bundles(held):
+                self._held_step(bundle, options)
 
     def _state(self, parameter: Tensor) -> dict[str, Tensor]:
         state = self.state[parameter]
@@ -159,20 +153,25 @@ class StrictAdam(torch.optim.Optimizer):
             state["exp_avg_sq"] = torch.zeros_like(state["exp_avg"])
         return state
 
-    def _held_step(
-        self, tensors: list[Tensor], step: Tensor, bits: Tensor, options: dict
-    ) -> None:
-        units = tensors[0].numel()
-        piece = CPU_PIECE if tensors[0].device.type == "cpu" else GPU_PIECE
-        for start in range(0, units, piece):  # a piece is a multiple of eight weights
-            end = min(start + piece, units)
-            value, grad, mean, square = (tensor[start:end] for tensor in tensors)
-            held = held_pattern(bits[start // 8 : (end + 7) // 8], value)
-            changed = (value, mean, square)
-            before = self._copied(changed)
-            self._fused([[value], [grad], [mean], [square], [step]], options)
-            for new, old in zip(changed, before, strict=True):
-                restore_held(new, old, held)
+    def _held_step(self, pieces: list[Piece], options: dict) -> None:
+        """Step on pieces that are worked on together, and put back what is held."""
+        if len(pieces) > 1:
+            before = [torch.cat(each) for each in columns(pieces)]
+            self._fused(pieces, options)
+            kept = unpack(
+                torch.cat([piece.movable for piece in pieces]), before[0].shape
+            )
+            sizes = [piece.units for piece in pieces]
+            for changed, old in zip(columns(pieces), before, strict=True):
+                result = torch.where(kept, torch.cat(changed), old)
+                torch._foreach_copy_(changed, result.split(sizes))
+            return
+        (piece,) = pieces
+        held = held_pattern(piece.movable, piece.value)
+        before = self._copied(piece.changed)
+        self._fused(pieces, options)
+        for new, old in zip(piece.changed, before, strict=True):
+            restore_held(new, old, held)
 
     def _copied(self, tensors: tuple[Tensor, ...]) -> list[Tensor]:
         """Copies of a piece's tensors, in memory that all pieces of a step share."""
@@ -190,6 +189,13 @@ class StrictAdam(torch.optim.Optimizer):
         ]
 
     @staticmethod
-    def _fused(columns: list[list[Tensor]], options: dict) -> None:
-        values, gradients, means, squares, steps = columns
-        torch._fused_adamw_(values, gradients, means, squares, [], steps, **options)
+    def _fused(pieces: list[Piece], options: dict) -> None:
+        torch._fused_adamw_(
+            [piece.value for piece in pieces],
+            [piece.gradient for piece in pieces],
+            [piece.mean for piece in pieces],
+            [piece.square for piece in pieces],
+            [],
+            [piece.step for piece in pieces],
+            **options,
+        )

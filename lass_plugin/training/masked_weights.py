@@ -16,10 +16,14 @@ from torch import Tensor, nn
 from lass_plugin.errors import LassError
 from lass_plugin.masks.mask import MaskSet
 from lass_plugin.masks.packing import unpack
-from lass_plugin.training.spreading import factors
-
-PackedMask = Mapping[str, Tensor]
-"""Site name -> ``(ceil(units / 8),)`` uint8 on the device of the site."""
+from lass_plugin.training.masked_gradients import MaskedGradients
+from lass_plugin.training.side_by_side import (
+    JoinedMask,
+    PackedMask,
+    SideBySide,
+    SpreadMask,
+)
+from lass_plugin.training.spreading import at_once, factors
 
 _TRIED = ""
 """No key is called so."""
@@ -28,14 +32,17 @@ _TRIED = ""
 class MaskedWeights:
     """The sites of one model and the packed masks of its language keys.
 
-    Memory: one bit a weight and key, and one working copy of the masked matrices. Bits
-    are spread to bytes one matrix at a time and forgotten again.
+    Memory: one bit a weight and key, and one working copy of the masked matrices. On a
+    CPU bits are spread one matrix at a time and forgotten again, on a GPU all at once
+    in a byte a weight.
 
     Args:
         sites: name -> parameter.
         masks: of the keys; more can be set with :meth:`set_mask`.
         held: packed mask of weights that get no gradient, whatever the key: the model
             computes with them, but they are not trained.
+        reduced_in_backward: gradients are summed over processes as soon as each is
+            there, so each is masked before.
     """
 
     def __init__(
@@ -43,36 +50,45 @@ class MaskedWeights:
         sites: Mapping[str, nn.Parameter],
         masks: MaskSet | None = None,
         held: PackedMask | None = None,
+        reduced_in_backward: bool = False,
     ):
         self.sites = dict(sites)
-        self._bits: dict[str, PackedMask] = {}
+        self._layout = SideBySide(self.sites)
+        self._bits: dict[str, JoinedMask] = {}
         self._held = held or {}
-        self._movable: dict[str, PackedMask] = {}
+        self._movable: dict[str, JoinedMask] = {}
         self._dense: dict[str, Tensor] = {}
+        self._copy: Tensor | None = None
         self._working: dict[str, Tensor] = {}
+        self._kept: SpreadMask | None = None  # what the model computes with
+        self._free: SpreadMask | None = None  # what gets a gradient
         self._applied: str | None = None
         self._current: str | None = None  # key whose W ⊙ M the working copy holds
         self._masks_gradients = False
         for key, mask in (masks or {}).items():
             mask.check_fits(self.sites)
             self.set_mask(key, mask.bits)
-        for name, parameter in self.sites.items():
-            if parameter.requires_grad:
+        trained = {n: each for n, each in self.sites.items() if each.requires_grad}
+        self._gradients: MaskedGradients | None = None
+        if not reduced_in_backward and len(trained) == len(self.sites):
+            if all(at_once(parameter.device) for parameter in trained.values()):
+                self._gradients = MaskedGradients(self.sites, self._layout)
+        if self._gradients is None:
+            for name, parameter in trained.items():
                 parameter.register_hook(partial(self._mask_gradient, name))
 
     def set_mask(self, key: str, bits: PackedMask) -> None:
         """Set or replace the packed mask of *key*."""
-        self._bits[key] = {
-            name: bits[name].to(parameter.device)
-            for name, parameter in self.sites.items()
-        }
-        free = {
-            name: self._bits[key][name] & ~held.to(self.sites[name].device)
-            for name, held in self._held.items()
-        }
-        self._movable[key] = {**self._bits[key], **free}
+        self._bits[key] = self._movable[key] = self._on_device(bits)
+        if self._held:
+            free = {name: bits[name].cpu() & ~h.cpu() for name, h in self._held.items()}
+            self._movable[key] = self._on_device({**bits, **free})
         if self._current == key:
             self._current = None
+
+    def _on_device(self, bits: PackedMask) -> JoinedMask:
+        device = next(iter(self.sites.values())).device
+        return self._layout.mask({name: bits[name].to(device) for name in self.sites})
 
     def bits(self, key: str) -> PackedMask:
         """The packed mask of *key*.
@@ -85,16 +101,12 @@ class MaskedWeights:
                 f"there is no mask of {key}; the masks here are of "
                 f"{', '.join(self._bits) or 'no pair'}"
             )
-        return self._bits[key]
+        return self._bits[key].parts
 
     def movable(self, keys: list[str]) -> PackedMask:
         """What an update of *keys* (at least one) may move, packed: the union of their
         masks without what is held."""
-        merged = dict(self._movable[keys[0]])
-        for key in keys[1:]:
-            more = self._movable[key]
-            merged = {name: merged[name] | more[name] for name in merged}
-        return merged
+        return self._layout.union([self._movable[key] for key in keys]).parts
 
     @contextlib.contextmanager
     def applied(
@@ -111,7 +123,8 @@ class MaskedWeights:
         self.apply(key, reuse=reuse)
         self._masks_gradients = mask_gradients
         try:
-            yield
+            with self._masked_gradients():
+                yield
         finally:
             self._masks_gradients = False
             self.release()
@@ -140,12 +153,11 @@ class MaskedWeights:
 
     def apply(self, key: str, reuse: bool = False) -> None:
         """Swap the storage of every site for W ⊙ M of *key*. Idempotent."""
-        bits = self.bits(key)
+        self.bits(key)
         if self._applied is not None:
             self.release()
         if not (reuse and self._current == key):
-            for name, parameter in self.sites.items():
-                self._fill(name, parameter.data, bits[name])
+            self._fill(key)
         for name, parameter in self.sites.items():  # once memory has sufficed for all
             self._dense[name], parameter.data = parameter.data, self._working[name]
         self._applied = self._current = key
@@ -157,16 +169,43 @@ class MaskedWeights:
                 parameter.data = self._dense.pop(name)
         self._applied = None
 
-    def _fill(self, name: str, weight: Tensor, bits: Tensor) -> None:
-        copy = self._working.get(name)
-        if copy is None or copy.device != weight.device or copy.dtype != weight.dtype:
-            copy = self._working[name] = torch.empty_like(weight)
-        torch.mul(weight, factors(bits, weight), out=copy)
+    def _fill(self, key: str) -> None:
+        """Make the working copy: W ⊙ M of every site."""
+        weights = {name: parameter.data for name, parameter in self.sites.items()}
+        like = next(iter(weights.values()))
+        copy = self._copy
+        if copy is None or copy.device != like.device or copy.dtype != like.dtype:
+            copy = self._copy = like.new_empty(self._layout.units)
+            self._working = self._layout.views(copy)
+            self._kept = self._free = None
+        mask, movable = self._bits[key], self._movable[key]
+        if mask.joined is None:
+            for name, bits in mask.parts.items():
+                weight = weights[name]
+                torch.mul(weight, factors(bits, weight), out=self._working[name])
+            return
+        self._layout.join(weights, out=copy)
+        self._kept = self._layout.spread(mask, self._kept)
+        copy.mul_(self._kept.all)
+        if movable is mask:
+            self._free = self._kept
+        else:
+            self._free = self._layout.spread(movable, self._free)
+
+    def _masked_gradients(self) -> contextlib.AbstractContextManager[None]:
+        if self._gradients is None or not self._masks_gradients:
+            return contextlib.nullcontext()
+        if self._free is None or self._copy is None:
+            raise RuntimeError("no mask is applied")
+        return self._gradients.masked(self._free, scratch=self._copy)
 
     def _mask_gradient(self, name: str, gradient: Tensor) -> Tensor | None:
         if self._applied is None or not self._masks_gradients:
             return None
-        mask = factors(self._movable[self._applied][name], gradient)
+        if self._free is not None:
+            mask = self._free.views[name]
+        else:
+            mask = factors(self._movable[self._applied].parts[name], gradient)
         if gradient.is_contiguous():
             # the gradient of a weight matrix is a fresh product that nothing else
             # holds; a second buffer of its size would cost twice the time

@@ -1,8 +1,10 @@
 """Packed masks spread to numbers to compute with.
 
-On a CPU one gather of rows, eight numbers for a packed byte, gives the operand in the
-type that is computed in; multiplying by booleans would convert them first. A GPU is
-bound by its memory, where booleans are a quarter of the bytes.
+A CPU works on one matrix, or a piece of one, after another, so that what it reads twice
+is still in its caches: one gather of rows, eight numbers for a packed byte, gives the
+operand in the type that is computed in; multiplying by booleans would convert them
+first. A GPU waits for whoever launches its operations, so it gets few that do much:
+all matrices of a model at once, multiplied by booleans, a quarter of the bytes.
 """
 
 import functools
@@ -13,6 +15,15 @@ from torch import Tensor
 from lass_plugin.masks.packing import unpack
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+ONE_BY_ONE = frozenset({"cpu"})
+"""Types of devices that work on one masked matrix after another."""
+
+
+def at_once(device: torch.device) -> bool:
+    """Whether a device works on all masked matrices at once."""
+    return device.type not in ONE_BY_ONE
 
 
 def integer_type(number: torch.dtype) -> torch.dtype:
@@ -26,7 +37,7 @@ def factors(bits: Tensor, like: Tensor) -> Tensor:
     Args:
         bits: ``(ceil(units / 8),)`` packed mask on the device of *like*.
     """
-    if like.device.type != "cpu":
+    if at_once(like.device):
         return unpack(bits, like.shape)
     return _gather(bits, _rows(like.dtype), like.numel()).view(like.shape)
 
@@ -39,7 +50,7 @@ def held_pattern(bits: Tensor, like: Tensor) -> Tensor:
         like: ``(units,)``.
     """
     integer = integer_type(like.dtype)
-    if like.device.type != "cpu":
+    if at_once(like.device):
         return unpack(bits, (like.numel(),)).to(integer).sub_(1)
     return _gather(bits, _rows(integer), like.numel())
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lass_plugin.masks.packing import pack
-from lass_plugin.optim import strict_adam
+from lass_plugin.optim import pieces
 from lass_plugin.optim.strict_adam import StrictAdam
 from lass_plugin.training.spreading import factors, held_pattern
 from lass_plugin.training.stretches import Stretch
@@ -52,7 +52,7 @@ def test_both_ways_to_restore_agree_on_every_bit():
 
 @pytest.mark.parametrize("units", [5, 64, 200, 1000])
 def test_a_held_step_in_pieces_is_the_free_step_inside_the_mask(monkeypatch, units):
-    monkeypatch.setattr(strict_adam, "CPU_PIECE", 64)
+    monkeypatch.setattr(pieces, "CPU_PIECE", 64)
     generator = torch.Generator().manual_seed(units)
     free, held = (torch.nn.Parameter(torch.zeros(units)) for _ in range(2))
     start = torch.randn(units, generator=generator)

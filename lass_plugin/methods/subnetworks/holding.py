@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lass_plugin.anatomy.vocabulary import is_vocabulary
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import pack
-from lass_plugin.training.masked_weights import PackedMask
+from lass_plugin.training.side_by_side import PackedMask
 
 KINDS = ("others", "shared")
 """``others``: what the masks of other pairs keep. ``shared``: what no mask covers."""

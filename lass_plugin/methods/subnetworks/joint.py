@@ -12,6 +12,7 @@ from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.masks.mask import MaskSet
 from lass_plugin.masks.neurons import weight_masks
 from lass_plugin.methods.subnetworks.holding import Holding
+from lass_plugin.training.masked_gradients import reduces_in_backward
 from lass_plugin.training.masked_weights import MaskedWeights
 from lass_plugin.training.participants import Participants
 from lass_plugin.training.stretches import find_stretches
@@ -39,7 +40,9 @@ class JointTraining:
     ):
         check_optimizer(optimizer)
         holding = holding or Holding()
-        self.weights = masked_weights(unwrap(model), masks, holding)
+        self.weights = masked_weights(
+            unwrap(model), masks, holding, reduces_in_backward(model)
+        )
         sites = self.weights.sites
         self._keys = list(masks)
         shared = holding.shared_parameters(unwrap(model), sites)
@@ -78,9 +81,15 @@ class JointTraining:
 
 
 def masked_weights(
-    model: nn.Module, masks: MaskSet, holding: Holding | None = None
+    model: nn.Module,
+    masks: MaskSet,
+    holding: Holding | None = None,
+    reduced_in_backward: bool = False,
 ) -> MaskedWeights:
     """The weights of *model* that *masks*, of weights or of neurons, cover.
+
+    Args:
+        holding, reduced_in_backward: see :class:`.MaskedWeights`.
 
     Raises:
         LassError: the model lacks one of them or has another shape.
@@ -88,4 +97,5 @@ def masked_weights(
     parameters = dict(model.named_parameters())
     masks = weight_masks(masks, parameters)
     sites = {name: parameters[name] for name in parameters if name in masks.shapes}
-    return MaskedWeights(sites, masks, holding.sites if holding else None)
+    held = holding.sites if holding else None
+    return MaskedWeights(sites, masks, held, reduced_in_backward)
