@@ -113,13 +113,31 @@ LI_2022: dict[str, str] = {
 Ethnologue); its gaps and its groups are kept."""
 
 
+def _language_alone(code: str) -> str:
+    """*code* without what follows the language in ``zh_CN`` or ``sr@latin``."""
+    return re.split("[_@.-]", code, maxsplit=1)[0].lower()
+
+
 def family_of(code: str) -> str | None:
     """Family of a language in the built-in table; None if it is not there.
 
-    What follows the language in codes such as ``zh_CN``, ``deu_Latn`` or ``sr@latin``
-    is left out.
+    What follows the language in codes such as ``zh_CN`` is left out.
     """
-    return FAMILIES.get(re.split("[_@.-]", code, maxsplit=1)[0].lower())
+    return FAMILIES.get(_language_alone(code))
+
+
+def family_of_li_2022(code: str) -> str | None:
+    """Family of a language in :data:`LI_2022`; None if it is not there.
+
+    ``zh`` and ``zh_CN`` are there as ``zh-Hans`` and ``zh-Hant``, which are of one
+    family.
+    """
+    alone = _language_alone(code)
+    for name in (code, alone):
+        if name in LI_2022:
+            return LI_2022[name]
+    found = {LI_2022[each] for each in LI_2022 if _language_alone(each) == alone}
+    return found.pop() if len(found) == 1 else None
 
 
 def read_families(path: str | os.PathLike) -> dict[str, str]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lass_plugin.errors import LassError
 from lass_plugin.language_families import LI_2022, MISSING_FAMILY
 from lass_plugin.methods.gates import dynamic, penalties
+from lass_plugin.methods.gates.beginning import prior_of
 from lass_plugin.methods.gates.components import Components
 from lass_plugin.methods.gates.hard_concrete import PRINTED, HardConcrete
 from lass_plugin.methods.gates.ranking import (
@@ -159,6 +160,19 @@ def test_the_families_are_those_of_table_4_and_missing_is_none():
     ]
     with pytest.raises(LassError, match="tlh"):
         penalties.family_prior(["de", "tlh"], LI_2022)
+
+
+def test_keys_are_languages_or_pairs_by_their_families():
+    # a bare zh is in no row of Table 4, but both of its forms are of one family
+    prior = prior_of("li2022", ["en", "de", "zh", "tr"])
+    assert prior.tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 0, 1], [1, 1, 1, 0]]
+    assert prior_of("li2022", ["zh-Hans", "zh-Hant"]).tolist() == [[0, 0], [0, 0]]
+    pairs = prior_of("li2022", ["de-en", "fr-en", "en-zh", "en-zh_TW", "en-tr"])
+    related = [[0, 0, 1, 1, 1], [0, 0, 1, 1, 1], [1, 1, 0, 0, 1], [1, 1, 0, 0, 1]]
+    assert pairs.tolist() == [*related, [1, 1, 1, 1, 0]]
+    for keys in (["en", "tlh"], ["en-tlh", "en-de"]):
+        with pytest.raises(LassError, match="no family of the language tlh is known"):
+            prior_of("li2022", keys)
 
 
 IMPORTANCE = {

@@ -6,7 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lass_plugin.language_families import LI_2022, MISSING_FAMILY, read_families
+from lass_plugin.language_families import (
+    LI_2022,
+    MISSING_FAMILY,
+    family_of_li_2022,
+    read_families,
+)
 from lass_plugin.languages import Pair
 from lass_plugin.methods.gates.components import Components
 from lass_plugin.methods.gates.learned import Penalty
@@ -67,14 +72,26 @@ def prior_of(families: str, keys: Sequence[str]) -> Tensor:
     """
     if families == NONE:
         return family_prior(keys, {key: key for key in keys})
-    table = LI_2022 if families == LI2022 else read_families(families)
-    if all(key in table for key in keys):
-        return family_prior(keys, table)
+    table: Mapping[str, str] = LI_2022
+    if families != LI2022:
+        table = read_families(families)
+    if any("-" not in key for key in keys) or all(key in table for key in keys):
+        return family_prior(keys, _families_of(keys, table))
     parts = [Pair.parse(key) for key in keys]
     languages = sorted({each for pair in parts for each in (pair.source, pair.target)})
+    table = _families_of(languages, table)
     family_prior(languages, table)  # names a language that has no family
     joined = {}
     for key, pair in zip(keys, parts, strict=True):
         both = (table[pair.source], table[pair.target])
         joined[key] = MISSING_FAMILY if MISSING_FAMILY in both else " > ".join(both)
     return family_prior(keys, joined)
+
+
+def _families_of(
+    languages: Sequence[str], table: Mapping[str, str]
+) -> Mapping[str, str]:
+    if table is not LI_2022:
+        return table
+    found = {each: family_of_li_2022(each) for each in languages}
+    return {each: family for each, family in found.items() if family is not None}

@@ -76,8 +76,8 @@ def family_prior(languages: Sequence[str], families: Mapping[str, str]) -> Tenso
         if language not in families:
             raise LassError(
                 f"no family of the language {language} is known; give a table of "
-                "languages and families that has it, or choose diversity without "
-                "families"
+                "languages and families that has it (--gates-families FILE), or choose "
+                "diversity without families (--gates-families none)"
             )
     related = [
         [a == b or (families[a] == families[b] != MISSING_FAMILY) for b in languages]
