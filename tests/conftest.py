@@ -1,5 +1,6 @@
 """Small made-up languages, tiny models and ways to run fairseq's commands in tests."""
 
+import gc
 import logging
 import os
 import random
@@ -13,6 +14,13 @@ import quick_hydra  # noqa: F401
 import torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays to the end: no collection looks at it again."""
+    gc.collect()
+    gc.freeze()
+
 
 ROOT = Path(__file__).resolve().parent.parent
 PAIRS = ("de-en", "en-de", "en-nl", "nl-en")

@@ -15,6 +15,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 
 from conftest import Commands, shortened
@@ -51,7 +52,16 @@ PLUGIN = (  # what fairseq imports of --user-dir
 def server() -> multiprocessing.context.ForkServerContext:
     """What forks itself for each command."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*MODULES.values(), *PLUGIN, *LATE, "quick_hydra"])
+    context.set_forkserver_preload([*MODULES.values(), *PLUGIN, *LATE, "warmed"])
+    kept = os.environ.get("PYTHONPATH")
+    folders = [str(Path(__file__).parent), *([kept] if kept else [])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(folders)  # where "warmed" is
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if kept:
+            os.environ["PYTHONPATH"] = kept
     return context
 
 

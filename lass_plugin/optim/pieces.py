@@ -22,7 +22,7 @@ GPU_PIECE = 1 << 24
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A stretch of a parameter; each tensor but the step is ``(units,)``."""
+    """A parameter, or a stretch of one; tensors but the step are all of one shape."""
 
     value: Tensor
     gradient: Tensor
@@ -37,12 +37,17 @@ class Piece:
         """A whole parameter that has a gradient."""
         assert parameter.grad is not None
         return cls(
-            parameter.view(-1),
-            parameter.grad.reshape(-1),
-            state["exp_avg"].view(-1),
-            state["exp_avg_sq"].view(-1),
+            parameter,
+            parameter.grad.contiguous(),
+            state["exp_avg"],
+            state["exp_avg_sq"],
             state["step"],
         )
+
+    def flat(self) -> "Piece":
+        """The same, each tensor ``(units,)``."""
+        tensors = (self.value, self.gradient, self.mean, self.square)
+        return Piece(*(each.view(-1) for each in tensors), self.step)
 
     @property
     def units(self) -> int:
@@ -61,7 +66,7 @@ class Piece:
         return self.value, self.mean, self.square
 
     def part(self, start: int, end: int, bits: Tensor | None = None) -> "Piece":
-        """Weights *start* to *end* of it."""
+        """Weights *start* to *end* of it, which is flat."""
         tensors = (self.value, self.gradient, self.mean, self.square)
         if end - start < self.units:
             tensors = tuple(tensor[start:end] for tensor in tensors)  # type: ignore[assignment]
