@@ -46,8 +46,13 @@ class Piece:
 
     def flat(self) -> "Piece":
         """The same, each tensor ``(units,)``."""
-        tensors = (self.value, self.gradient, self.mean, self.square)
-        return Piece(*(each.view(-1) for each in tensors), self.step)
+        return Piece(
+            self.value.view(-1),
+            self.gradient.view(-1),
+            self.mean.view(-1),
+            self.square.view(-1),
+            self.step,
+        )
 
     @property
     def units(self) -> int:
