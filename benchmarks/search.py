@@ -41,7 +41,7 @@ def _run(args, folder: Path) -> bool:
         folder, [*trainings.stock_task_flags([PAIR]), *common, "--optimizer", "adam"]
     )
     searches = {
-        name: trainings.Training(folder, _search_flags(name, common))
+        name: trainings.Training(folder, search_flags(name, common))
         for name in CRITERIA
     }
     reader = searches[CRITERIA[0]]  # sentences are numbered differently by each task
@@ -55,8 +55,8 @@ def _run(args, folder: Path) -> bool:
     samples = [every[place] for place in trainings.places(len(every), rounds)]
     contestants = {"plain": lambda number: plain.step_with(samples[number])}
     for name, training in searches.items():
-        contestants[f"{name}, no selection"] = _at(training, samples, 3)
-        contestants[name] = _at(training, samples, INTERVAL - 1)
+        contestants[f"{name}, no selection"] = at(training, samples, 3)
+        contestants[name] = at(training, samples, INTERVAL - 1)
     times = pairing.take_turns(contestants, rounds, clock=args.clock)
     for name, values in times.items():
         print(f"{name}: {statistics.median(values):.3f} s an update")
@@ -70,7 +70,8 @@ def _run(args, folder: Path) -> bool:
     return all(reached)
 
 
-def _search_flags(criterion: str, common: list[str]) -> list[str]:
+def search_flags(criterion: str, common: list[str]) -> list[str]:
+    """Of a gradual search of :data:`PAIR`."""
     flags = trainings.our_task_flags([PAIR])
     flags[flags.index("translation_subnetwork")] = "translation_subnetwork_search"
     flags += ["--pruning-criterion", criterion, "--pruning-schedule", "gradual"]
@@ -78,7 +79,7 @@ def _search_flags(criterion: str, common: list[str]) -> list[str]:
     return [*flags, *common, "--optimizer", "strict_adam"]
 
 
-def _at(training: trainings.Training, samples: list, place: int):
+def at(training: trainings.Training, samples: list, place: int):
     """An update in the middle of the ramp, *place* updates after a selection."""
 
     def update(number: int) -> None:

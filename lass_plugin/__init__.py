@@ -5,8 +5,8 @@ number each (scores), a share of them is selected (selection, schedules), a mode
 trained and translates as if the rest were not there (methods), and masks and models are
 compared (analysis, evaluation). The rooms, in the order in which data flows:
 
-    errors, streams, files, signals, tensor_files, locks, settings, registry, languages,
-    language_families,
+    errors, streams, files, signals, devices, tensor_files, locks, settings, registry,
+    languages, language_families,
     resource_types      what everything else stands on
     anatomy             parts of a model: mask targets, matrices, neurons, components
     scores, selection,
@@ -22,6 +22,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
       search              scores while a pair is trained (He 2023, §3.2; Lin 2021, §3.2)
       subnetworks         joint training under masks (He 2023, §3.3; Xie 2021)
       lowrank             modules beside a frozen base (Cao 2024)
+      gates               heads, hidden units and ranks that are left out (Li 2022)
     criterions          losses that fairseq knows by name
     tasks               what fairseq-train knows by name; models: architectures
     evaluation, tables  translations, scores, zero-shot; the papers' tables

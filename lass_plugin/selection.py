@@ -1,10 +1,17 @@
 """Selection: which units stay when a share of the lowest scores goes."""
 
+from typing import Iterator, Mapping, Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from lass_plugin.devices import at_once
 from lass_plugin.schedules import check_ratio
+
+AT_ONCE = 1 << 24
+"""Scores that are selected from in one call, on a GPU."""
+_NAN = "scores hold NaN; the training that made them has diverged"
 
 
 def removed_units(units: int, ratio: float) -> int:
@@ -36,7 +43,7 @@ def keep_highest(scores: Tensor, remove: int) -> Tensor:
     """Keep all but the *remove* lowest scores; otherwise as :func:`select`."""
     flat = scores.detach().reshape(-1)
     if flat.is_floating_point() and torch.isnan(flat).any():
-        raise ValueError("scores hold NaN; the training that made them has diverged")
+        raise ValueError(_NAN)
     keep = torch.ones(flat.shape, dtype=torch.bool, device=flat.device)
     if remove == 0:
         return keep.view(scores.shape)
@@ -47,6 +54,53 @@ def keep_highest(scores: Tensor, remove: int) -> Tensor:
         tied = torch.nonzero(flat == boundary).reshape(-1)
         keep[tied[spare:]] = True
     return keep.view(scores.shape)
+
+
+def select_each(scores: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
+    """:func:`select` from every matrix.
+
+    On a GPU matrices of one shape are selected from in one call, and the host waits
+    once for the device.
+
+    Raises:
+        ValueError: a score is NaN.
+    """
+    if not all(at_once(score.device) for score in scores.values()):
+        return {name: select(score, ratio) for name, score in scores.items()}
+    kept: dict[str, Tensor] = {}
+    finite = []
+    for names in _alike(scores):
+        rows = torch.stack([scores[name].detach().reshape(-1) for name in names])
+        finite.append(~torch.isnan(rows).any())
+        keep = _keep_of_rows(rows, removed_units(rows.shape[1], ratio))
+        for name, row in zip(names, keep, strict=True):
+            kept[name] = row.view(scores[name].shape)
+    if finite and not bool(torch.stack(finite).all()):
+        raise ValueError(_NAN)
+    return {name: kept[name] for name in scores}
+
+
+def _alike(scores: Mapping[str, Tensor]) -> Iterator[Sequence[str]]:
+    """Names of matrices of one shape, type and device, as many as may go together."""
+    groups: dict[tuple, list[str]] = {}
+    for name, score in scores.items():
+        kind = (score.shape, score.dtype, score.device)
+        groups.setdefault(kind, []).append(name)
+    for names in groups.values():
+        most = max(1, AT_ONCE // max(1, scores[names[0]].numel()))
+        for start in range(0, len(names), most):
+            yield names[start : start + most]
+
+
+def _keep_of_rows(rows: Tensor, remove: int) -> Tensor:
+    """``(matrices, units)`` boolean: all but the *remove* lowest of each row stay."""
+    if remove == 0:
+        return torch.ones_like(rows, dtype=torch.bool)
+    boundary = torch.kthvalue(rows, remove, dim=1, keepdim=True).values
+    above, tied = rows > boundary, rows == boundary
+    spare = rows.shape[1] - remove - above.sum(1, keepdim=True)
+    from_the_end = tied.flip(1).cumsum(1, dtype=torch.int32).flip(1)
+    return above | (tied & (from_the_end <= spare))  # the last of the tied stay
 
 
 def _lowest(flat: Tensor, number: int) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Mapping
 
 from torch import Tensor
 
-from lass_plugin.training.spreading import at_once
+from lass_plugin.devices import at_once
 
 CPU_PIECE = 1 << 18
 """Weights stepped on at a time on a CPU: four tensors of it stay in a core's caches."""

@@ -22,4 +22,4 @@ def accumulate_fisher(
     score.add_(change_of_loss(score, weight, gradient, factor).square_())
 
 
-register_score(Score("fisher", accumulate=accumulate_fisher))
+register_score(Score("fisher", accumulate=accumulate_fisher, elementwise=True))

@@ -32,4 +32,4 @@ def accumulate_movement(
     score.addcmul_(gradient, weight, value=-factor)
 
 
-register_score(Score("gradient", accumulate=accumulate_movement))
+register_score(Score("gradient", accumulate=accumulate_movement, elementwise=True))

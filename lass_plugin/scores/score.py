@@ -17,6 +17,9 @@ class Score:
     """Weight -> score of the same shape."""
     accumulate: Callable[[Tensor, Tensor, Tensor, float | Tensor], None] | None = None
     """Add an update to the score, in place (:func:`.movement.accumulate_movement`)."""
+    elementwise: bool = False
+    """Whether ``accumulate`` gives a weight the same score whatever weights stand
+    beside it, so that a GPU may take many matrices in one call."""
 
     def __post_init__(self) -> None:
         if (self.of_weight is None) == (self.accumulate is None):

@@ -33,4 +33,6 @@ def accumulate_sensitivity(
     score.add_(change_of_loss(score, weight, gradient, factor).abs_())
 
 
-register_score(Score("sensitivity", accumulate=accumulate_sensitivity))
+register_score(
+    Score("sensitivity", accumulate=accumulate_sensitivity, elementwise=True)
+)

@@ -13,6 +13,7 @@ from typing import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from lass_plugin.devices import at_once
 from lass_plugin.errors import LassError
 from lass_plugin.masks.mask import MaskSet
 from lass_plugin.masks.packing import unpack
@@ -23,7 +24,7 @@ from lass_plugin.training.side_by_side import (
     SideBySide,
     SpreadMask,
 )
-from lass_plugin.training.spreading import at_once, factors
+from lass_plugin.training.spreading import factors
 
 _TRIED = ""
 """No key is called so."""

@@ -7,8 +7,8 @@ from typing import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from lass_plugin.devices import at_once
 from lass_plugin.masks.packing import packed_size, unpack_into
-from lass_plugin.training.spreading import at_once
 
 PackedMask = Mapping[str, Tensor]
 """Site name -> ``(ceil(units / 8),)`` uint8 on the device of the site."""
@@ -52,6 +52,7 @@ class SideBySide:
         *self._starts, size = (8 * start for start in starts)
         self.units = size
         """Numbers in a buffer."""
+        self.names = list(self._shapes)
 
     def views(self, buffer: Tensor) -> dict[str, Tensor]:
         """The part of each matrix in a buffer, in its shape."""
@@ -62,6 +63,12 @@ class SideBySide:
                 self._shapes.items(), places, strict=True
             )
         }
+
+    def joined(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """The matrices in a new buffer."""
+        buffer = next(iter(weights.values())).new_empty(self.units)
+        self.join(weights, out=buffer)
+        return buffer
 
     def join(self, weights: Mapping[str, Tensor], out: Tensor) -> None:
         """Copy the matrices into a buffer."""

@@ -1,10 +1,8 @@
 """Packed masks spread to numbers to compute with.
 
-A CPU works on one matrix, or a piece of one, after another, so that what it reads twice
-is still in its caches: one gather of rows, eight numbers for a packed byte, gives the
-operand in the type that is computed in; multiplying by booleans would convert them
-first. A GPU waits for whoever launches its operations, so it gets few that do much:
-all matrices of a model at once, multiplied by booleans, a quarter of the bytes.
+On a CPU one gather of rows, eight numbers for a packed byte, gives the operand in the
+type that is computed in; multiplying by booleans would convert them first. A GPU is
+bound by its memory, where booleans are a quarter of the bytes.
 """
 
 import functools
@@ -12,18 +10,10 @@ import functools
 import torch
 from torch import Tensor
 
+from lass_plugin.devices import at_once
 from lass_plugin.masks.packing import unpack
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-
-ONE_BY_ONE = frozenset({"cpu"})
-"""Types of devices that work on one masked matrix after another."""
-
-
-def at_once(device: torch.device) -> bool:
-    """Whether a device works on all masked matrices at once."""
-    return device.type not in ONE_BY_ONE
 
 
 def integer_type(number: torch.dtype) -> torch.dtype:

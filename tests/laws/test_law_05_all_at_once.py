@@ -3,13 +3,14 @@
 import pytest
 import torch
 from conftest import PAIRS
-from runs import random_masks, same_bits
+from runs import differences, random_masks, same_bits
 from torch import nn
 
+from lass_plugin import devices, selection
 from lass_plugin.masks import find_sites, load_masks, save_masks
+from lass_plugin.methods.search import score_sums
 from lass_plugin.methods.subnetworks.joint import JointTraining
 from lass_plugin.optim import pieces
-from lass_plugin.training import spreading
 from lass_plugin.training.masked_gradients import reduces_in_backward
 from lass_plugin.training.stretches import torch_optimizer
 
@@ -36,7 +37,7 @@ def both_ways(start, monkeypatch, half_precision_on_cpu):
     def compare(*flags, updates=UPDATES) -> None:
         expected = trained(start(*flags), updates)
         with monkeypatch.context() as patch:
-            patch.setattr(spreading, "ONE_BY_ONE", frozenset())
+            patch.setattr(devices, "ONE_BY_ONE", frozenset())
             got = trained(start(*flags), updates)
         assert got.keys() == expected.keys()
         for name, value in expected.items():
@@ -86,6 +87,28 @@ def test_tied_embeddings_among_the_targets(start, both_ways, tmp_path):
     both_ways(*flags)
 
 
+@pytest.mark.parametrize("criterion", ["gradient", "fisher", "magnitude"])
+@pytest.mark.parametrize("flags", [(), ("--fp16",), ("--encoder-layerdrop", 0.5)])
+def test_a_search(start, monkeypatch, half_precision_on_cpu, criterion, flags):
+    task = ("--task", "translation_subnetwork_search", "--lang-pairs", "de-en")
+    gradual = ("--pruning-schedule", "gradual", "--pruning-ramp", 3)
+    flags += (*task, *gradual, "--pruning-interval", 1, "--pruning-ratio", 0.6)
+    states = []
+    for one_by_one in (devices.ONE_BY_ONE, frozenset()):
+        monkeypatch.setattr(devices, "ONE_BY_ONE", one_by_one)
+        monkeypatch.setattr(score_sums, "AT_ONCE", 5000)
+        monkeypatch.setattr(selection, "AT_ONCE", 5000)
+        run = start(*flags, "--pruning-criterion", criterion)
+        weights = trained(run, (("de-en",), ("de-en", "de-en")) * 2)
+        states.append((weights, run.task.method.only.state_dict()))
+    (expected, state), (got, other) = states
+    assert all(same_bits(got[name], value) for name, value in expected.items())
+    for name in ("bits", "snapshots"):
+        assert not differences(state[name], other[name])
+    assert not differences(state["halves"], other["halves"])
+    assert state["settled"] == other["settled"]
+
+
 @pytest.mark.parametrize("most", [8, 2048])
 def test_pieces_of_any_size(draw_masks, both_ways, monkeypatch, most):
     monkeypatch.setattr(pieces, "GPU_PIECE", most)
@@ -104,7 +127,7 @@ def test_matrices_joined_on_a_cpu_or_not(start, draw_masks, monkeypatch, togethe
 def test_a_failed_backward_pass_leaves_earlier_gradients(
     start, draw_masks, monkeypatch
 ):
-    monkeypatch.setattr(spreading, "ONE_BY_ONE", frozenset())
+    monkeypatch.setattr(devices, "ONE_BY_ONE", frozenset())
     run = start("--masks", draw_masks(), "--optimizer", "strict_adam")
     run.backward(run.batch("de-en"))
     before = run.gradients()
@@ -120,7 +143,7 @@ def test_a_failed_backward_pass_leaves_earlier_gradients(
 def test_gradients_reduced_in_the_backward_pass_are_masked_before(
     start, draw_masks, monkeypatch
 ):
-    monkeypatch.setattr(spreading, "ONE_BY_ONE", frozenset())
+    monkeypatch.setattr(devices, "ONE_BY_ONE", frozenset())
     folder = draw_masks()
     run = start("--optimizer", "strict_adam")
     wrapper = nn.Module()

@@ -6,10 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lass_plugin import devices, selection
 from lass_plugin.errors import LassError
 from lass_plugin.methods.search.one_search import SearchPlan
 from lass_plugin.methods.search.searched_masks import scores_from_checkpoint
-from lass_plugin.selection import select
+from lass_plugin.selection import select, select_each
 
 KINDS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -40,6 +41,28 @@ def test_the_same_as_a_slow_sort_in_every_type(kind, ratio):
     assert mask.dtype == torch.bool and mask.shape == scores.shape
     assert (~mask).sum() == round(ratio * scores.numel())
     assert torch.equal(mask, slowly(scores, ratio))
+
+
+@pytest.mark.parametrize("most", [1, 64, 1 << 20])
+@pytest.mark.parametrize("ratio", [0.0, 0.1, 1 / 3, 0.6, 0.999])
+def test_matrices_of_one_shape_in_one_call(monkeypatch, ratio, most):
+    """As on a GPU: of many ties, too, and in the order of the matrices."""
+    monkeypatch.setattr(devices, "ONE_BY_ONE", frozenset())
+    monkeypatch.setattr(selection, "AT_ONCE", most)
+    generator = torch.Generator().manual_seed(2)
+    shapes = [(4, 8), (3, 5), (4, 8), (32,), (4, 8)]
+    scores = {
+        str(n): torch.randint(-3, 3, shape, generator=generator).float()
+        for n, shape in enumerate(shapes)
+    }
+    scores["2"][0, :3] = torch.tensor([float("inf"), float("-inf"), -0.0])
+    kept = select_each(scores, ratio)
+    assert list(kept) == list(scores)
+    for name, score in scores.items():
+        assert torch.equal(kept[name], slowly(score, ratio)), name
+    scores["4"][0, 0] = float("nan")
+    with pytest.raises(ValueError, match="NaN"):
+        select_each(scores, ratio)
 
 
 @given(

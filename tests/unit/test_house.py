@@ -12,7 +12,7 @@ PACKAGE = ROOT / "lass_plugin"
 FLOORS = """
 errors
 streams
-files signals
+files signals devices
 tensor_files registry settings languages locks
 language_families resource_types schedules
 anatomy selection

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 
+from lass_plugin import devices
 from lass_plugin.masks import packing
 
 MATRICES = hypothesis_numpy.arrays(
@@ -33,6 +34,20 @@ def test_unpack_undoes_pack_and_count_counts(array):
     assert packed.numel() == packing.packed_size(mask.numel())
     assert torch.equal(packing.unpack(packed, mask.shape), mask)
     assert packing.count(packed) == int(array.sum())
+
+
+@given(MATRICES)
+@settings(max_examples=100, deadline=None)
+def test_a_gpu_packs_the_same_without_the_host(array):
+    mask = torch.from_numpy(array)
+    expected = packing.pack(mask)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(devices, "ONE_BY_ONE", frozenset())
+        packed = packing.pack(mask)
+        several = packing.pack_each({"a": mask, "b": ~mask, "c": mask})
+    assert packed.dtype == torch.uint8 and torch.equal(packed, expected)
+    assert torch.equal(several["a"], expected) and torch.equal(several["c"], expected)
+    assert torch.equal(several["b"], packing.pack(~mask))
 
 
 @given(st.integers(1, 200), st.integers(0, 2**32))

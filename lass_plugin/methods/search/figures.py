@@ -124,7 +124,7 @@ class Figures:
             small = {name: magnitude(site.float()) for name, site in sites.items()}
             kept = select_all(plan.key, small, plan.ratio)
             drawn = random_mask(plan.key, shapes, plan.ratio, SEED)
-            masks["magnitude"] = {name: packing.pack(b) for name, b in kept.items()}
+            masks["magnitude"] = packing.pack_each(kept)
             masks["random"] = drawn.bits
         with holding(model, self._base.weights):
             if not found:

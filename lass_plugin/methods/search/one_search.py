@@ -18,6 +18,7 @@ from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Fingerprint, find_sites, fingerprint, packing
 from lass_plugin.methods.search.plan import SearchPlan
+from lass_plugin.methods.search.score_sums import ScoreSums
 from lass_plugin.methods.search.settling import (
     agreement,
     churn,
@@ -25,7 +26,7 @@ from lass_plugin.methods.search.settling import (
     growth,
     last_losses,
 )
-from lass_plugin.selection import select
+from lass_plugin.selection import select_each
 from lass_plugin.training.masked_weights import MaskedWeights
 from lass_plugin.training.stretches import (
     Stretch,
@@ -62,6 +63,7 @@ class SubnetworkSearch:
         self.base: Fingerprint = {}
         self._halves: list[dict[str, Tensor]] = [{}, {}]
         """Scores of the even and of the odd updates; their sum is He 2023, Eq. 2."""
+        self._sums: list[ScoreSums] = []
         self.history: list[dict[str, Any]] = []
         """:meth:`settled` and the updates, at every report."""
         self.watched: dict[str, float] = {}
@@ -106,12 +108,10 @@ class SubnetworkSearch:
                 self.weights = MaskedWeights(self.sites)
             self.base = self.base or fingerprint(self.sites)
         if self.plan.score.accumulates:
-            for name, parameter in self.sites.items():
-                device = "cpu" if self._scores_on_cpu else parameter.device
-                for half in self._halves:
-                    if name not in half:
-                        half[name] = torch.zeros(parameter.shape, dtype=torch.float32)
-                    half[name] = half[name].to(device)
+            there = next(iter(self.sites.values())).device
+            device = torch.device("cpu") if self._scores_on_cpu else there
+            self._sums = [ScoreSums(self.sites, half, device) for half in self._halves]
+            self._halves = [sums.parts for sums in self._sums]
         if self._bits and self.weights is not None:
             self.weights.set_mask(self.plan.key, self._bits)
 
@@ -146,16 +146,9 @@ class SubnetworkSearch:
         self._select()
 
     def _accumulate(self, optimizer: FairseqOptimizer) -> None:
-        accumulate = self.plan.score.accumulate
-        if accumulate is None:
-            return
-        factor, half = gradient_factor(optimizer), self._halves[self.updates % 2]
-        for name, stretch in self._stretches.items():
-            if stretch.gradient is not None:
-                score = half[name].view(-1).to(stretch.value.device)
-                accumulate(score, stretch.value, stretch.gradient, factor)
-                if score.device != half[name].device:
-                    half[name].view(-1).copy_(score)
+        if self.plan.score.accumulates:
+            sums = self._sums[self.updates % 2]
+            sums.add(self.plan.score, self._stretches, gradient_factor(optimizer))
 
     def _select(self) -> None:
         plan, ratio = self.plan, self.plan.ratio_at(self.updates)
@@ -167,8 +160,7 @@ class SubnetworkSearch:
 
     def _select_bits(self, ratio: float, half: int | None = None) -> dict[str, Tensor]:
         """The packed mask at *ratio* by :meth:`scores`."""
-        kept = select_all(self.plan.key, self.scores(half), ratio)
-        return {name: packing.pack(bits) for name, bits in kept.items()}
+        return packing.pack_each(select_all(self.plan.key, self.scores(half), ratio))
 
     # -- results -----------------------------------------------------------------
 
@@ -329,13 +321,13 @@ def check_state(state: Mapping[str, Any]) -> None:
 def select_all(
     key: str, scores: Mapping[str, Tensor], ratio: float
 ) -> dict[str, Tensor]:
-    """Site -> boolean tensor of its shape, True = keep; see :func:`.selection.select`.
+    """Site -> boolean of its shape, True = keep; see :func:`.selection.select_each`.
 
     Raises:
         LassError: a score of the search of *key* is NaN.
     """
     try:
-        return {name: select(score, ratio) for name, score in scores.items()}
+        return select_each(scores, ratio)
     except ValueError as error:
         raise LassError(f"the search of {key} has failed: {error}") from error
 
