@@ -15,7 +15,8 @@ that goes on keeps the schedule it began with, also where --updates has grown: i
 stage gets longer. Progress goes to stderr, the log of a pair to
 DIR/PAIR/train.log, its mask to DIR/masks/PAIR.safetensors. The same command again goes
 on where it was, after Ctrl-C, a crash or the end of a job's time. Of a finished search
-checkpoint_last.pt is kept; 'lass extract' takes masks at other ratios from it.
+checkpoint_last.pt is kept; 'lass extract' takes masks at other ratios from it. With
+--keep scores that is all it can do, in less than a third of the bytes.
 
 With --together all pairs are searched in one training (by gradient only): each update
 is of one pair, and the pairs share the weights that are fine-tuned, so that the search

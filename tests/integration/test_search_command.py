@@ -15,6 +15,7 @@ import pytest
 import torch
 from conftest import ROOT, load
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.flags import FlagBuilder
@@ -29,6 +30,7 @@ from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import load_masks
 from lass_plugin.methods.search.figures import LOSSES
+from lass_plugin.methods.search.searched_masks import searched_mask
 
 PAIRS = "de-en,en-nl"
 SHORT = ("--updates", 6, "--ramp", 3, "--interval", 1, "--jobs", 1)
@@ -141,6 +143,64 @@ def test_a_longer_search_keeps_the_stages_it_began_with(data, base, tmp_path, ca
     assert result.updates == 9
     with pytest.raises(LassError, match="begun with --ramp 3, not 4"):
         run_searches(replace(wanted, updates=9, ramp=4))
+
+
+@pytest.fixture
+def cut_down(searched, data, base, tmp_path, commands):
+    """A copy of the searches, cut down to their scores, and what is wanted of it."""
+    out = tmp_path / "out"
+    shutil.copytree(searched[0], out)
+    words = (*SHORT, "--keep", "scores")
+    again = commands.run("lass", *arguments(data, base, out, *words))
+    assert again.stderr.count("finished before") == 2
+    return out, settings(data, base, out, interval=1, keep="scores")
+
+
+def test_scores_that_are_kept_alone_give_the_same_masks(
+    searched, cut_down, commands, data, base
+):
+    (whole, _), (out, wanted) = searched, cut_down
+    for pair in PAIRS.split(","):
+        sizes = [(each / pair / "checkpoint_last.pt") for each in (whole, out)]
+        states = [load(path) for path in sizes]
+        weights = sum(value.numel() for value in states[0]["model"].values())
+        assert sizes[1].stat().st_size < 8 * weights + 60_000  # (options and history)
+        assert sizes[1].stat().st_size < 0.4 * sizes[0].stat().st_size
+        assert states[1]["last_optimizer_state"] is None
+    for ratio in (0.3, 0.6):
+        taken = []
+        for folder in (whole, out):
+            masks = out / f"{folder.name}-{len(taken)}-{ratio}"
+            places = [folder / "de-en", folder / "en-nl"]
+            words = ("extract", *places, "--ratio", ratio, "--out", masks)
+            commands.run("lass", *words)
+            taken.append(load_masks(masks))
+        assert list(taken[0]) == list(taken[1])
+        for key, mask in taken[0].items():
+            for name, bits in mask.bits.items():
+                assert torch.equal(taken[1][key].bits[name], bits)
+    before = (out / "de-en" / "checkpoint_last.pt").stat().st_mtime_ns
+    run_searches(wanted)  # once more changes nothing
+    assert (out / "de-en" / "checkpoint_last.pt").stat().st_mtime_ns == before
+
+
+def test_scores_alone_do_not_go_on(cut_down, commands, data, base):
+    out, wanted = cut_down
+    with pytest.raises(LassError, match="cut down to its scores .--keep scores. after"):
+        run_searches(replace(wanted, updates=9))
+    found = Checkpoint.read(out / "de-en" / "checkpoint_last.pt")
+    with pytest.raises(
+        LassError, match="cut down to its scores; search again|gives no"
+    ):
+        searched_mask(found, criterion="magnitude")
+    other = replace(wanted, pairs=wanted.pairs[:1], out=out.parent / "x")
+    (command,) = search_commands(other)
+    words = shlex.split(command)[1:]
+    words = words[words.index("fairseq_cli.train") + 1 :]
+    words[words.index("--save-dir") + 1] = str(out / "de-en")
+    words[words.index("--max-update") + 1] = "9"
+    done = commands.run("train", *words, check=False)
+    assert done.returncode == 1 and "cut down to its scores when it had" in done.told
 
 
 def test_a_missing_mask_is_taken_again_without_training(searched, data, base, tmp_path):

@@ -12,13 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import Run, assert_same
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.updates import shuffle_updates, whole_updates
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import unpack
+from lass_plugin.methods.search.cut_down import cut_down, is_cut_down
 from lass_plugin.methods.search.method import Search
 from lass_plugin.methods.search.one_search import SubnetworkSearch, states_of
 from lass_plugin.methods.search.plan import SearchPlan
-from lass_plugin.methods.search.searched_masks import scores_from_checkpoint
+from lass_plugin.methods.search.searched_masks import (
+    scores_from_checkpoint,
+    search_states,
+    searched_mask,
+)
 from lass_plugin.schedules import cubic
 
 A, B = "de-en", "en-nl"
@@ -36,6 +42,34 @@ PLAIN = (
 
 def together(data, *flags, keys=(A, B)) -> Run:
     return Run(data, *TASK, "--lang-pairs", ",".join(keys), *GRADUAL, *flags)
+
+
+@pytest.mark.parametrize("keys", [(A,), (A, B)])
+def test_what_is_cut_down_gives_the_same_masks_and_is_no_start(data, tmp_path, keys):
+    run = together(data, keys=keys)
+    for number, key in enumerate(3 * keys):
+        run.update(run.batch(key, number))
+    state = run.task.method.state_dict()
+    content = {
+        "model": run.weights(),
+        "extra_state": {"train_iterator": {"subnetwork": state}},
+        "last_optimizer_state": {"state": {}},
+    }
+    whole = Checkpoint(tmp_path / "whole.pt", content)
+    small = Checkpoint(tmp_path / "small.pt", cut_down(whole))
+    assert is_cut_down(small) and not is_cut_down(whole)
+    assert list(search_states(small)) == list(keys)
+    for key in keys:
+        for ratio in (0.2, 0.6):
+            one, other = (
+                searched_mask(each, ratio, None, key) for each in (whole, small)
+            )
+            assert one.provenance == other.provenance and one.base == other.base
+            assert all(torch.equal(one.bits[n], other.bits[n]) for n in one.bits)
+    with pytest.raises(LassError, match="cut down to its scores when it had ended"):
+        together(data, keys=keys).task.method.load_state_dict(
+            small.iterator_state["subnetwork"]
+        )
 
 
 def slow_mask(scores: list[float], ratio: float) -> list[bool]:

@@ -49,6 +49,11 @@ class Base(Checkpoint):
             sections["task"]["lang_dict"] = None
         return sections
 
+    @property
+    def seconds_an_update(self) -> float:
+        """That it took to train; 0 where the checkpoint does not say."""
+        return self.seconds / self.updates if self.updates else 0.0
+
     def name_of(self, section: str) -> str | None:
         """The registered name, such as ``adam`` for ``optimizer``."""
         values = self.sections[section]

@@ -10,7 +10,9 @@ import lass_plugin
 USER_DIR = Path(lass_plugin.__file__).resolve().parent
 NEVER = "1000000000"
 SAVES = 10
-"""How often a training saves itself, and validates."""
+"""How often a training saves itself, and validates, at least."""
+MOST_LOST = 300
+"""Seconds of training that a death may cost, as far as they are known before."""
 BEST = "checkpoint_best.pt"
 
 
@@ -44,10 +46,17 @@ def arguments_of(
     return [*arguments, *words]
 
 
-def saving(updates: int) -> list[str]:
-    """Flags: save and validate by updates; epochs differ in length between pairs."""
+def saving(updates: int, seconds: float = 0.0) -> list[str]:
+    """Flags: save and validate by updates; epochs differ in length between pairs.
+
+    Args:
+        seconds: that an update is thought to take; 0 where that is not known.
+    """
+    interval = updates // SAVES
+    if seconds:
+        interval = min(interval, int(MOST_LOST / seconds))
     flags = ["--save-interval", NEVER, "--validate-interval", NEVER]
-    flags += ["--save-interval-updates", str(max(1, updates // SAVES))]
+    flags += ["--save-interval-updates", str(max(1, interval))]
     return [*flags, "--keep-interval-updates", "1", "--no-epoch-checkpoints"]
 
 

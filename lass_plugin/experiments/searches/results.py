@@ -13,6 +13,7 @@ from lass_plugin.languages import Pair
 from lass_plugin.masks import load_mask, save_mask
 from lass_plugin.masks.file import SUFFIX, describe
 from lass_plugin.masks.fingerprint import Fingerprint, same_weights
+from lass_plugin.methods.search.cut_down import is_cut_down
 from lass_plugin.methods.search.figures import LOSSES
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import search_states, searched_mask
@@ -55,6 +56,20 @@ def find(settings: SearchSettings, pair: Pair) -> Checkpoint | None:
         )
     path = settings.folder_of(pair) / LAST
     return Checkpoint.read(path) if path.exists() else None
+
+
+def check_goes_on(found: Checkpoint, updates: int) -> None:
+    """Refuse to go on with a search that was cut down to its scores.
+
+    Raises:
+        LassError: it has had fewer updates than are wanted.
+    """
+    if is_cut_down(found) and found.updates < updates and not has_settled(found):
+        raise LassError(
+            f"the search in {found.path.parent} was cut down to its scores (--keep "
+            f"scores) after {found.updates} updates, so it cannot go on to {updates}; "
+            "choose another --out"
+        )
 
 
 def identity_in(checkpoint: Checkpoint, base: Fingerprint) -> dict[str, Any]:

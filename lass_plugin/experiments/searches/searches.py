@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterable, Sequence
 import torch
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.data.pair_data import find_split
 from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.base import Base, check_data, check_model
@@ -30,11 +31,16 @@ from lass_plugin.experiments.launching.trainings import run_trainings, unfinishe
 from lass_plugin.experiments.searches import results
 from lass_plugin.experiments.searches.course import Course, course_of, peak_rate
 from lass_plugin.experiments.searches.results import SearchResult
-from lass_plugin.experiments.searches.settings import TOGETHER, SearchSettings
+from lass_plugin.experiments.searches.settings import (
+    SCORES_ONLY,
+    TOGETHER,
+    SearchSettings,
+)
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.files import check_space
 from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint, fingerprint, parse_targets
+from lass_plugin.methods.search.cut_down import cut_down, is_cut_down
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import search_states
 from lass_plugin.records.plain_settings import identity, option_of
@@ -154,6 +160,7 @@ class Searches:
             hints={"options.ratio": "'lass extract' takes a mask at any ratio"},
         )
         if found is not None:
+            results.check_goes_on(found, settings.updates)
             stage.adopt(results.identity_in(found, origin))
         return Job(
             TOGETHER if settings.together else str(group[0]),
@@ -204,7 +211,8 @@ class Searches:
             words += ["--stop-when-settled", str(plan.stop_settled)]
         if plan.stop_growth:
             words += ["--stop-when-growth-below", str(plan.stop_growth)]
-        words += [*saving(settings.updates), *logging_of(settings.updates)]
+        words += saving(settings.updates, self.base.seconds_an_update)
+        words += logging_of(settings.updates)
         words += ["--disable-validation"] * (not self._validates(pairs))
         if settings.together:  # as in searches of their own, where each has as many
             words += ["--sampling-method", "uniform"]
@@ -303,6 +311,8 @@ def run_searches(settings: SearchSettings) -> list[SearchResult]:
         checkpoint, before = Checkpoint.read(job.checkpoint), searches.base.seconds
         for pair in jobs[job]:
             done[pair] = results.write_mask(settings, pair, checkpoint, before)
+        if settings.keep == SCORES_ONLY and not is_cut_down(checkpoint):
+            save_tensors(job.checkpoint, cut_down(checkpoint))
         return [done[pair] for pair in jobs[job]]
 
     for job in jobs:

@@ -11,6 +11,8 @@ from lass_plugin.methods.search.plan import SearchPlan, stages_of
 from lass_plugin.settings import count, option, required, switch
 
 TOGETHER = "together"
+ALL, SCORES_ONLY = "all", "scores"
+"""Of ``--keep``."""
 """Folder of the one training of all pairs, beside which there are no others."""
 
 _TASK_OPTIONS = {
@@ -83,6 +85,13 @@ class SearchSettings(RunningSettings):
     *interval* count the updates of each pair."""
     masks_out: Path | None = option(
         None, "default: masks in --out", metavar="DIR", **RUNNING
+    )
+    keep: str = option(
+        ALL,
+        "of a finished search: all, or scores, which give masks at any ratio in a "
+        "third of the bytes but cannot go on for longer (default %(default)s)",
+        choices=(ALL, SCORES_ONLY),
+        **RUNNING,
     )
     array: int | None = option(
         None, "search only this pair of the list", metavar="INDEX", **RUNNING

@@ -38,6 +38,9 @@ from lass_plugin.training.strict_update import check_optimizer, strict
 
 VERSION, VERSION_TOGETHER = 1, 2
 """Of the state of one search, and of several in one training."""
+VERSION_CUT_DOWN, VERSION_TOGETHER_CUT_DOWN = 3, 4
+"""The same with no more than the scores, see :mod:`.cut_down`."""
+CUT_DOWN = (VERSION_CUT_DOWN, VERSION_TOGETHER_CUT_DOWN)
 
 
 class SubnetworkSearch:
@@ -265,6 +268,12 @@ class SubnetworkSearch:
             LassError: it was another search.
         """
         check_state(state)
+        if state["version"] in CUT_DOWN:
+            raise LassError(
+                "the search in this folder was cut down to its scores when it had "
+                "ended (lass search --keep scores), so it cannot go on; choose another "
+                "--save-dir"
+            )
         saved = SearchPlan.from_dict(state["plan"]).to_dict()
         self.plan = replace(self.plan, **{name: saved[name] for name in self._derived})
         for name, value in self.plan.to_dict().items():
@@ -299,11 +308,13 @@ def states_of(state: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             "--restore-file and --reset-optimizer --reset-dataloader --reset-meters "
             "--reset-lr-scheduler"
         )
-    known = VERSION_TOGETHER if "searches" in state else VERSION
-    if state.get("version") != known:
+    known = (VERSION, VERSION_CUT_DOWN)
+    if "searches" in state:
+        known = (VERSION_TOGETHER, VERSION_TOGETHER_CUT_DOWN)
+    if state.get("version") not in known:
         raise LassError(
             f"this search was written in format version {state.get('version')}; this "
-            f"release reads version {known}, so use the release that wrote it"
+            f"release reads version {known[0]}, so use the release that wrote it"
         )
     return list(state["searches"].values()) if "searches" in state else [state]
 

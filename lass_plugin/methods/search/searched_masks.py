@@ -11,7 +11,12 @@ from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError, naming_damage
 from lass_plugin.masks import Fingerprint, Mask, Provenance, parse_targets
-from lass_plugin.methods.search.one_search import check_state, select_all, states_of
+from lass_plugin.methods.search.one_search import (
+    CUT_DOWN,
+    check_state,
+    select_all,
+    states_of,
+)
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.schedules import check_ratio
 from lass_plugin.scores import SCORES
@@ -74,10 +79,12 @@ def scores_from_checkpoint(
     criterion = plan.criterion if criterion is None else criterion
     score = SCORES.get(criterion, "--criterion")
     others = len(state.get("together", [plan.key])) - 1
+    cut = state["version"] in CUT_DOWN
     if criterion != plan.criterion and (
-        others or score.accumulates or plan.schedule != "oneshot"
+        others or cut or score.accumulates or plan.schedule != "oneshot"
     ):
         how = f"{plan.criterion}, {plan.schedule}{', together' if others else ''}"
+        how += ", cut down to its scores" if cut else ""
         raise LassError(
             f"the search of {plan.key} ({how}) gives no mask by {criterion}; search "
             f"again with --criterion {criterion}"
@@ -85,8 +92,10 @@ def scores_from_checkpoint(
         )
     names = list(state["base"])
     if score.of_weight is None:
-        even, odd = state["halves"]
-        scores = {name: even[name].float() + odd[name].float() for name in names}
+        first, *second = state["halves"]
+        scores = {name: first[name].float() for name in names}
+        for half in second:
+            scores = {name: scores[name] + half[name].float() for name in names}
     else:
         scores = {name: score.of_weight(model[name].float()) for name in names}
     base = dict(state["base"])
