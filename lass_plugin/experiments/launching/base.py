@@ -51,7 +51,7 @@ class Base(Checkpoint):
 
     @property
     def seconds_an_update(self) -> float:
-        """That it took to train; 0 where the checkpoint does not say."""
+        """Time of training for each update; 0 where the checkpoint does not say."""
         return self.seconds / self.updates if self.updates else 0.0
 
     def name_of(self, section: str) -> str | None:
