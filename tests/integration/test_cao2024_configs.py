@@ -79,6 +79,7 @@ def test_weight_learning(train):
     assert state["model"]["encoder.layers.0.lslo_weights"].shape == (2,)
 
 
+@pytest.mark.slow
 def test_estimation(train):
     state = train("estimation", "optimization.max_epoch=10")
     assert plan_of(state).ranks["encoder.layers.1.fc1"] == dict.fromkeys(

@@ -234,7 +234,10 @@ def trained(commands, base, gates, tmp_path_factory):
     return {p.name: p / "checkpoint_last.pt" for p in folder.iterdir()}
 
 
-@pytest.mark.parametrize("kind", ["fixed", "dynamic", "learned", "both"])
+@pytest.mark.parametrize(
+    "kind",
+    ["fixed", "dynamic", "learned", pytest.param("both", marks=pytest.mark.slow)],
+)
 def test_a_checkpoint_translates_and_is_exported(
     commands, trained, data, tmp_path, kind
 ):

@@ -77,6 +77,7 @@ def test_a_killed_search_of_two_pairs_ends_with_the_same_bytes(
     assert "one training of de-en, en-nl together" in other.told
 
 
+@pytest.mark.slow
 def test_two_processes_search_as_one_that_accumulates(processes, data, tmp_path):
     flags = (*SEARCH, "--dropout", 0, "--clip-norm", 0.5, "--max-update", 14)
     train_by_two(processes, tmp_path, *flags, "--disable-validation")

@@ -79,7 +79,14 @@ def generated(commands, checkpoint, data, pair, *flags):
     return [line.split("\t")[2] for line in lines]
 
 
-@pytest.mark.parametrize("kind", ["low_rank", "masked", "dense"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("low_rank", marks=pytest.mark.slow),
+        "masked",
+        pytest.param("dense", marks=pytest.mark.slow),
+    ],
+)
 def test_directions_in_turns_are_translated_as_by_fairseq_generate(
     kind, request, commands, data, translate, requests
 ):

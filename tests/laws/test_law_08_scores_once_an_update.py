@@ -72,8 +72,17 @@ def assert_close(scores, expected, rtol=1e-4) -> None:
         )
 
 
-@CRITERIA
-@pytest.mark.parametrize("clip", [0.0, 0.05])
+@pytest.mark.parametrize(
+    "clip, criterion",
+    [
+        (0.05, "gradient"),
+        (0.05, "sensitivity"),
+        (0.05, "fisher"),
+        (0.0, "gradient"),
+        pytest.param(0.0, "sensitivity", marks=pytest.mark.slow),
+        pytest.param(0.0, "fisher", marks=pytest.mark.slow),
+    ],
+)
 def test_scores_are_those_of_the_equation(start, criterion, clip):
     """Two micro-batches an update, whose gradients are added up before anything else is
     done with them; with clipping, of the gradient as clipped."""

@@ -82,7 +82,9 @@ SEARCH = (
 )
 
 
-@pytest.mark.parametrize("criterion", ["gradient", "sensitivity"])
+@pytest.mark.parametrize(
+    "criterion", ["gradient", pytest.param("sensitivity", marks=pytest.mark.slow)]
+)
 def test_search(commands, base, tmp_path, criterion):
     # 10 batches an epoch
     flags = (*SEARCH, "--finetune-from-model", base, "--max-update", 22)
@@ -119,6 +121,7 @@ def long_search(base) -> tuple:
     return (*SEARCH, "--finetune-from-model", base, "--max-update", 40)
 
 
+@pytest.mark.slow
 def test_a_settled_search_ends_after_its_ramp_and_goes_on_as_if_never_killed(
     commands, long_search, tmp_path
 ):
@@ -140,6 +143,7 @@ def test_a_search_that_has_ended_stays_as_it_is(commands, long_search, tmp_path)
     assert differences(search_of(first), search_of(again)) == []
 
 
+@pytest.mark.slow
 def test_a_rule_that_is_not_met_changes_nothing(commands, long_search, tmp_path):
     short = (*long_search[:-1], 22)
     without = in_peace(commands, tmp_path / "a", short)

@@ -17,11 +17,20 @@ from lass_plugin.locks import FolderLock
 # -- a training that has ended --------------------------------------------------------
 
 
+QUICK = ("joint", "low-rank", "search", "learned-gates", "extension")
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.pt")}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow)
+        for kind in KINDS
+    ],
+)
 def test_a_finished_training_started_again_changes_nothing(
     commands, kinds, grown, tmp_path, kind
 ):

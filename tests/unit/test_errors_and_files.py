@@ -373,7 +373,10 @@ def test_a_fault_of_our_own_keeps_its_traceback(monkeypatch):
         run_main(monkeypatch, KeyError("de-en"))
 
 
-@pytest.mark.parametrize("error", ["MemoryError()", "KeyboardInterrupt"])
+@pytest.mark.parametrize(
+    "error",
+    ["MemoryError()", pytest.param("KeyboardInterrupt", marks=pytest.mark.slow)],
+)
 def test_commands_of_fairseq_end_in_a_sentence_too(error):
     code = (
         "from lass_plugin.fairseq_fixes.uncaught import end_in_a_sentence\n"

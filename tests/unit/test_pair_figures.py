@@ -98,7 +98,7 @@ def shares_of(told: str) -> list[dict[str, str]]:
     return [dict(re.findall(r"(share_\S+) (\S+)", line)) for line in lines]
 
 
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_training_logs_what_it_was_made_of(commands, base, masks, tmp_path, masked):
     """In base and joint training; the same after a resume within the epoch."""
     flags = ["--disable-validation", "--save-interval-updates", 3]
