@@ -144,7 +144,19 @@ def test_diversity_against_a_slow_loop():
                 weighted += float((gates[i] * gates[j] * w).sum() / w.sum())
     assert float(penalties.diversity(gates)) == pytest.approx(plain)
     assert float(penalties.diversity(gates, prior)) == pytest.approx(loop)
-    assert float(penalties.diversity(gates, None, w)) == pytest.approx(weighted)
+    assert float(penalties.diversity(gates, None, w)) == pytest.approx(weighted / 3)
+
+
+@pytest.mark.parametrize("languages", [2, 12, 100])
+def test_unrelated_languages_cannot_be_pulled_off_their_size(languages):
+    """With the paper's factors (8 and 1) the constraint is the stronger pull."""
+    gates = torch.ones(languages, SMALL.total, dtype=torch.float64, requires_grad=True)
+    weights = SMALL.weights().double()
+    penalties.diversity(gates, None, weights).backward()
+    pull = gates.grad.max(dim=0).values
+    gates.grad = None
+    penalties.constraint(gates, weights, 0.5).backward()
+    assert (pull <= 2 * gates.grad.min(dim=0).values + 1e-12).all()
 
 
 def test_the_families_are_those_of_table_4_and_missing_is_none():

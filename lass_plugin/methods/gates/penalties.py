@@ -48,10 +48,15 @@ def diversity(
     Args:
         gates: ``(languages, components)``.
         prior: P, ``(languages, languages)``; None for ones.
-        weights: ``(components,)`` to weigh components and divide by the sum, so that
-            two languages count at most 1; None for the letter.
+        weights: ``(components,)`` to weigh components and divide by the sum, and to
+            take of each language the mean over the others, so that a language counts
+            at most 1 and pulls at a gate at most twice as hard as the constraint of
+            Eq. 11 with the same factor, however many there are; None for the letter.
     """
-    scaled = gates if weights is None else gates * (weights / weights.sum())
+    scaled = gates
+    if weights is not None:
+        others = max(1, len(gates) - 1)
+        scaled = gates * (weights / weights.sum() / others)
     shared = scaled @ gates.transpose(0, 1)
     if prior is not None:
         shared = shared * prior
