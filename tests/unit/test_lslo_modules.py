@@ -170,6 +170,16 @@ def test_dropout_is_of_the_modules_input_and_in_training_only():
     assert torch.equal(linear(x), nn.functional.linear(x, linear.weight, linear.bias))
 
 
+def test_the_scale_of_a_language_is_made_once_for_all_batches():
+    _, low, routing = beside(scales=dict.fromkeys(RANKS, 0.5))
+    code = next(code for code, rank in RANKS.items() if rank)
+    kept = []
+    for _ in range(2):
+        routing.choose(Chosen.of([code, code]), Chosen.of([code]))
+        kept.append(low.chosen_factors().scale)
+    assert kept[0] is kept[1] and kept[0].tolist() == [[0.5] * RANKS[code]]
+
+
 def test_a_is_normal_and_each_languages_own():
     drawn = gaussian("1/encoder.layers.0.fc1/source/de", 64, 1024)
     assert abs(float(drawn.mean())) < 1e-3

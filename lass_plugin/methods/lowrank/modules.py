@@ -24,8 +24,8 @@ class Chosen:
     rows: Tensor | None = None
     """``(sentences,)`` number in *languages* of each sentence; None if there is one."""
     own: dict[tuple, Tensor] = field(default_factory=dict, repr=False, compare=False)
-    """Ranks and scales -> :attr:`.Factors.scale` of them: most matrices have the same,
-    and on a GPU each making of it waits for a copy."""
+    """Ranks, scales and device -> :attr:`.Factors.scale` of a batch of several
+    languages: most matrices have the same."""
 
     @classmethod
     def of(cls, languages: Sequence[str], device: Any = None) -> "Chosen":
@@ -45,6 +45,9 @@ class Routing:
         self.chosen: dict[str, Chosen] = {}
         """``source`` and ``target`` -> languages; empty while nothing is chosen: the
         model then is the base."""
+        self.scales: dict[tuple, Tensor] = {}
+        """Ranks, scales and device -> :attr:`.Factors.scale` of batches of one
+        language: on a GPU each making of it waits for a copy."""
 
     def choose(self, source: Chosen, target: Chosen) -> None:
         self.chosen = {SOURCE: source, TARGET: target}
@@ -164,18 +167,21 @@ class LowRankModules(nn.Module):
         """``(sentences, ranks of all present)``: the scale where a column is of the
         sentence's language, 0 elsewhere; one row where all are of one language."""
         ranks = tuple((each, self._ranks[each], self._scales[each]) for each in present)
-        kept = chosen.own.get(ranks)
-        if kept is not None:
-            return kept
-        columns, scales = [], []
-        for language, rank, scale in ranks:
-            columns += [chosen.languages.index(language)] * rank
-            scales += [scale] * rank
-        own = torch.tensor([scales], device=device)
-        if chosen.rows is not None:
-            of_columns = torch.tensor(columns, device=device)
-            own = (chosen.rows.unsqueeze(1) == of_columns) * own
-        return chosen.own.setdefault(ranks, own)
+        kept = self.routing.scales if chosen.rows is None else chosen.own
+        place = (ranks, device)
+        if place not in kept:
+            scales = [scale for _, rank, scale in ranks for _ in range(rank)]
+            own = torch.tensor([scales], device=device)
+            if chosen.rows is not None:
+                columns = [
+                    chosen.languages.index(language)
+                    for language, rank, _ in ranks
+                    for _ in range(rank)
+                ]
+                of_columns = torch.tensor(columns, device=device)
+                own = (chosen.rows.unsqueeze(1) == of_columns) * own
+            kept[place] = own
+        return kept[place]
 
 
 def product(a: Tensor, b: Tensor, scale: float, weight: Tensor | None) -> Tensor:
