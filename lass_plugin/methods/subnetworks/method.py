@@ -7,6 +7,7 @@ masks this is the training of a base: the sub-network of every pair is the whole
 import contextlib
 import logging
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
@@ -161,10 +162,16 @@ class Subnetworks(Method):
     def phase(self) -> str:  # type: ignore[override]
         return "base" if self.masks is None else "joint"
 
+    @cached_property
+    def _digest(self) -> str:
+        """Of the masks, which stay what they are: hundreds take seconds at each save."""
+        assert self.masks is not None
+        return digest(self.masks)
+
     def identity(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         if self.masks is not None:
-            found["masks"] = digest(self.masks)
+            found["masks"] = self._digest
         if self.extension is not None:
             found["extend"] = self.extension.digest()
             found["hold"] = ",".join(self._hold)
@@ -261,7 +268,7 @@ class Subnetworks(Method):
         where = where or "carried by the checkpoint"
         what = where if isinstance(where, str) else "masks"
         kind = "; ".join(dict.fromkeys(kinds))
-        return f"{what} ({kind}; sha256 {digest(self.masks)[:12]})"
+        return f"{what} ({kind}; sha256 {self._digest[:12]})"
 
     def translation_identity(self, key: str) -> dict[str, Any]:
         assert self.masks is not None
