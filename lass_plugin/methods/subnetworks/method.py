@@ -164,7 +164,7 @@ class Subnetworks(Method):
 
     @cached_property
     def _digest(self) -> str:
-        """Of the masks, which stay what they are; of hundreds it takes seconds."""
+        """Digest of the masks, which stay what they are; of hundreds it takes long."""
         assert self.masks is not None
         return digest(self.masks)
 
