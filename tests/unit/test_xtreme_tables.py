@@ -101,6 +101,16 @@ def test_scores_that_cannot_be_compared_are_named(other, words):
         by_system([scored("dense", "xnli", 0.5), other])
 
 
+def test_encoders_of_other_depths_retrieve_with_other_layers():
+    signatures = ("metric:accuracy|layer:7|v:1", "metric:accuracy|layer:4|v:1")
+    scores = [
+        scored(name, "tatoeba", 0.5, signature=signature)
+        for name, signature in zip(("dense", "half"), signatures, strict=True)
+    ]
+    (table,) = tables_of_languages(by_system(scores), "dense")
+    assert table.notes[:2] == signatures
+
+
 def test_a_baseline_that_is_not_there_is_named():
     systems = by_system([scored("dense", "xnli", 0.5), scored("half", "xquad", 0.5)])
     with pytest.raises(LassError, match="--baseline none is no system"):
