@@ -88,7 +88,8 @@ def run(settings: SpeedSettings) -> int:
         symbols.append(len(weights[EMBEDDING_WEIGHT]))
         if settings.words > (limit := positions_of(weights)):
             raise LassError(
-                f"--words {settings.words} is more than the {limit} positions of {path}"
+                f"--words {settings.words} is more than the {limit} positions of "
+                f"{path}; give {limit} or fewer"
             )
         if not models:
             models.append(dense(checkpoint, settings.key))

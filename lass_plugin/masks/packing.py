@@ -52,7 +52,7 @@ def pack_each(masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
             pieces.append(mask.new_zeros(missing))
     sizes = [packed_size(mask.numel()) for mask in masks.values()]
     packed = _pack_there(torch.cat(pieces)).split(sizes)
-    return {name: each.clone() for name, each in zip(masks, packed, strict=True)}
+    return dict(zip(masks, packed, strict=True))
 
 
 def _pack_there(flat: Tensor) -> Tensor:

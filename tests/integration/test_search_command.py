@@ -167,6 +167,12 @@ def test_scores_that_are_kept_alone_give_the_same_masks(
         assert sizes[1].stat().st_size < 8 * weights + 60_000  # (options and history)
         assert sizes[1].stat().st_size < 0.4 * sizes[0].stat().st_size
         assert states[1]["last_optimizer_state"] is None
+        shared = [  # an embedding that has three names is kept once
+            value.data_ptr()
+            for name, value in states[1]["model"].items()
+            if "embed_tokens" in name or "output_projection" in name
+        ]
+        assert len(shared) == 3 and len(set(shared)) == 1
     for ratio in (0.3, 0.6):
         taken = []
         for folder in (whole, out):

@@ -11,9 +11,9 @@ from lass_plugin.methods.search.plan import SearchPlan, stages_of
 from lass_plugin.settings import count, option, required, switch
 
 TOGETHER = "together"
+"""Folder of the one training of all pairs, beside which there are no others."""
 ALL, SCORES_ONLY = "all", "scores"
 """Of ``--keep``."""
-"""Folder of the one training of all pairs, beside which there are no others."""
 
 _TASK_OPTIONS = {
     "--pruning-": "--",

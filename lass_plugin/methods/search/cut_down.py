@@ -43,7 +43,7 @@ def cut_down(checkpoint: Checkpoint) -> dict[str, Any]:
     plan = SearchPlan.from_dict(singles[0]["plan"])
     model = checkpoint.content["model"]
     if plan.score.accumulates:
-        model = {name: _halved(value) for name, value in model.items()}
+        model = _halved(model)
     extra = dict(checkpoint.content["extra_state"])
     extra["train_iterator"] = {**extra["train_iterator"], "subnetwork": state}
     return {
@@ -68,7 +68,14 @@ def _cut_single(state: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _halved(value: Any) -> Any:
-    if isinstance(value, Tensor) and value.dtype == torch.float32:
-        return value.half()
-    return value
+def _halved(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Weights as float16; one that has several names stays one."""
+    made: dict[tuple, Tensor] = {}
+    found = dict(model)
+    for name, value in model.items():
+        if isinstance(value, Tensor) and value.dtype == torch.float32:
+            place = (value.data_ptr(), value.shape, value.stride())
+            if place not in made:
+                made[place] = value.half()
+            found[name] = made[place]
+    return found
