@@ -1,11 +1,18 @@
 """Packed masks as numbers, and the fused step that holds weights still with them."""
 
+import functools
+
 import pytest
 import torch
+from fairseq import utils
 
 from lass_plugin.masks.packing import pack
 from lass_plugin.optim import pieces
-from lass_plugin.optim.strict_adam import StrictAdam
+from lass_plugin.optim.strict_adam import (
+    FairseqStrictAdam,
+    StrictAdam,
+    StrictAdamConfig,
+)
 from lass_plugin.training.spreading import factors, held_pattern
 from lass_plugin.training.stretches import Stretch
 from lass_plugin.training.strict_update import Region, restore_held, restore_outside
@@ -81,3 +88,22 @@ def test_a_held_step_in_pieces_is_the_free_step_inside_the_mask(monkeypatch, uni
             for new, old, other in zip(after, before, stepped, strict=True):
                 assert torch.equal(new, torch.where(mask, other, old))
         assert not optimizers[1]._copies
+
+
+@pytest.mark.parametrize("most", [0.0, 0.5, 1e9])
+def test_gradients_are_clipped_as_fairseq_clips_them(most):
+    generator = torch.Generator().manual_seed(4)
+    parameters = [torch.nn.Parameter(torch.zeros(n, 3)) for n in (5, 1, 8)]
+    parameters.append(torch.nn.Parameter(torch.zeros(2)))  # without a gradient
+    gradients = [torch.randn(p.shape, generator=generator) for p in parameters[:3]]
+    found = []
+    for clip in (
+        FairseqStrictAdam(StrictAdamConfig(lr=[0.1]), parameters).clip_grad_norm,
+        functools.partial(utils.clip_grad_norm_, parameters),
+    ):
+        for parameter, gradient in zip(parameters[:3], gradients, strict=True):
+            parameter.grad = gradient.clone()
+        norm = clip(most)
+        found.append([norm, *(parameter.grad for parameter in parameters[:3])])
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
