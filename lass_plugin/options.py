@@ -38,6 +38,12 @@ class TrainingConfig(FairseqDataclass):
     bf16_autocast: bool = flag(
         False, "multiply in bfloat16, weights in float32 (CPU and GPU)"
     )
+    tf32: bool = flag(
+        False, "multiply float32 with 10 bits of mantissa (GPU, from Ampere on)"
+    )
+    compile_layers: bool = flag(
+        False, "compile layers with torch.compile: equal up to rounding, not to the bit"
+    )
     # taken from fairseq's own options, so that they are given once
     train_subset: str = II("dataset.train_subset")
     fp16: bool = II("common.fp16")
@@ -100,6 +106,10 @@ class TranslationSubnetworkConfig(TrainingConfig):
         None,
         "masks for joint training: a folder or files separated by commas; in "
         "translation, for a checkpoint that carries none",
+    )
+    refer_to_masks: bool = flag(
+        False,
+        "checkpoints name the files of --masks and their digest, and do not carry them",
     )
     extend: Optional[str] = flag(
         None,
@@ -282,7 +292,8 @@ def check_translation(cfg: Any) -> None:
     if more:
         raise LassError(f"{first} and {more[0]} exclude each other; give one of them")
     _check_other_base(cfg)
-    needless = _given(cfg, "extend", "hold", "mixed_batches")
+    of_training = ("extend", "hold", "mixed_batches", "refer_to_masks")
+    needless = _given(cfg, *of_training, "compile_layers", "tf32")
     if str(cfg.sampling_method) != "concat":
         needless.append("--sampling-method")
     if cfg.sampling_temperature is not None:
@@ -306,6 +317,11 @@ def _check_precision(cfg: Any) -> None:
         raise LassError(
             "--amp has no effect on a CPU (everything would run in float32); use "
             "--bf16-autocast, or leave it out"
+        )
+    trains = cfg.tf32 and cfg.save_dir
+    if trains and (on_cpu or torch.cuda.get_device_capability() < (8, 0)):
+        raise LassError(
+            "--tf32 needs a GPU of compute capability 8.0 or higher; leave it out"
         )
     if on_cpu and cfg.bf16:
         raise LassError(

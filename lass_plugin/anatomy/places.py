@@ -76,6 +76,9 @@ _NAME = re.compile(
 )
 
 
+_LAYER = re.compile(rf"{_SIDE}\.layers\.\d+")
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a parameter, a module or a row of neurons stands."""
@@ -133,6 +136,11 @@ def find_place(name: str) -> Place:
         if name == module or name.startswith(f"{module}."):
             return Place(module, SIDES[0], None, part, name[len(module) + 1 :])
     return NOWHERE
+
+
+def is_layer(name: str) -> bool:
+    """Whether a module is a layer of the encoder or of the decoder."""
+    return _LAYER.fullmatch(name) is not None
 
 
 def layer_name(side: str, layer: int) -> str:

@@ -33,6 +33,8 @@ VERSION = 2
 """Of a file; the first had no digest of its contents, and is read all the same."""
 CARRIED = 1
 """Version of masks inside a checkpoint."""
+REFERRED = 2
+"""Version of an entry that names masks outside of it, by their digest."""
 
 
 def save_mask(path: str | os.PathLike, mask: Mask) -> None:
@@ -190,11 +192,14 @@ def from_state(state: Mapping[str, Any], where: str = "the checkpoint") -> MaskS
     masks = []
     advice = "the checkpoint is damaged or was not written by this package"
     with naming_damage(f"the masks in {where}", where, advice):
+        if state["version"] == REFERRED:
+            return _referred(state, where)
         common = {name: state[name] for name in ("version", "shapes")}
         if common["version"] != CARRIED:
             raise LassError(
                 f"the masks in {where} are of version {common['version']}; this "
-                f"release reads version {CARRIED}, so use the release that wrote it"
+                f"release reads versions up to {REFERRED}, so use the release that "
+                "wrote it"
             )
         shapes = common["shapes"]
         sizes = [
@@ -213,6 +218,55 @@ def from_state(state: Mapping[str, Any], where: str = "the checkpoint") -> MaskS
             tensors = dict(zip(shapes, torch.split(bits, sizes), strict=True))
             masks.append(_restore(header, tensors, f"the mask of {key} in {where}"))
         return MaskSet(masks)
+
+
+def reference(masks: MaskSet, sha256: str, places: str, folder: str) -> dict[str, Any]:
+    """An entry that stands for masks which stay where they are.
+
+    Args:
+        sha256: their :func:`digest`.
+        places: that :func:`load_masks` read them from.
+        folder: of the checkpoint, to find both again where they are moved together.
+    """
+    files = [os.path.abspath(place) for place in places.split(",")]
+    return {
+        "version": REFERRED,
+        "keys": list(masks),
+        "sha256": sha256,
+        "places": files,
+        "from_here": [os.path.relpath(file, folder) for file in files],
+    }
+
+
+def is_reference(state: Any) -> bool:
+    """Whether an entry only names its masks."""
+    return isinstance(state, Mapping) and state.get("version") == REFERRED
+
+
+def _referred(state: Mapping[str, Any], where: str) -> MaskSet:
+    places = [str(place) for place in state["places"]]
+    if not all(map(os.path.exists, places)):
+        beside = [
+            os.path.join(os.path.dirname(where), place) for place in state["from_here"]
+        ]
+        if not all(map(os.path.exists, beside)):
+            raise LassError(
+                f"{where} refers to the masks {', '.join(places)}, which are not "
+                "there; put them back"
+            )
+        places = beside
+    masks = MaskSet(mask for place in places for mask in load_masks(place).values())
+    if not masks.keys() >= set(state["keys"]):
+        found = None
+    else:
+        masks = masks.only(state["keys"])
+        found = digest(masks)
+    if found != state["sha256"]:
+        raise LassError(
+            f"the masks in {', '.join(places)} are not those that {where} was trained "
+            f"with (sha256 {str(state['sha256'])[:12]}); put these back"
+        )
+    return masks
 
 
 def digest(masks: MaskSet) -> str:

@@ -81,8 +81,12 @@ class Method:
     """Whether it stands in another model, given with ``--base``."""
     translates: ClassVar[bool] = True
     """Whether its checkpoints can be translated with as they are."""
+    compiles: ClassVar[bool] = False
+    """Whether layers compute alike for all keys, so that they can be compiled."""
     masks: MaskSet | None = None
     """Masks of weights or of neurons, where the method has such."""
+    carries_masks: bool = False
+    """Whether a checkpoint holds them, and does not only name them."""
     symbols: Mapping[str, int] = {}
     """Key -> number of symbols it knows, the first ones; a key that is not here knows
     all."""
@@ -385,6 +389,7 @@ class Dense(Method):
     """All weights for every key."""
 
     words = "all weights"
+    compiles = True
 
     @contextlib.contextmanager
     def using(self, key: str | None) -> Iterator[None]:

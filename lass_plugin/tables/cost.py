@@ -80,7 +80,7 @@ def cost_of(
     state = Checkpoint.read(path)
     method = method_of(state.task_state, str(path))
     tensors = [t for n, t in state.parameters.items() if method.is_parameter(n)]
-    own = not inference_masks and method.masks is not None
+    own = not inference_masks and method.carries_masks
     if inference_masks:
         method = Subnetworks(masks_at(inference_masks))
     sizes = method.sizes(state, None if base is None else Path(base))

@@ -21,6 +21,7 @@ from lass_plugin.fairseq_fixes.failing_options import check_shape
 from lass_plugin.fairseq_fixes.missing_start import start_of
 from lass_plugin.methods.method import Dense, Method, MicroBatch
 from lass_plugin.training import pair_figures, validation
+from lass_plugin.training.compiled_layers import compile_layers
 from lass_plugin.training.precision import autocast
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,13 @@ class KeyedTask(FairseqTask):
         self.method = self.trains.from_options(self.cfg, keys, self.tokens)
         for dictionary in self._dictionaries():
             self.method.check_dictionary(dictionary)
+        if self.cfg.compile_layers and not self.method.compiles:
+            raise LassError(
+                f"--compile-layers cannot compile a model with {self.method.words}, "
+                "whose layers are others for each key; leave it out"
+            )
+        if self.cfg.tf32:
+            torch.set_float32_matmul_precision("high")
         self._check_start()
         self.method.begin_training(self)
         self._trains = True
@@ -113,6 +121,8 @@ class KeyedTask(FairseqTask):
         ignore_grad: bool = False,
     ) -> tuple[torch.Tensor, Any, dict[str, Any]]:
         """Forward and backward of one micro-batch, with the part of its key."""
+        if self.cfg.compile_layers:
+            compile_layers(unwrap(model), sample["net_input"]["src_tokens"].device)
         batch = MicroBatch(sample, model, optimizer, not ignore_grad)
         with self.method.micro_batch(batch):
             model.train()

@@ -50,6 +50,7 @@ class Search(Method):
 
     words = "searches"
     phase = "search"
+    compiles = True
     translates = False
 
     def __init__(

@@ -27,7 +27,9 @@ from lass_plugin.masks.file import (
     carried_masks,
     digest,
     from_state,
+    is_reference,
     masks_at,
+    reference,
     to_state,
 )
 from lass_plugin.masks.neurons import base_of, check_fit, check_weights, weight_masks
@@ -51,10 +53,13 @@ class Subnetworks(Method):
         extension: of the extended checkpoint that is trained from (``--extend``).
         hold: what does not move while pairs are added (``--hold``).
         checks_base: refuse masks that were searched on other weights than the model's.
+        refers: places of the masks and folder of the checkpoints that name them there
+            (``--refer-to-masks``); None where checkpoints carry them.
     """
 
     entry = "masks"
     words = "sub-networks"
+    compiles = True
     _made = ("joint", "_weights")
 
     def __init__(
@@ -63,8 +68,11 @@ class Subnetworks(Method):
         extension: Extension | None = None,
         hold: Sequence[str] = (),
         checks_base: bool = False,
+        refers: tuple[str, str] | None = None,
     ):
         self.masks = masks
+        self.carries_masks = masks is not None and refers is None
+        self._refers = refers
         self.extension = extension
         self.symbols = dict(extension.symbols) if extension else {}
         self._hold = tuple(hold)
@@ -79,6 +87,9 @@ class Subnetworks(Method):
     def check_options(cls, cfg: Any) -> None:
         check_training(cfg, strict=bool(cfg.masks))
         check_extension(cfg)
+        if cfg.refer_to_masks and (cfg.extend or not cfg.masks):
+            why = "with --extend" if cfg.extend else "without --masks"
+            raise LassError(f"--refer-to-masks has no effect {why}; leave it out")
 
     @classmethod
     def from_options(
@@ -91,11 +102,14 @@ class Subnetworks(Method):
         if cfg.extend:  # the older pairs of the extended checkpoint are taken over
             extension = Extension.read(cfg.extend)
             extension.check_new(pairs, masks)
-        return cls(masks, extension, parse_holding(cfg.hold), not cfg.allow_other_base)
+        holding, checks = parse_holding(cfg.hold), not cfg.allow_other_base
+        refers = (cfg.masks, cfg.save_dir) if cfg.refer_to_masks else None
+        return cls(masks, extension, holding, checks, refers)
 
     @classmethod
     def from_state(cls, state: Any, where: str) -> "Subnetworks":
-        return cls(from_state(state, where))
+        refers = ("", "") if is_reference(state) else None
+        return cls(from_state(state, where), refers=refers)
 
     def to_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {}
@@ -103,7 +117,9 @@ class Subnetworks(Method):
         if self.extension is not None:
             state["symbols"] = dict(self.extension.symbols)
             masks = self.extension.with_older(masks)
-        if masks is not None:
+        if masks is not None and self._refers:
+            state[self.entry] = reference(masks, self._digest, *self._refers)
+        elif masks is not None:
             state[self.entry] = to_state(masks)
         return state
 
