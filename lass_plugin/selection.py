@@ -109,6 +109,22 @@ def select_each(scores: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]
     return {name: kept[name] for name in scores}
 
 
+def select_together(scores: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
+    """:func:`select` from all matrices as if they were one, in the order given.
+
+    Raises:
+        ValueError: a score is NaN.
+    """
+    keep = select(
+        torch.cat([each.detach().reshape(-1) for each in scores.values()]), ratio
+    )
+    parts = keep.split([each.numel() for each in scores.values()])
+    return {
+        name: part.view(each.shape)
+        for (name, each), part in zip(scores.items(), parts, strict=True)
+    }
+
+
 def _alike(scores: Mapping[str, Tensor]) -> Iterator[Sequence[str]]:
     """Names of matrices of one shape, type and device, as many as may go together."""
     groups: dict[tuple, list[str]] = {}

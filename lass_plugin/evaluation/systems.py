@@ -17,6 +17,7 @@ import lass_plugin.models.narrow_architectures  # noqa: F401  (registered)
 import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
 import lass_plugin.tasks.translation_gates  # noqa: F401  (registered)
 import lass_plugin.tasks.translation_lslo
+import lass_plugin.tasks.translation_sparse_tuning
 import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401  (registered)
 from lass_plugin.anatomy.vocabulary import embedding_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint
