@@ -147,7 +147,8 @@ class Saved:
         if self.system.base and not self._carried().takes_base:
             raise LassError(
                 f"--base has no effect on system {self.system.name}, because "
-                f"{self.system.checkpoint} has no low-rank modules; leave it out"
+                f"{self.system.checkpoint} has no low-rank modules or other parts that "
+                "stand in one; leave it out"
             )
         if task in ours and not ours[task].translates and not searched:
             raise LassError(
