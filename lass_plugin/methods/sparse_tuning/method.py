@@ -26,6 +26,7 @@ from lass_plugin.masks.fingerprint import fingerprint, same_weights
 from lass_plugin.masks.neurons import check_fit, check_weights
 from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.lowrank.frozen_base import FrozenBase, check_exists
+from lass_plugin.methods.lowrank.modules import FrozenLinear
 from lass_plugin.methods.method import Method, MicroBatch, PartSizes
 from lass_plugin.methods.own_entries import save_own
 from lass_plugin.methods.sparse_tuning.options import check_sparse_tuning
@@ -75,7 +76,7 @@ class SparseTuning(Method):
 
     @property
     def differences(self) -> Differences:
-        """Those of the model that this method is bound to."""
+        """The differences of the model that this method is bound to."""
         if self._differences is None:
             assert self.stored is not None
             self._differences = Differences(self.model, self.stored)
@@ -152,6 +153,9 @@ class SparseTuning(Method):
             # matrix in batches of one, which takes half as long again
             model.requires_grad_(True)
             return
+        for module in model.modules():
+            if type(module) is nn.Linear:  # the same reason; it may be of no difference
+                module.__class__ = FrozenLinear
         counts = {key: self.stored.count(key) for key in self.stored.positions}
         told = ", ".join(f"{key} {count:,}" for key, count in counts.items())
         logger.info(f"{PARTS} to the base's {whole:,} parameters: weights of {told}")

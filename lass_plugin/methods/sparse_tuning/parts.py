@@ -113,7 +113,7 @@ class Differences:
         self._places.clear()
 
     def _pieces(self, key: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Of each matrix with a difference of *key*: itself, flat; where; how much."""
+        """The matrices with a difference of *key*: each flat; where; how much."""
         parts = split_values(self.values[key].detach(), self._entry.positions[key])
         for site, positions in self._positions(key).items():
             flat = self.sites[site].detach().view(-1)
