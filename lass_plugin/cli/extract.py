@@ -192,17 +192,20 @@ def _masks_of_changes(
     paths: "Sequence[Path]", settings: ExtractSettings
 ) -> "dict[str, tuple[Mask, str, Path]]":
     """The masks that fine-tuned checkpoints give, beside the one that each is of."""
+    from lass_plugin.data.progress import Progress
     from lass_plugin.methods.search.tuned_masks import TunedMasks
 
     assert settings.base is not None and settings.ratio is not None
     criterion, targets = settings.criterion, settings.targets
     tuned = TunedMasks.read(paths, settings.base, criterion, targets, settings.by)
     wanted = set(map(str, settings.pairs))
-    found = {}
-    for key, checkpoints in tuned.keys.items():
-        if not wanted or key in wanted:
-            mask = tuned.mask(key, settings.ratio, settings.over)
-            found[key] = mask, mask.provenance.note, checkpoints[0].path
+    keys = [key for key in tuned.keys if not wanted or key in wanted]
+    progress, found = Progress("masks", len(keys)), {}
+    for key in keys:
+        mask = tuned.mask(key, settings.ratio, settings.over)
+        found[key] = mask, mask.provenance.note, tuned.keys[key][0].path
+        progress.advance(1, key)
+    progress.finish()
     return found
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 import torch
@@ -161,6 +162,7 @@ def test_switching_is_exact_and_leaves_the_base(data, trained, base):
     assert not any(map(is_difference, torch.nn.Module.state_dict(model)))
 
 
+@pytest.mark.slow
 def test_evaluate_and_table_cost(commands, trained, base, data, tmp_path):
     commands.run(
         *("lass", "evaluate", data, "--out", tmp_path, "--cpu"),
@@ -181,13 +183,17 @@ SAVING += ("--no-epoch-checkpoints", "--disable-validation")
 
 def test_a_killed_run_ends_with_the_same_bytes(commands, base, masks, tmp_path):
     flags = (*TASK, "--base", base, "--masks", masks, "--max-update", 20, *SAVING)
-    commands.train(tmp_path / "a", *flags, prepare=("die_at_update", 15), check=False)
+    death = ("die_at_update", 15)
+    dead = commands.train(tmp_path / "a", *flags, prepare=death, check=False)
+    assert dead.returncode == -SIGKILL, dead.stderr[-2000:]
     commands.train(tmp_path / "a", *flags)
     commands.train(tmp_path / "b", *flags)
     first, second = (load(tmp_path / name / "checkpoint_last.pt") for name in "ab")
+    assert first["optimizer_history"][-1]["num_updates"] == 20
     assert not differences(first, second)
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_that_accumulates(commands, base, masks, tmp_path):
     flags = (*TASK, "--base", base, "--masks", masks, "--max-update", 6)
     flags += ("--dropout", 0, "--disable-validation", "--no-epoch-checkpoints")

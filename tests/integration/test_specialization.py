@@ -74,6 +74,7 @@ def test_each_pair_has_the_fewest_units_that_reach_the_share(activation, masks):
             assert own.sum() >= 0.6 * whole > own.sum() - own.min()
 
 
+@pytest.mark.slow
 def test_show_compare_curves_and_tree_take_them(activation, masks, tmp_path, capsys):
     assert lass(["neurons", "show", str(masks), "--out", str(tmp_path)]) == 0
     assert "LScore, encoder" in capsys.readouterr().out

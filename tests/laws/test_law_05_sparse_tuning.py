@@ -11,6 +11,7 @@ from runs import same_bits
 from sparse_models import random_masks, sparse_run, values_of
 from torch import nn
 
+from lass_plugin.methods.sparse_tuning.stored import is_difference
 from lass_plugin.training.stretches import find_stretches, torch_optimizer
 
 OPTIMIZERS = (
@@ -61,6 +62,35 @@ def test_only_the_source_and_target_of_the_batch_move(run, base):
     mine = nn.Module.state_dict(run.model)
     for name, weight in load(base)["model"].items():
         assert same_bits(mine[name], weight), name
+
+
+PRECISIONS = {
+    "flat fp16": ("--fp16",),
+    "fp16 by tensor": ("--fp16", "--fp16-no-flatten-grads"),
+    "bfloat16": ("--bf16-autocast",),
+}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_in_reduced_precision(data, base, tmp_path, half_precision_on_cpu, precision):
+    flags = ("--weight-decay", 0.1, *PRECISIONS[precision])
+    run = sparse_run(data, base, tmp_path, random_masks(base), *flags)
+    run.update("de-en")
+    run.update("en-nl")
+    frozen = {
+        name: weight.clone()
+        for name, weight in nn.Module.state_dict(run.model).items()
+        if not is_difference(name)
+    }
+    before = state_of(run)
+    run.update("de-en")
+    after = state_of(run)
+    assert moved(before, after) == {"source@de", "target@en"}
+    run.update("en-nl", "de-en")
+    both = {"source@de", "target@en", "source@en", "target@nl"}
+    assert moved(after, state_of(run)) == both
+    mine = nn.Module.state_dict(run.model)
+    assert all(same_bits(mine[name], weight) for name, weight in frozen.items())
 
 
 def test_a_key_that_takes_no_part_has_no_state(run):
