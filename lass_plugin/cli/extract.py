@@ -12,10 +12,9 @@ From a jointly trained checkpoint, the masks that it carries are taken as they a
     lass extract joint/checkpoint_best.pt --pairs de-en,en-de --out masks
 
 With --base the checkpoints are ordinary fine-tunings of that model, and a mask keeps
-what moved most from it (LT-SFT, Ansell 2022), 1 - ratio of each matrix or of all:
+what moved most from it (LT-SFT, Ansell 2022), 1 - ratio of all weights together:
 
-    lass extract tuned/*/checkpoint_last.pt --base base.pt --ratio 0.95 --over model \\
-        --by language --out masks
+    lass extract tuned --base base.pt --ratio 0.95 --by language --out masks
 
 --by language makes a mask for each source (source@de) and each target (target@en) out
 of the mean over their pairs, for --task translation_sparse_tuning.
@@ -76,7 +75,7 @@ class ExtractSettings(Settings):
         group=TUNED,
     )
     over: str = option(
-        "matrix",
+        "model",
         "what --ratio is of: each matrix, or the whole model (default: %(default)s)",
         choices=("matrix", "model"),
         group=TUNED,

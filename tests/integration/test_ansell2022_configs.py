@@ -39,7 +39,7 @@ def test_both_phases(train, base, tmp_path):
     start = f"checkpoint.finetune_from_model={base}"
     tuned = [train("tune", pair, start) for pair in ("de-en", "en-nl")]
     words = ["extract", *map(str, tuned), "--base", str(base), "--by", "language"]
-    words += ["--ratio", "0.957", "--over", "model", "--out", str(tmp_path / "masks")]
+    words += ["--ratio", "0.957", "--out", str(tmp_path / "masks")]
     assert lass(words) == 0
     masks = f"task.masks={tmp_path / 'masks'}"
     folder = train("sparse", "de-en,en-nl", masks, f"task.base={base}", LONGER)

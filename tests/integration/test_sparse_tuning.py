@@ -34,7 +34,7 @@ def tuned(commands, base, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def masks(tuned, base, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("changes")
-    words = ["extract", tuned, "--base", base, "--ratio", 0.95, "--over", "model"]
+    words = ["extract", tuned, "--base", base, "--ratio", 0.95]
     assert lass([*map(str, words), "--by", "language", "--out", str(out)]) == 0
     return out
 
@@ -94,6 +94,21 @@ def test_a_checkpoint_holds_differences_and_no_base(trained, base, masks):
     moments = state["last_optimizer_state"]["state"].values()
     numbers = sum(value.numel() for value in state["model"].values())
     assert sum(each["exp_avg"].numel() for each in moments) == numbers
+
+
+def test_training_lowers_the_loss(trained, base, data):
+    def loss(checkpoint):
+        task = translation_task(data, "-s de -t en --cpu")
+        model = load_model(checkpoint, task)
+        with task.method_of(model).using("de-en"):
+            log_probabilities = logits(model, task, "valid")
+        dataset = next(iter(task.dataset("valid").parts.values()))
+        target = dataset.collater([dataset[i] for i in range(len(dataset))])["target"]
+        return torch.nn.functional.nll_loss(
+            log_probabilities.flatten(0, 1), target.flatten(), ignore_index=1
+        )
+
+    assert loss(trained) < loss(base) - 0.02
 
 
 def test_generate_uses_the_differences(commands, data, trained, base, tmp_path):

@@ -158,6 +158,10 @@ class TestEntry:
         with pytest.raises(LassError, match="neither of a pair"):
             check_keys(random_masks(base, ("de",)))
 
+    def test_a_mask_that_keeps_nothing_is_refused(self, base):
+        with pytest.raises(LassError, match="keeps no weight"):
+            entry_of(base, density=0.0)
+
     def test_sides(self):
         assert sides_of(Pair.parse("de-en")) == ("source@de", "target@en")
 

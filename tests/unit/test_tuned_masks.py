@@ -48,7 +48,7 @@ def extract(base, tmp_path, capsys):
 
 def test_of_each_matrix_the_share_that_moved_most(tuned, extract, base):
     path = tuned("de-en")
-    mask = extract(path)["de-en"]
+    mask = extract(path, given=("--ratio", "0.9", "--over", "matrix"))["de-en"]
     before, after = load(base)["model"], load(path)["model"]
     for site in mask.shapes:
         moved, kept = (after[site] - before[site]).abs(), mask.unpack(site)
@@ -67,7 +67,7 @@ def test_a_score_of_weights_alone_and_other_targets(tuned, extract):
 
 def test_a_language_has_the_mean_of_its_pairs(tuned, extract, base):
     paths = [tuned("de-en", 1), tuned("nl-en", 2), tuned("de-nl,de-en", 3, name="de")]
-    given = ("--ratio", "0.8", "--by", "language", "--over", "model")
+    given = ("--ratio", "0.8", "--by", "language", "--over", "matrix")
     masks = extract(*paths, given=given)
     assert list(masks) == ["source@de", "source@nl", "target@en"]
     before = load(base)["model"][SITE]

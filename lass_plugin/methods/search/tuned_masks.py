@@ -94,7 +94,7 @@ class TunedMasks:
                 )
         return found
 
-    def mask(self, key: str, ratio: float, over: str = "matrix") -> Mask:
+    def mask(self, key: str, ratio: float, over: str = "model") -> Mask:
         """The mask of *key*: all but the lowest scores.
 
         Args:

@@ -72,7 +72,6 @@ def join(paths: Sequence[Path], keys: Iterable[str] = (), half: bool = False) ->
     entry = replace(entry, positions=positions, made=made)
     model, bits, state = {}, {}, entry.to_state()
     for key in wanted:
-        # of a checkpoint's own, with its own number of weights in this difference
         values: Tensor = entry.values_in(owners[key], key)
         values = values.half() if half else values.clone()
         model[f"{NAME}.{written(key)}"] = values

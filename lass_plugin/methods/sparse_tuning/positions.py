@@ -40,17 +40,17 @@ def encode(sites: Sites, units: Mapping[str, int]) -> tuple[int, Tensor]:
     each = [sites[site].numpy().astype(np.int64) + starts[site] for site in units]
     places = np.concatenate(each) if each else np.zeros(0, np.int64)
     gaps = np.diff(places, prepend=-1) - 1
-    sizes = [
-        gaps.size * (1 + r) + int((gaps >> r).sum()) for r in range(MOST_REMAINDER)
-    ]
+    longest = int(gaps.max(initial=0)).bit_length()
+    sizes = [gaps.size * (1 + r) + int((gaps >> r).sum()) for r in range(longest + 1)]
     r = int(np.argmin(sizes))
     quotients = gaps >> r
     unary = np.zeros(gaps.size + int(quotients.sum()), np.uint8)
     unary[np.cumsum(quotients + 1) - 1] = 1
-    low = (gaps[:, None] >> np.arange(r)) & 1  # (n, r)
+    low = np.empty((gaps.size, r), np.uint8)
+    for bit in range(r):
+        low[:, bit] = (gaps >> bit) & 1
     streams = [
-        np.packbits(bits, bitorder="little")
-        for bits in (unary, low.astype(np.uint8).reshape(-1))
+        np.packbits(bits, bitorder="little") for bits in (unary, low.reshape(-1))
     ]
     return r, torch.from_numpy(np.concatenate(streams))
 
@@ -77,8 +77,9 @@ def decode(
     bits = np.unpackbits(low, bitorder="little")[: count * r].reshape(count, r)
     if ones.size != count or len(bits) != count:
         raise ValueError(f"its code has {ones.size} positions, not {count}")
-    remainders = (bits.astype(np.int64) << np.arange(r)).sum(axis=1)
-    gaps = ((np.diff(ones, prepend=-1) - 1).astype(np.int64) << r) | remainders
+    gaps = (np.diff(ones, prepend=-1) - 1).astype(np.int64) << r
+    for bit in range(r):
+        gaps |= bits[:, bit].astype(np.int64) << bit
     places = np.cumsum(gaps + 1) - 1
     whole = sum(units.values())
     if count and places[-1] >= whole:

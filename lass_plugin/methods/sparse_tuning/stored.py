@@ -104,6 +104,11 @@ class Entry:
         keys = sorted({key for pair in pairs for key in whole_set.parts_of(pair)})
         made = {}
         for key in keys:
+            if not masks[key].kept():
+                raise LassError(
+                    f"the mask of {key} keeps no weight, so its difference would be "
+                    "nothing; take masks at a lower ratio"
+                )
             about = masks[key].provenance
             words = [about.criterion, about.note]
             words += [] if about.ratio is None else [f"ratio {about.ratio:g}"]
