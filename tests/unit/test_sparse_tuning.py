@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from changed_parts import changed
 from conftest import load
 from fairseq import tasks
 from hypothesis import given, settings
@@ -150,6 +151,19 @@ class TestEntry:
     def test_a_damaged_one_is_refused(self, base, change, words):
         with pytest.raises(LassError, match=words):
             Entry.from_state({**entry_of(base).to_state(), **change}, "it.pt")
+
+    def test_a_part_of_it_that_is_something_else(self):
+        """It is refused in one sentence that names the file, or can be used."""
+        positions = {"source@de": {SITE: torch.tensor([1, 5, 6], dtype=torch.int32)}}
+        state = Entry("base.pt", {SITE: 0.5}, {SITE: (4, 4)}, positions).to_state()
+        assert Entry.from_state(state, "it.pt").count("source@de") == 3
+        for other in changed(state):
+            try:
+                found = Entry.from_state(other, "it.pt")
+            except LassError as error:
+                assert "it.pt" in error.message
+            else:
+                assert len(found.digest()) == 64 and found.to_state()
 
     def test_masks_of_other_keys_are_refused(self, base):
         mixed = random_masks(base, ("de-en", "source@de"))

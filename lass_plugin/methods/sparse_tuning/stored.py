@@ -158,6 +158,8 @@ class Entry:
             stored = filled(dict[str, list[int]], state["shapes"], "shapes")
             shapes = {site: tuple(shape) for site, shape in stored.items()}
             base = filled(dict[str, float], state["fingerprint"], "fingerprint")
+            if any(size < 1 for shape in stored.values() for size in shape):
+                raise ValueError("a shape of it is empty")
             if base.keys() != shapes.keys() or not shapes:
                 raise ValueError("its fingerprint is of other matrices")
             units = {site: math.prod(shape) for site, shape in shapes.items()}
