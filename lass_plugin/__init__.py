@@ -22,6 +22,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
       search              scores while a pair is trained (He 2023, §3.2; Lin 2021, §3.2)
       subnetworks         joint training under masks (He 2023, §3.3; Xie 2021)
       lowrank             modules beside a frozen base (Cao 2024)
+      sparse_tuning       differences to a frozen base (Ansell 2022)
       gates               heads, hidden units and ranks that are left out (Li 2022)
     criterions          losses that fairseq knows by name
     tasks               what fairseq-train knows by name; models: architectures

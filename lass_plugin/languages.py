@@ -56,6 +56,11 @@ class Pair:
         return f"{self.source}-{self.target}"
 
 
+def sides_of(pair: Pair) -> tuple[str, str]:
+    """Keys of what a pair shares with others: ``source@de`` and ``target@en``."""
+    return f"source@{pair.source}", f"target@{pair.target}"
+
+
 def parse_pairs(text: str | Iterable[str]) -> list[Pair]:
     """Read ``de-en,en-de`` or a list of such; refuse repeats and an empty list."""
     items = text.split(",") if isinstance(text, str) else list(text)

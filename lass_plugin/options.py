@@ -260,7 +260,8 @@ def check_training(
         )
     if _given(cfg, "base") and not base:
         raise LassError(
-            "--base is for low-rank modules (--task translation_lslo); start from a "
+            "--base is for what stands in a frozen model (--task translation_lslo or "
+            "translation_sparse_tuning); start from a "
             "base with --finetune-from-model"
         )
     _check_other_base(cfg)

@@ -11,6 +11,8 @@ from lass_plugin.schedules import check_ratio
 
 AT_ONCE = 1 << 24
 """Scores that are selected from in one call, on a GPU."""
+_ROUNDING = 1e-12
+"""Relative error of a sum of float64, amply."""
 _NAN = "scores hold NaN; the training that made them has diverged"
 
 
@@ -56,6 +58,33 @@ def keep_highest(scores: Tensor, remove: int) -> Tensor:
     return keep.view(scores.shape)
 
 
+def keep_share(scores: Tensor, share: float) -> Tensor:
+    """Keep the fewest of the highest scores whose sum reaches *share* of the sum of all
+    (Tan 2024, §4; for counts of activations).
+
+    A sum that lacks less than a rounding error reaches it. Of equal scores at the
+    boundary those with the highest index stay, as in :func:`select`; at a share of 1
+    only zeros go. Where all scores are zero nothing is told apart, and all stay.
+
+    Args:
+        scores: ``(units,)`` floating point, none of them negative.
+        share: in (0, 1].
+
+    Raises:
+        ValueError: a score is NaN or negative.
+    """
+    values = scores.detach().double()
+    if not bool((values >= 0).all()):
+        raise ValueError("scores are negative or NaN, so their sum has no shares")
+    sums = values.sort(descending=True).values.cumsum(0)
+    positive = int((values > 0).sum())
+    if not positive:
+        return torch.ones_like(scores, dtype=torch.bool)
+    enough = sums >= share * sums[-1] * (1.0 - _ROUNDING)
+    count = positive if share == 1.0 else int((~enough).sum()) + 1
+    return keep_highest(scores, scores.numel() - count)
+
+
 def select_each(scores: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
     """:func:`select` from every matrix.
 
@@ -78,6 +107,22 @@ def select_each(scores: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]
     if finite and not bool(torch.stack(finite).all()):
         raise ValueError(_NAN)
     return {name: kept[name] for name in scores}
+
+
+def select_together(scores: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
+    """:func:`select` from all matrices as if they were one, in the order given.
+
+    Raises:
+        ValueError: a score is NaN.
+    """
+    keep = select(
+        torch.cat([each.detach().reshape(-1) for each in scores.values()]), ratio
+    )
+    parts = keep.split([each.numel() for each in scores.values()])
+    return {
+        name: part.view(each.shape)
+        for (name, each), part in zip(scores.items(), parts, strict=True)
+    }
 
 
 def _alike(scores: Mapping[str, Tensor]) -> Iterator[Sequence[str]]:

@@ -21,6 +21,7 @@ class Run:
         import lass_plugin.models.transformer_architectures
         import lass_plugin.tasks.translation_gates
         import lass_plugin.tasks.translation_lslo
+        import lass_plugin.tasks.translation_sparse_tuning
         import lass_plugin.tasks.translation_subnetwork
         import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401
 

@@ -41,7 +41,9 @@ def run(settings: ExportSettings) -> int:
     checkpoint = Checkpoint.read_whole(path)
     method = method_of(checkpoint.task_state, str(path))
     if not method.takes_base:
-        needless(settings, "base", f"on {path}, which has no low-rank modules")
+        needless(
+            settings, "base", f"on {path}, which has no low-rank modules or the like"
+        )
     method = exporting_method(method, path, settings.masks)
     method = method.at_sparsity(settings.sparsity)
     result, what = method.export(checkpoint, settings)

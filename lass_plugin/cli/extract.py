@@ -10,10 +10,18 @@ A search of several pairs together (lass search --together) gives a mask for eac
 From a jointly trained checkpoint, the masks that it carries are taken as they are:
 
     lass extract joint/checkpoint_best.pt --pairs de-en,en-de --out masks
+
+With --base the checkpoints are ordinary fine-tunings of that model, and a mask keeps
+what moved most from it (LT-SFT, Ansell 2022), 1 - ratio of all weights together:
+
+    lass extract tuned --base base.pt --ratio 0.95 --by language --out masks
+
+--by language makes a mask for each source (source@de) and each target (target@en) out
+of the mean over their pairs, for --task translation_sparse_tuning.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +34,7 @@ from lass_plugin.settings import Settings, argument, needless, option, required
 if TYPE_CHECKING:
     from lass_plugin.masks import Mask
 
+TUNED = "fine-tuned checkpoints"
 HELP = "take masks out of checkpoints, at any ratio"
 
 
@@ -59,6 +68,42 @@ class ExtractSettings(Settings):
         metavar="SRC-TGT,…",
         parse=parse_pairs,
     )
+    base: Path | None = option(
+        None,
+        "the model that the checkpoints were fine-tuned from, to compare them with",
+        metavar="PT",
+        group=TUNED,
+    )
+    over: str = option(
+        "model",
+        "what --ratio is of: each matrix, or the whole model (default: %(default)s)",
+        choices=("matrix", "model"),
+        group=TUNED,
+    )
+    by: str = option(
+        "pair",
+        "a mask for each pair, or for each source and each target language (default: "
+        "%(default)s)",
+        choices=("pair", "language"),
+        group=TUNED,
+    )
+    targets: tuple[str, ...] = option(
+        ("attention", "feed-forward"),
+        "matrices that masks cover (default: %(default)s)",
+        metavar="WHAT,…",
+        parse="lass_plugin.anatomy.targets:parse_targets",
+        group=TUNED,
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.base is None:
+            why = "without --base, for fine-tuned checkpoints"
+            needless(self, ("over", "by", "targets"), why)
+        elif self.ratio is None:
+            raise LassError("--base needs --ratio, the share of the weights to remove")
+        elif self.by == "language":
+            needless(self, "pairs", "with --by language, whose masks are of languages")
 
 
 SETTINGS = ExtractSettings
@@ -71,7 +116,10 @@ def run(settings: ExtractSettings) -> int:
     from lass_plugin.masks.file import mask_files
 
     found: dict[str, tuple[Mask, str, Path]] = {}
-    for path in checkpoint_files(settings.checkpoints):
+    paths = checkpoint_files(settings.checkpoints)
+    if settings.base is not None:
+        found = _masks_of_changes(paths, settings)
+    for path in paths if settings.base is None else ():
         for mask, remark in _masks_in(path, settings):
             if mask.key in found:
                 raise LassError(
@@ -137,6 +185,27 @@ def _masks_in(path: Path, settings: ExtractSettings) -> "Iterator[tuple[Mask, st
         if measure_of(settled):
             remark = f"{described(settled)} at ratio {plan.ratio:g}"
         yield mask, remark
+
+
+def _masks_of_changes(
+    paths: "Sequence[Path]", settings: ExtractSettings
+) -> "dict[str, tuple[Mask, str, Path]]":
+    """The masks that fine-tuned checkpoints give, beside the one that each is of."""
+    from lass_plugin.data.progress import Progress
+    from lass_plugin.methods.search.tuned_masks import TunedMasks
+
+    assert settings.base is not None and settings.ratio is not None
+    criterion, targets = settings.criterion, settings.targets
+    tuned = TunedMasks.read(paths, settings.base, criterion, targets, settings.by)
+    wanted = set(map(str, settings.pairs))
+    keys = [key for key in tuned.keys if not wanted or key in wanted]
+    progress, found = Progress("masks", len(keys)), {}
+    for key in keys:
+        mask = tuned.mask(key, settings.ratio, settings.over)
+        found[key] = mask, mask.provenance.note, tuned.keys[key][0].path
+        progress.advance(1, key)
+    progress.finish()
+    return found
 
 
 def _check_bases(found: "Iterable[tuple[Mask, Path]]") -> None:

@@ -42,6 +42,7 @@ SUBCOMMANDS = {
     "export": "export",
     "compact": "compact",
     "extend": "extend",
+    "differences": "differences",
     "quickstart": "quickstart",
 }
 """Name of each subcommand and the module of this package that holds it."""

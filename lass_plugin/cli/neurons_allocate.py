@@ -7,6 +7,10 @@ belongs to the pairs for which it is at least k (--threshold) times as important
 the pair that needs it most (Eq. 9). With --budget each pair gets its own k instead, so
 that it costs at most that share of the parameters or FLOPs of these weights.
 
+With --cumulative 0.95 each pair has of each site the fewest neurons whose scores reach
+that share of the sum of all; by --criterion activation these are the specialised
+neurons of Tan 2024. General are then the neurons that all pairs have.
+
 The folder of --out gets one mask file for each pair, allocation.json with the numbers,
 and a copy of the importance under importance/, so that other ρ and k need no new pass:
 'lass neurons allocate masks/importance …'.
@@ -57,6 +61,10 @@ class AllocationSettings(Settings):
         super().check()
         if self.budget is None:
             needless(self, ("budget_of", "checkpoint"), "without --budget")
+        elif self.rule.cumulative is not None:
+            raise LassError(
+                "--budget and --cumulative exclude each other; leave one of them out"
+            )
         elif self.rule.threshold != Rule.threshold:
             raise LassError(
                 "--threshold and --budget exclude each other; leave one of them out"

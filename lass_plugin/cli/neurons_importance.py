@@ -3,8 +3,12 @@
     lass neurons importance DATA --checkpoint base.pt --sample 20000 --out importance/
 
 One pass over the data gives all criteria at once: |∂L/∂h · h| of each position and of
-each sentence (Taylor expansion, Eq. 7) and |h| (Eq. 8). Padding never counts. The
-result is importance.safetensors in the folder of --out.
+each sentence (Taylor expansion, Eq. 7), |h| (Eq. 8), and how often h > 0 (Tan 2024).
+Padding never counts. The result is importance.safetensors in the folder of --out. For
+Tan's specialised neurons alone:
+
+    lass neurons importance DATA --checkpoint base.pt --split valid \\
+        --units ffn-hidden --criterion activation --out activation/
 
 A run that is killed goes on when the same command is given again. Several processes,
 on one machine or many, share the work with --share 1/8 … --share 8/8 and the same

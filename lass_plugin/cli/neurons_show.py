@@ -53,7 +53,7 @@ def run(settings: ShowSettings) -> int:
     by = allocation.rule.by
     print(f"{specific:,} of {neurons:,} neurons are specific, allocated --by {by}")
     if nobodys:
-        print(f"note: {nobodys:,} of these are allocated to nobody, for want of budget")
+        print(f"note: {nobodys:,} of these are allocated to nobody")
     for side in dict.fromkeys(layer.side for layer in layers):
         print()
         print_table(layer_scores.lscore_rows(side, spreads))

@@ -9,6 +9,9 @@ others stay at ρ 0.9, k 0.7, pair and taylor (or, where one of these was not as
 at the first that was): k for every criterion (Xie 2021, Fig. 4), ρ (Table 3), and what
 neurons are allocated to (Fig. 6). --grid takes everything with everything.
 
+With --cumulative 0.8,0.9,0.95 that share takes the place of ρ and k (Tan 2024);
+--criterion activation belongs to it.
+
 Each variant is trained jointly from the base for the same number of updates, beside the
 dense baseline, and all are translated and scored. Variants that keep the same neurons
 are trained once; at k 0 all neurons are kept, which is the dense baseline. What follows

@@ -17,6 +17,7 @@ import lass_plugin.models.narrow_architectures  # noqa: F401  (registered)
 import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
 import lass_plugin.tasks.translation_gates  # noqa: F401  (registered)
 import lass_plugin.tasks.translation_lslo
+import lass_plugin.tasks.translation_sparse_tuning
 import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401  (registered)
 from lass_plugin.anatomy.vocabulary import embedding_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint
@@ -146,7 +147,8 @@ class Saved:
         if self.system.base and not self._carried().takes_base:
             raise LassError(
                 f"--base has no effect on system {self.system.name}, because "
-                f"{self.system.checkpoint} has no low-rank modules; leave it out"
+                f"{self.system.checkpoint} has no low-rank modules or other parts that "
+                "stand in one; leave it out"
             )
         if task in ours and not ours[task].translates and not searched:
             raise LassError(

@@ -66,6 +66,8 @@ def _stage(settings: MeasuringSettings, pairs: Sequence[str]) -> Stage:
     """
     names = ("units", "split", "sample", "part", "seed", "precision")
     options = {name: record(settings)[name] for name in names}
+    if settings.criteria != MeasuringSettings.criteria:  # an earlier release had all
+        options["criterion"] = list(settings.criteria)
     stage = Stage(
         settings.out,
         "importance",

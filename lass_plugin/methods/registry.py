@@ -13,6 +13,7 @@ from lass_plugin.masks.file import masks_at
 from lass_plugin.methods.gates.method import Gates
 from lass_plugin.methods.lowrank.method import LowRank
 from lass_plugin.methods.method import Dense, Method
+from lass_plugin.methods.sparse_tuning.method import SparseTuning
 from lass_plugin.methods.subnetworks.method import Subnetworks
 from lass_plugin.registry import VARIABLE, Registry
 
@@ -36,6 +37,7 @@ def register_method(method: type[Method]) -> type[Method]:
 register_method(Subnetworks)
 register_method(LowRank)
 register_method(Gates)
+register_method(SparseTuning)
 
 
 def method_of(task_state: Any, where: str) -> Method:

@@ -1,4 +1,6 @@
-"""Allocation: which neurons are general and which belong to which pairs (Xie 2021).
+"""Allocation: which neurons are general and which belong to which pairs.
+
+Xie 2021:
 
     I(i) = 1/M Σ_m Θ^m(i)                                                 (Eq. 1)
     λ(i) = k · max_m Θ^m(i)                                               (Eq. 9)
@@ -7,6 +9,10 @@ The ρ share of the neurons of each site with the highest I are general. Every o
 neuron belongs to the keys m with Θ^m(i) ≥ λ(i). (The paper's text has "larger than";
 at k = 1 it gives a neuron to the pair of the highest importance and at k = 0 to all,
 which is what ≥ does.)
+
+Tan 2024: a key has the fewest neurons of each site whose scores, counts of activations,
+reach a share of the sum of all (:func:`.selection.keep_share`). General are then those
+that every key has.
 """
 
 import os
@@ -29,7 +35,7 @@ from lass_plugin.neurons.settings import Rule
 from lass_plugin.records.fields import filled
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.plain_settings import record as options_of
-from lass_plugin.selection import select
+from lass_plugin.selection import keep_share, select
 
 RECORD = "allocation.json"
 FORM = RecordFormat(
@@ -49,8 +55,8 @@ class Allocation:
     kept: dict[str, dict[str, Tensor]]
     """Pair -> site -> ``(neurons,)`` boolean: general ones and the pair's own."""
     thresholds: dict[str, float]
-    """Pair -> k in use: that of the rule; under a budget, the relative importance of
-    the last neuron that it had room for."""
+    """Pair -> k in use: that of the rule (its share, where it is cumulative); under a
+    budget, the relative importance of the last neuron that it had room for."""
 
     def specific(self, pair: str, site: str) -> Tensor:
         """``(neurons,)`` boolean: the pair's neurons that are not general."""
@@ -65,6 +71,8 @@ class Allocation:
         rule, masks = self.rule, []
         for pair, sites in self.kept.items():
             note = f"general {rule.general:g}, threshold {self.thresholds[pair]:.4g}"
+            if rule.cumulative is not None:
+                note = f"cumulative share {rule.cumulative:g}"
             if rule.by != "pair":
                 note += f", by {rule.by}"
             provenance = Provenance(rule.criterion, None, "neurons", note=note)
@@ -85,17 +93,17 @@ def allocate(
             the budget is too small for the general neurons.
     """
     rule.check()
+    if rule.cumulative is not None:
+        if budget is not None:
+            raise LassError(
+                "--budget and --cumulative exclude each other; leave one of them out"
+            )
+        return _allocate_shares(importance, rule, rule.cumulative)
     theta = importance.theta(rule.criterion, rule.average)
     general: dict[str, Tensor] = {}
     relative: dict[str, Tensor] = {}
     for site, values in theta.items():
-        keys = _keys(importance, site, rule)
-        every = list(dict.fromkeys(keys))
-        places = [every.index(key) for key in keys]  # of the pairs
-        rows = torch.tensor(places)
-        by_key = torch.stack(
-            [values[rows == number].mean(dim=0) for number in range(len(every))]
-        )
+        by_key, places = _by_key(importance, site, rule, values)
         general[site] = _general(site, by_key, rule)
         relative[site] = _relative(by_key)[places]
     kept: dict[str, dict[str, Tensor]] = {}
@@ -120,6 +128,35 @@ def allocate(
             own, ahead, general, importance.counts[pair], pair
         )
     return Allocation(rule, general, kept, thresholds)
+
+
+def _allocate_shares(importance: Importance, rule: Rule, share: float) -> Allocation:
+    """Allocate to each key the neurons that reach *share* (Tan 2024)."""
+    general: dict[str, Tensor] = {}
+    kept: dict[str, dict[str, Tensor]] = {pair: {} for pair in importance.pairs}
+    for site, values in importance.theta(rule.criterion, rule.average).items():
+        by_key, places = _by_key(importance, site, rule, values)
+        own = torch.stack([keep_share(scores, share) for scores in by_key])
+        general[site] = own.all(dim=0)
+        for pair, place in zip(importance.pairs, places, strict=True):
+            kept[pair][site] = own[place]
+    return Allocation(rule, general, kept, dict.fromkeys(importance.pairs, share))
+
+
+def _by_key(
+    importance: Importance, site: str, rule: Rule, values: Tensor
+) -> tuple[Tensor, list[int]]:
+    """``(keys, neurons)`` means over the pairs of each key, and the key of each pair.
+
+    Args:
+        values: ``(pairs, neurons)``.
+    """
+    keys = _keys(importance, site, rule)
+    every = list(dict.fromkeys(keys))
+    places = [every.index(key) for key in keys]
+    rows = torch.tensor(places)
+    means = [values[rows == number].mean(dim=0) for number in range(len(every))]
+    return torch.stack(means), places
 
 
 def keys_of(pair: str, by: str) -> tuple[str, str]:
@@ -205,7 +242,8 @@ def read_allocation(folder: str | os.PathLike) -> Allocation:
         )
     masks = load_masks(folder)
     with FORM.reading(path) as record:
-        rule = filled(Rule, record, "it")
+        # an earlier release had no cumulative shares
+        rule = filled(Rule, {"cumulative": None, **record}, "it")
         rule.check()
         general = {}
         for site, (count,) in masks.shapes.items():

@@ -22,7 +22,7 @@ from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.masks.neurons import base_of, weight_shapes
 from lass_plugin.neurons.recording import SOURCE, TARGET
 from lass_plugin.neurons.settings import AVERAGES, check_criterion
-from lass_plugin.scores.neuron import CRITERIA
+from lass_plugin.scores.neuron import ACTIVATION, CRITERIA
 from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_tensors
 
 VERSION = 2
@@ -71,7 +71,7 @@ class Importance:
     @property
     def neurons(self) -> dict[str, int]:
         """Site -> number of neurons."""
-        first = self.sums[CRITERIA[0]]
+        first = next(iter(self.sums.values()))
         return {site: sums.shape[1] for site, sums in first.items()}
 
     def theta(
@@ -86,9 +86,15 @@ class Importance:
                 sentences.
 
         Raises:
-            LassError: an unknown criterion or average.
+            LassError: an unknown criterion or average, or one that was not measured.
         """
         check_criterion(criterion)
+        if criterion not in self.sums:
+            raise LassError(
+                f"the importance was measured without the criterion '{criterion}' (it "
+                f"has {', '.join(self.sums)}); measure it again with 'lass neurons "
+                f"importance --criterion {criterion}' and another --out"
+            )
         if average not in AVERAGES:
             raise LassError(
                 f"an average is over each {' or '.join(AVERAGES)}, not '{average}'"
@@ -109,15 +115,23 @@ def add_parts(parts: Sequence[Importance]) -> Importance:
     first, counts = parts[0], Counts(0, 0, 0)
     (pair,) = first.counts
     sums = {
-        criterion: {site: torch.zeros_like(value) for site, value in sites.items()}
-        for criterion, sites in first.sums.items()
+        criterion: {
+            site: torch.zeros_like(value)
+            for site, value in first.sums[criterion].items()
+        }
+        for criterion in _measured_in_all(parts)
     }
     for part in parts:
         counts += part.counts[pair]
-        for criterion, sites in part.sums.items():
+        for criterion, sites in sums.items():
             for site, value in sites.items():
-                sums[criterion][site] += value
+                value += part.sums[criterion][site]
     return Importance(sums, {pair: counts}, first.sides, first.base, first.note)
+
+
+def _measured_in_all(parts: Sequence[Importance]) -> list[str]:
+    """Criteria of all *parts*: an earlier release, which began them, had fewer."""
+    return [each for each in CRITERIA if all(each in part.sums for part in parts)]
 
 
 def side_by_side(pairs: Sequence[Importance], note: str = "") -> Importance:
@@ -126,9 +140,9 @@ def side_by_side(pairs: Sequence[Importance], note: str = "") -> Importance:
     sums = {
         criterion: {
             site: torch.cat([each.sums[criterion][site] for each in pairs])
-            for site in sites
+            for site in first.sums[criterion]
         }
-        for criterion, sites in first.sums.items()
+        for criterion in _measured_in_all(pairs)
     }
     counts = {pair: value for each in pairs for pair, value in each.counts.items()}
     return Importance(sums, counts, first.sides, first.base, note)
@@ -142,6 +156,7 @@ def save_importance(path: str | os.PathLike, importance: Importance) -> None:
             {"pair": pair, **asdict(counts)}
             for pair, counts in importance.counts.items()
         ],
+        "criteria": list(importance.sums),
         "sites": list(importance.sides),
         "sides": importance.sides,
         "base": importance.base,
@@ -209,17 +224,23 @@ def _restore(header: Any, tensors: Mapping[str, Tensor], path: Path) -> Importan
         if any(type(n) is not int or n < 1 for n in asdict(numbers).values()):
             raise ValueError(f"it counts {numbers} for {pair}")
         counts[pair] = numbers
+    # an earlier release did not say which, and did not count activations
+    measured = header.get("criteria", [each for each in CRITERIA if each != ACTIVATION])
+    if not measured or not set(measured) <= set(CRITERIA):
+        raise ValueError(f"it has the criteria {measured}")
     sums = {
         criterion: {site: tensors[f"{criterion}/{site}"] for site in header["sites"]}
         for criterion in CRITERIA
+        if criterion in measured
     }
+    neurons = {site: value.shape[1] for site, value in sums[measured[0]].items()}
     for sites in sums.values():
         for site, value in sites.items():
             if unit_of(site) is None or header["sides"][site] not in (SOURCE, TARGET):
                 raise ValueError(f"{site} is no row of neurons")
             if value.dtype != torch.float64 or value.shape != (
                 len(counts),
-                sums[CRITERIA[0]][site].shape[1],
+                neurons[site],
             ):
                 raise ValueError(f"{site} has {value.dtype} of {tuple(value.shape)}")
             if not bool(torch.isfinite(value).all()) or float(value.min()) < 0.0:

@@ -232,7 +232,10 @@ def draw_layer_scores(data: str | os.PathLike) -> list[Path]:
         rule, thresholds = record["rule"], record["thresholds"].values()
         least, most = min(thresholds), max(thresholds)  # a budget gives each pair its k
         k = f"{least:.4g}" if least == most else f"{least:.4g} to {most:.4g}"
-        caption = f"general {rule['general']:g}, k {k}, by {rule['by']}"
+        how = f"general {rule['general']:g}, k {k}"
+        if share := rule.get("cumulative"):  # an earlier release had none
+            how = f"cumulative share {share:g}"
+        caption = f"{how}, by {rule['by']}"
         for side in SIDES:
             if layers := [each for each in record["layers"] if each["side"] == side]:
                 keys = list(layers[0]["lscore"])

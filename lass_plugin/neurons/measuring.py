@@ -23,7 +23,6 @@ from lass_plugin.masks.neurons import base_of
 from lass_plugin.neurons.importance import Counts, Importance
 from lass_plugin.neurons.recording import Recorder
 from lass_plugin.neurons.settings import MeasuringSettings
-from lass_plugin.scores.neuron import CRITERIA
 from lass_plugin.training.validation import negative_log_likelihood
 
 LOSS_SCALE = 1024.0
@@ -54,7 +53,7 @@ class Measuring:
         self._device = torch.device("cuda" if usable else "cpu")
         self._model = ready.build_model(self._device, fp16=False)
         self._task = ready.task
-        self._recorder = Recorder(self._model, settings.units)
+        self._recorder = Recorder(self._model, settings.units, settings.criteria)
         shapes = {name: (s.neurons,) for name, s in self._recorder.sites.items()}
         self.base = base_of(shapes, dict(self._model.named_parameters()))
         self._task.load_dataset(settings.split)
@@ -88,7 +87,7 @@ class Measuring:
                     site: values[criterion].cpu().unsqueeze(0)
                     for site, values in sums.items()
                 }
-                for criterion in CRITERIA
+                for criterion in recorder.criteria
             },
             {part.pair: counts},
             {name: site.side for name, site in recorder.sites.items()},
@@ -134,7 +133,8 @@ def measure_batch(
     sample: Mapping[str, Any],
     precision: str = "float32",
 ) -> Counts:
-    """Add a batch to *sums*: forward and backward of its negative log-likelihood.
+    """Add a batch to *sums*: forward, and backward of its negative log-likelihood where
+    a criterion needs that.
 
     Args:
         sums: see :meth:`.recording.Recorder.zeros`; changed in place.
@@ -147,15 +147,16 @@ def measure_batch(
     dtype = getattr(torch, precision)
     scale = LOSS_SCALE if dtype is torch.float16 else 1.0
     with (
-        torch.enable_grad(),
+        torch.set_grad_enabled(recorder.goes_back),
         recorder.recording(sums, source_padding, target_padding, scale),
     ):
         reduced = dtype is not torch.float32
         with torch.autocast(target.device.type, dtype=dtype, enabled=reduced):
             output = model(**inputs)
-        padding = task.target_dictionary.pad()
-        loss = negative_log_likelihood(model, output, target, padding)
-        (loss * scale).backward()
+        if recorder.goes_back:
+            padding = task.target_dictionary.pad()
+            loss = negative_log_likelihood(model, output, target, padding)
+            (loss * scale).backward()
     return Counts(
         int(sample["nsentences"]),
         int((~source_padding).sum()),

@@ -10,7 +10,7 @@ the third part of the work of a training step.
 
 import contextlib
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,12 @@ from lass_plugin.anatomy.neurons import UNITS, unit_of
 from lass_plugin.anatomy.places import HEADS, find_place
 from lass_plugin.anatomy.vocabulary import is_embedding
 from lass_plugin.errors import LassError
-from lass_plugin.scores.neuron import CRITERIA, add_activation, add_taylor
+from lass_plugin.scores.neuron import (
+    CRITERIA,
+    OF_GRADIENTS,
+    add_activation,
+    add_taylor,
+)
 
 Sums = Mapping[str, Mapping[str, Tensor]]
 """Site -> criterion -> ``(neurons,)`` float64."""
@@ -92,10 +97,19 @@ class Recorder:
     Args:
         model: in evaluation mode; its parameters get no gradients from now on.
         units: see :data:`.anatomy.neurons.UNITS`.
+        criteria: what is measured; without a criterion of gradients the model computes
+            forward only.
     """
 
-    def __init__(self, model: nn.Module, units: Iterable[str]):
+    def __init__(
+        self,
+        model: nn.Module,
+        units: Iterable[str],
+        criteria: Sequence[str] = CRITERIA,
+    ):
         self.sites = find_neurons(model, units)
+        self.criteria = tuple(criteria)
+        self.goes_back = any(each in OF_GRADIENTS for each in criteria)
         self._model = model
         self._sums: Sums = {}
         self._padding: dict[str, Tensor] = {}
@@ -107,7 +121,7 @@ class Recorder:
         return {
             name: {
                 criterion: torch.zeros(site.neurons, dtype=torch.float64, device=device)
-                for criterion in CRITERIA
+                for criterion in self.criteria
             }
             for name, site in self.sites.items()
         }
@@ -139,9 +153,9 @@ class Recorder:
             for name, module in self._model.named_modules()
             if is_embedding(name)
         }
-        handles += [
-            module.register_forward_hook(_begin_graph) for module in embeddings.values()
-        ]
+        if self.goes_back:
+            for module in embeddings.values():
+                handles.append(module.register_forward_hook(_begin_graph))
         with contextlib.ExitStack() as stack:
             stack.callback(self._sums_forgotten)
             for handle in handles:

@@ -27,6 +27,9 @@ targets in the decoder (Xie 2021, Appendix A)."""
 
 AVERAGES = ("token", "sentence")
 
+MEASURED = ("taylor", "taylor-sentence", "absolute", "activation")
+"""All criteria, see :data:`.scores.neuron.CRITERIA`, which is slow to import."""
+
 _data = partial(option, group="data")
 _erased = partial(option, group="what is erased")
 
@@ -49,8 +52,9 @@ def criterion_option() -> Any:
     """Declare what is taken for the importance of a neuron."""
     return option(
         "taylor",
-        "Eq. 7 at each position (taylor) or over each sentence (taylor-sentence), or "
-        "Eq. 8 (absolute) (default: %(default)s)",
+        "Eq. 7 at each position (taylor) or over each sentence (taylor-sentence), "
+        "Eq. 8 (absolute), or how often it is active (activation) (default: "
+        "%(default)s)",
         metavar="CRITERION",
         check=check_criterion,
     )
@@ -88,6 +92,12 @@ class Rule(Settings):
     )
     criterion: str = criterion_option()
     average: str = average_option()
+    cumulative: float | None = option(
+        None,
+        "in place of --general and --threshold: a key has the fewest neurons of each "
+        "site whose scores reach this share of all (Tan 2024: 0.95)",
+        metavar="SHARE",
+    )
 
     def check(self) -> None:
         super().check()
@@ -98,6 +108,14 @@ class Rule(Settings):
             )
         if not 0.0 <= self.threshold <= 1.0:
             raise LassError(f"--threshold {self.threshold:g} is not between 0 and 1")
+        if self.cumulative is not None:
+            if not 0.0 < self.cumulative <= 1.0:
+                raise LassError(
+                    f"--cumulative {self.cumulative:g} is not a share above 0 and up "
+                    "to 1"
+                )
+            why = "with --cumulative, which takes no general neurons and no k"
+            needless(self, ("general", "threshold"), why)
 
 
 def _parse_share(text: str) -> tuple[int, int]:
@@ -126,6 +144,14 @@ class MeasuringSettings(Settings):
         f"kinds of neurons: {', '.join(UNITS)} (default: %(default)s)",
         metavar="UNIT,…",
         parse=parse_units,
+    )
+    criteria: tuple[str, ...] = option(
+        MEASURED,
+        "scores to measure; without taylor and taylor-sentence no gradients are "
+        "computed, which takes half of the time or less (default: all)",
+        flags="--criterion",
+        metavar="C,…",
+        choices=MEASURED,
     )
     split: str = _data("train", "split of the data (default: %(default)s)")
     sample: int = _data(
@@ -160,6 +186,8 @@ class MeasuringSettings(Settings):
 
     def check(self) -> None:
         super().check()
+        if len(set(self.criteria)) < len(self.criteria) or not self.criteria:
+            raise LassError("--criterion names none, or one twice; name each once")
         number, processes = self.share
         if not 1 <= number <= processes:
             raise LassError(

@@ -1,4 +1,4 @@
-"""Scores of neurons from their activations (Xie 2021, Eq. 7 and 8)."""
+"""Scores of neurons from their activations (Xie 2021, Eq. 7 and 8; Tan 2024, §3)."""
 
 from typing import Mapping
 
@@ -6,25 +6,38 @@ import torch
 from torch import Tensor
 
 TAYLOR, TAYLOR_SENTENCE, ABSOLUTE = "taylor", "taylor-sentence", "absolute"
-CRITERIA = (TAYLOR, TAYLOR_SENTENCE, ABSOLUTE)
+ACTIVATION = "activation"
+CRITERIA = (TAYLOR, TAYLOR_SENTENCE, ABSOLUTE, ACTIVATION)
 """``taylor``: |∂L/∂h · h| of each position. ``taylor-sentence``: |Σ ∂L/∂h · h| over the
 positions of a sentence, the first-order change of its loss if the neuron were removed.
-``absolute``: |h| of each position. All are summed over the data and then averaged."""
+``absolute``: |h| of each position. ``activation``: 1 where h > 0, so that the sum
+counts how often a neuron is active. All are summed over the data, then averaged."""
+
+OF_GRADIENTS = (TAYLOR, TAYLOR_SENTENCE)
+"""Those that need a backward pass."""
 
 
 def add_activation(
     sums: Mapping[str, Tensor], activation: Tensor, padding: Tensor, run: int = 1
 ) -> None:
-    """Add Σ |h| of a batch to ``sums[ABSOLUTE]``.
+    """Add Σ |h| and the number of h > 0 of a batch to *sums*.
+
+    After a GELU h > 0 as after a ReLU exactly where its argument is.
 
     Args:
-        sums: criterion -> ``(neurons,)`` float64, changed in place.
+        sums: criterion -> ``(neurons,)`` float64, changed in place; those of
+            :data:`ABSOLUTE` and :data:`ACTIVATION` where they are in it.
         activation: h, ``(positions, sentences, neurons · run)``.
         padding: ``(positions, sentences, 1)``, True where there is no token.
         run: entries of h that are one neuron (the width of a head).
     """
-    size = activation.detach().float().abs().masked_fill_(padding, 0.0)
-    sums[ABSOLUTE].add_(_of_neurons(size, run).sum(dim=(0, 1)))
+    values = activation.detach()
+    if ABSOLUTE in sums:
+        size = values.float().abs().masked_fill_(padding, 0.0)
+        sums[ABSOLUTE].add_(_of_neurons(size, run).sum(dim=(0, 1)))
+    if ACTIVATION in sums:
+        active = ((values > 0) & ~padding).sum(dim=(0, 1))  # whole numbers: exact
+        sums[ACTIVATION].add_(active if run == 1 else active.view(-1, run).sum(dim=1))
 
 
 def add_taylor(
@@ -34,7 +47,7 @@ def add_taylor(
     padding: Tensor,
     run: int = 1,
 ) -> None:
-    """Add both forms of Σ |∂L/∂h · h| of a batch to *sums*.
+    """Add both forms of Σ |∂L/∂h · h| of a batch to *sums*, where they are in it.
 
     Args:
         sums: criterion -> ``(neurons,)`` float64, changed in place.
@@ -45,8 +58,10 @@ def add_taylor(
     """
     change = activation.detach().float() * gradient.float()
     change = _of_neurons(change.masked_fill_(padding, 0.0), run)
-    sums[TAYLOR_SENTENCE].add_(change.sum(dim=0).abs_().sum(dim=0))
-    sums[TAYLOR].add_(change.abs_().sum(dim=(0, 1)))
+    if TAYLOR_SENTENCE in sums:
+        sums[TAYLOR_SENTENCE].add_(change.sum(dim=0).abs_().sum(dim=0))
+    if TAYLOR in sums:
+        sums[TAYLOR].add_(change.abs_().sum(dim=(0, 1)))
 
 
 def _of_neurons(values: Tensor, run: int) -> Tensor:

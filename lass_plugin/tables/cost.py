@@ -27,8 +27,9 @@ class Cost:
         file_bytes: the checkpoint on disk. fairseq writes the optimizer's state into it
             too, unless it is told ``--no-save-optimizer-state``.
         carried: the masks are inside the checkpoint.
-        base_parameters: of the base that low-rank modules stand in, part of
-            *parameters*; 0 without them. Its bytes are not counted.
+        base_parameters: of the base that low-rank modules or the like stand in, part
+            of *parameters*; 0 without them. Its bytes are not counted.
+        parts: what stands in the base, in words.
     """
 
     name: str
@@ -41,10 +42,11 @@ class Cost:
     file_bytes: int
     carried: bool
     base_parameters: int = 0
+    parts: str = ""
 
     @property
     def parameters_of_a_pair(self) -> int:
-        """What a translation computes with: low-rank modules are merged for it."""
+        """What a translation computes with: what is in a base is merged for it."""
         return self.base_parameters or self.parameters
 
     @property
@@ -95,6 +97,7 @@ def cost_of(
         path.stat().st_size,
         own,
         sizes.base_parameters,
+        method.words,
     )
 
 
@@ -152,10 +155,12 @@ def size_table(
         "MiB on disk; checkpoint: the file without the masks in it, but with the "
         "optimizer's state where fairseq has saved that; masks: of all pairs",
     ]
-    if in_a_base := [cost.name for cost in costs if cost.base_parameters]:
+    in_a_base = [cost for cost in costs if cost.base_parameters]
+    for parts in dict.fromkeys(cost.parts for cost in in_a_base):
+        names = ", ".join(cost.name for cost in in_a_base if cost.parts == parts)
         notes.append(
-            f"{', '.join(in_a_base)}: low-rank modules, merged into their base to "
-            "translate; the MiB are those of the modules alone"
+            f"{names}: {parts}, merged into their base to translate; the MiB are those "
+            "of what stands in the base alone"
         )
     return Table(
         "size",

@@ -123,8 +123,8 @@ class TranslationSubnetworkTask(PairsTask):
         self.method = carried.at_sparsity(self.cfg.sparsity)
         if self.cfg.base and not self.method.takes_base:
             raise LassError(
-                "--base has no effect, because the checkpoint has no low-rank modules; "
-                "leave it out"
+                "--base has no effect, because the checkpoint has no low-rank modules "
+                "or other parts that stand in one; leave it out"
             )
 
     # -- translation -------------------------------------------------------------

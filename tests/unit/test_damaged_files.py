@@ -5,13 +5,13 @@ each value of it is replaced by others, or left out. No reader ends in anything 
 result or one sentence that names the file.
 """
 
-import copy
 import itertools
 import json
 import math
 
 import pytest
 import torch
+from changed_parts import changed
 from low_rank_models import equipped, save, stretches
 
 from lass_plugin import files, tensor_files
@@ -56,34 +56,6 @@ from lass_plugin.scores.neuron import CRITERIA
 def quick(monkeypatch):
     """Thousands of files are written, and none is to survive."""
     monkeypatch.setattr(files.os, "fsync", lambda descriptor: None)
-
-
-GONE = object()
-OTHERS = (
-    *(GONE, None, True, -1, 0, 3, 0.5, 1e30, 10**400, math.nan, math.inf, -math.inf),
-    *("", "x", "../x", "\ud800", [], [[]], [None], {}, {"x": 1}, {"": None}),
-)
-
-
-def changed(value, depth=0):
-    """*value* with each part of it replaced by each of OTHERS, one at a time."""
-    for other in OTHERS:
-        if depth or other is not GONE:
-            yield copy.deepcopy(other) if other is not GONE else GONE
-    if isinstance(value, dict):
-        parts = list(value.items())
-    elif isinstance(value, list | tuple):
-        parts = list(enumerate(value))[:2]
-    else:
-        return
-    for key, part in parts:
-        for other in changed(part, depth + 1):
-            made = dict(value) if isinstance(value, dict) else list(value)
-            if other is GONE:
-                del made[key]
-            else:
-                made[key] = other
-            yield made
 
 
 def check(read, path, *told):

@@ -119,6 +119,7 @@ def options_of_fairseq() -> set[str]:
     import lass_plugin.tasks.masked_lm_languages
     import lass_plugin.tasks.translation_gates
     import lass_plugin.tasks.translation_lslo
+    import lass_plugin.tasks.translation_sparse_tuning
     import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401, registers
 
     found = options_of(options.get_interactive_generation_parser())
@@ -126,6 +127,7 @@ def options_of_fairseq() -> set[str]:
     for task in (
         "translation_gates",
         "translation_lslo",
+        "translation_sparse_tuning",
         "translation_subnetwork_search",
     ):
         for scheduler in ("inverse_sqrt", "polynomial_decay"):

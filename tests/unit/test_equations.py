@@ -59,7 +59,7 @@ def test_every_equation_and_appendix_is_listed(paper):
     assert {f"Appendix {letter}" for letter in APPENDICES[paper]} <= firsts
 
 
-@pytest.mark.parametrize("paper", NUMBERED)
+@pytest.mark.parametrize("paper", [*NUMBERED, "Tan 2024", "Ansell 2022"])
 def test_what_is_named_is_there(paper):
     for row in rows()[paper]:
         assert len(row) == 4, row

@@ -24,6 +24,7 @@ from lass_plugin.neurons.measuring import check_finite
 from lass_plugin.neurons.recording import Recorder
 from lass_plugin.scores.neuron import (
     ABSOLUTE,
+    ACTIVATION,
     CRITERIA,
     TAYLOR,
     TAYLOR_SENTENCE,
@@ -53,7 +54,7 @@ def test_sums_are_those_of_slow_loops(positions, sentences, neurons, run, seed):
     add_activation(sums, h, padding, run)
     add_taylor(sums, h, g, padding, run)
     for i in range(neurons):
-        each, whole, size = 0.0, 0.0, 0.0
+        each, whole, size, active = 0.0, 0.0, 0.0, 0
         for s in range(sentences):
             sentence = 0.0
             for t in range(positions):
@@ -63,12 +64,14 @@ def test_sums_are_those_of_slow_loops(positions, sentences, neurons, run, seed):
                 for e in range(i * run, (i + 1) * run):
                     change += float(h[t, s, e]) * float(g[t, s, e])
                     size += abs(float(h[t, s, e]))
+                    active += float(h[t, s, e]) > 0
                 each += abs(change)
                 sentence += change
             whole += abs(sentence)
         assert float(sums[TAYLOR][i]) == pytest.approx(each, abs=1e-4)
         assert float(sums[TAYLOR_SENTENCE][i]) == pytest.approx(whole, abs=1e-4)
         assert float(sums[ABSOLUTE][i]) == pytest.approx(size, abs=1e-4)
+        assert float(sums[ACTIVATION][i]) == active
 
 
 def test_padding_never_counts_even_where_it_is_infinite():
@@ -78,7 +81,7 @@ def test_padding_never_counts_even_where_it_is_infinite():
     sums = zeros(1)
     add_activation(sums, h, padding)
     add_taylor(sums, h, g, padding)
-    assert [float(sums[name]) for name in CRITERIA] == [2.0, 2.0, 1.0]
+    assert [float(sums[name]) for name in CRITERIA] == [2.0, 2.0, 1.0, 1.0]
 
 
 def test_the_score_is_the_change_of_a_linear_loss_when_the_neuron_is_removed():

@@ -328,6 +328,7 @@ def training_parser() -> argparse.ArgumentParser:
     import lass_plugin.optim  # noqa: F401
     import lass_plugin.tasks.translation_gates
     import lass_plugin.tasks.translation_lslo
+    import lass_plugin.tasks.translation_sparse_tuning
     import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401
 
     return options.get_training_parser()

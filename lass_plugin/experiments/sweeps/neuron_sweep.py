@@ -1,7 +1,7 @@
 """Sweeps over allocations: all masks are made of one file of importance.
 
 What is varied are k, ρ, what neurons are allocated to and criteria (Xie 2021, Fig. 4,
-Table 3 and Fig. 6).
+Table 3 and Fig. 6), or the cumulative share in place of k and ρ (Tan 2024).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +29,15 @@ AXES = {
     "by": "allocated to",
     "general": "ρ",
     "threshold": "k",
+    "cumulative": "cumulative share",
 }
 """What a variant is described by, and how it is headed."""
 
-_LABELS = {"threshold": "k (Eq. 9)", "general": "ρ, share of general neurons"}
+_LABELS = {
+    "threshold": "k (Eq. 9)",
+    "general": "ρ, share of general neurons",
+    "cumulative": "cumulative share of the scores",
+}
 _BLEU = METRICS[0]
 
 Fixed = tuple[tuple[str, Any], ...]
@@ -49,8 +54,10 @@ def series(variants: Iterable[Row], axis: str) -> dict[Fixed, list[Row]]:
     found: dict[Fixed, list[Row]] = {}
     for row in variants:
         if row["kind"] != DENSE:
-            fixed = tuple((name, row[name]) for name in AXES if name != axis)
-            found.setdefault(fixed, []).append(row)
+            others = ((name, row.get(name)) for name in AXES if name != axis)
+            fixed = tuple(each for each in others if each[1] is not None)
+            if row.get(axis) is not None:
+                found.setdefault(fixed, []).append(row)
     return {
         fixed: sorted(each, key=lambda r: r[axis]) if axis in _LABELS else each
         for fixed, each in found.items()
@@ -70,17 +77,23 @@ def _below(rows: Sequence[Row]) -> list[str]:
 
 def _over_thresholds(rows: Sequence[Row]) -> list[str]:
     """A row for each k, a column for each curve (Xie 2021, Fig. 4)."""
-    found = series(rows, "threshold")
+    return _over(rows, "threshold") + _over(rows, "cumulative")
+
+
+def _over(rows: Sequence[Row], axis: str) -> list[str]:
+    found = series(rows, axis)
     if not found:
         return []
     what, title, form = _measure(rows)
-    table = [["k", *_labels(list(found))]]
-    for k in sorted({row["threshold"] for row in chain(*found.values())}):
+    heading = AXES[axis]
+    table = [[heading, *_labels(list(found))]]
+    for k in sorted({row[axis] for row in chain(*found.values())}):
         table.append([f"{k:g}"])
         for each in found.values():
-            at = (row["averages"]["all"][what] for row in each if row["threshold"] == k)
+            at = (row["averages"]["all"][what] for row in each if row[axis] == k)
             table[-1].append(number(next(at, None), form))
-    return ["", f"Over k: {title}, mean of the pairs.", "", *markdown_table(table)]
+    told = f"Over {heading}: {title}, mean of the pairs."
+    return ["", told, "", *markdown_table(table)]
 
 
 def _by_pair(rows: Sequence[Row], axis: str) -> list[str]:
@@ -144,13 +157,13 @@ def _labels(series: list[Fixed]) -> list[str]:
     for fixed in series:
         parts = []
         for name, value in fixed:
-            differ = len({dict(other)[name] for other in series}) > 1
+            differ = len({dict(other).get(name) for other in series}) > 1
             if name == "criterion":
                 parts.append(value)
             elif name == "by" and (differ or len(series) == 1):
                 parts.append(f"by {value}")
             elif differ:
-                parts.append(f"{AXES[name]} {value:g}")
+                parts.append(f"{AXES[name]} {_text(value)}")
         labels.append(", ".join(parts))
     return labels
 
@@ -161,6 +174,13 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _cell(row: Row, axis: str) -> str:
+    """The value in a table; a cumulative share stands in the column of k."""
+    if axis == "threshold" and row.get("cumulative") is not None:
+        return f"share {_text(row['cumulative'])}"
+    return _text(row[axis]) or "–"
+
+
 NEURONS = SweepTable(
     form=RecordFormat(
         "lass_plugin neuron sweep",
@@ -169,13 +189,14 @@ NEURONS = SweepTable(
     ),
     units="neurons",
     fields={
-        name: lambda row, _, name=name: _text(row[name])  # type: ignore[misc]
+        name: lambda row, _, name=name: _text(row.get(name))  # type: ignore[misc]
         for name in (*AXES, "same_as")
     },
     columns={"variant": lambda row: row["name"] + " †" * bool(row["same_as"])}
     | {
-        heading: lambda row, axis=axis: _text(row[axis]) or "–"  # type: ignore[misc]
+        heading: lambda row, axis=axis: _cell(row, axis)  # type: ignore[misc]
         for axis, heading in AXES.items()
+        if axis != "cumulative"
     },
     left=3,
     below=_below,
@@ -233,8 +254,11 @@ class NeuronSweep(Sweep[NeuronVariant]):
     def describe(
         self, variant: NeuronVariant, masks: MaskSet | None, first: NeuronVariant
     ) -> dict[str, Any]:
+        axes = {axis: getattr(variant.rule, axis, None) for axis in AXES}
+        if axes["cumulative"] is not None:  # which takes the place of both
+            axes |= {"general": None, "threshold": None}
         return {
-            **{axis: getattr(variant.rule, axis, None) for axis in AXES},
+            **axes,
             "average": getattr(variant.rule, "average", None),
             "same_as": None if first == variant else first.name,
         }
@@ -242,8 +266,10 @@ class NeuronSweep(Sweep[NeuronVariant]):
     def notes(self) -> list[str]:
         notes, centre = super().notes(), self.settings.axes.centre
         if not self.settings.axes.grid:
+            at = f"ρ {centre.general:g}, k {centre.threshold:g}"
+            if centre.cumulative is not None:
+                at = f"cumulative share {centre.cumulative:g}"
             notes.append(
-                f"Where another was varied: ρ {centre.general:g}, "
-                f"k {centre.threshold:g}, by {centre.by}, {centre.criterion}."
+                f"Where another was varied: {at}, by {centre.by}, {centre.criterion}."
             )
         return [*notes, f"Importance is an average over {centre.average}s."]

@@ -250,11 +250,14 @@ class NeuronVariant:
 
     @property
     def name(self) -> str:
-        """Name of its folders and of the system: ``taylor-pair-rho0.9-k0.7``."""
+        """Name of its folders and of the system: ``taylor-pair-rho0.9-k0.7``, or
+        ``activation-pair-share0.95``."""
         if self.rule is None:
             return DENSE
         rule = self.rule
         parts = [rule.criterion, rule.by, f"rho{rule.general:g}-k{rule.threshold:g}"]
+        if rule.cumulative is not None:
+            parts[-1] = f"share{rule.cumulative:g}"
         if rule.average != Rule.average:
             parts.append(f"{rule.average}s")
         return "-".join(parts)
@@ -268,7 +271,7 @@ class Axes(Settings):
 
     criteria: tuple[str, ...] = option(
         (Rule.criterion,),
-        "taylor, absolute, taylor-sentence (default: %(default)s)",
+        "taylor, absolute, taylor-sentence, activation (default: %(default)s)",
         flags="--criterion",
         metavar="C,…",
     )
@@ -290,12 +293,21 @@ class Axes(Settings):
         metavar="WHAT,…",
     )
     average: str = average_option()
+    cumulative: tuple[float, ...] = option(
+        (),
+        "cumulative shares, in place of ρ and k (Tan 2024)",
+        metavar="SHARE,…",
+        parse=partial(parse_numbers, "--cumulative", what="shares"),
+    )
     grid: bool = switch("everything with everything")
 
     def check(self) -> None:
         super().check()
-        for name in ("criteria", "general", "thresholds", "by"):
+        for name in ("criteria", "general", "thresholds", "by", "cumulative"):
             check_once(flag_of(self, name), getattr(self, name))
+        if self.cumulative:
+            why = "with --cumulative, which takes their place"
+            needless(self, ("general", "thresholds"), why)
         for rule in self.everything():
             rule.check()
 
@@ -306,17 +318,32 @@ class Axes(Settings):
         The default of :class:`Rule` where it is among what was asked for, else the
         first that was.
         """
+        by = _default(Rule.by, self.by)
+        criterion = _default(Rule.criterion, self.criteria)
+        if self.cumulative:
+            share = self.cumulative[0]
+            return replace(self._shared(share), by=by, criterion=criterion)
         return Rule(
             _default(Rule.general, self.general),
             _default(Rule.threshold, self.thresholds),
-            _default(Rule.by, self.by),
-            _default(Rule.criterion, self.criteria),
+            by,
+            criterion,
             self.average,
         )
+
+    def _shared(self, share: float) -> Rule:
+        return Rule(average=self.average, cumulative=share)
 
     def one_at_a_time(self) -> list[Rule]:
         """One thing varied at a time, as in the paper; k for every criterion."""
         centre = self.centre
+        if self.cumulative:
+            rules = [
+                replace(centre, criterion=criterion, cumulative=share)
+                for criterion, share in product(self.criteria, self.cumulative)
+            ]
+            rules += [replace(centre, by=by) for by in self.by]
+            return list(dict.fromkeys(rules))
         rules = [
             replace(centre, criterion=criterion, threshold=threshold)
             for criterion, threshold in product(self.criteria, self.thresholds)
@@ -327,6 +354,13 @@ class Axes(Settings):
 
     def everything(self) -> list[Rule]:
         """Everything with everything."""
+        if self.cumulative:
+            return [
+                replace(self._shared(share), criterion=criterion, by=by)
+                for criterion, by, share in product(
+                    self.criteria, self.by, self.cumulative
+                )
+            ]
         every = product(self.criteria, self.by, self.general, self.thresholds)
         return [
             Rule(general, threshold, by, criterion, self.average)

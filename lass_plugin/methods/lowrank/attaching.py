@@ -1,6 +1,5 @@
 """Low-rank modules in a fairseq transformer, which then saves what was trained only."""
 
-from collections import OrderedDict
 from typing import Any, Iterator, Mapping, Sequence
 
 import torch
@@ -20,6 +19,7 @@ from lass_plugin.methods.lowrank.modules import (
     written,
 )
 from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
+from lass_plugin.methods.own_entries import save_own
 
 KEPT = "kept_"
 """Buffer beside each weight that can be pruned: ``kept_A_de``, packed, 1 = kept."""
@@ -152,28 +152,13 @@ def save_trained_only(model: nn.Module, trains: bool = True) -> None:
     Args:
         trains: False to pass over what a checkpoint says of pruning.
     """
-    kind: Any = type(model)
+    save_own(
+        model, is_trained, _check_modules, lambda name: not trains and _is_kept(name)
+    )
 
-    class LowRankModel(kind):  # type: ignore[misc, valid-type]
-        def state_dict(self, *arguments: Any, **options: Any) -> Any:
-            whole = super().state_dict(*arguments, **options)
-            for name in [name for name in whole if not is_trained(name)]:
-                del whole[name]
-            return whole
 
-        def load_state_dict(
-            self, state_dict: Mapping[str, Any], *arguments: Any, **options: Any
-        ) -> Any:
-            """The base is left as it is; *state_dict* holds the modules."""
-            given = dict(state_dict)
-            if not trains:
-                given = {n: value for n, value in given.items() if f".{KEPT}" not in n}
-            mine = super().state_dict()
-            _check_modules(given, mine)
-            merged = OrderedDict({**mine, **given})
-            return super().load_state_dict(merged, *arguments, **options)
-
-    model.__class__ = LowRankModel
+def _is_kept(name: str) -> bool:
+    return f".{KEPT}" in name
 
 
 def _check_modules(given: Mapping[str, Any], mine: Mapping[str, Tensor]) -> None:

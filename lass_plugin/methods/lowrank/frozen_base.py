@@ -145,17 +145,20 @@ def fingerprint_of(
     return fingerprint({name: tensors[f"{name}.weight"] for name in matrices})
 
 
-def check_exists(path: str | os.PathLike | None, recorded: bool) -> Path:
+def check_exists(
+    path: str | os.PathLike | None, recorded: bool, parts: str = "low-rank modules"
+) -> Path:
     """The base's path, if there is such a file.
 
     Args:
         recorded: whether the path comes out of a checkpoint.
+        parts: what stands in the base, for messages.
     """
     if not path:
-        raise LassError("give the model that the low-rank modules stand in with --base")
+        raise LassError(f"give the model that the {parts} stand in with --base")
     if not Path(path).is_file():
         raise LassError(
-            f"the base of the low-rank modules, {path}, is not there any more; give "
+            f"the base of the {parts}, {path}, is not there any more; give "
             "its place with --base"
             if recorded
             else f"there is no base {path}; give the checkpoint of a trained model"

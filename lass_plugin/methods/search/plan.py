@@ -91,7 +91,8 @@ class SearchPlan:
             LassError: names the option at fault.
         """
         check_ratio(self.ratio, "--pruning-ratio")
-        _ = self.score, self.stopping  # say what is wrong with them
+        _ = self.stopping  # says what is wrong with it
+        self.score.check_searched()
         if self.schedule not in SCHEDULES:
             raise LassError(
                 f"unknown --pruning-schedule '{self.schedule}'; choose from "

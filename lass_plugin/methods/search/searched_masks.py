@@ -78,6 +78,7 @@ def scores_from_checkpoint(
     plan = SearchPlan.from_dict(state["plan"])
     criterion = plan.criterion if criterion is None else criterion
     score = SCORES.get(criterion, "--criterion")
+    score.check_searched()
     others = len(state.get("together", [plan.key])) - 1
     cut = state["version"] in CUT_DOWN
     if criterion != plan.criterion and (
