@@ -23,6 +23,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
       subnetworks         joint training under masks (He 2023, §3.3; Xie 2021)
       lowrank             modules beside a frozen base (Cao 2024)
       gates               heads, hidden units and ranks that are left out (Li 2022)
+      adapters            small layers behind every layer (Bapna 2019, Philip 2020)
     criterions          losses that fairseq knows by name
     tasks               what fairseq-train knows by name; models: architectures
     evaluation, tables  translations, scores, zero-shot; the papers' tables

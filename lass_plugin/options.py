@@ -272,6 +272,36 @@ def check_training(
         )
 
 
+def refuse_masks(cfg: Any, what: str) -> None:
+    """Refuse options of sub-networks in a training of something else.
+
+    Args:
+        what: is trained, for the message.
+    """
+    for option in _given(cfg, "masks", "extend", "hold"):
+        raise LassError(
+            f"{option} is for sub-networks and has no effect on {what}; leave it out"
+        )
+
+
+def check_unused(cfg: Any, what: str) -> None:
+    """Refuse a DDP that waits for the gradients of what a batch does not use.
+
+    Args:
+        what: gets none, for the message.
+    """
+    if (
+        (cfg.distributed_world_size or 1) > 1
+        and str(cfg.ddp_backend) in ("pytorch_ddp", "c10d")
+        and not cfg.find_unused_parameters
+    ):
+        raise LassError(
+            f"{what} that are not in a batch get no gradient, which --ddp-backend "
+            f"{cfg.ddp_backend} waits for; add --find-unused-parameters, or use "
+            "--ddp-backend legacy_ddp"
+        )
+
+
 def check_translation(cfg: Any) -> None:
     """Refuse options that have no effect or contradict each other in translation.
 

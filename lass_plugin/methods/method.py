@@ -17,7 +17,7 @@ weights.
 
 import contextlib
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Iterator, Mapping, Sequence
 
@@ -33,18 +33,9 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet
 from lass_plugin.methods.export_settings import ExportSettings
+from lass_plugin.methods.part_sizes import PartSizes
 from lass_plugin.options import check_training
 from lass_plugin.settings import needless
-
-
-@dataclass(frozen=True)
-class PartSizes:
-    """What the parts of a model's keys take; see :class:`.tables.cost.Cost`."""
-
-    maskable: int = 0
-    kept: Mapping[str, int] = field(default_factory=dict)
-    mask_bytes: int = 0
-    base_parameters: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +72,8 @@ class Method:
     """Whether it stands in another model, given with ``--base``."""
     translates: ClassVar[bool] = True
     """Whether its checkpoints can be translated with as they are."""
+    in_stock: ClassVar[bool] = True
+    """Whether one key's part is a model of stock fairseq, which CTranslate2 takes."""
     masks: MaskSet | None = None
     """Masks of weights or of neurons, where the method has such."""
     symbols: Mapping[str, int] = {}
@@ -320,7 +313,10 @@ class Method:
     def export(
         self, checkpoint: Checkpoint, settings: ExportSettings
     ) -> tuple[dict[str, Any], str]:
-        """A checkpoint of stock fairseq that translates a pair, and what it has.
+        """A checkpoint that translates a pair, and what it has.
+
+        It is one of stock fairseq, or of this package where that has no place for what
+        the pair has (:attr:`in_stock`).
 
         Args:
             checkpoint: that this method is of.
@@ -337,6 +333,14 @@ class Method:
 
         tensors = changed_weights(checkpoint, change, settings.half)
         return plain_checkpoint(checkpoint, pair, tensors), self.words
+
+    def check_in_stock(self, option: str) -> None:
+        """Refuse *option*, which makes of a pair a model that others compute with."""
+        if not self.in_stock:
+            raise LassError(
+                f"{option} cannot make a model with {self.words}, which have no place "
+                "in a transformer of stock fairseq and CTranslate2; leave it out"
+            )
 
     def refuse_options_of_masks(self, settings: ExportSettings) -> None:
         """Refuse options of an export that only masks have a use for."""

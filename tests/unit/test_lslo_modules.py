@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lass_plugin.languages import written
+from lass_plugin.methods.drawn import gaussian
 from lass_plugin.methods.lowrank.modules import (
     FrozenLinear,
     LowRankLinear,
     LowRankModules,
-    gaussian,
     put_beside,
     take_away,
 )

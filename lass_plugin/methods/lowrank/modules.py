@@ -1,7 +1,5 @@
 """Low-rank modules of every language beside one matrix, and the choice among them."""
 
-import hashlib
-import math
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import torch
@@ -9,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lass_plugin.languages import written
+from lass_plugin.methods.drawn import gaussian
 from lass_plugin.methods.lowrank.products import Factors, together
 from lass_plugin.methods.routing import Chosen, Routing
 
@@ -232,14 +231,3 @@ def take_away(linear: LowRankLinear) -> None:
 def entry_name(matrix: str, index: str, factor: str, language: str) -> str:
     """Name in a state dict of the *factor* A or B of *language* beside *matrix*."""
     return f"{matrix}.lslo_{index}.{factor}.{written(language)}"
-
-
-def gaussian(what: str, rank: int, inputs: int) -> Tensor:
-    """``(rank, inputs)`` normal numbers of variance 1 / inputs, drawn from *what*.
-
-    So A x has the variance of x, whatever the rank, and A of one language and matrix
-    does not depend on which others there are.
-    """
-    digest = hashlib.sha256(what.encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-    return torch.randn(rank, inputs, generator=generator) / math.sqrt(inputs)
