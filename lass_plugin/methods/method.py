@@ -17,7 +17,6 @@ weights.
 
 import contextlib
 import copy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Iterator, Mapping, Sequence
 
@@ -33,26 +32,10 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet
 from lass_plugin.methods.export_settings import ExportSettings
+from lass_plugin.methods.micro_batch import MicroBatch
 from lass_plugin.methods.part_sizes import PartSizes
 from lass_plugin.options import check_training
 from lass_plugin.settings import needless
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """A micro-batch of training."""
-
-    sample: Mapping[str, Any]
-    model: nn.Module
-    """Possibly wrapped for data-parallel training."""
-    optimizer: FairseqOptimizer
-    counts: bool = True
-    """False for the dummy batch of a rank that has run out of data."""
-
-    @property
-    def key(self) -> Any:
-        """Its language key; None where it mixes several."""
-        return self.sample["language_key"]
 
 
 class Method:
@@ -256,10 +239,14 @@ class Method:
         for name in mine:
             if state.get(name) != mine[name]:
                 how = f"as {state.get('phase')} training"
-                raise LassError(
-                    f"this run was begun {how if name == 'phase' else self.other(name)}"
-                    "; go on with the same options, or choose another --save-dir"
-                )
+                raise self.begun(how if name == "phase" else self.other(name))
+
+    def begun(self, otherwise: str) -> LassError:
+        """What is said of a run that was begun *otherwise*."""
+        return LassError(
+            f"this run was begun {otherwise}; go on with the same options, or choose "
+            "another --save-dir"
+        )
 
     def other(self, name: str) -> str:
         """Say that a run was begun with another value of its identity."""

@@ -27,11 +27,12 @@ from lass_plugin.methods.adapters.modules import (
     belongs_to,
     is_adapter,
 )
-from lass_plugin.methods.adapters.options import check_adapters
+from lass_plugin.methods.adapters.options import check_adapters, resumed_from
 from lass_plugin.methods.adapters.plan import AdapterPlan
 from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.keyed_training import KeyedTraining
-from lass_plugin.methods.method import Method, MicroBatch
+from lass_plugin.methods.method import Method
+from lass_plugin.methods.micro_batch import MicroBatch
 from lass_plugin.methods.part_sizes import PartSizes
 from lass_plugin.methods.routing import Routing
 from lass_plugin.settings import needless
@@ -84,7 +85,14 @@ class AdapterMethod(Method):
         cls, cfg: Any, pairs: Sequence[Pair], tokens: LanguageTokens
     ) -> "AdapterMethod":
         plan = AdapterPlan.of(pairs, str(cfg.adapter_by), cfg.adapter_bottleneck)
-        return cls(plan, cfg, pairs)
+        method = cls(plan, cfg, pairs)
+        if (path := resumed_from(cfg)) is not None:
+            # else the optimizer's state, which is loaded before the method's, would be
+            # of another number of parameters
+            begun = Checkpoint.read(path).iterator_state.get("subnetwork") or {}
+            if begun.get("frozen", method.freezes) != method.freezes:
+                raise method.begun(method.other("frozen"))
+        return method
 
     @classmethod
     def from_state(cls, state: Any, where: str) -> "AdapterMethod":

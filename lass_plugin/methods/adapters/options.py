@@ -34,6 +34,7 @@ class TranslationAdaptersConfig(TranslationSubnetworkConfig):
         "(--finetune-from-model)",
     )
     seed: int = II("common.seed")
+    reset_optimizer: bool = II("checkpoint.reset_optimizer")
     distributed_world_size: int = II("distributed_training.distributed_world_size")
     find_unused_parameters: bool = II("distributed_training.find_unused_parameters")
 
@@ -62,3 +63,9 @@ def base_of(cfg: Any) -> str | None:
     """The checkpoint that a training begins from or goes on from, None for nothing."""
     begins = (cfg.finetune_from_model, cfg.save_dir, cfg.continue_once)
     return start_of(cfg.restore_file, *begins)
+
+
+def resumed_from(cfg: Any) -> str | None:
+    """The checkpoint of the run that a training goes on with, None where it begins."""
+    start = base_of(cfg) if cfg.save_dir and not cfg.reset_optimizer else None
+    return None if start == cfg.finetune_from_model else start

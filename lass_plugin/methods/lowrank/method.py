@@ -49,7 +49,8 @@ from lass_plugin.methods.lowrank.planning.plan import (
 from lass_plugin.methods.lowrank.pruning import Pruner
 from lass_plugin.methods.lowrank.stored import ENTRY, Entry, StoredModule, low_rank_of
 from lass_plugin.methods.lowrank.training import LowRankTraining
-from lass_plugin.methods.method import Method, MicroBatch
+from lass_plugin.methods.method import Method
+from lass_plugin.methods.micro_batch import MicroBatch
 from lass_plugin.methods.part_sizes import PartSizes
 from lass_plugin.methods.routing import Routing
 
