@@ -8,6 +8,9 @@ to those of the base (--base where it is no longer where it was in training). Wh
 file needs is fairseq, its dictionary, and not this package. The command that translates
 with it is printed at the end.
 
+Adapters have no place in stock fairseq: of a checkpoint with adapters this writes one
+for this package, without the adapters of other pairs and the optimizer's state.
+
 With --ctranslate2 DIR [--quantization int8] it is written for CTranslate2, too, which
 translates several times as fast on a CPU (extra: lass-plugin[ctranslate2]).
 

@@ -175,7 +175,7 @@ class AdapterMethod(Method):
         return state
 
     def _fingerprint(self) -> Fingerprint:
-        """That of the frozen weights, taken once."""
+        """The fingerprint of the frozen weights, taken once."""
         if self._base is None:
             weights = dict(unwrap(self.model).named_parameters())
             self._base = fingerprint(select_sites(weights, DEFAULT_TARGETS))
