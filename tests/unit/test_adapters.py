@@ -235,3 +235,19 @@ def test_he_2023_table_12(bottleneck, of_all, of_a_pair):
 def test_xie_2021_tables_1_and_2(base, pairs, of_all):
     """Both printed numbers are rounded to .01M."""
     assert base + pairs * grown("xie2021")[2] / 1e6 == pytest.approx(of_all, abs=0.011)
+
+
+def test_the_configurations_are_those_of_the_base_but_for_the_adapters():
+    for paper in ("he2023", "xie2021"):
+        base, adapter = (
+            yaml.safe_load(
+                (ROOT / "configs" / paper / f"{name}.yaml").read_text(encoding="utf-8")
+            )
+            for name in ("base", "adapter")
+        )
+        task = adapter["task"]
+        assert task.pop("_name") == "translation_adapters"
+        assert (task.pop("adapter_by"), task.pop("adapter_bottleneck")) == ("pair", 128)
+        assert task.pop("freeze_base") is False  # He 2023, §4.3; Xie 2021, §4.2
+        del base["task"]["_name"]
+        assert adapter == base
