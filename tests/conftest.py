@@ -328,8 +328,8 @@ ADAPTERS = ("--task", "translation_adapters", "--adapter-bottleneck", 8)
 def adapted(commands, base, tmp_path_factory) -> Path:
     """The checkpoint of adapters of sources and targets in a frozen base."""
     folder = tmp_path_factory.mktemp("adapted")
-    flags = (*ADAPTERS, "--adapter-by", "separate", "--freeze-base", "--lr", 0.02)
-    length = ("--max-update", 250, "--no-epoch-checkpoints", "--disable-validation")
+    flags = (*ADAPTERS, "--adapter-by", "separate", "--freeze-base", "--lr", 0.01)
+    length = ("--max-update", 200, "--no-epoch-checkpoints", "--disable-validation")
     commands.train(folder, *flags, "--finetune-from-model", base, *length)
     return folder / "checkpoint_last.pt"
 
