@@ -10,8 +10,8 @@ from torch import nn
 
 from lass_plugin.languages import written
 from lass_plugin.methods.drawn import gaussian
+from lass_plugin.methods.frozen_linear import FrozenLinear
 from lass_plugin.methods.lowrank.modules import (
-    FrozenLinear,
     LowRankLinear,
     LowRankModules,
     put_beside,

@@ -30,6 +30,7 @@ from lass_plugin.methods.adapters.modules import (
 from lass_plugin.methods.adapters.options import check_adapters, resumed_from
 from lass_plugin.methods.adapters.plan import AdapterPlan
 from lass_plugin.methods.export_settings import ExportSettings
+from lass_plugin.methods.frozen_linear import speed_up_frozen
 from lass_plugin.methods.keyed_training import KeyedTraining
 from lass_plugin.methods.method import Method
 from lass_plugin.methods.micro_batch import MicroBatch
@@ -113,6 +114,7 @@ class AdapterMethod(Method):
         before = sum(parameter.numel() for parameter in model.parameters())
         if self.freezes:
             model.requires_grad_(False)
+            speed_up_frozen(model)
         attach(model, self.plan, self._cfg.seed if trains else 0, begins=trains)
         if trains:
             added = sum(p.numel() for p in model.parameters()) - before

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lass_plugin.languages import written
 from lass_plugin.methods.drawn import gaussian
+from lass_plugin.methods.frozen_linear import FrozenLinear
 from lass_plugin.methods.lowrank.products import Factors, together
 from lass_plugin.methods.routing import Chosen, Routing
 
@@ -139,18 +140,6 @@ def product(a: Tensor, b: Tensor, scale: float, weight: Tensor | None) -> Tensor
 def mixing_weight(weights: Tensor, number: int) -> Tensor:
     """``()`` entry *number* of softmax(*weights*), ``(2,)`` (Cao 2024, Eq. 5)."""
     return torch.softmax(weights.float(), 0)[number]
-
-
-class FrozenLinear(nn.Linear):
-    """A linear layer whose weight is not trained, at the speed of one that is.
-
-    Of a matrix without a gradient torch makes a batch of products where the input is
-    not contiguous, as in fairseq's decoder; that takes half as long again.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        y = F.linear(input.reshape(-1, self.in_features), self.weight, self.bias)
-        return y.view(*input.shape[:-1], self.out_features)
 
 
 class LowRankLinear(nn.Linear):
