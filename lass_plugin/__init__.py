@@ -24,6 +24,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
       lowrank             modules beside a frozen base (Cao 2024)
       sparse_tuning       differences to a frozen base (Ansell 2022)
       gates               heads, hidden units and ranks that are left out (Li 2022)
+      adapters            small layers behind every layer (Bapna 2019, Philip 2020)
     criterions          losses that fairseq knows by name
     tasks               what fairseq-train knows by name; models: architectures
     evaluation, tables  translations, scores, zero-shot; the papers' tables

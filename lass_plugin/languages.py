@@ -61,6 +61,40 @@ def sides_of(pair: Pair) -> tuple[str, str]:
     return f"source@{pair.source}", f"target@{pair.target}"
 
 
+SOURCE, TARGET, PAIR = "source", "target", "pair"
+"""What of a pair something can belong to, see :func:`key_of`."""
+
+SIDES_BY = {
+    PAIR: (PAIR, PAIR),
+    SOURCE: (SOURCE, SOURCE),
+    TARGET: (TARGET, TARGET),
+    "separate": (SOURCE, TARGET),
+}
+"""What a part belongs to -> what it belongs to in the encoder and in the decoder (Xie
+2021, Appendix A, of neurons; Philip 2020 of adapters)."""
+
+
+def key_of(pair: Pair, index: str) -> str:
+    """The source or the target of *pair*, or the pair itself, by *index*."""
+    return {PAIR: str(pair), SOURCE: pair.source, TARGET: pair.target}[index]
+
+
+def keys_of(pair: str, by: str) -> tuple[str, str]:
+    """What something of the encoder and of the decoder belongs to for a pair.
+
+    Args:
+        by: one of :data:`SIDES_BY`.
+    """
+    encoder, decoder = SIDES_BY[by]
+    parsed = Pair.parse(pair)
+    return key_of(parsed, encoder), key_of(parsed, decoder)
+
+
+def written(key: str) -> str:
+    """*key* as part of a parameter's name, which holds no dots."""
+    return key.replace(".", "~")
+
+
 def parse_pairs(text: str | Iterable[str]) -> list[Pair]:
     """Read ``de-en,en-de`` or a list of such; refuse repeats and an empty list."""
     items = text.split(",") if isinstance(text, str) else list(text)

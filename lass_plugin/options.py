@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-import torch
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import II, OmegaConf
 
@@ -12,6 +11,7 @@ from lass_plugin.data.masked_blocks import BREAK_MODES
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes.missing_start import check_start
 from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.training.precision import check_precision
 
 DEFAULT_TEMPERATURE = 1.5
 
@@ -236,7 +236,7 @@ def check_training(
     Raises:
         LassError: names the option.
     """
-    _check_precision(cfg)
+    check_precision(cfg)
     if cfg.save_dir:  # an evaluation sets up the task of a training, but saves nothing
         check_start(
             cfg.restore_file, cfg.finetune_from_model, cfg.save_dir, cfg.continue_once
@@ -283,6 +283,36 @@ def check_training(
         )
 
 
+def refuse_masks(cfg: Any, what: str) -> None:
+    """Refuse options of sub-networks in a training of something else.
+
+    Args:
+        what: is trained, for the message.
+    """
+    for option in _given(cfg, "masks", "extend", "hold"):
+        raise LassError(
+            f"{option} is for sub-networks and has no effect on {what}; leave it out"
+        )
+
+
+def check_unused(cfg: Any, what: str) -> None:
+    """Refuse a DDP that waits for the gradients of what a batch does not use.
+
+    Args:
+        what: gets none, for the message.
+    """
+    if (
+        (cfg.distributed_world_size or 1) > 1
+        and str(cfg.ddp_backend) in ("pytorch_ddp", "c10d")
+        and not cfg.find_unused_parameters
+    ):
+        raise LassError(
+            f"{what} that are not in a batch get no gradient, which --ddp-backend "
+            f"{cfg.ddp_backend} waits for; add --find-unused-parameters, or use "
+            "--ddp-backend legacy_ddp"
+        )
+
+
 def check_translation(cfg: Any) -> None:
     """Refuse options that have no effect or contradict each other in translation.
 
@@ -303,31 +333,6 @@ def check_translation(cfg: Any) -> None:
         raise LassError(
             f"{needless[0]} has no effect with --source-lang and --target-lang, which "
             "are for translation; leave it out, or give --lang-pairs to train"
-        )
-
-
-def _check_precision(cfg: Any) -> None:
-    """Refuse combinations of precision and device that do not do what they say."""
-    others = _given(cfg, "fp16", "bf16", "amp", "memory_efficient_fp16")
-    if cfg.bf16_autocast and others:
-        raise LassError(
-            f"--bf16-autocast and {others[0]} exclude each other; leave one of them out"
-        )
-    on_cpu = cfg.cpu or not torch.cuda.is_available()
-    if on_cpu and cfg.amp:
-        raise LassError(
-            "--amp has no effect on a CPU (everything would run in float32); use "
-            "--bf16-autocast, or leave it out"
-        )
-    trains = cfg.tf32 and cfg.save_dir
-    if trains and (on_cpu or torch.cuda.get_device_capability() < (8, 0)):
-        raise LassError(
-            "--tf32 needs a GPU of compute capability 8.0 or higher; leave it out"
-        )
-    if on_cpu and cfg.bf16:
-        raise LassError(
-            "--bf16 does not work on a CPU; use --bf16-autocast, which keeps the "
-            "weights in float32 and multiplies matrices in bfloat16"
         )
 
 

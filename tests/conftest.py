@@ -321,6 +321,19 @@ def low_rank(commands, base, tmp_path_factory) -> Path:
     return folder / "checkpoint_last.pt"
 
 
+ADAPTERS = ("--task", "translation_adapters", "--adapter-bottleneck", 8)
+
+
+@pytest.fixture(scope="session")
+def adapted(commands, base, tmp_path_factory) -> Path:
+    """The checkpoint of adapters of sources and targets in a frozen base."""
+    folder = tmp_path_factory.mktemp("adapted")
+    flags = (*ADAPTERS, "--adapter-by", "separate", "--freeze-base", "--lr", 0.01)
+    length = ("--max-update", 200, "--no-epoch-checkpoints", "--disable-validation")
+    commands.train(folder, *flags, "--finetune-from-model", base, *length)
+    return folder / "checkpoint_last.pt"
+
+
 SEARCH_FLAGS = (
     *("--task", "translation_subnetwork_search", "--lang-pairs", "de-en,en-nl"),
     *("--pruning-criterion", "gradient", "--pruning-schedule", "gradual"),
@@ -358,7 +371,7 @@ def neurons(data, tmp_path_factory) -> Path:
 
 
 KINDS = ("base", "fine-tuned", "joint", "neurons", "search", "low-rank", "extension")
-KINDS += ("gates", "learned-gates")
+KINDS += ("gates", "learned-gates", "adapters", "frozen-adapters")
 
 
 @pytest.fixture(scope="session")
@@ -392,6 +405,8 @@ def kinds(base, masks, neurons, grown, half_open) -> dict[str, tuple]:
         ),
         "gates": (*GATES, *tuned, "--gates", half_open),
         "learned-gates": (*GATES, *tuned, "--gates-learn"),
+        "adapters": ADAPTERS,
+        "frozen-adapters": (*ADAPTERS, *tuned, "--freeze-base"),
     }
 
 

@@ -8,6 +8,9 @@ to those of the base (--base where it is no longer where it was in training). Wh
 file needs is fairseq, its dictionary, and not this package. The command that translates
 with it is printed at the end.
 
+Adapters have no place in stock fairseq: of a checkpoint with adapters this writes one
+for this package, without the adapters of other pairs and the optimizer's state.
+
 With --ctranslate2 DIR [--quantization int8] it is written for CTranslate2, too, which
 translates several times as fast on a CPU (extra: lass-plugin[ctranslate2]).
 
@@ -46,6 +49,12 @@ def run(settings: ExportSettings) -> int:
         )
     method = exporting_method(method, path, settings.masks)
     method = method.at_sparsity(settings.sparsity)
+    for option, given in (
+        ("--compact", settings.compact),
+        ("--ctranslate2", settings.ctranslate2),
+    ):
+        if given:
+            method.check_in_stock(option)
     result, what = method.export(checkpoint, settings)
     if settings.compact:
         whole = result
@@ -56,11 +65,25 @@ def run(settings: ExportSettings) -> int:
         needless(settings, "multiple", "without --compact")
     save_tensors(out, result)
     print(f"{settings.pair}: {what} -> {out}")
-    command = stock_command(checkpoint, result, out)
-    print(f"translate with stock fairseq:\n{command}")
+    if method.in_stock:
+        command = stock_command(checkpoint, result, out)
+        print(f"translate with stock fairseq:\n{command}")
+    else:
+        print(
+            f"stock fairseq has no place for {method.words}; translate with this "
+            f"package:\n{_own_command(checkpoint, out)}"
+        )
     if settings.ctranslate2 is not None:
         _convert(settings, settings.ctranslate2, checkpoint, result)
     return 0
+
+
+def _own_command(checkpoint: Any, out: Path) -> str:
+    """The command of this package that translates with an exported checkpoint."""
+    import shlex
+
+    data = str((checkpoint.task_options or {}).get("data") or "DATA").split(":")[0]
+    return shlex.join(["lass", "translate", str(out), "--data", data])
 
 
 def _convert(

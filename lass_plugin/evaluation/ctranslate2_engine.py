@@ -46,6 +46,7 @@ class CTranslate2Translator(Translator):
     """
 
     def __init__(self, ready: Ready, decoding: Decoding):
+        ready.method.check_in_stock("--engine ctranslate2")
         self._library = import_ctranslate2()
         self._computes = decoding.quantization or "float32"
         device = decoding.device.type

@@ -15,10 +15,6 @@ from omegaconf import OmegaConf
 
 import lass_plugin.models.narrow_architectures  # noqa: F401  (registered)
 import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
-import lass_plugin.tasks.translation_gates  # noqa: F401  (registered)
-import lass_plugin.tasks.translation_lslo
-import lass_plugin.tasks.translation_sparse_tuning
-import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401  (registered)
 from lass_plugin.anatomy.vocabulary import embedding_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import STOCK_TASK
@@ -33,7 +29,7 @@ from lass_plugin.methods.method import Dense, Method
 from lass_plugin.methods.registry import method_of
 from lass_plugin.methods.subnetworks.method import Subnetworks
 from lass_plugin.options import TranslationSubnetworkConfig
-from lass_plugin.registry import load_plugins
+from lass_plugin.tasks import register_tasks
 from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
 
 
@@ -268,7 +264,7 @@ class Saved:
 
 def _own_tasks() -> dict[str, type[Method]]:
     """Names of the tasks that train with this package -> the method of each."""
-    load_plugins()
+    register_tasks()
     names = sorted(TASK_REGISTRY, key=lambda name: name != "translation_subnetwork")
     kinds = {name: TASK_REGISTRY[name] for name in names}
     ours = TranslationSubnetworkTask

@@ -17,7 +17,6 @@ weights.
 
 import contextlib
 import copy
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Iterator, Mapping, Sequence
 
@@ -33,35 +32,10 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.masks import MaskSet
 from lass_plugin.methods.export_settings import ExportSettings
+from lass_plugin.methods.micro_batch import MicroBatch
+from lass_plugin.methods.part_sizes import PartSizes
 from lass_plugin.options import check_training
 from lass_plugin.settings import needless
-
-
-@dataclass(frozen=True)
-class PartSizes:
-    """What the parts of a model's keys take; see :class:`.tables.cost.Cost`."""
-
-    maskable: int = 0
-    kept: Mapping[str, int] = field(default_factory=dict)
-    mask_bytes: int = 0
-    base_parameters: int = 0
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """A micro-batch of training."""
-
-    sample: Mapping[str, Any]
-    model: nn.Module
-    """Possibly wrapped for data-parallel training."""
-    optimizer: FairseqOptimizer
-    counts: bool = True
-    """False for the dummy batch of a rank that has run out of data."""
-
-    @property
-    def key(self) -> Any:
-        """Its language key; None where it mixes several."""
-        return self.sample["language_key"]
 
 
 class Method:
@@ -83,6 +57,8 @@ class Method:
     """Whether its checkpoints can be translated with as they are."""
     compiles: ClassVar[bool] = False
     """Whether layers compute alike for all keys, so that they can be compiled."""
+    in_stock: ClassVar[bool] = True
+    """Whether one key's part is a model of stock fairseq, which CTranslate2 takes."""
     masks: MaskSet | None = None
     """Masks of weights or of neurons, where the method has such."""
     carries_masks: bool = False
@@ -267,10 +243,14 @@ class Method:
         for name in mine:
             if state.get(name) != mine[name]:
                 how = f"as {state.get('phase')} training"
-                raise LassError(
-                    f"this run was begun {how if name == 'phase' else self.other(name)}"
-                    "; go on with the same options, or choose another --save-dir"
-                )
+                raise self.begun(how if name == "phase" else self.other(name))
+
+    def begun(self, otherwise: str) -> LassError:
+        """What is said of a run that was begun *otherwise*."""
+        return LassError(
+            f"this run was begun {otherwise}; go on with the same options, or choose "
+            "another --save-dir"
+        )
 
     def other(self, name: str) -> str:
         """Say that a run was begun with another value of its identity."""
@@ -324,7 +304,10 @@ class Method:
     def export(
         self, checkpoint: Checkpoint, settings: ExportSettings
     ) -> tuple[dict[str, Any], str]:
-        """A checkpoint of stock fairseq that translates a pair, and what it has.
+        """A checkpoint that translates a pair, and what it has.
+
+        It is one of stock fairseq, or of this package where that has no place for what
+        the pair has (:attr:`in_stock`).
 
         Args:
             checkpoint: that this method is of.
@@ -341,6 +324,14 @@ class Method:
 
         tensors = changed_weights(checkpoint, change, settings.half)
         return plain_checkpoint(checkpoint, pair, tensors), self.words
+
+    def check_in_stock(self, option: str) -> None:
+        """Refuse *option*, which makes of a pair a model that others compute with."""
+        if not self.in_stock:
+            raise LassError(
+                f"{option} cannot make a model with {self.words}, which have no place "
+                "in a transformer of stock fairseq and CTranslate2; leave it out"
+            )
 
     def refuse_options_of_masks(self, settings: ExportSettings) -> None:
         """Refuse options of an export that only masks have a use for."""

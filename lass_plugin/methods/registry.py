@@ -10,6 +10,7 @@ from lass_plugin.languages import Pair
 from lass_plugin.masks import load_masks
 from lass_plugin.masks.belonging import other_base
 from lass_plugin.masks.file import masks_at
+from lass_plugin.methods.adapters.method import AdapterMethod
 from lass_plugin.methods.gates.method import Gates
 from lass_plugin.methods.lowrank.method import LowRank
 from lass_plugin.methods.method import Dense, Method
@@ -38,6 +39,7 @@ register_method(Subnetworks)
 register_method(LowRank)
 register_method(Gates)
 register_method(SparseTuning)
+register_method(AdapterMethod)
 
 
 def method_of(task_state: Any, where: str) -> Method:

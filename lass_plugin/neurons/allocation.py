@@ -25,7 +25,7 @@ from torch import Tensor
 
 from lass_plugin.anatomy.places import SIDES, find_place
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
+from lass_plugin.languages import keys_of
 from lass_plugin.masks import MaskSet, Provenance, load_masks, save_masks
 from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.neurons import neuron_mask
@@ -157,17 +157,6 @@ def _by_key(
     rows = torch.tensor(places)
     means = [values[rows == number].mean(dim=0) for number in range(len(every))]
     return torch.stack(means), places
-
-
-def keys_of(pair: str, by: str) -> tuple[str, str]:
-    """What neurons of the encoder and of the decoder are allocated to for a pair."""
-    parsed = Pair.parse(pair)
-    return {
-        "pair": (pair, pair),
-        "source": (parsed.source, parsed.source),
-        "target": (parsed.target, parsed.target),
-        "separate": (parsed.source, parsed.target),
-    }[by]
 
 
 def _keys(importance: Importance, site: str, rule: Rule) -> list[str]:

@@ -28,8 +28,8 @@ from lass_plugin.anatomy.components import ATTENTION_LABELS
 from lass_plugin.anatomy.matrices import place_of
 from lass_plugin.anatomy.places import SIDES, find_place
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair, hub_of
-from lass_plugin.neurons.allocation import Allocation, keys_of
+from lass_plugin.languages import Pair, hub_of, keys_of
+from lass_plugin.neurons.allocation import Allocation
 from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.curves import LAYER_LABEL, Curve, draw_panels
 from lass_plugin.records.json_record import RecordFormat

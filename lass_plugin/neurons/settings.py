@@ -9,7 +9,7 @@ from typing import Any
 from lass_plugin.anatomy.neurons import DEFAULT_UNITS, UNITS, parse_units
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.settings import ScoringSettings
-from lass_plugin.languages import Pair, parse_pairs
+from lass_plugin.languages import SIDES_BY, Pair, parse_pairs
 from lass_plugin.settings import (
     Settings,
     argument,
@@ -20,10 +20,6 @@ from lass_plugin.settings import (
     required,
     switch,
 )
-
-KEYS = ("pair", "source", "target", "separate")
-"""What a neuron is allocated to: pairs; sources; targets; or sources in the encoder and
-targets in the decoder (Xie 2021, Appendix A)."""
 
 AVERAGES = ("token", "sentence")
 
@@ -88,7 +84,7 @@ class Rule(Settings):
         "pair",
         "allocate to pairs, sources, targets, or to sources in the encoder and targets "
         "in the decoder (default: %(default)s)",
-        choices=KEYS,
+        choices=tuple(SIDES_BY),
     )
     criterion: str = criterion_option()
     average: str = average_option()

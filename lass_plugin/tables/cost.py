@@ -30,6 +30,7 @@ class Cost:
         base_parameters: of the base that low-rank modules or the like stand in, part
             of *parameters*; 0 without them. Its bytes are not counted.
         parts: what stands in the base, in words.
+        of_a_pair: those that the translation of a pair computes with; 0 for all.
     """
 
     name: str
@@ -43,11 +44,12 @@ class Cost:
     carried: bool
     base_parameters: int = 0
     parts: str = ""
+    of_a_pair: int = 0
 
     @property
     def parameters_of_a_pair(self) -> int:
         """What a translation computes with: what is in a base is merged for it."""
-        return self.base_parameters or self.parameters
+        return self.of_a_pair or self.base_parameters or self.parameters
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -98,6 +100,7 @@ def cost_of(
         own,
         sizes.base_parameters,
         method.words,
+        sizes.of_a_pair,
     )
 
 
@@ -127,6 +130,7 @@ def size_table(
             "system": cost.name,
             "checkpoint": cost.checkpoint,
             "parameters": cost.parameters,
+            "of_a_pair": cost.parameters_of_a_pair,
             "of_the_base": cost.base_parameters,
             "maskable": cost.maskable,
             "masks": len(cost.kept),
@@ -259,7 +263,7 @@ def speed_table(
 
 def _kept(cost: Cost) -> str:
     """The smallest and largest sub-network, as one number where they look alike."""
-    sizes = cost.kept.values() or [cost.parameters]
+    sizes = cost.kept.values() or [cost.of_a_pair or cost.parameters]
     return "–".join(dict.fromkeys(map(_millions, (min(sizes), max(sizes)))))
 
 

@@ -7,3 +7,12 @@ class MyTask(TranslationSubnetworkTask):
 and so is one of encoders, whose language keys are languages: it derives from
 MaskedLmLanguagesTask, and its options from MaskedLmLanguagesConfig.
 """
+
+import importlib
+import pkgutil
+
+
+def register_tasks() -> None:
+    """Let fairseq know every task, as it does by itself for ``--user-dir``."""
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        importlib.import_module(module.name)

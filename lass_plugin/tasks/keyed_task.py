@@ -19,7 +19,8 @@ from lass_plugin.data.subwords import Subwords
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes.failing_options import check_shape
 from lass_plugin.fairseq_fixes.missing_start import start_of
-from lass_plugin.methods.method import Dense, Method, MicroBatch
+from lass_plugin.methods.method import Dense, Method
+from lass_plugin.methods.micro_batch import MicroBatch
 from lass_plugin.training import pair_figures, validation
 from lass_plugin.training.compiled_layers import compile_layers
 from lass_plugin.training.precision import autocast

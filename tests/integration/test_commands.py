@@ -108,6 +108,15 @@ def test_base_training_by_hydra(hydra_base):
     assert state["cfg"]["model"]["encoder_attention_heads"] == 4
 
 
+def test_the_rival_with_adapters_by_hydra(commands, data, tmp_path):
+    more = ("task.adapter_bottleneck=8", "optimization.update_freq=[2]")
+    commands.run("hydra", *arguments("adapter", data, tmp_path, *more))
+    state = load(tmp_path / "checkpoint_last.pt")
+    assert state["task_state"]["adapters"]["plan"]["decoder"] == sorted(PAIRS)
+    name = "encoder.layers.0.adapters.of_en-de.up.weight"
+    assert state["model"][name].shape == (32, 8)
+
+
 def test_the_configuration_is_kept_beside_the_checkpoint(hydra_base):
     kept = hydra_base.parent / ".hydra" / "config.yaml"
     said = yaml.safe_load(kept.read_text(encoding="utf-8"))

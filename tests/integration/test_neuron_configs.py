@@ -79,3 +79,11 @@ def test_the_target_language_before_the_source_and_none_for_one_pair(train, hydr
     ):
         tokens = load(checkpoint)["task_state"]["language_tokens"]
         assert (tokens["encoder"], tokens["decoder"]) == (token, False)
+
+
+def test_the_rival_with_adapters(train):
+    state = load(train("adapter", "task.adapter_bottleneck=8"))
+    assert state["task_state"]["adapters"]["plan"]["encoder"] == sorted(PAIRS)
+    name = "decoder.layers.0.adapters.of_de-en.down.weight"
+    assert state["model"][name].shape == (8, 32)
+    assert state["cfg"]["optimizer"]["adam_eps"] == 1e-9

@@ -115,16 +115,15 @@ def options_of_fairseq() -> set[str]:
     """Of its commands, with those of our tasks and of a transformer."""
     from fairseq import options
 
-    import lass_plugin.models.encoder_architectures
-    import lass_plugin.tasks.masked_lm_languages
-    import lass_plugin.tasks.translation_gates
-    import lass_plugin.tasks.translation_lslo
-    import lass_plugin.tasks.translation_sparse_tuning
-    import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401, registers
+    import lass_plugin.models.encoder_architectures  # noqa: F401, registers
+    from lass_plugin.tasks import register_tasks
+
+    register_tasks()
 
     found = options_of(options.get_interactive_generation_parser())
     given = "DATA --arch transformer --criterion label_smoothed_cross_entropy".split()
     for task in (
+        "translation_adapters",
         "translation_gates",
         "translation_lslo",
         "translation_sparse_tuning",
@@ -227,6 +226,7 @@ def test_every_format_of_a_record_is_described():
 
 
 def test_every_option_of_the_tasks_is_described():
+    from lass_plugin.methods.adapters.options import TranslationAdaptersConfig
     from lass_plugin.methods.gates.options import TranslationGatesConfig
     from lass_plugin.methods.lowrank.options import TranslationLsloConfig
     from lass_plugin.methods.search.options import TranslationSubnetworkSearchConfig
@@ -235,6 +235,7 @@ def test_every_option_of_the_tasks_is_described():
     page = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
     named = set(OPTION.findall(page))
     for kind in (
+        TranslationAdaptersConfig,
         TranslationGatesConfig,
         TranslationLsloConfig,
         TranslationSubnetworkSearchConfig,

@@ -12,12 +12,8 @@ from lass_plugin.methods.lowrank.attention import (
     as_it_was,
     call_projections,
 )
-from lass_plugin.methods.lowrank.modules import (
-    Chosen,
-    LowRankModules,
-    Routing,
-    put_beside,
-)
+from lass_plugin.methods.lowrank.modules import LowRankModules, put_beside
+from lass_plugin.methods.routing import Chosen, Routing
 
 TIME, SOURCE, BATCH, WIDTH, HEADS = 5, 7, 3, 8, 2
 

@@ -8,17 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from lass_plugin.languages import written
+from lass_plugin.methods.drawn import gaussian
+from lass_plugin.methods.frozen_linear import FrozenLinear
 from lass_plugin.methods.lowrank.modules import (
-    Chosen,
-    FrozenLinear,
     LowRankLinear,
     LowRankModules,
-    Routing,
-    gaussian,
     put_beside,
     take_away,
-    written,
 )
+from lass_plugin.methods.routing import Chosen, Routing
 
 RANKS = {"de": 3, "fr": 1, "nl": 2, "or": 0}
 POSITIONS, OUTPUTS, INPUTS = 4, 6, 5

@@ -13,7 +13,7 @@ from torch.nn.utils import prune
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import unpack
-from lass_plugin.methods.lowrank.modules import Chosen, LowRankLinear
+from lass_plugin.methods.lowrank.modules import LowRankLinear
 from lass_plugin.methods.lowrank.planning.placement import Placement
 from lass_plugin.methods.lowrank.pruning import (
     LANGUAGE,
@@ -22,6 +22,7 @@ from lass_plugin.methods.lowrank.pruning import (
     Pruner,
     PruningPlan,
 )
+from lass_plugin.methods.routing import Chosen
 from lass_plugin.training.stretches import Stretch
 
 

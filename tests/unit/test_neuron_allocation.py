@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.errors import LassError
+from lass_plugin.languages import keys_of
 from lass_plugin.masks import load_masks
 from lass_plugin.neurons.allocation import (
     allocate,
-    keys_of,
     read_allocation,
     write_allocation,
 )

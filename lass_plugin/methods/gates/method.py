@@ -44,7 +44,9 @@ from lass_plugin.methods.gates.sets import (
     from_state,
     load_gates,
 )
-from lass_plugin.methods.method import Method, MicroBatch, PartSizes
+from lass_plugin.methods.method import Method
+from lass_plugin.methods.micro_batch import MicroBatch
+from lass_plugin.methods.part_sizes import PartSizes
 from lass_plugin.records.fields import filled
 from lass_plugin.settings import needless
 

@@ -13,7 +13,9 @@ from lass_plugin.options import (
     MaskedLmLanguagesConfig,
     TranslationSubnetworkConfig,
     check_training,
+    check_unused,
     flag,
+    refuse_masks,
 )
 from lass_plugin.schedules import check_ratio
 
@@ -89,28 +91,15 @@ def check_gates(cfg: Any) -> None:
         LassError: names the option.
     """
     check_training(cfg, strict=True)
-    for name in ("masks", "extend", "hold"):
-        if getattr(cfg, name, None):
-            raise LassError(
-                f"--{name} is for sub-networks and has no effect on gates; leave it out"
-            )
+    refuse_masks(cfg, "gates")
     if not (cfg.gates or cfg.gates_learn):
         raise LassError(
             "give gates with --gates, which 'lass gates select' writes, or learn them "
             "with --gates-learn"
         )
     kinds_of(cfg)
-    if (
-        cfg.gates_learn
-        and (cfg.distributed_world_size or 1) > 1
-        and str(cfg.ddp_backend) in ("pytorch_ddp", "c10d")
-        and not cfg.find_unused_parameters
-    ):
-        raise LassError(
-            "gates of keys that are not in a batch get no gradient, which "
-            f"--ddp-backend {cfg.ddp_backend} waits for; add --find-unused-parameters, "
-            "or use --ddp-backend legacy_ddp"
-        )
+    if cfg.gates_learn:
+        check_unused(cfg, "gates of keys")
     if cfg.gates_sparsity is not None:
         check_ratio(cfg.gates_sparsity, "--gates-sparsity")
     if cfg.gates:

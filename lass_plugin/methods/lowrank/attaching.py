@@ -8,18 +8,18 @@ from torch import Tensor, nn
 from lass_plugin.anatomy.matrices import KINDS, Matrix, find_matrices
 from lass_plugin.anatomy.places import FEED_FORWARD, layer_name
 from lass_plugin.errors import LassError
+from lass_plugin.languages import written
+from lass_plugin.methods.frozen_linear import FrozenLinear, speed_up_frozen
 from lass_plugin.methods.lowrank.attention import as_it_was, call_projections
 from lass_plugin.methods.lowrank.modules import (
-    FrozenLinear,
     LowRankLinear,
     LowRankModules,
-    Routing,
     put_beside,
     take_away,
-    written,
 )
 from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
 from lass_plugin.methods.own_entries import save_own
+from lass_plugin.methods.routing import Routing
 
 KEPT = "kept_"
 """Buffer beside each weight that can be pruned: ``kept_A_de``, packed, 1 = kept."""
@@ -76,9 +76,7 @@ def attach(model: nn.Module, plan: LowRankPlan) -> Routing:
             )
         if matrix.kind not in FEED_FORWARD:
             call_projections(model.get_submodule(name.rpartition(".")[0]))
-    for module in model.modules():
-        if type(module) is nn.Linear:
-            module.__class__ = FrozenLinear
+    speed_up_frozen(model)
     return routing
 
 

@@ -22,7 +22,7 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import changed_weights, plain_checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair, languages_of
+from lass_plugin.languages import SOURCE, TARGET, Pair, languages_of
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.lowrank.attaching import (
@@ -38,14 +38,8 @@ from lass_plugin.methods.lowrank.frozen_base import (
     check_exists,
     fingerprint_of,
 )
-from lass_plugin.methods.lowrank.modules import Routing
 from lass_plugin.methods.lowrank.options import check_lslo, pruning_of, spread_option
-from lass_plugin.methods.lowrank.planning.placement import (
-    DEFAULT,
-    SOURCE,
-    TARGET,
-    parse_placement,
-)
+from lass_plugin.methods.lowrank.planning.placement import DEFAULT, parse_placement
 from lass_plugin.methods.lowrank.planning.plan import (
     LowRankPlan,
     count_parameters,
@@ -55,7 +49,10 @@ from lass_plugin.methods.lowrank.planning.plan import (
 from lass_plugin.methods.lowrank.pruning import Pruner
 from lass_plugin.methods.lowrank.stored import ENTRY, Entry, StoredModule, low_rank_of
 from lass_plugin.methods.lowrank.training import LowRankTraining
-from lass_plugin.methods.method import Method, MicroBatch, PartSizes
+from lass_plugin.methods.method import Method
+from lass_plugin.methods.micro_batch import MicroBatch
+from lass_plugin.methods.part_sizes import PartSizes
+from lass_plugin.methods.routing import Routing
 
 logger = logging.getLogger(__name__)
 

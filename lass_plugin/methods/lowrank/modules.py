@@ -1,75 +1,16 @@
 """Low-rank modules of every language beside one matrix, and the choice among them."""
 
-import contextlib
-import hashlib
-import math
-from dataclasses import dataclass, field
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lass_plugin.languages import Pair
-from lass_plugin.methods.lowrank.planning.placement import SOURCE, TARGET
+from lass_plugin.languages import written
+from lass_plugin.methods.drawn import gaussian
+from lass_plugin.methods.frozen_linear import FrozenLinear
 from lass_plugin.methods.lowrank.products import Factors, together
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The languages of a batch, by which its modules are chosen."""
-
-    languages: tuple[str, ...]
-    """Without repeats, sorted."""
-    rows: Tensor | None = None
-    """``(sentences,)`` number in *languages* of each sentence; None if there is one."""
-    own: dict[tuple, Tensor] = field(default_factory=dict, repr=False, compare=False)
-    """Ranks, scales and device -> :attr:`.Factors.scale` of a batch of several
-    languages: most matrices have the same."""
-
-    @classmethod
-    def of(cls, languages: Sequence[str], device: Any = None) -> "Chosen":
-        """The choice of *languages*, one for each sentence of the batch."""
-        distinct = tuple(sorted(set(languages)))
-        if len(distinct) == 1:
-            return cls(distinct)
-        numbers = {language: number for number, language in enumerate(distinct)}
-        rows = torch.tensor([numbers[language] for language in languages])
-        return cls(distinct, rows.to(device))
-
-
-class Routing:
-    """What the batch that is being computed is of; all modules of a model share it."""
-
-    def __init__(self) -> None:
-        self.chosen: dict[str, Chosen] = {}
-        """``source`` and ``target`` -> languages; empty while nothing is chosen: the
-        model then is the base."""
-        self.scales: dict[tuple, Tensor] = {}
-        """Ranks, scales and device -> :attr:`.Factors.scale` of batches of one
-        language: on a GPU each making of it waits for a copy."""
-
-    def choose(self, source: Chosen, target: Chosen) -> None:
-        self.chosen = {SOURCE: source, TARGET: target}
-
-    @contextlib.contextmanager
-    def using(
-        self, pairs: Sequence[Pair], device: torch.device | None = None
-    ) -> Iterator[None]:
-        """Compute with the modules of *pairs* inside this block.
-
-        Args:
-            pairs: that of the batch, or that of each of its sentences.
-        """
-        before = self.chosen
-        self.choose(
-            Chosen.of([pair.source for pair in pairs], device),
-            Chosen.of([pair.target for pair in pairs], device),
-        )
-        try:
-            yield
-        finally:
-            self.chosen = before
+from lass_plugin.methods.routing import Chosen, Routing
 
 
 class LowRankModules(nn.Module):
@@ -147,7 +88,7 @@ class LowRankModules(nn.Module):
         chosen = self.routing.chosen.get(self.index)
         if chosen is None:
             return None
-        present = [each for each in chosen.languages if each in self._ranks]
+        present = [each for each in chosen.keys if each in self._ranks]
         if not present:
             return None
         names = [written(language) for language in present]
@@ -174,7 +115,7 @@ class LowRankModules(nn.Module):
             own = torch.tensor([scales], device=device)
             if chosen.rows is not None:
                 columns = [
-                    chosen.languages.index(language)
+                    chosen.keys.index(language)
                     for language, rank, _ in ranks
                     for _ in range(rank)
                 ]
@@ -199,18 +140,6 @@ def product(a: Tensor, b: Tensor, scale: float, weight: Tensor | None) -> Tensor
 def mixing_weight(weights: Tensor, number: int) -> Tensor:
     """``()`` entry *number* of softmax(*weights*), ``(2,)`` (Cao 2024, Eq. 5)."""
     return torch.softmax(weights.float(), 0)[number]
-
-
-class FrozenLinear(nn.Linear):
-    """A linear layer whose weight is not trained, at the speed of one that is.
-
-    Of a matrix without a gradient torch makes a batch of products where the input is
-    not contiguous, as in fairseq's decoder; that takes half as long again.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        y = F.linear(input.reshape(-1, self.in_features), self.weight, self.bias)
-        return y.view(*input.shape[:-1], self.out_features)
 
 
 class LowRankLinear(nn.Linear):
@@ -291,19 +220,3 @@ def take_away(linear: LowRankLinear) -> None:
 def entry_name(matrix: str, index: str, factor: str, language: str) -> str:
     """Name in a state dict of the *factor* A or B of *language* beside *matrix*."""
     return f"{matrix}.lslo_{index}.{factor}.{written(language)}"
-
-
-def written(language: str) -> str:
-    """*language* as part of a parameter's name, which holds no dots."""
-    return language.replace(".", "~")
-
-
-def gaussian(what: str, rank: int, inputs: int) -> Tensor:
-    """``(rank, inputs)`` normal numbers of variance 1 / inputs, drawn from *what*.
-
-    So A x has the variance of x, whatever the rank, and A of one language and matrix
-    does not depend on which others there are.
-    """
-    digest = hashlib.sha256(what.encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-    return torch.randn(rank, inputs, generator=generator) / math.sqrt(inputs)

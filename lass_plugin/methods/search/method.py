@@ -17,7 +17,8 @@ from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes.missing_start import DEFAULT
 from lass_plugin.languages import Pair
-from lass_plugin.methods.method import Method, MicroBatch
+from lass_plugin.methods.method import Method
+from lass_plugin.methods.micro_batch import MicroBatch
 from lass_plugin.methods.search.advice import chosen
 from lass_plugin.methods.search.figures import Figures, described_losses
 from lass_plugin.methods.search.one_search import (

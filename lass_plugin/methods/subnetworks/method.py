@@ -34,7 +34,9 @@ from lass_plugin.masks.file import (
 )
 from lass_plugin.masks.neurons import base_of, check_fit, check_weights, weight_masks
 from lass_plugin.methods.export_settings import ExportSettings
-from lass_plugin.methods.method import Method, MicroBatch, PartSizes
+from lass_plugin.methods.method import Method
+from lass_plugin.methods.micro_batch import MicroBatch
+from lass_plugin.methods.part_sizes import PartSizes
 from lass_plugin.methods.subnetworks.export import exported
 from lass_plugin.methods.subnetworks.extension import Extension, check_extension
 from lass_plugin.methods.subnetworks.holding import parse_holding

@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 
 from lass_plugin.errors import LassError
+from lass_plugin.languages import SOURCE, TARGET
 from lass_plugin.methods.lowrank.planning.placement import (
     BOTH,
     PLACEMENT,
-    SOURCE,
-    TARGET,
     Placement,
     write_placement,
 )

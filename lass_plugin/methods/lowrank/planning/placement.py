@@ -10,10 +10,11 @@ from typing import Any, Mapping
 
 from lass_plugin.anatomy.places import SIDES
 from lass_plugin.errors import LassError
+from lass_plugin.languages import SOURCE, TARGET
 from lass_plugin.records.fields import filled
 from lass_plugin.records.json_record import RecordFormat
 
-SOURCE, TARGET, BOTH = "source", "target", "both"
+BOTH = "both"
 INDICES = (SOURCE, TARGET, BOTH)
 
 PLACEMENT = RecordFormat(

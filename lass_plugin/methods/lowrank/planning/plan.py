@@ -7,8 +7,8 @@ from typing import Any, Iterable, Iterator, Mapping
 
 from lass_plugin.anatomy.matrices import Matrix, place_of
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair
-from lass_plugin.methods.lowrank.planning.placement import SOURCE, Placement
+from lass_plugin.languages import SOURCE, Pair
+from lass_plugin.methods.lowrank.planning.placement import Placement
 from lass_plugin.records.fields import filled
 from lass_plugin.records.json_record import RecordFormat
 
