@@ -1,0 +1,170 @@
+"""What a training set keeps: lengths, ratios, repeated and held-out lines."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lass_plugin.data.cleaning import (
+    DUPLICATE,
+    EMPTY,
+    HELD_OUT,
+    LONG,
+    RATIO,
+    REASONS,
+    SHORT,
+    CleaningRules,
+    Counts,
+    HeldOut,
+    clean,
+    length,
+    letters,
+)
+from lass_plugin.errors import LassError
+
+DE_EN = ("de", "en")
+LINES = st.text(st.sampled_from("ab .\t\u2003É"), max_size=12)
+PAIRS = st.lists(st.tuples(LINES, LINES), max_size=30)
+RULES = st.builds(
+    CleaningRules,
+    min_tokens=st.integers(1, 3),
+    max_tokens=st.none() | st.integers(3, 6),
+    max_ratio=st.none() | st.floats(1, 4),
+    drop_duplicates=st.booleans(),
+    held_out=st.sampled_from(["keep", "pairs", "sides"]),
+)
+
+
+def cleaned(pairs, languages=DE_EN, held_out=None, **rules):
+    counts = Counts()
+    kept = list(clean(pairs, CleaningRules(**rules), languages, counts, held_out))
+    return kept, counts
+
+
+def test_each_rule_counts_what_it_drops():
+    pairs = [
+        ("a b", "a b"),  # kept
+        (" ", "a"),  # empty
+        ("a", "a b"),  # too short
+        ("a b c d e f", "a b c d e"),  # too long
+        ("a b c d", "a b"),  # the ratio is 2
+        ("a  b", "a b "),  # the first one with other spaces
+        ("a b c", "a b"),  # the ratio is 1.5
+    ]
+    kept, counts = cleaned(
+        pairs, min_tokens=2, max_tokens=5, max_ratio=1.5, drop_duplicates=True
+    )
+    assert kept == [("a b", "a b"), ("a b c", "a b")]
+    dropped = {EMPTY: 1, SHORT: 1, LONG: 1, RATIO: 1, DUPLICATE: 1, HELD_OUT: 0}
+    assert counts.as_json() == {
+        "read": 7,
+        "kept": 2,
+        "dropped": dropped,
+        "duplicates": 1,
+        "held_out": {"pairs": 0, "sides": 0},
+    }
+
+
+def test_the_limits_themselves_are_kept():
+    pairs = [("a", "b"), (" ".join("a" * 175), " ".join("b" * 175)), ("a b c", "a b")]
+    assert cleaned(pairs, max_tokens=175, max_ratio=1.5)[0] == pairs
+
+
+def test_what_repeats_is_counted_where_it_is_kept():
+    kept, counts = cleaned([("a", "b"), ("a", "c"), ("a", "b"), ("a", "b")])
+    assert len(kept) == 4 and counts.duplicates == 2 and not counts.dropped
+
+
+def test_sides_do_not_run_into_each_other():
+    assert cleaned([("a b", "c"), ("a", "b c")], drop_duplicates=True)[1].kept == 2
+
+
+@pytest.mark.parametrize(
+    "choice, left", [("keep", [0, 1, 2, 3, 4]), ("pairs", [1, 2, 3, 4]), ("sides", [4])]
+)
+def test_held_out_lines(choice, left):
+    held_out = HeldOut()
+    held_out.add(("en", "de"), [("Thank you.", "Danke."), ("Yes!", "Ja!")])
+    pairs = [
+        ("danke", "Thank  you"),  # both, in the other order of the languages
+        ("Danke.", "Yes!"),  # two lines that are no pair
+        ("Vielen Dank", "Thank you"),
+        ("Ja?", "Indeed"),
+        ("Yes", "Danke"),  # held out in the other language
+    ]
+    kept, counts = cleaned(pairs, held_out=held_out)
+    assert counts.held_out == {"pairs": 1, "sides": 3} and len(kept) == 5
+    counts = Counts()
+    rules = CleaningRules(held_out=choice)
+    kept = list(clean(pairs, rules, DE_EN, counts, held_out))
+    assert kept == [
+        (" ".join(pairs[n][0].split()), " ".join(pairs[n][1].split())) for n in left
+    ]
+    assert counts.dropped[HELD_OUT] == 5 - len(left)
+
+
+def test_a_script_without_spaces_is_counted_by_characters():
+    assert length("你好 世界", "zh") == 4 == length("你好世界", "zho_simpl")
+    assert length("你好 世界", "de") == 2
+    kept, counts = cleaned([("你好世界", "Hello world")], ("zh", "en"), max_ratio=2)
+    assert kept and cleaned(kept, ("zh", "en"), max_ratio=1.9)[1].dropped[RATIO] == 1
+
+
+def test_letters():
+    assert letters("Straße, 5!") == letters("STRASSE 5") == "strasse5"
+    assert letters(" ? !") == "? !" != letters("...")
+
+
+@pytest.mark.parametrize(
+    "rules, told",
+    [
+        ({"min_tokens": 0}, "least number of tokens is 1"),
+        ({"min_tokens": 3, "max_tokens": 2}, "leave no line"),
+        ({"max_ratio": 0.5}, "1 or more"),
+        ({"max_ratio": float("nan")}, "1 or more"),
+        ({"held_out": "all"}, "choose from keep"),
+    ],
+)
+def test_rules_that_make_no_sense(rules, told):
+    with pytest.raises(LassError, match=told):
+        CleaningRules(**rules)
+
+
+@given(PAIRS, RULES, PAIRS)
+def test_what_is_kept_obeys_every_rule_and_nothing_else_is_dropped(pairs, rules, held):
+    held_out = HeldOut()
+    held_out.add(DE_EN, held)
+    counts = Counts()
+    kept = list(clean(pairs, rules, DE_EN, counts, held_out))
+    assert counts.read == len(pairs)
+    assert counts.kept == len(kept) == len(pairs) - sum(counts.dropped.values())
+    assert set(counts.dropped) <= set(REASONS)
+    # slowly, by the words of the rules
+    expected, seen = [], set()
+    sides = [{letters(pair[n]) for pair in held} for n in (0, 1)]
+    both = {(letters(one), letters(other)) for one, other in held}
+    for source, target in pairs:
+        sizes = sorted([len(source.split()), len(target.split())])
+        pair = " ".join(source.split()), " ".join(target.split())
+        good = sizes[0] >= rules.min_tokens
+        good &= sizes[1] <= (rules.max_tokens or 99)
+        good &= sizes[1] <= (rules.max_ratio or 99) * sizes[0]
+        if not good:
+            continue
+        repeated = pair in seen
+        seen.add(pair)
+        keys = letters(pair[0]), letters(pair[1])
+        is_side = keys[0] in sides[0] or keys[1] in sides[1]
+        if repeated and rules.drop_duplicates:
+            continue
+        if rules.held_out == "pairs" and keys in both:
+            continue
+        if rules.held_out == "sides" and is_side:
+            continue
+        expected.append(pair)
+    assert kept == expected
+
+
+@given(PAIRS, RULES)
+def test_cleaning_again_changes_nothing(pairs, rules):
+    kept = list(clean(pairs, rules, DE_EN, Counts()))
+    assert list(clean(kept, rules, DE_EN, Counts())) == kept
