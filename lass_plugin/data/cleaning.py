@@ -47,8 +47,6 @@ class CleaningRules:
     """Largest quotient of the longer side's tokens by the shorter side's; None: any."""
     drop_duplicates: bool = False
     """Keep only the first of pairs whose sides are both the same."""
-    held_out: str = KEEP
-    """One of :data:`HELD_OUT_CHOICES`."""
 
     def __post_init__(self) -> None:
         most = self.max_tokens
@@ -62,11 +60,6 @@ class CleaningRules:
         if self.max_ratio is not None and not self.max_ratio >= 1:
             raise LassError(
                 f"no lengths have a ratio of {self.max_ratio} or less; give 1 or more"
-            )
-        if self.held_out not in HELD_OUT_CHOICES:
-            raise LassError(
-                f"held-out text {self.held_out!r} is unknown; choose from "
-                f"{', '.join(HELD_OUT_CHOICES)}"
             )
 
 
@@ -125,7 +118,6 @@ def clean(
     rules: CleaningRules,
     languages: tuple[str, str],
     counts: Counts,
-    held_out: HeldOut | None = None,
 ) -> Iterator[LinePair]:
     """Yield the pairs that *rules* keep, with single spaces, and count the others.
 
@@ -136,7 +128,6 @@ def clean(
     Args:
         languages: of the two sides.
         counts: is added to.
-        held_out: lines of valid and test; None where they are not looked for.
     """
     seen: set[int] = set()
     for source, target in pairs:
@@ -149,16 +140,35 @@ def clean(
                 counts.duplicates += 1
                 reason = DUPLICATE if rules.drop_duplicates else None
             seen.add(digest)
-        if reason is None and held_out is not None:
-            if kind := held_out.has(languages, pair):
-                counts.held_out[kind] += 1
-                if rules.held_out == SIDES or rules.held_out == kind:
-                    reason = HELD_OUT
         if reason is None:
             counts.kept += 1
             yield pair
         else:
             counts.dropped[reason] += 1
+
+
+def hold_out(
+    pairs: Iterable[LinePair],
+    held_out: HeldOut,
+    drop: str,
+    languages: tuple[str, str],
+    counts: Counts,
+) -> Iterator[LinePair]:
+    """Yield those of cleaned *pairs* that training may see, and count what it may not.
+
+    Args:
+        drop: one of :data:`HELD_OUT_CHOICES`.
+        languages: of the two sides.
+        counts: of the cleaning, in which what is dropped here is not kept any more.
+    """
+    for pair in pairs:
+        if kind := held_out.has(languages, pair):
+            counts.held_out[kind] += 1
+            if drop in (SIDES, kind):
+                counts.kept -= 1
+                counts.dropped[HELD_OUT] += 1
+                continue
+        yield pair
 
 
 def refused_length(

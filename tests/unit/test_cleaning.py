@@ -16,6 +16,7 @@ from lass_plugin.data.cleaning import (
     Counts,
     HeldOut,
     clean,
+    hold_out,
     length,
     letters,
 )
@@ -30,14 +31,12 @@ RULES = st.builds(
     max_tokens=st.none() | st.integers(3, 6),
     max_ratio=st.none() | st.floats(1, 4),
     drop_duplicates=st.booleans(),
-    held_out=st.sampled_from(["keep", "pairs", "sides"]),
 )
 
 
-def cleaned(pairs, languages=DE_EN, held_out=None, **rules):
+def cleaned(pairs, languages=DE_EN, **rules):
     counts = Counts()
-    kept = list(clean(pairs, CleaningRules(**rules), languages, counts, held_out))
-    return kept, counts
+    return list(clean(pairs, CleaningRules(**rules), languages, counts)), counts
 
 
 def test_each_rule_counts_what_it_drops():
@@ -91,15 +90,11 @@ def test_held_out_lines(choice, left):
         ("Ja?", "Indeed"),
         ("Yes", "Danke"),  # held out in the other language
     ]
-    kept, counts = cleaned(pairs, held_out=held_out)
-    assert counts.held_out == {"pairs": 1, "sides": 3} and len(kept) == 5
-    counts = Counts()
-    rules = CleaningRules(held_out=choice)
-    kept = list(clean(pairs, rules, DE_EN, counts, held_out))
-    assert kept == [
-        (" ".join(pairs[n][0].split()), " ".join(pairs[n][1].split())) for n in left
-    ]
-    assert counts.dropped[HELD_OUT] == 5 - len(left)
+    counts = Counts(kept=5)
+    kept = list(hold_out(pairs, held_out, choice, DE_EN, counts))
+    assert kept == [pairs[number] for number in left]
+    assert counts.kept == len(left) == 5 - counts.dropped[HELD_OUT]
+    assert counts.held_out == {"pairs": 1, "sides": 3}
 
 
 def test_a_script_without_spaces_is_counted_by_characters():
@@ -121,7 +116,6 @@ def test_letters():
         ({"min_tokens": 3, "max_tokens": 2}, "leave no line"),
         ({"max_ratio": 0.5}, "1 or more"),
         ({"max_ratio": float("nan")}, "1 or more"),
-        ({"held_out": "all"}, "choose from keep"),
     ],
 )
 def test_rules_that_make_no_sense(rules, told):
@@ -129,12 +123,15 @@ def test_rules_that_make_no_sense(rules, told):
         CleaningRules(**rules)
 
 
-@given(PAIRS, RULES, PAIRS)
-def test_what_is_kept_obeys_every_rule_and_nothing_else_is_dropped(pairs, rules, held):
+@given(PAIRS, RULES, PAIRS, st.sampled_from(["keep", "pairs", "sides"]))
+def test_what_is_kept_obeys_every_rule_and_nothing_else_is_dropped(
+    pairs, rules, held, drop
+):
     held_out = HeldOut()
     held_out.add(DE_EN, held)
     counts = Counts()
-    kept = list(clean(pairs, rules, DE_EN, counts, held_out))
+    kept = clean(pairs, rules, DE_EN, counts)
+    kept = list(hold_out(kept, held_out, drop, DE_EN, counts))
     assert counts.read == len(pairs)
     assert counts.kept == len(kept) == len(pairs) - sum(counts.dropped.values())
     assert set(counts.dropped) <= set(REASONS)
@@ -154,13 +151,11 @@ def test_what_is_kept_obeys_every_rule_and_nothing_else_is_dropped(pairs, rules,
         seen.add(pair)
         keys = letters(pair[0]), letters(pair[1])
         is_side = keys[0] in sides[0] or keys[1] in sides[1]
-        if repeated and rules.drop_duplicates:
-            continue
-        if rules.held_out == "pairs" and keys in both:
-            continue
-        if rules.held_out == "sides" and is_side:
-            continue
-        expected.append(pair)
+        dropped = repeated and rules.drop_duplicates
+        dropped |= drop == "pairs" and keys in both
+        dropped |= drop == "sides" and is_side
+        if not dropped:
+            expected.append(pair)
     assert kept == expected
 
 

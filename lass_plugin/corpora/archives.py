@@ -1,0 +1,214 @@
+"""Published files: found in a folder, unpacked or inside archives, and taken out.
+
+Names are those that the organisers gave; where below the folder a file or an archive
+lies does not matter. An archive may lie inside another one, as WIT3's do.
+"""
+
+import gzip
+import lzma
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from lass_plugin.data.parallel_text import sha256
+from lass_plugin.errors import LassError
+from lass_plugin.files import atomic_path, check_space, json_once
+
+SUFFIXES = (".tgz", ".tar.gz", ".tar", ".zip", ".tar.xz", ".tar.bz2")
+"""How the names of archives end."""
+
+COMPRESSED = 4.0
+"""Size of text over that of its gzip file, about."""
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A file that a corpus is made of."""
+
+    name: str
+    archives: tuple[str, ...] = ()
+    """Archives that hold it, by their names; the first that is there is read."""
+    optional: bool = False
+    """Whether some archives do not have it."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the needed files of a corpus are."""
+
+    files: Mapping[str, Path]
+    """Name -> file that lies there unpacked."""
+    archives: Mapping[Path, frozenset[str]]
+    """Archive -> names to take out of it."""
+
+    @property
+    def paths(self) -> list[Path]:
+        """Everything that is read, in a fixed order."""
+        return sorted({*self.files.values(), *self.archives})
+
+
+@dataclass(frozen=True)
+class Unpacking:
+    """An archive, what is to be taken out of it, and where that is put."""
+
+    archive: Path
+    wanted: frozenset[str]
+    nested: frozenset[str]
+    """Names of archives that are opened where they are met inside."""
+    folder: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nested", self.nested - {self.archive.name})
+
+
+def find(folder: Path, needed: Iterable[Needed], origin: str) -> Sources:
+    """Where the files lie.
+
+    A file that is unpacked is taken before one inside an archive. Both may also be
+    there compressed, with ``.gz`` behind their names.
+
+    Args:
+        origin: who publishes the archives, for the message: "WIT3, release 2014-01".
+
+    Raises:
+        LassError: a file is not there, nor an archive that holds it; or two files of
+            one name differ.
+    """
+    if not folder.is_dir():
+        raise LassError(f"the folder of archives {folder} does not exist")
+    there: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.name.startswith(".") and path.is_file():
+            there.setdefault(path.name, []).append(path)
+    files: dict[str, Path] = {}
+    archives: dict[Path, set[str]] = {}
+    missing: list[Needed] = []
+    for one in needed:
+        names = [name for name in (one.name, f"{one.name}.gz") if name in there]
+        held = [name for name in one.archives if name in there]
+        if names:
+            files[one.name] = _only([p for name in names for p in there[name]])
+        elif held:
+            archives.setdefault(_only(there[held[0]]), set()).add(one.name)
+        elif not one.optional:
+            missing.append(one)
+    if missing:
+        raise LassError(_lacking(folder, missing, origin))
+    return Sources(files, {path: frozenset(names) for path, names in archives.items()})
+
+
+def _only(paths: list[Path]) -> Path:
+    """The one of *paths*, or the first of several that hold the same."""
+    if len({path.stat().st_size for path in paths}) > 1 or (
+        len(paths) > 1 and len({sha256(path) for path in paths}) > 1
+    ):
+        raise LassError(
+            f"{paths[0]} and {paths[1]} have one name and differ; leave only the one "
+            "that belongs to this corpus"
+        )
+    return paths[0]
+
+
+def _lacking(folder: Path, missing: list[Needed], origin: str) -> str:
+    first = missing[0]
+    text = f"{folder} lacks {first.name}"
+    if first.archives:
+        text += f", which is in {' or in '.join(first.archives)}"
+    if len(missing) > 1:
+        rest = ", ".join(one.name for one in missing[1:4])
+        text += f" (and {len(missing) - 1} other files: {rest}"
+        text += ", …)" if len(missing) > 4 else ")"
+    return f"{text}; get it from {origin}, or leave its pair out of --pairs"
+
+
+def unpack(job: Unpacking) -> dict[str, str]:
+    """Take files out of an archive; return name -> path of those that it has.
+
+    What was unpacked before is not unpacked again.
+
+    Raises:
+        LassError: the archive is damaged, holds two different files of one name, or
+            the disk is too small.
+    """
+
+    def take() -> dict[str, str]:
+        found: dict[str, Path] = {}
+        try:
+            _take(job.archive, job, found)
+        except (
+            tarfile.TarError,
+            zipfile.BadZipFile,
+            EOFError,
+            zlib.error,
+            lzma.LZMAError,
+            gzip.BadGzipFile,
+        ) as error:
+            raise LassError(
+                f"{job.archive} is damaged, or no archive ({error}); copy it again"
+            ) from error
+        return {name: str(path) for name, path in sorted(found.items())}
+
+    found: dict[str, str] = json_once(job.folder / "members.json", take)
+    return found
+
+
+def _take(archive: Path, job: Unpacking, found: dict[str, Path]) -> None:
+    for name, size, content in _members(archive):
+        if name in job.nested:
+            inner = job.folder / "archives" / name
+            _copy(content, inner, size)
+            _take(inner, job, found)
+            inner.unlink()
+            continue
+        plain = name.removesuffix(".gz")
+        if plain not in job.wanted and name not in job.wanted:
+            continue
+        wanted = name if name in job.wanted else plain
+        path = job.folder / name
+        if wanted in found:
+            other = job.folder / "other" / name
+            _copy(content, other, size)
+            _only([found[wanted], other])
+            other.unlink()
+        else:
+            _copy(content, path, size)
+            found[wanted] = path
+
+
+def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """(name without folders, bytes, content) of each file in *archive*."""
+    if archive.name.endswith(".zip"):
+        with zipfile.ZipFile(archive) as zipped:
+            for entry in zipped.infolist():
+                name = entry.filename.rpartition("/")[2]
+                if name and not name.startswith("."):
+                    with zipped.open(entry) as content:
+                        yield name, entry.file_size, content
+        return
+    with tarfile.open(archive, "r:*") as packed:
+        for member in packed:
+            name = member.name.rpartition("/")[2]
+            if member.isfile() and not name.startswith("."):
+                taken = packed.extractfile(member)
+                assert taken is not None, "a regular file has content"
+                with taken as content:
+                    yield name, member.size, content
+
+
+def _copy(content: IO[bytes], target: Path, size: int) -> None:
+    check_space(
+        size, target.parent, f"unpacking {target.name} needs", "or give another OUT"
+    )
+    with atomic_path(target, only_writer=True) as path, open(path, "wb") as file:
+        shutil.copyfileobj(content, file, 1 << 20)
+
+
+def text_size(path: Path) -> int:
+    """Bytes of the text in a file, which may be compressed; about."""
+    size = path.stat().st_size
+    return round(size * COMPRESSED) if path.suffix == ".gz" else size
