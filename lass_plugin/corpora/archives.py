@@ -83,7 +83,8 @@ def find(folder: Path, needed: Iterable[Needed], origin: str) -> Sources:
         raise LassError(f"the folder of archives {folder} does not exist")
     there: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
-        if not path.name.startswith(".") and path.is_file():
+        hidden = any(p.startswith(".") for p in path.relative_to(folder).parts)
+        if not hidden and path.is_file():
             there.setdefault(path.name, []).append(path)
     files: dict[str, Path] = {}
     archives: dict[Path, set[str]] = {}

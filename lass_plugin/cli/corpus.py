@@ -1,0 +1,52 @@
+"""Make parallel text for 'lass prepare' from the archives of the papers' data sets.
+
+    lass corpus iwslt14 ARCHIVES OUT
+    lass prepare --text OUT --out DATA --subword bpe --vocab-size 30000 --pairs …
+
+iwslt14    TED talks in English and eight languages (He 2023, Lin 2021)
+
+ARCHIVES is a folder with the archives as they were published, or with what they hold,
+at any depth. OUT gets {train,valid,test}.SRC-TGT.LANG and corpus.json: what was taken
+from which files, what each rule dropped, what is repeated and what valid and test hold
+of the training text. Run it again and it does nothing, or goes on where it was
+interrupted. 'lass corpus CORPUS --help' names the archives of each.
+"""
+
+from lass_plugin.corpora.settings import CorpusSettings
+
+HELP = "parallel text from the archives of the papers' data sets"
+
+MODES = {
+    "iwslt14": "corpus_iwslt14",
+}
+
+
+def run(settings: CorpusSettings) -> int:
+    """Make a corpus, and print what it holds."""
+    from lass_plugin.experiments.corpus_making import make, warn
+
+    record = make(settings)
+    if not record["done"]:
+        print(f"{settings.out} is made already; nothing to do")
+        return 0
+    for pair, counts in record["pairs"].items():
+        for split in ("train", "valid", "test"):
+            if split in counts:
+                print(_summary(f"{split}.{pair}", counts[split]))
+    warn(settings, record)
+    return 0
+
+
+def _summary(name: str, counts: dict) -> str:
+    """``train.de-en: 98 pairs, dropped 2 (ratio 2), 1 held out in pairs``."""
+    text = f"{name}: {counts['kept']} pairs"
+    reasons = {reason: n for reason, n in counts["dropped"].items() if n}
+    if reasons:
+        parts = ", ".join(f"{reason} {number}" for reason, number in reasons.items())
+        text += f", {sum(reasons.values())} dropped ({parts})"
+    if counts["duplicates"]:
+        text += f", {counts['duplicates']} repeated"
+    held = counts["held_out"]
+    if held["pairs"] or held["sides"]:
+        text += f", {held['pairs']} also held out, {held['sides']} with a side of such"
+    return text
