@@ -84,7 +84,7 @@ def iwslt14(pair: str, talks: int = 2, size: int = 30) -> dict[str, str]:
         names = ["TED.dev2010", "TED.tst2010", "TED.tst2011", "TED.tst2012"]
         names += ["TEDX.dev2012"] if pair.startswith("de") else []
         for number, name in enumerate(names):
-            texts = sentences(code, 9000 + 10 * number, 2) + [f"{code} A &amp; B."]
+            texts = sentences(code, 9000 + 10 * number, 2) + [f"{code} A &amp; B now."]
             path = f"{pair}/IWSLT14.{name}.{pair}.{code}.xml"
             files[path] = talks_xml(code, name, texts)
     return files
