@@ -20,6 +20,7 @@ def tarball(path: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 def zipped(path: Path, files: Mapping[str, str | bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as packed:
         for name, content in files.items():
             packed.writestr(name, content)
@@ -88,3 +89,76 @@ def iwslt14(pair: str, talks: int = 2, size: int = 30) -> dict[str, str]:
             path = f"{pair}/IWSLT14.{name}.{pair}.{code}.xml"
             files[path] = talks_xml(code, name, texts)
     return files
+
+
+def opus100() -> dict[str, str]:
+    """A part of opus-100-corpus-v1.0.tar.gz."""
+    root = "opus-100-corpus/v1.0"
+    files = {}
+    for pair, kind in (
+        ("de-en", "supervised"),
+        ("en-zh", "supervised"),
+        ("an-en", "supervised"),
+        ("de-zh", "zero-shot"),
+    ):
+        sizes = {"train": 20, "dev": 3, "test": 4}
+        begin = 0
+        if kind == "zero-shot":
+            sizes, begin = {"test": 4}, 900
+        if pair == "an-en":
+            sizes = {"train": 5}
+        for first, (split, size) in enumerate(sizes.items()):
+            for code in pair.split("-"):
+                name = f"{root}/{kind}/{pair}/opus.{pair}-{split}.{code}"
+                files[name] = lines(*sentences(code, begin + 100 * first, size))
+    return files
+
+
+def iwslt17(folder: Path) -> Path:
+    """The training archive of the multilingual task, and the test sets."""
+    name = "DeEnItNlRo-DeEnItNlRo"
+    pairs = ["it-en", "ro-en", "nl-en", "it-ro"]
+    files = {}
+    tests: dict[str, bytes] = {}
+    for pair in pairs:
+        one, other = pair.split("-")
+        for code in (one, other):
+            files[f"{name}/train.tags.{pair}.{code}"] = talk(
+                code, 1, sentences(code, 0, 10)
+            )
+            for year in ("dev2010", "tst2010"):
+                path = f"{name}/IWSLT17.TED.{year}.{pair}.{code}.xml"
+                files[path] = talks_xml(code, year, sentences(code, 500, 3))
+        for source, target in ((one, other), (other, one)):
+            both = f"{source}-{target}"
+            path = f"{both}/IWSLT17.TED.tst2017.mltlng.{both}.{source}.xml"
+            content = talks_xml(source, "tst2017", sentences(source, 700, 4))
+            inner = tarball(folder / f"{both}.tgz", {path: content})
+            tests[f"2017-01-mted-test/texts/{source}/{target}/{both}.tgz"] = (
+                inner.read_bytes()
+            )
+            inner.unlink()
+    tarball(folder / f"{name}.tgz", files)
+    tarball(folder / "2017-01-mted-test.tgz", tests)
+    return folder
+
+
+def europarl(folder: Path, codes: tuple[str, ...], encoding: str = "utf-8") -> Path:
+    """Archives of release 7, and the sets of 2006 in *encoding*."""
+    for code in codes:
+        files = {
+            f"europarl-v7.{code}-en.{side}": lines(
+                *(f"Señor {side} {n} says it, Mister {n}." for n in range(60)), "", " "
+            )
+            for side in (code, "en")
+        }
+        tarball(folder / f"{code}-en.tgz", files)
+    sets = {
+        f"wmt07/{place}/{name}.{code}": lines(
+            *(f"The señor {name} {code} {n}." for n in range(size))
+        ).encode(encoding)
+        for place, name, size in (("dev", "dev2006", 4), ("devtest", "devtest2006", 5))
+        for code in ("en", "es", "pt")
+    }
+    tarball(folder / "devsets.tgz", sets)
+    return folder

@@ -4,6 +4,9 @@
     lass prepare --text OUT --out DATA --subword bpe --vocab-size 30000 --pairs …
 
 iwslt14    TED talks in English and eight languages (He 2023, Lin 2021)
+opus100    English with 99 languages, and tests for zero-shot (Lin 2021)
+iwslt17    TED talks, many-to-many (Xie 2021)
+europarl   English to twelve languages of the Parliament (Xie 2021)
 
 ARCHIVES is a folder with the archives as they were published, or with what they hold,
 at any depth. OUT gets {train,valid,test}.SRC-TGT.LANG and corpus.json: what was taken
@@ -18,6 +21,9 @@ HELP = "parallel text from the archives of the papers' data sets"
 
 MODES = {
     "iwslt14": "corpus_iwslt14",
+    "opus100": "corpus_opus100",
+    "iwslt17": "corpus_iwslt17",
+    "europarl": "corpus_europarl",
 }
 
 
@@ -38,12 +44,12 @@ def run(settings: CorpusSettings) -> int:
 
 
 def _summary(name: str, counts: dict) -> str:
-    """``train.de-en: 98 pairs, dropped 2 (ratio 2), 1 held out in pairs``."""
+    """What became of a split: ``train.de-en: 98 pairs, 2 dropped (uneven 2)``."""
     text = f"{name}: {counts['kept']} pairs"
-    reasons = {reason: n for reason, n in counts["dropped"].items() if n}
-    if reasons:
-        parts = ", ".join(f"{reason} {number}" for reason, number in reasons.items())
-        text += f", {sum(reasons.values())} dropped ({parts})"
+    dropped = {rule: number for rule, number in counts["dropped"].items() if number}
+    if dropped:
+        parts = ", ".join(f"{rule} {number}" for rule, number in dropped.items())
+        text += f", {sum(dropped.values())} dropped ({parts})"
     if counts["duplicates"]:
         text += f", {counts['duplicates']} repeated"
     held = counts["held_out"]

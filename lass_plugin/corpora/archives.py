@@ -19,9 +19,6 @@ from lass_plugin.data.parallel_text import sha256
 from lass_plugin.errors import LassError
 from lass_plugin.files import atomic_path, check_space, json_once
 
-SUFFIXES = (".tgz", ".tar.gz", ".tar", ".zip", ".tar.xz", ".tar.bz2")
-"""How the names of archives end."""
-
 COMPRESSED = 4.0
 """Size of text over that of its gzip file, about."""
 
@@ -183,7 +180,7 @@ def _take(archive: Path, job: Unpacking, found: dict[str, Path]) -> None:
 
 def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     """(name without folders, bytes, content) of each file in *archive*."""
-    if archive.name.endswith(".zip"):
+    if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             for entry in zipped.infolist():
                 name = entry.filename.rpartition("/")[2]

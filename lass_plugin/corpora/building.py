@@ -19,9 +19,9 @@ from lass_plugin.corpora.lines import TRUE, count_cases, truecase
 from lass_plugin.corpora.segments import Part, read_part
 from lass_plugin.corpora.settings import CorpusSettings, PairText, Sample
 from lass_plugin.data.cleaning import (
-    CleaningRules,
     Counts,
     HeldOut,
+    Limits,
     LinePair,
     clean,
     hold_out,
@@ -126,7 +126,7 @@ def _take(job: Job, folder: Path) -> dict[str, Any]:
             parts = [part for each, part in present if each == split]
             if parts:
                 kept = _formed(job, _read(job, parts, segments))
-                counts[split] = _write_all(kept, CleaningRules(), job, writers[split])
+                counts[split] = _write_all(kept, job, writers[split])
         parts = [part for each, part in present if each == "train"]
         if parts:
             counts |= _take_training(job, parts, segments, writers)
@@ -171,14 +171,28 @@ def _formed(job: Job, pairs: Iterator[LinePair]) -> Iterator[LinePair]:
 
 def _write_all(
     pairs: Iterator[LinePair],
-    rules: CleaningRules,
     job: Job,
     write: Callable[[LinePair], None],
+    training: bool = False,
 ) -> dict[str, Any]:
+    """Write pairs, those of training cleaned, and count them."""
     counts = Counts()
-    for pair in clean(pairs, rules, job.codes, counts):
+    for pair in (
+        _cleaned(pairs, job, counts) if training else _cleared(pairs, job, counts)
+    ):
         write(pair)
     return counts.as_json()
+
+
+def _cleaned(pairs: Iterator[LinePair], job: Job, counts: Counts) -> Iterator[LinePair]:
+    """Yield training pairs that keep to the rules."""
+    drop, limits = job.settings.drops_duplicates, job.settings.limits()
+    return clean(pairs, limits, job.codes, counts, drop)
+
+
+def _cleared(pairs: Iterator[LinePair], job: Job, counts: Counts) -> Iterator[LinePair]:
+    """Yield the pairs of valid or test that have text on both sides."""
+    return clean(pairs, Limits(), job.codes, counts)
 
 
 def _take_training(
@@ -188,13 +202,12 @@ def _take_training(
     writers: Mapping[str, Callable[[LinePair], None]],
 ) -> dict[str, Any]:
     """Write training text, and what is set apart from it for valid and test."""
-    text, rules = job.text, job.settings.rules()
+    text = job.text
     if text.sample is not None:
         return _take_sample(job, parts, text.sample, segments, writers)
     counts, apart = Counts(), Counts()
     pairs = _formed(job, _read(job, parts, segments))
-    cleaned = clean(pairs, rules, job.codes, counts)
-    for number, pair in enumerate(cleaned, start=1):
+    for number, pair in enumerate(_cleaned(pairs, job, counts), start=1):
         if text.every and number % text.every == 0:
             apart.read += 1
             apart.kept += 1
@@ -229,8 +242,7 @@ def _take_sample(
         chosen, drawn = frozenset(drawn[:size]), drawn[size:]
         again = enumerate(_whole(_read(job, parts, Counter())))
         pairs = _formed(job, (pair for number, pair in again if number in chosen))
-        rules = job.settings.rules() if split == "train" else CleaningRules()
-        found[split] = _write_all(pairs, rules, job, writers[split])
+        found[split] = _write_all(pairs, job, writers[split], split == "train")
     return found
 
 

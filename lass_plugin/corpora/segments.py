@@ -100,7 +100,13 @@ def _lines(path: Path, encoding: str) -> Iterator[str]:
         LassError: it is in another encoding.
     """
     if encoding == "utf-8":
-        yield from read_lines(path)
+        for number, line in enumerate(read_lines(path), start=1):
+            if "\0" in line:
+                raise LassError(
+                    f"{path}:{number} is not UTF-8 but UTF-16, or no text; get the "
+                    "file again, or convert it to UTF-8"
+                )
+            yield line
         return
     refuse_other_encoding(path, encoding)
     with _opened(path) as file:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lass_plugin.corpora.archives import Needed
 from lass_plugin.corpora.lines import AS_IS, LOWER, MOSES, TRUE, LineForm
 from lass_plugin.corpora.segments import Part
-from lass_plugin.data.cleaning import HELD_OUT_CHOICES, KEEP, CleaningRules
+from lass_plugin.data.cleaning import HELD_OUT_CHOICES, KEEP, Limits
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import Settings, argument, count, option, switch
@@ -157,7 +157,16 @@ class CorpusSettings(Settings):
 
     def check(self) -> None:
         super().check()
-        self.rules()  # refuses limits that leave nothing
+        if self.max_tokens and self.max_tokens < self.min_tokens:
+            raise LassError(
+                f"--max-tokens {self.max_tokens} and --min-tokens {self.min_tokens} "
+                "leave no line; give a larger maximum or a smaller minimum"
+            )
+        if 0 < self.max_ratio < 1:
+            raise LassError(
+                f"--max-ratio {self.max_ratio} leaves no line, since the longer side "
+                "is divided by the shorter one; give 1 or more, or 0 for any"
+            )
         if self.case == TRUE and self.tokenize != MOSES:
             raise LassError(
                 "--case true counts forms of tokens; add --tokenize moses, or leave "
@@ -186,14 +195,14 @@ class CorpusSettings(Settings):
             lower=self.case == LOWER,
         )
 
-    def rules(self) -> CleaningRules:
-        """What training pairs must be like."""
-        return CleaningRules(
-            min_tokens=self.min_tokens,
-            max_tokens=self.max_tokens or None,
-            max_ratio=self.max_ratio or None,
-            drop_duplicates=self.duplicates == DROP,
-        )
+    def limits(self) -> Limits:
+        """How long the sides of training pairs may be."""
+        return Limits(self.min_tokens, self.max_tokens or None, self.max_ratio or None)
+
+    @property
+    def drops_duplicates(self) -> bool:
+        """Whether only the first of equal training pairs is kept."""
+        return self.duplicates == DROP
 
     # -- what a corpus says of itself -------------------------------------------------
 

@@ -10,21 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lass_plugin.errors import LassError
 from lass_plugin.languages import base_language
 
 LinePair = tuple[str, str]
 """A line and its translation."""
 
-EMPTY = "empty"
-SHORT = "too short"
-LONG = "too long"
-RATIO = "ratio"
-DUPLICATE = "duplicate"
-HELD_OUT = "held out"
-
-REASONS = (EMPTY, SHORT, LONG, RATIO, DUPLICATE, HELD_OUT)
-"""Why a pair is dropped, in the order in which the rules are asked."""
+EMPTY, SHORT, LONG, UNEVEN = "empty", "short", "long", "uneven"
+DUPLICATE, OVERLAP = "duplicate", "overlap"
+RULES = (EMPTY, SHORT, LONG, UNEVEN, OVERLAP, DUPLICATE)
+"""What a pair may break; it counts for one of them. Overlap is with held-out text."""
 
 KEEP, PAIRS, SIDES = "keep", "pairs", "sides"
 HELD_OUT_CHOICES = (KEEP, PAIRS, SIDES)
@@ -36,31 +30,13 @@ WITHOUT_SPACES = frozenset({"zh", "ja", "th", "km", "lo", "my"})
 
 
 @dataclass(frozen=True)
-class CleaningRules:
-    """What a pair must be like to be kept. The defaults drop empty sides alone."""
+class Limits:
+    """How long the two sides of a pair may be, in tokens; None for any length."""
 
-    min_tokens: int = 1
-    """Least number of tokens of each side."""
+    min_tokens: int | None = None
     max_tokens: int | None = None
-    """Largest number of tokens of each side; None: any."""
     max_ratio: float | None = None
-    """Largest quotient of the longer side's tokens by the shorter side's; None: any."""
-    drop_duplicates: bool = False
-    """Keep only the first of pairs whose sides are both the same."""
-
-    def __post_init__(self) -> None:
-        most = self.max_tokens
-        if self.min_tokens < 1:
-            raise LassError(f"the least number of tokens is 1, not {self.min_tokens}")
-        if most is not None and most < self.min_tokens:
-            raise LassError(
-                f"at most {most} tokens and at least {self.min_tokens} leave no line; "
-                "give a larger maximum or a smaller minimum"
-            )
-        if self.max_ratio is not None and not self.max_ratio >= 1:
-            raise LassError(
-                f"no lengths have a ratio of {self.max_ratio} or less; give 1 or more"
-            )
+    """Of the longer side to the shorter one."""
 
 
 @dataclass
@@ -96,18 +72,18 @@ class Counts:
     read: int = 0
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    """Reason -> pairs; one that several rules refuse counts for the first of them."""
+    """Rule -> pairs that are dropped for it."""
     duplicates: int = 0
     """Pairs that repeat an earlier one, dropped or not."""
     held_out: Counter[str] = field(default_factory=Counter)
     """``pairs`` and ``sides`` -> pairs that are held out so, dropped or not."""
 
     def as_json(self) -> dict[str, object]:
-        """The counts as plain values; every reason is there."""
+        """The counts as plain values; every rule is there."""
         return {
             "read": self.read,
             "kept": self.kept,
-            "dropped": {reason: self.dropped[reason] for reason in REASONS},
+            "dropped": {rule: self.dropped[rule] for rule in RULES},
             "duplicates": self.duplicates,
             "held_out": {kind: self.held_out[kind] for kind in (PAIRS, SIDES)},
         }
@@ -115,36 +91,38 @@ class Counts:
 
 def clean(
     pairs: Iterable[LinePair],
-    rules: CleaningRules,
+    limits: Limits,
     languages: tuple[str, str],
     counts: Counts,
+    drop_duplicates: bool = False,
 ) -> Iterator[LinePair]:
-    """Yield the pairs that *rules* keep, with single spaces, and count the others.
+    """Yield the pairs within *limits*, with single spaces, and count the others.
 
-    What repeats is found among the pairs that the rules before it keep; some 80 bytes
-    of memory are needed for each (two different ones of 40 million are taken for the
-    same with a probability of 4 in 100,000).
+    What repeats is found among the pairs within the limits; some 80 bytes of memory are
+    needed for each (two different ones of 40 million are taken for the same with a
+    probability of 4 in 100,000).
 
     Args:
         languages: of the two sides.
         counts: is added to.
+        drop_duplicates: keep only the first of pairs whose sides are both the same.
     """
     seen: set[int] = set()
     for source, target in pairs:
         counts.read += 1
         pair = (" ".join(source.split()), " ".join(target.split()))
-        reason = refused_length(pair, rules, languages)
-        if reason is None:
+        broken = broken_limit(pair[0], pair[1], limits, languages)
+        if broken is None:
             digest = _digest(f"{pair[0]}\n{pair[1]}")
             if digest in seen:
                 counts.duplicates += 1
-                reason = DUPLICATE if rules.drop_duplicates else None
+                broken = DUPLICATE if drop_duplicates else None
             seen.add(digest)
-        if reason is None:
+        if broken is None:
             counts.kept += 1
             yield pair
         else:
-            counts.dropped[reason] += 1
+            counts.dropped[broken] += 1
 
 
 def hold_out(
@@ -166,25 +144,32 @@ def hold_out(
             counts.held_out[kind] += 1
             if drop in (SIDES, kind):
                 counts.kept -= 1
-                counts.dropped[HELD_OUT] += 1
+                counts.dropped[OVERLAP] += 1
                 continue
         yield pair
 
 
-def refused_length(
-    pair: LinePair, rules: CleaningRules, languages: tuple[str, str]
+def broken_limit(
+    source: str,
+    target: str,
+    limits: Limits,
+    languages: tuple[str, str] = ("", ""),
 ) -> str | None:
-    """The first rule about tokens that refuses *pair*; None where all keep it."""
-    sizes = [length(line, code) for line, code in zip(pair, languages, strict=True)]
-    shorter, longer = min(sizes), max(sizes)
-    if not shorter:
+    """The first of the rules on length that a pair of lines breaks; None for none.
+
+    Args:
+        languages: of the two sides; without them tokens are words.
+    """
+    sizes = (length(source, languages[0]), length(target, languages[1]))
+    short, long = min(sizes), max(sizes)
+    if not short:
         return EMPTY
-    if shorter < rules.min_tokens:
+    if limits.min_tokens is not None and short < limits.min_tokens:
         return SHORT
-    if rules.max_tokens is not None and longer > rules.max_tokens:
+    if limits.max_tokens is not None and long > limits.max_tokens:
         return LONG
-    if rules.max_ratio is not None and longer > rules.max_ratio * shorter:
-        return RATIO
+    if limits.max_ratio is not None and long > limits.max_ratio * short:
+        return UNEVEN
     return None
 
 

@@ -1,0 +1,204 @@
+"""Each corpus of lass corpus, from archives in their published layout."""
+
+import json
+from pathlib import Path
+
+import pytest
+from published_corpora import europarl, iwslt17, opus100, tarball, unpacked
+
+from lass_plugin.cli.main import main
+from lass_plugin.corpora import opus100 as opus
+from lass_plugin.data.parallel_text import find_bitexts
+from lass_plugin.languages import parse_pairs
+
+
+def make(capsys, *words: object) -> tuple[int, str, str]:
+    """Status, and what was printed on stdout and stderr."""
+    status = main(["corpus", *map(str, words), "--workers", "1"])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def text(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+# -- OPUS-100 ----------------------------------------------------------------------
+
+
+def test_opus100(capsys, tmp_path):
+    tarball(tmp_path / "opus" / opus.WHOLE, opus100())
+    out = tmp_path / "out"
+    pairs = "de-en,an-en,en-zh,de-zh"
+    status, said, told = make(
+        capsys, "opus100", tmp_path / "opus", out, "--pairs", pairs
+    )
+    assert status == 0, told
+    assert said.splitlines() == [
+        "train.an-en: 5 pairs",
+        "train.de-en: 20 pairs",
+        "valid.de-en: 3 pairs",
+        "test.de-en: 4 pairs",
+        "train.en-zh: 20 pairs",
+        "valid.en-zh: 3 pairs",
+        "test.en-zh: 4 pairs",
+        "test.de-zh: 4 pairs",
+    ]
+    assert text(out / "test.de-zh.zh")[0] == "Zh word900 here now."
+    bitexts, absent = find_bitexts(
+        out, parse_pairs("de-en,zh-en,an-en"), parse_pairs("zh-de")
+    )
+    assert len(bitexts) == 8 and set(absent) == {
+        "valid.an-en",
+        "test.an-en",
+        "valid.zh-de",
+    }
+
+
+def test_opus100_of_an_archive_for_each_pair(capsys, tmp_path):
+    files = opus100()
+    for pair in ("de-en", "de-zh"):
+        name = {"de-en": f"opus-100-corpus-{pair}-v1.0.tar.gz"}.get(
+            pair, "opus-100-corpus-zeroshot-v1.0.tar.gz"
+        )
+        mine = {path: content for path, content in files.items() if f"/{pair}/" in path}
+        tarball(tmp_path / "pairs" / name, mine)
+    unpacked(tmp_path / "whole", files)
+    made = []
+    for name in ("pairs", "whole"):
+        out = tmp_path / f"{name}-out"
+        words = [tmp_path / name, out, "--pairs", "de-en,de-zh", "--splits", "test"]
+        status, said, told = make(capsys, "opus100", *words)
+        assert status == 0, told
+        assert said == "test.de-en: 4 pairs\ntest.de-zh: 4 pairs\n"
+        made.append({path.name: text(path) for path in out.glob("t*")})
+    assert made[0] == made[1] and len(made[0]) == 4
+
+
+def test_opus100_has_its_languages():
+    assert len(opus.LANGUAGES) == 99 == len(set(opus.LANGUAGES))
+    assert len(opus.ZERO_SHOT) == 15 and "ru-zh" in opus.ZERO_SHOT
+    assert len(opus.Opus100Settings.PAIRS) == 114
+    assert {"en-zh", "de-en", "el-en", "en-es"} <= set(opus.Opus100Settings.PAIRS)
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["--pairs", "zh-en"], "no pair zh-en"),
+        (["--splits", "dev"], "--splits dev is unknown"),
+        (["--splits", "train", "--pairs", "de-fr"], "none of de-fr has train text"),
+    ],
+)
+def test_opus100_has_no_such(words, told, capsys, tmp_path):
+    status, _, said = make(capsys, "opus100", tmp_path, tmp_path / "out", *words)
+    assert status == 1 and told in said
+
+
+# -- IWSLT17 -----------------------------------------------------------------------
+
+
+def test_iwslt17(capsys, tmp_path):
+    folder, out = iwslt17(tmp_path / "wit3"), tmp_path / "out"
+    status, said, told = make(capsys, "iwslt17", folder, out)
+    assert status == 0, told
+    for pair in ("it-en", "ro-en", "nl-en", "it-ro"):
+        for split, size in {"train": 10, "valid": 3, "test": 4}.items():
+            assert f"{split}.{pair}: {size} pairs\n" in said
+    assert "train.it-ro has 10 segments, and Xie 2021, §4.1 states 217,500" in told
+    assert text(out / "valid.it-ro.ro")[0] == "Ro word500 here now ."
+    assert text(out / "test.it-en.en")[0] == "En word700 here now ."
+    assert text(out / "train.nl-en.nl")[0] == "Nl word0 here now ."  # no title
+    record = json.loads((out / "corpus.json").read_text())
+    assert record["options"]["valid-set"] == "tst2010"
+    assert (
+        record["pairs"]["it-ro"]["parts"][
+            "IWSLT17.TED.tst2017.mltlng.it-ro.it.xml, "
+            "IWSLT17.TED.tst2017.mltlng.ro-it.ro.xml"
+        ]
+        == 4
+    )
+
+
+def test_iwslt17_without_its_test_sets(capsys, tmp_path):
+    folder = iwslt17(tmp_path / "wit3")
+    (folder / "2017-01-mted-test.tgz").unlink()
+    status, _, told = make(capsys, "iwslt17", folder, tmp_path / "out")
+    assert status == 1 and "it-en.tgz or in 2017-01-mted-test.tgz" in told
+
+
+# -- Europarl ----------------------------------------------------------------------
+
+
+def test_europarl(capsys, tmp_path):
+    folder, out = europarl(tmp_path / "ep", ("es", "cs")), tmp_path / "out"
+    words = [folder, out, "--pairs", "es-en,cs-en", "--sample", 40, "--draw", 5]
+    status, said, told = make(capsys, "europarl", *words)
+    assert status == 0, told
+    assert "train.es-en: 40 pairs" in said and "valid.es-en: 4 pairs" in said
+    assert "test.es-en: 5 pairs" in said
+    assert "train.cs-en: 40 pairs" in said and "valid.cs-en: 5 pairs" in said
+    assert "train.cs-en has 40 segments, and Xie 2021, §4.1 states 600,000" in told
+    # valid and test are none of what is trained on
+    numbers = {
+        split: {line.split()[2] for line in text(out / f"{split}.cs-en.cs")}
+        for split in ("train", "valid", "test")
+    }
+    assert [len(each) for each in numbers.values()] == [40, 5, 5]
+    assert len(set().union(*numbers.values())) == 50
+    # truecased: no word but Mister is written large inside sentences
+    assert text(out / "test.es-en.es")[0] == "The señor devtest2006 es 0 ."
+    first = text(out / "train.es-en.es")[0]
+    assert "Mister" in first and first.startswith("Señor es ")
+
+
+def test_europarl_is_drawn_by_its_seed(capsys, tmp_path):
+    folder = europarl(tmp_path / "ep", ("es",))
+    drawn = {}
+    for name, seed in (("one", 1), ("same", 1), ("other", 2)):
+        words = [folder, tmp_path / name, "--pairs", "es-en", "--sample", 30]
+        status, _, told = make(capsys, "europarl", *words, "--seed", seed)
+        assert status == 0, told
+        drawn[name] = text(tmp_path / name / "train.es-en.en")
+    assert drawn["one"] == drawn["same"] != drawn["other"]
+    order = [int(line.split()[2]) for line in drawn["one"]]
+    assert order == sorted(order)
+
+
+def test_europarl_has_too_little_text(capsys, tmp_path):
+    folder = europarl(tmp_path / "ep", ("cs",))
+    words = [folder, tmp_path / "out", "--pairs", "cs-en", "--sample", 59]
+    status, _, told = make(capsys, "europarl", *words, "--draw", 1)
+    assert status == 1
+    assert "cs-en has 60 pairs, and 61 are to be drawn (59 for train, 1 for" in told
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_the_encoding_of_the_sets_of_2006(encoding, capsys, tmp_path):
+    folder = europarl(tmp_path / "ep", ("es",), encoding)
+    words = [folder, tmp_path / "out", "--pairs", "es-en", "--sample", 20]
+    other = {"utf-8": "latin-1", "latin-1": "utf-8"}[encoding]
+    status, _, told = make(capsys, "europarl", *words, "--sets-encoding", other)
+    assert status == 1 and "dev2006.es" in told
+    hint = {"utf-8": "is UTF-8 and not latin-1", "latin-1": "is not UTF-8"}[encoding]
+    assert hint in told
+    words += ["--fresh", "--sets-encoding", encoding]
+    assert make(capsys, "europarl", *words)[0] == 0
+    assert "señor" in text(tmp_path / "out" / "valid.es-en.es")[0]
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["--sets", "de"], "no language of this corpus"),
+        (
+            ["--sets", "none", "--sets-encoding", "latin-1"],
+            "--sets-encoding has no effect",
+        ),
+        (["--pairs", "es-en", "--draw", "5"], "--draw has no effect"),
+        (["--sample", "0"], "--sample must be 1 or more"),
+    ],
+)
+def test_europarl_refuses(words, told, capsys, tmp_path):
+    status, _, said = make(capsys, "europarl", tmp_path, tmp_path / "out", *words)
+    assert status == 1 and told in said
