@@ -6,6 +6,7 @@
 iwslt14    TED talks in English and eight languages (He 2023, Lin 2021)
 opus100    English with 99 languages, and tests for zero-shot (Lin 2021)
 iwslt17    TED talks, many-to-many (Xie 2021)
+flores     101 languages in all directions (Cao 2024)
 europarl   English to twelve languages of the Parliament (Xie 2021)
 
 ARCHIVES is a folder with the archives as they were published, or with what they hold,
@@ -23,6 +24,7 @@ MODES = {
     "iwslt14": "corpus_iwslt14",
     "opus100": "corpus_opus100",
     "iwslt17": "corpus_iwslt17",
+    "flores": "corpus_flores",
     "europarl": "corpus_europarl",
 }
 

@@ -56,7 +56,7 @@ class Job:
 def build(
     settings: CorpusSettings, files: Mapping[str, Path], work: Path, pool: Workers
 ) -> dict[str, Any]:
-    """Make every file of *settings* in ``work/new``; see :meth:`CorpusSettings.build`.
+    """Make every file of *settings* in ``work/new``.
 
     Returns:
         ``pairs``: for each the segments of every part, what is absent, and counts of

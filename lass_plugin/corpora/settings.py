@@ -72,14 +72,12 @@ class PairText:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorpusSettings(Settings):
-    """A corpus to make from its archives; each corpus is a class based on this one."""
+class ArchiveSettings(Settings):
+    """What is made of archives; each corpus is a class based on this one."""
 
     NAME: ClassVar[str]
     ORIGIN: ClassVar[str]
     """Who publishes the archives, as the end of a sentence."""
-    PAIRS: ClassVar[tuple[str, ...]]
-    """All pairs of the corpus, in the order of the papers."""
     STATED: ClassVar[Mapping[str, Stated]] = {}
     """Pair -> what the papers say of its training set."""
 
@@ -87,6 +85,41 @@ class CorpusSettings(Settings):
         "folder of the archives, or of what they hold", metavar="ARCHIVES"
     )
     out: Path = argument("folder to make", metavar="OUT", matters=False)
+    fresh: bool = switch(
+        "start over, and replace what was made here with other options", matters=False
+    )
+    workers: ClassVar[int] = 1
+    """Processes."""
+
+    def needed(self) -> Iterator[Needed]:
+        """The files that the corpus is made of."""
+        raise NotImplementedError
+
+    def file_names(self) -> list[str]:
+        """Names of the files that are made."""
+        raise NotImplementedError
+
+    def build(
+        self, files: Mapping[str, Path], work: Path, pool: "Workers"
+    ) -> dict[str, Any]:
+        """Make the corpus in ``work/new``.
+
+        Args:
+            files: name -> where the file lies; those that are optional may be missing.
+
+        Returns:
+            A part of the record: ``files`` (name -> what is in it), and counts.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusSettings(ArchiveSettings):
+    """A corpus that is made a pair at a time."""
+
+    PAIRS: ClassVar[tuple[str, ...]]
+    """All pairs of the corpus, in the order of the papers."""
+
     pairs: tuple[Pair, ...] = option(
         (),
         "some of the pairs, such as de-en,nl-en (default: all); one stands for both "
@@ -146,13 +179,10 @@ class CorpusSettings(Settings):
         choices=HELD_OUT_CHOICES,
         group=_CLEANING,
     )
-    workers: int = count(
+    workers: int = count(  # type: ignore[misc]
         min(os.cpu_count() or 1, 8),
         "processes (default: one per core, at most 8)",
         matters=False,
-    )
-    fresh: bool = switch(
-        "start over, and replace what was made here with other options", matters=False
     )
 
     def check(self) -> None:
@@ -211,7 +241,6 @@ class CorpusSettings(Settings):
         raise NotImplementedError
 
     def needed(self) -> Iterator[Needed]:
-        """The files that it is made of."""
         for text in self.texts():
             for _, part in text.parts:
                 others = part.target_archives or part.archives
@@ -220,7 +249,6 @@ class CorpusSettings(Settings):
                     yield Needed(part.target, others, part.optional)
 
     def file_names(self) -> list[str]:
-        """Names of the files that are made."""
         return [
             f"{split}.{text.pair}.{code}"
             for text in self.texts()
@@ -231,11 +259,6 @@ class CorpusSettings(Settings):
     def build(
         self, files: Mapping[str, Path], work: Path, pool: "Workers"
     ) -> dict[str, Any]:
-        """Make the corpus in ``work/new``; return the part of the record that counts.
-
-        Args:
-            files: name -> where the file lies; those that are optional may be missing.
-        """
         from lass_plugin.corpora.building import build
 
         return build(self, files, work, pool)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.corpora.archives import Sources, Unpacking, find, unpack
-from lass_plugin.corpora.settings import CorpusSettings
+from lass_plugin.corpora.settings import ArchiveSettings
 from lass_plugin.data.progress import tracked
 from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
@@ -33,7 +33,7 @@ WORK = ".making"
 """Folder in OUT for what is not finished."""
 
 
-def make(settings: CorpusSettings) -> dict[str, Any]:
+def make(settings: ArchiveSettings) -> dict[str, Any]:
     """Make the corpus that *settings* describe, or find it made.
 
     Returns:
@@ -105,7 +105,7 @@ def _versions() -> dict[str, str]:
 
 
 def _unpacked(
-    settings: CorpusSettings, sources: Sources, work: Path, pool: Workers
+    settings: ArchiveSettings, sources: Sources, work: Path, pool: Workers
 ) -> dict[str, Path]:
     """Name -> where the file lies, unpacked where that was to be done."""
     files = dict(sources.files)
@@ -134,10 +134,10 @@ def _move(source: Path, target: Path) -> Path:
     return target
 
 
-def deviations(settings: CorpusSettings, record: Mapping[str, Any]) -> list[str]:
+def deviations(settings: ArchiveSettings, record: Mapping[str, Any]) -> list[str]:
     """What is said of training sets that are not as large as a paper has them."""
     found = []
-    for pair, counts in record["pairs"].items():
+    for pair, counts in record.get("pairs", {}).items():
         stated = settings.STATED.get(pair)
         kept = counts.get("train", {}).get("kept")
         if stated and kept and abs(kept - stated.segments) > stated.within:
@@ -148,7 +148,7 @@ def deviations(settings: CorpusSettings, record: Mapping[str, Any]) -> list[str]
     return found
 
 
-def warn(settings: CorpusSettings, record: Mapping[str, Any]) -> None:
+def warn(settings: ArchiveSettings, record: Mapping[str, Any]) -> None:
     """Say on stderr what is not as the papers have it."""
     for text in deviations(settings, record):
         print(f"note: {text}", file=sys.stderr, flush=True)

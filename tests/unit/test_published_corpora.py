@@ -202,3 +202,44 @@ def test_the_encoding_of_the_sets_of_2006(encoding, capsys, tmp_path):
 def test_europarl_refuses(words, told, capsys, tmp_path):
     status, _, said = make(capsys, "europarl", tmp_path, tmp_path / "out", *words)
     assert status == 1 and told in said
+
+
+# -- FLORES-101 --------------------------------------------------------------------
+
+
+def flores(folder: Path) -> Path:
+    files = {
+        f"flores101_dataset/{split}/{code}.{split}": "".join(
+            f"{code} {split} {number}\n" for number in range(size)
+        )
+        for split, size in (("dev", 5), ("devtest", 3))
+        for code in ("eng", "oci", "zho_simpl")
+    }
+    tarball(folder / "flores101_dataset.tar.gz", files)
+    return unpacked(folder.with_name("unpacked"), files).parent
+
+
+def test_flores(capsys, tmp_path):
+    flores(tmp_path / "archive")
+    for name in ("archive", "unpacked"):
+        words = [tmp_path / name, tmp_path / f"{name}-out", "--languages", "en,oc,zh"]
+        status = main(["corpus", "flores", *map(str, words), "--valid", "1"])
+        said, told = capsys.readouterr()
+        assert status == 0, told
+        counted = "3 languages, 6 directions; lines: train 4, valid 1, test 3\n"
+        assert said == counted
+    one, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.*.*")}
+        for name in ("archive-out", "unpacked-out")
+    )
+    assert one == other and len(one) == 18
+    out = tmp_path / "archive-out"
+    assert text(out / "valid.oc-zh.zh") == ["zho_simpl dev 4"]
+    assert text(out / "pairs.txt") == ["en-oc,oc-en,en-zh,zh-en,oc-zh,zh-oc"]
+    assert len({path.stat().st_ino for path in out.glob("*.*.*")}) == 9
+    record = json.loads((out / "corpus.json").read_text())
+    assert record["lines"] == {"train": 4, "valid": 1, "test": 3}
+    assert main(["corpus", "flores", *map(str, words), "--valid", "1"]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert main(["corpus", "flores", *map(str, words)]) == 1
+    assert "--valid 1, not 0" in capsys.readouterr().err
