@@ -45,7 +45,7 @@ def main() -> int:
     try:
         settings = parse_words(FloresSettings, words)
         folder, languages = settings.archives, list(settings.languages)
-        files = find(folder, settings.needed(), settings.ORIGIN).files
+        files = find([folder], settings.needed(), settings.ORIGIN).files
         found = splits(files, folder, languages, settings.valid, settings.dev)
         write(Path(settings.out), found)
     except LassError as error:

@@ -31,9 +31,10 @@ MODES = {
 
 def run(settings: CorpusSettings) -> int:
     """Make a corpus, and print what it holds."""
+    from lass_plugin.corpora.building import build
     from lass_plugin.experiments.corpus_making import make, warn
 
-    record = make(settings)
+    record = make(settings, build)
     if not record["done"]:
         print(f"{settings.out} is made already; nothing to do")
         return 0

@@ -12,7 +12,7 @@ ARCHIVES may also hold devtest.en.gz and so on, without a dev split. Then --dev 
 the first N lines as dev and leaves the others as test.
 """
 
-from lass_plugin.corpora.flores import FloresSettings, said
+from lass_plugin.corpora.flores import FloresSettings, build, said
 
 HELP = "101 languages in all directions (Cao 2024)"
 SETTINGS = FloresSettings
@@ -22,7 +22,7 @@ def run(settings: FloresSettings) -> int:
     """Make the corpus, and print what it holds."""
     from lass_plugin.experiments.corpus_making import make
 
-    record = make(settings)
+    record = make(settings, build)
     if record["done"]:
         print(said(record["languages"], record["lines"]))
     else:

@@ -10,7 +10,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,6 +18,9 @@ from typing import IO
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.errors import LassError
 from lass_plugin.files import atomic_path, check_space, json_once
+
+COMPRESSIONS = (".gz", ".xz")
+"""Of single files; the reader of text knows them by the ends of their names."""
 
 COMPRESSED = 4.0
 """Size of text over that of its gzip file, about."""
@@ -28,8 +31,10 @@ class Needed:
     """A file that a corpus is made of."""
 
     name: str
+    """Its own name, or that of its folder too where others have the same:
+    ``en-ta/train.en``."""
     archives: tuple[str, ...] = ()
-    """Archives that hold it, by their names; the first that is there is read."""
+    """Archives that hold it, named like files; the first that is there is read."""
     optional: bool = False
     """Whether some archives do not have it."""
 
@@ -49,6 +54,17 @@ class Sources:
         return sorted({*self.files.values(), *self.archives})
 
 
+def _names(path: str) -> tuple[str, str]:
+    """What a file may be called by: its name, and that with its folder's."""
+    parts = path.split("/")
+    return parts[-1], "/".join(parts[-2:])
+
+
+def _suffixed(name: str) -> tuple[str, ...]:
+    """The name of a file, as it is and compressed."""
+    return (name, *(f"{name}{suffix}" for suffix in COMPRESSIONS))
+
+
 @dataclass(frozen=True)
 class Unpacking:
     """An archive, what is to be taken out of it, and where that is put."""
@@ -63,31 +79,34 @@ class Unpacking:
         object.__setattr__(self, "nested", self.nested - {self.archive.name})
 
 
-def find(folder: Path, needed: Iterable[Needed], origin: str) -> Sources:
+def find(folders: Sequence[Path], needed: Iterable[Needed], origin: str) -> Sources:
     """Where the files lie.
 
     A file that is unpacked is taken before one inside an archive. Both may also be
-    there compressed, with ``.gz`` behind their names.
+    there compressed, with ``.gz`` or ``.xz`` behind their names.
 
     Args:
+        folders: are searched at any depth.
         origin: who publishes the archives, for the message: "WIT3, release 2014-01".
 
     Raises:
         LassError: a file is not there, nor an archive that holds it; or two files of
             one name differ.
     """
-    if not folder.is_dir():
-        raise LassError(f"the folder of archives {folder} does not exist")
     there: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        hidden = any(p.startswith(".") for p in path.relative_to(folder).parts)
-        if not hidden and path.is_file():
-            there.setdefault(path.name, []).append(path)
+    for folder in folders:
+        if not folder.is_dir():
+            raise LassError(f"the folder of archives {folder} does not exist")
+        for path in sorted(folder.rglob("*")):
+            hidden = any(p.startswith(".") for p in path.relative_to(folder).parts)
+            if not hidden and path.is_file():
+                for name in _names(path.as_posix()):
+                    there.setdefault(name, []).append(path)
     files: dict[str, Path] = {}
     archives: dict[Path, set[str]] = {}
     missing: list[Needed] = []
     for one in needed:
-        names = [name for name in (one.name, f"{one.name}.gz") if name in there]
+        names = [name for name in _suffixed(one.name) if name in there]
         held = [name for name in one.archives if name in there]
         if names:
             files[one.name] = _only([p for name in names for p in there[name]])
@@ -96,7 +115,7 @@ def find(folder: Path, needed: Iterable[Needed], origin: str) -> Sources:
         elif not one.optional:
             missing.append(one)
     if missing:
-        raise LassError(_lacking(folder, missing, origin))
+        raise LassError(_lacking(folders[0], missing, origin))
     return Sources(files, {path: frozenset(names) for path, names in archives.items()})
 
 
@@ -156,46 +175,54 @@ def unpack(job: Unpacking) -> dict[str, str]:
 
 
 def _take(archive: Path, job: Unpacking, found: dict[str, Path]) -> None:
-    for name, size, content in _members(archive):
-        if name in job.nested:
-            inner = job.folder / "archives" / name
+    for member, size, content in _members(archive):
+        names = _names(member)
+        if any(name in job.nested for name in names):
+            inner = job.folder / "archives" / names[0]
             _copy(content, inner, size)
             _take(inner, job, found)
             inner.unlink()
             continue
-        plain = name.removesuffix(".gz")
-        if plain not in job.wanted and name not in job.wanted:
-            continue
-        wanted = name if name in job.wanted else plain
-        path = job.folder / name
-        if wanted in found:
-            other = job.folder / "other" / name
-            _copy(content, other, size)
-            _only([found[wanted], other])
-            other.unlink()
-        else:
-            _copy(content, path, size)
-            found[wanted] = path
+        wanted = [one for one in job.wanted if {*_suffixed(one)} & {*names}]
+        for one in wanted[:1]:
+            suffix = "" if one in names else _compression(member)
+            path = job.folder / f"{one.replace('/', '_')}{suffix}"
+            if one in found:
+                other = job.folder / "other" / path.name
+                _copy(content, other, size)
+                _only([found[one], other])
+                other.unlink()
+            else:
+                _copy(content, path, size)
+                found[one] = path
+
+
+def _compression(name: str) -> str:
+    return next((suffix for suffix in COMPRESSIONS if name.endswith(suffix)), "")
 
 
 def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """(name without folders, bytes, content) of each file in *archive*."""
+    """(name with folders, bytes, content) of each file in *archive*."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
             for entry in zipped.infolist():
-                name = entry.filename.rpartition("/")[2]
-                if name and not name.startswith("."):
+                if _is_seen(entry.filename):
                     with zipped.open(entry) as content:
-                        yield name, entry.file_size, content
+                        yield entry.filename, entry.file_size, content
         return
     with tarfile.open(archive, "r:*") as packed:
         for member in packed:
-            name = member.name.rpartition("/")[2]
-            if member.isfile() and not name.startswith("."):
+            if member.isfile() and _is_seen(member.name):
                 taken = packed.extractfile(member)
                 assert taken is not None, "a regular file has content"
                 with taken as content:
-                    yield name, member.size, content
+                    yield member.name, member.size, content
+
+
+def _is_seen(name: str) -> bool:
+    """Whether *name* is that of a file, and of none that a system keeps for itself."""
+    own = _names(name)[0]
+    return bool(own) and not own.startswith(".")
 
 
 def _copy(content: IO[bytes], target: Path, size: int) -> None:
@@ -209,4 +236,4 @@ def _copy(content: IO[bytes], target: Path, size: int) -> None:
 def text_size(path: Path) -> int:
     """Bytes of the text in a file, which may be compressed; about."""
     size = path.stat().st_size
-    return round(size * COMPRESSED) if path.suffix == ".gz" else size
+    return round(size * COMPRESSED) if path.suffix in COMPRESSIONS else size

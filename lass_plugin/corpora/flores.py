@@ -9,18 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from lass_plugin.corpora.archives import Needed
 from lass_plugin.corpora.settings import ArchiveSettings
 from lass_plugin.data.parallel_text import read_lines, sha256
+from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_text
 from lass_plugin.resource_types import parse_languages
 from lass_plugin.settings import option
-
-if TYPE_CHECKING:
-    from lass_plugin.data.workers import Workers
 
 _CODES = """
 af=afr am=amh ar=ara as=asm ast=ast az=azj be=bel bg=bul bn=ben bs=bos ca=cat ceb=ceb
@@ -93,18 +91,25 @@ class FloresSettings(ArchiveSettings):
         ]
         return [*texts, PAIRS_FILE]
 
-    def build(
-        self, files: Mapping[str, Path], work: Path, pool: "Workers"
-    ) -> dict[str, Any]:
-        found = splits(files, self.archives, list(self.languages), self.valid, self.dev)
-        write(work / "new", found)
-        counts = {name: len(each[self.languages[0]]) for name, each in found.items()}
-        texts = {}
-        for name in self.file_names():
-            digest = sha256(work / "new" / name)
-            size = {"lines": counts[name.split(".")[0]]} if name != PAIRS_FILE else {}
-            texts[name] = {**size, "sha256": digest}
-        return {"languages": list(self.languages), "lines": counts, "files": texts}
+
+def build(
+    settings: FloresSettings, files: Mapping[str, Path], work: Path, pool: Workers
+) -> dict[str, Any]:
+    """Make every file of *settings* in ``work/new``.
+
+    Returns:
+        ``languages``, ``lines`` of each split, and ``files``: lines and SHA-256.
+    """
+    languages = list(settings.languages)
+    found = splits(files, settings.archives, languages, settings.valid, settings.dev)
+    write(work / "new", found)
+    counts = {name: len(each[languages[0]]) for name, each in found.items()}
+    texts = {}
+    for name in settings.file_names():
+        digest = sha256(work / "new" / name)
+        size = {"lines": counts[name.split(".")[0]]} if name != PAIRS_FILE else {}
+        texts[name] = {**size, "sha256": digest}
+    return {"languages": languages, "lines": counts, "files": texts}
 
 
 def _published(split: str, language: str) -> str:

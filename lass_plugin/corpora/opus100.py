@@ -86,8 +86,12 @@ class Opus100Settings(CorpusSettings):
                     valid=(_part(pair, "dev", held),),
                     test=(_part(pair, "test", held),),
                 )
-        empty: tuple[Part, ...] = ()
-        return replace(text, **{s: empty for s in SPLITS if s not in self.splits})
+        return PairText(
+            pair,
+            train=text.train if "train" in self.splits else (),
+            valid=text.valid if "valid" in self.splits else (),
+            test=text.test if "test" in self.splits else (),
+        )
 
 
 def _part(pair: Pair, split: str, held: tuple[str, ...]) -> Part:

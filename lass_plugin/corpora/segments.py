@@ -7,7 +7,9 @@ their ``seg`` elements alone, so that no entity of a file is ever looked up.
 
 import gzip
 import html
+import lzma
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -42,6 +44,8 @@ class Part:
     encoding: str = "utf-8"
     columns: tuple[int, int] = (0, 1)
     """Of the two sides in a table."""
+    separator: str = "\t"
+    """Between the columns."""
 
     @property
     def name(self) -> str:
@@ -64,11 +68,11 @@ def read_part(part: Part, source: Path, target: Path) -> Iterator[LinePair]:
     read = READERS[part.reader]
     counts = [0, 0]
     sides = (read(path, part.encoding) for path in (source, target))
-    for pair in zip_longest(*sides):
-        for side, segment in enumerate(pair):
-            counts[side] += segment is not None
-        if None not in pair:
-            yield pair
+    for one, other in zip_longest(*sides):
+        counts[0] += one is not None
+        counts[1] += other is not None
+        if one is not None and other is not None:
+            yield one, other
     for path, count in zip((source, target), counts, strict=True):
         if not count:
             raise LassError(f"{path} has no segment; it is not the file of this name")
@@ -82,7 +86,7 @@ def read_part(part: Part, source: Path, target: Path) -> Iterator[LinePair]:
 def _rows(part: Part, path: Path) -> Iterator[LinePair]:
     number = 0
     for number, line in enumerate(_lines(path, part.encoding), start=1):
-        cells = line.split("\t")
+        cells = line.split(part.separator)
         if len(cells) <= max(part.columns):
             raise LassError(
                 f"{path}:{number} has {len(cells)} columns, and the text is in columns "
@@ -97,22 +101,29 @@ def _lines(path: Path, encoding: str) -> Iterator[str]:
     """Yield the lines of a text in *encoding*, which may be compressed.
 
     Raises:
-        LassError: it is in another encoding.
+        LassError: it is in another encoding, or damaged.
     """
-    if encoding == "utf-8":
-        for number, line in enumerate(read_lines(path), start=1):
-            if "\0" in line:
-                raise LassError(
-                    f"{path}:{number} is not UTF-8 but UTF-16, or no text; get the "
-                    "file again, or convert it to UTF-8"
-                )
-            yield line
+    if encoding != "utf-8":
+        refuse_other_encoding(path, encoding)
+    elif path.suffix != ".xz":
+        yield from _without_nul(path, read_lines(path))
         return
-    refuse_other_encoding(path, encoding)
-    with _opened(path) as file:
-        for number, content in enumerate(file, start=1):
-            line = _decoded(path, number, content, encoding)
-            yield line if line.isprintable() else " ".join(line.splitlines())
+    lines = (
+        _decoded(path, number, content, encoding)
+        for number, content in enumerate(_opened(path), start=1)
+    )
+    for line in _without_nul(path, lines):
+        yield line if line.isprintable() else " ".join(line.splitlines())
+
+
+def _without_nul(path: Path, lines: Iterator[str]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if "\0" in line:
+            raise LassError(
+                f"{path}:{number} is not UTF-8 but UTF-16, or no text; get the file "
+                "again, or convert it to UTF-8"
+            )
+        yield line
 
 
 def _decoded(path: Path, number: int, content: bytes, encoding: str) -> str:
@@ -132,23 +143,27 @@ def refuse_other_encoding(path: Path, encoding: str) -> None:
     with bytes beyond ASCII that is UTF-8 from its beginning to its end.
     """
     beyond = False
-    with _opened(path) as file:
-        for content in file:
-            if not content.isascii():
-                beyond = True
-                try:
-                    content.decode("utf-8")
-                except UnicodeDecodeError:
-                    return
+    for content in _opened(path):
+        if not content.isascii():
+            beyond = True
+            try:
+                content.decode("utf-8")
+            except UnicodeDecodeError:
+                return
     if beyond:
         raise LassError(
             f"{path} is UTF-8 and not {encoding}; state the encoding that it has"
         )
 
 
-def _opened(path: Path) -> gzip.GzipFile:
+def _opened(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, compressed or not, as bytes."""
+    opens = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
     try:
-        return gzip.open(path) if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
+        with opens(path, "rb") as file:
+            yield from file
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
+        raise LassError(f"{path} is damaged ({error}); copy it again") from error
     except OSError as error:
         raise LassError(f"cannot read {path}: {error.strerror or error}") from error
 

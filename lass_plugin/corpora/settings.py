@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from lass_plugin.corpora.archives import Needed
 from lass_plugin.corpora.lines import AS_IS, LOWER, MOSES, TRUE, LineForm
@@ -13,9 +13,6 @@ from lass_plugin.data.cleaning import HELD_OUT_CHOICES, KEEP, Limits
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import Settings, argument, count, option, switch
-
-if TYPE_CHECKING:
-    from lass_plugin.data.workers import Workers
 
 DROP = "drop"
 _TEXT, _CLEANING = "form of the text", "cleaning of training text"
@@ -91,25 +88,17 @@ class ArchiveSettings(Settings):
     workers: ClassVar[int] = 1
     """Processes."""
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where files and archives are looked for."""
+        return (self.archives,)
+
     def needed(self) -> Iterator[Needed]:
         """The files that the corpus is made of."""
         raise NotImplementedError
 
     def file_names(self) -> list[str]:
         """Names of the files that are made."""
-        raise NotImplementedError
-
-    def build(
-        self, files: Mapping[str, Path], work: Path, pool: "Workers"
-    ) -> dict[str, Any]:
-        """Make the corpus in ``work/new``.
-
-        Args:
-            files: name -> where the file lies; those that are optional may be missing.
-
-        Returns:
-            A part of the record: ``files`` (name -> what is in it), and counts.
-        """
         raise NotImplementedError
 
 
@@ -255,10 +244,3 @@ class CorpusSettings(ArchiveSettings):
             for split in text.splits
             for code in (text.pair.source, text.pair.target)
         ]
-
-    def build(
-        self, files: Mapping[str, Path], work: Path, pool: "Workers"
-    ) -> dict[str, Any]:
-        from lass_plugin.corpora.building import build
-
-        return build(self, files, work, pool)

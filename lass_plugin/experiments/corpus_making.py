@@ -7,9 +7,9 @@ training text comes last, so that what is half there is not taken for a corpus.
 import importlib.metadata
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lass_plugin.corpora.archives import Sources, Unpacking, find, unpack
 from lass_plugin.corpora.settings import ArchiveSettings
@@ -29,12 +29,20 @@ CORPUS = RecordFormat(
     advice="make the corpus again",
 )
 
+S = TypeVar("S", bound=ArchiveSettings)
+
 WORK = ".making"
 """Folder in OUT for what is not finished."""
 
 
-def make(settings: ArchiveSettings) -> dict[str, Any]:
+def make(
+    settings: S, build: Callable[[S, Mapping[str, Path], Path, Workers], dict[str, Any]]
+) -> dict[str, Any]:
     """Make the corpus that *settings* describe, or find it made.
+
+    Args:
+        build: makes its files in ``new`` of the folder that it is given, from needed
+            files by their names; returns ``files`` and what else the record says.
 
     Returns:
         What ``corpus.json`` holds, and ``done``: False if it was made before.
@@ -43,8 +51,8 @@ def make(settings: ArchiveSettings) -> dict[str, Any]:
             unequal length, or OUT holds something else.
     """
     settings.check()
-    sources = find(settings.archives, settings.needed(), settings.ORIGIN)
-    inputs = _inputs(sources, settings.archives)
+    sources = find(settings.folders, settings.needed(), settings.ORIGIN)
+    inputs = _inputs(sources, settings.folders)
     out, work = settings.out, settings.out / WORK
     stage = Stage(
         out,
@@ -67,7 +75,7 @@ def make(settings: ArchiveSettings) -> dict[str, Any]:
             shutil.rmtree(work, ignore_errors=True)
         with Workers(settings.workers) as pool:
             files = _unpacked(settings, sources, work, pool)
-            built = settings.build(files, work, pool)
+            built = build(settings, files, work, pool)
         record = {
             "corpus": settings.NAME,
             "options": plain_settings.identity(settings),
@@ -82,15 +90,20 @@ def make(settings: ArchiveSettings) -> dict[str, Any]:
     return {**record, "done": True}
 
 
-def _inputs(sources: Sources, folder: Path) -> dict[str, str]:
-    """Name below the folder of archives -> digest of every file that is read."""
+def _inputs(sources: Sources, folders: Sequence[Path]) -> dict[str, str]:
+    """Name below its folder of archives -> digest of every file that is read."""
     paths = sources.paths
     sizes = [path.stat().st_size for path in paths]
     digests = tracked("reading archives", map(content.of_file, paths), sizes)
     return {
-        path.relative_to(folder).as_posix(): digest
+        _below(path, folders).as_posix(): digest
         for path, digest in zip(paths, digests, strict=True)
     }
+
+
+def _below(path: Path, folders: Sequence[Path]) -> Path:
+    folder = next(each for each in folders if path.is_relative_to(each))
+    return path.relative_to(folder)
 
 
 def _versions() -> dict[str, str]:

@@ -154,7 +154,8 @@ def test_what_was_ended_goes_on_and_gives_the_same(
         else:
             patched.setattr(module, attribute, ended)
         with pytest.raises(KeyboardInterrupt):
-            corpus_making.make(parse_words(Iwslt14Settings, words[1:]))
+            settings = parse_words(Iwslt14Settings, words[1:])
+            corpus_making.make(settings, building.build)
     out = tmp_path / "out"
     if attribute == "move":  # what is there is valid and test, and some of train
         assert len(files_of(out)) == STEPS[step] - 1
