@@ -1,6 +1,8 @@
 """Small archives with the layouts and names of the published ones, made up."""
 
+import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -161,4 +163,93 @@ def europarl(folder: Path, codes: tuple[str, ...], encoding: str = "utf-8") -> P
         for code in ("en", "es", "pt")
     }
     tarball(folder / "devsets.tgz", sets)
+    return folder
+
+
+def wmt_set(name: str, source: str, target: str, size: int) -> dict[str, str]:
+    """An evaluation set of a direction, in SGML."""
+    files = {}
+    for kind, code in (("src", source), ("ref", target)):
+        segments = [
+            f'<seg id="{n}">{text}</seg>'
+            for n, text in enumerate(sentences(code, 5000 + int(name[-4:]), size), 1)
+        ]
+        body = "\n".join(["<p>", *segments, "</p>"])
+        files[f"sgm/{name}-{source}{target}-{kind}.{code}.sgm"] = (
+            f'<{kind}set setid="{name}" srclang="any">\n<doc docid="a">\n{body}\n'
+            f"</doc>\n</{kind}set>\n"
+        )
+    return files
+
+
+def table(*columns: list[str]) -> list[str]:
+    return ["\t".join(row) for row in zip(*columns, strict=True)]
+
+
+def wmt(folder: Path, sets: Path) -> Path:
+    """Files of gu, de, fi, ps and zh; the sets as sacreBLEU keeps them."""
+    gu = table(sentences("gu", 0, 20), sentences("en", 0, 20))
+    gu += gu[:3] + ["x\t" + "word " * 4]
+    with gzip.open(folder / "bible.gu-en.tsv.gz", "wt", encoding="utf-8") as file:
+        file.write(lines(*gu))
+    ps = table(sentences("en", 0, 9), sentences("ps", 0, 9))
+    with lzma.open(folder / "wmt20-sent.en-ps.xz", "wt", encoding="utf-8") as file:
+        file.write(lines(*ps))
+    (folder / "wikititles-v2.ps-en.tsv").write_text("کابل\tKabul\n", encoding="utf-8")
+    parts = (
+        ("training/europarl-v7", "training-parallel-europarl-v7"),
+        ("commoncrawl", "training-parallel-commoncrawl"),
+        ("training-parallel-nc-v11/news-commentary-v11", "training-parallel-nc-v11"),
+    )
+    for number, (stem, archive) in enumerate(parts):
+        texts = {
+            f"{stem}.de-en.{code}": lines(*sentences(code, 100 * number, 10))
+            for code in ("de", "en")
+        }
+        tarball(folder / f"{archive}.tgz", texts)
+    europarl8 = {
+        f"training/europarl-v8.fi-en.{code}": lines(*sentences(code, 0, 8))
+        for code in ("fi", "en")
+    }
+    tarball(folder / "wmt16" / "training-parallel-ep-v8.tgz", europarl8)
+    tarball(folder / "wmt18" / "training-parallel-ep-v8.tgz", {"a": "of 2018"})
+    titles = {"wiki/fi-en/titles.fi-en": "Helsinki ||| Helsinki town\n"}
+    tarball(folder / "wiki-titles.tgz", titles)
+    zh = {
+        "en-zh/UNv1.0.en-zh.zh": "聯合國  「大會」\n國\n",
+        "en-zh/UNv1.0.en-zh.en": "",
+    }
+    zh["en-zh/UNv1.0.en-zh.en"] = "The UN “assembly”\na much too long translation\n"
+    tarball(folder / "UNv1.0.en-zh.tar.gz", zh)
+    news = {"training/news-commentary-v12.zh-en.zh": "新聞\n"}
+    news["training/news-commentary-v12.zh-en.en"] = "News\n"
+    tarball(folder / "training-parallel-nc-v12.tgz", news)
+    raw = sets / "wmt19" / "raw"
+    both = [wmt_set("newstest2019", *way, 3) for way in (("gu", "en"), ("en", "gu"))]
+    tarball(raw / "wmt19.test.tgz", both[0] | both[1])
+    tarball(
+        sets / "wmt19" / "dev" / "raw" / "wmt19_dev.dev.tgz",
+        wmt_set("newsdev2019", "gu", "en", 2),
+    )
+    plain = {
+        f"test/newstest2013-src.{code}.sgm": f"<seg id='1'>{code} 2013 &amp; on.</seg>"
+        for code in ("de", "en")
+    }
+    unpacked(sets / "wmt13" / "raw", plain)
+    tarball(
+        sets / "wmt14" / "full" / "raw" / "wmt14_full.test-full.tgz",
+        wmt_set("newstest2014", "de", "en", 4),
+    )
+    for year in (2015, 2016):
+        content = wmt_set(f"newstest{year}", "fi", "en", 2)
+        tarball(folder / f"wmt{year - 2000}" / "test.tgz", content)
+    twenty = [wmt_set("newstest2020", *way, 2) for way in (("ps", "en"), ("en", "ps"))]
+    tarball(folder / "wmt20" / "test.tgz", twenty[0] | twenty[1])
+    wikipedia = {
+        f"dev/wikipedia.dev.ps-en.{code}": f"{code}\n" for code in ("ps", "en")
+    }
+    tarball(folder / "wmt20" / "dev.tgz", wikipedia)
+    seventeen = {"dev": "newsdev2017", "test": "newstest2017"}
+    for kind, name in seventeen.items():
+        tarball(folder / "wmt17" / f"{kind}.tgz", wmt_set(name, "zh", "en", 2))
     return folder

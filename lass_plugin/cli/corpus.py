@@ -8,6 +8,7 @@ opus100    English with 99 languages, and tests for zero-shot (Lin 2021)
 iwslt17    TED talks, many-to-many (Xie 2021)
 flores     101 languages in all directions (Cao 2024)
 europarl   English to twelve languages of the Parliament (Xie 2021)
+wmt        English with 18 languages of WMT's tasks (He 2023, Lin 2021)
 
 ARCHIVES is a folder with the archives as they were published, or with what they hold,
 at any depth. OUT gets {train,valid,test}.SRC-TGT.LANG and corpus.json: what was taken
@@ -15,6 +16,8 @@ from which files, what each rule dropped, what is repeated and what valid and te
 of the training text. Run it again and it does nothing, or goes on where it was
 interrupted. 'lass corpus CORPUS --help' names the archives of each.
 """
+
+import sys
 
 from lass_plugin.corpora.settings import CorpusSettings
 
@@ -26,6 +29,7 @@ MODES = {
     "iwslt17": "corpus_iwslt17",
     "flores": "corpus_flores",
     "europarl": "corpus_europarl",
+    "wmt": "corpus_wmt",
 }
 
 
@@ -42,6 +46,10 @@ def run(settings: CorpusSettings) -> int:
         for split in ("train", "valid", "test"):
             if split in counts:
                 print(_summary(f"{split}.{pair}", counts[split]))
+    for pair, counts in record["pairs"].items():
+        if absent := counts["absent"]:
+            more = f" and {len(absent) - 1} more parts" if len(absent) > 1 else ""
+            print(f"note: {pair} is made without {absent[0]}{more}", file=sys.stderr)
     warn(settings, record)
     return 0
 

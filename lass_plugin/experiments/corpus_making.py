@@ -124,8 +124,8 @@ def _unpacked(
     files = dict(sources.files)
     nested = frozenset(name for one in settings.needed() for name in one.archives)
     jobs = [
-        Unpacking(path, names, nested, work / "unpacked" / path.name)
-        for path, names in sources.archives.items()
+        Unpacking(path, names, nested, work / "unpacked" / f"{number}-{path.name}")
+        for number, (path, names) in enumerate(sorted(sources.archives.items()))
     ]
     sizes = [job.archive.stat().st_size for job in jobs]
     for found in tracked("unpacking", pool.map(unpack, jobs), sizes) if jobs else ():

@@ -1,13 +1,17 @@
 """Each corpus of lass corpus, from archives in their published layout."""
 
+import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
-from published_corpora import europarl, iwslt17, opus100, tarball, unpacked
+from published_corpora import europarl, iwslt17, opus100, tarball, unpacked, wmt
 
 from lass_plugin.cli.main import main
+from lass_plugin.corpora import lines as lines_module
 from lass_plugin.corpora import opus100 as opus
+from lass_plugin.corpora import wmt_parts
 from lass_plugin.data.parallel_text import find_bitexts
 from lass_plugin.languages import parse_pairs
 
@@ -243,3 +247,99 @@ def test_flores(capsys, tmp_path):
     assert "nothing to do" in capsys.readouterr().out
     assert main(["corpus", "flores", *map(str, words)]) == 1
     assert "--valid 1, not 0" in capsys.readouterr().err
+
+
+# -- WMT ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> tuple[Path, Path]:
+    """Files of five pairs, and a folder like that of sacreBLEU."""
+    for name in ("wmt", "sacrebleu"):
+        (tmp_path / name).mkdir()
+    return wmt(tmp_path / "wmt", tmp_path / "sacrebleu"), tmp_path / "sacrebleu"
+
+
+def test_wmt(capsys, tasks, tmp_path):
+    folder, sets = tasks
+    words = [folder, tmp_path / "out", "--pairs", "gu-en,de-en,fi-en,ps-en"]
+    status, said, told = make(capsys, "wmt", *words, "--sets", sets)
+    assert status == 0, told
+    out = tmp_path / "out"
+    counted = "train.gu-en: 20 pairs, 4 dropped (uneven 1, duplicate 3), 3 repeated"
+    assert counted in said
+    assert "train.de-en: 30 pairs" in said and "test.de-en: 4 pairs" in said
+    assert "train.fi-en: 9 pairs" in said and "train.ps-en: 10 pairs" in said
+    assert "train.gu-en has 20 segments, and He 2023, Table 5 states 7,500" in told
+    assert text(out / "train.fi-en.en")[-1] == "Helsinki town"
+    assert text(out / "train.ps-en.ps")[-1] == "کابل"
+    assert text(out / "valid.de-en.de") == ["de 2013 & on."]
+    # since 2019 each direction has a test set of its own
+    assert text(out / "test.gu-en.gu")[0] == "Gu word7019 here now."
+    bitexts, absent = find_bitexts(out, parse_pairs("gu-en,en-gu,de-en,en-de"))
+    names = [(each.name, each.source.name) for each in bitexts]
+    assert ("test.en-gu", "test.en-gu.en") in names and not absent
+    record = json.loads((out / "corpus.json").read_text())
+    assert "wmt16/training-parallel-ep-v8.tgz" in record["inputs"]
+    assert "wmt19/raw/wmt19.test.tgz" in record["inputs"]
+    assert list(record["pairs"]["de-en"]["parts"])[-1].startswith("news-commentary-v11")
+
+
+def test_wmt_simplifies_chinese(capsys, tasks, tmp_path, monkeypatch):
+    """By OpenCC, for which a converter of one character stands here."""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "opencc.py").write_text(
+        "class OpenCC:\n    def __init__(self, name):\n        assert name == 't2s'\n"
+        "    def convert(self, text):\n        return text.replace('國', '国')\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    monkeypatch.delitem(sys.modules, "opencc", raising=False)
+    lines_module._simplifier.cache_clear()
+    words = [tasks[0], tmp_path / "out", "--pairs", "zh-en"]
+    status, said, told = make(capsys, "wmt", *words)
+    assert status == 0, told
+    out = tmp_path / "out"
+    # one line against five words is dropped; punctuation is ASCII in both languages
+    assert "train.zh-en: 2 pairs, 1 dropped (uneven 1)" in said
+    assert text(out / "train.zh-en.zh") == ["新聞", '聯合国 "大會"']
+    assert text(out / "train.zh-en.en") == ["News", 'The UN "assembly"']
+    lines_module._simplifier.cache_clear()
+
+
+def test_wmt_without_opencc(capsys, tasks, tmp_path, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name == "opencc" else real(name),
+    )
+    words = [tasks[0], tmp_path / "out", "--pairs", "zh-en"]
+    status, _, told = make(capsys, "wmt", *words)
+    assert status == 1 and "OpenCC, which is not installed" in told
+    assert "--chinese as-is" in told and not (tmp_path / "out").exists()
+    words += ["--chinese", "as-is", "--punctuation", "as-is", "--max-ratio", 0]
+    status, _, told = make(capsys, "wmt", *words)
+    assert status == 0, told
+    expected = ["新聞", "聯合國 「大會」", "國"]
+    assert text(tmp_path / "out" / "train.zh-en.zh") == expected
+
+
+def test_wmt_has_no_files(capsys, tmp_path):
+    words = [tmp_path, tmp_path / "out", "--pairs", "fr-en"]
+    status, _, told = make(capsys, "wmt", *words)
+    assert status == 1
+    assert (
+        "lacks europarl-v7.fr-en.fr, which is in training-parallel-europarl-v7" in told
+    )
+    status, _, told = make(capsys, "wmt", *words, "--chinese", "as-is")
+    assert status == 1 and "--chinese has no effect without zh-en" in told
+
+
+def test_wmt_has_the_pairs_of_the_paper():
+    assert len(wmt_parts.SIZES) == 18
+    assert wmt_parts.SIZES.keys() == wmt_parts.SETS.keys() == wmt_parts.TRAINING.keys()
+    for code, (valid, test) in wmt_parts.SETS.items():
+        year = wmt_parts.SIZES[code][0]
+        assert str(year) in test or code in ("de",), (code, test)
+        assert valid < test or code == "ps", (code, valid)

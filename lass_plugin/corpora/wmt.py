@@ -1,0 +1,119 @@
+"""WMT's translation tasks: English and 18 languages (He 2023, Lin 2021).
+
+He 2023 names year, sets and size of each pair (Table 5), Lin 2021 the pairs and the
+range of sizes. LaSS's scripts normalise punctuation, make Chinese simplified and drop
+repeated pairs; the limits on length are those of its description of the data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from lass_plugin.corpora import wmt_parts
+from lass_plugin.corpora.lines import MOSES, LineForm, check_simplifier
+from lass_plugin.corpora.settings import AS_IS, DROP, CorpusSettings, PairText, Stated
+from lass_plugin.data.cleaning import KEEP
+from lass_plugin.languages import Pair
+from lass_plugin.settings import needless, option
+
+SIMPLIFIED = "simplified"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WmtSettings(CorpusSettings):
+    """WMT's 18 pairs, from the files of the years' tasks."""
+
+    NAME: ClassVar[str] = "wmt"
+    ORIGIN: ClassVar[str] = (
+        "the pages of WMT's translation tasks at statmt.org, which name the files of "
+        "each year and who gives them (test sets: sacreBLEU downloads them, too)"
+    )
+    PAIRS: ClassVar[tuple[str, ...]] = tuple(f"{code}-en" for code in wmt_parts.SIZES)
+    STATED: ClassVar[Mapping[str, Stated]] = {
+        f"{code}-en": Stated(int(size), int(within), "He 2023, Table 5")
+        for code, (_, size, within) in wmt_parts.SIZES.items()
+    }
+
+    sets: Path | None = option(
+        None,
+        "a further folder with the sets for valid and test, such as ~/.sacrebleu",
+        metavar="DIR",
+        matters=False,
+    )
+    punctuation: str = option(
+        MOSES,
+        "moses: normalise it and remove control characters; as-is (default: "
+        "%(default)s)",
+        choices=(AS_IS, MOSES),
+        group="form of the text",
+    )
+    chinese: str = option(
+        SIMPLIFIED,
+        "simplified: by OpenCC (extra 'chinese'); as-is (default: %(default)s)",
+        choices=(AS_IS, SIMPLIFIED),
+        group="form of the text",
+    )
+    max_tokens: int = option(
+        256,
+        "most tokens of a side; 0: any (default: %(default)s)",
+        metavar="N",
+        least=0,
+        group="cleaning of training text",
+    )
+    max_ratio: float = option(
+        3.0,
+        "longest side in tokens by the other one; 0: any (default: %(default)s)",
+        metavar="RATIO",
+        least=0,
+        group="cleaning of training text",
+    )
+    duplicates: str = option(
+        DROP,
+        "drop: keep the first of equal pairs alone (default: %(default)s)",
+        choices=(KEEP, DROP),
+        group="cleaning of training text",
+    )
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (self.archives, self.sets) if self.sets else (self.archives,)
+
+    def check(self) -> None:
+        super().check()
+        codes = {pair.source for pair in self.chosen()}
+        if "zh" not in codes:
+            needless(self, "chinese", "without zh-en")
+        elif self.chinese == SIMPLIFIED:
+            check_simplifier(codes)
+
+    def form(self) -> LineForm:
+        return LineForm(
+            punctuation=self.punctuation == MOSES,
+            simplified=self.chinese == SIMPLIFIED,
+            tokenised=self.tokenize == MOSES,
+            lower=super().form().lower,
+        )
+
+    def texts(self) -> list[PairText]:
+        return [text for pair in self.chosen() for text in self._texts(pair)]
+
+    def _texts(self, pair: Pair) -> list[PairText]:
+        """The text of both directions, and the test set of English to the language.
+
+        Where the test sets of the two directions differ, each has its own.
+        """
+        code, english = pair.source, pair.target
+        valid, test = wmt_parts.SETS[code]
+        texts = [
+            PairText(
+                pair,
+                wmt_parts.TRAINING[code],
+                (wmt_parts.evaluation(valid, code, english),),
+                (wmt_parts.evaluation(test, code, english),),
+            )
+        ]
+        if int(test[-4:]) >= wmt_parts.OWN_DIRECTION:
+            back = (wmt_parts.evaluation(test, english, code),)
+            texts.append(PairText(Pair(english, code), (), test=back))
+        return texts
