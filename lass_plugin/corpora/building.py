@@ -8,6 +8,7 @@ a step has made is noted beside it, so that work which was ended goes on with th
 
 import contextlib
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
 from lass_plugin.files import atomic_path, check_space, json_once, read_json
 from lass_plugin.languages import Pair, languages_of
+
+SAID = 1_000_000
+"""Segments of a part after which it is said how far its reading has come."""
 
 ROOM = 3.0
 """Disk that is needed while a corpus is made, in sizes of its text: the text that is
@@ -158,8 +162,10 @@ def _is_there(job: Job, part: Part) -> bool:
 def _read(job: Job, parts: list[Part], segments: Counter[str]) -> Iterator[LinePair]:
     for part in parts:
         source, target = job.files[part.source], job.files[part.target]
-        for pair in read_part(part, source, target):
+        for number, pair in enumerate(read_part(part, source, target), start=1):
             segments[part.name] += 1
+            if number % SAID == 0:
+                print(f"{part.name}: {number:,} segments", file=sys.stderr, flush=True)
             yield pair
 
 

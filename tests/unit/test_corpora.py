@@ -323,7 +323,7 @@ def test_form_and_cleaning(capsys, tmp_path):
     words += ["--workers", 1, "--max-ratio", 0]
     status, said, _ = make(capsys, *words, "--case", "true")
     assert status == 0
-    counted = "36 pairs, 1 repeated, 0 also held out, 1 with a side of such"
+    counted = "train.de-en: 36 pairs, 1 repeated, 0 also in valid or test, 1 half so"
     assert counted in said
     assert text(tmp_path / "out" / "train.de-en.de")[-4:] == [
         "das Haus .",

@@ -2,16 +2,21 @@
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from published_corpora import europarl, iwslt17, opus100, tarball, unpacked, wmt
 
+from lass_plugin.cli import corpus as corpus_command
 from lass_plugin.cli.main import main
+from lass_plugin.corpora import iwslt14, wmt_parts
 from lass_plugin.corpora import lines as lines_module
 from lass_plugin.corpora import opus100 as opus
-from lass_plugin.corpora import wmt_parts
+from lass_plugin.corpora.europarl import EuroparlSettings
+from lass_plugin.corpora.iwslt17 import Iwslt17Settings
 from lass_plugin.data.parallel_text import find_bitexts
 from lass_plugin.languages import parse_pairs
 
@@ -343,3 +348,27 @@ def test_wmt_has_the_pairs_of_the_paper():
         year = wmt_parts.SIZES[code][0]
         assert str(year) in test or code in ("de",), (code, test)
         assert valid < test or code == "ps", (code, valid)
+
+
+# -- docs/corpora.md ---------------------------------------------------------------
+
+
+def test_the_page_names_every_corpus_and_its_archives():
+    page = (ROOT / "docs" / "corpora.md").read_text(encoding="utf-8")
+    for name in corpus_command.MODES:
+        assert f"`{name}`" in page and f"lass corpus {name} " in page, name
+    rows = dict(re.findall(r"^\| (\w\w) \| (.*) \|$", page, re.M))
+    for code, parts in wmt_parts.TRAINING.items():
+        year, size, _ = wmt_parts.SIZES[code]
+        shown = f"{size / 1e6:g}M" if size >= 1e6 else f"{size / 1e3:g}K"
+        assert rows[code].startswith(f"{year} | {shown} | ")
+        assert rows[code].endswith(", ".join(wmt_parts.SETS[code]))
+        for part in parts:
+            name = part.archives[0] if part.archives else part.source
+            name = re.sub(r"format\.\d", "format.0", name)
+            assert f"`{name}" in rows[code], name
+    for settings in (iwslt14.Iwslt14Settings, Iwslt17Settings, EuroparlSettings):
+        given = settings(archives=Path("a"), out=Path("b"))
+        archives = {name for one in given.needed() for name in one.archives}
+        named = [name for name in archives if f"`{name}`" in page]
+        assert len(named) >= 2, (settings, archives)
