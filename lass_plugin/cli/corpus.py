@@ -65,5 +65,5 @@ def _summary(name: str, counts: dict) -> str:
         text += f", {counts['duplicates']} repeated"
     held = counts["held_out"]
     if held["pairs"] or held["sides"]:
-        text += f", {held['pairs']} also in valid or test, {held['sides']} half so"
+        text += f", {held['pairs']} also in valid or test, {held['sides']} by one side"
     return text

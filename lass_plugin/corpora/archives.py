@@ -164,6 +164,7 @@ def unpack(job: Unpacking) -> dict[str, str]:
             zlib.error,
             lzma.LZMAError,
             gzip.BadGzipFile,
+            RuntimeError,  # a zip file with a password
         ) as error:
             raise LassError(
                 f"{job.archive} is damaged, or no archive ({error}); copy it again"
@@ -212,7 +213,7 @@ def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
         return
     with tarfile.open(archive, "r:*") as packed:
         for member in packed:
-            if member.isfile() and _is_seen(member.name):
+            if (member.isfile() or member.islnk()) and _is_seen(member.name):
                 taken = packed.extractfile(member)
                 assert taken is not None, "a regular file has content"
                 with taken as content:

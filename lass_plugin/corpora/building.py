@@ -183,9 +183,11 @@ def _write_all(
 ) -> dict[str, Any]:
     """Write pairs, those of training cleaned, and count them."""
     counts = Counts()
-    for pair in (
-        _cleaned(pairs, job, counts) if training else _cleared(pairs, job, counts)
-    ):
+    if training:
+        pairs = _cleaned(pairs, job, counts)
+    else:  # what has text on both sides
+        pairs = clean(pairs, Limits(), job.codes, counts)
+    for pair in pairs:
         write(pair)
     return counts.as_json()
 
@@ -194,11 +196,6 @@ def _cleaned(pairs: Iterator[LinePair], job: Job, counts: Counts) -> Iterator[Li
     """Yield training pairs that keep to the rules."""
     drop, limits = job.settings.drops_duplicates, job.settings.limits()
     return clean(pairs, limits, job.codes, counts, drop)
-
-
-def _cleared(pairs: Iterator[LinePair], job: Job, counts: Counts) -> Iterator[LinePair]:
-    """Yield the pairs of valid or test that have text on both sides."""
-    return clean(pairs, Limits(), job.codes, counts)
 
 
 def _take_training(

@@ -43,14 +43,13 @@ class LineForm:
         return line.lower() if self.lower else line
 
 
-def check_simplifier(languages: Iterable[str]) -> None:
+def check_simplifier() -> None:
     """Refuse to begin where Chinese cannot be simplified.
 
     Raises:
-        LassError: one of *languages* is Chinese, and OpenCC is not installed.
+        LassError: OpenCC is not installed.
     """
-    chinese = any(base_language(code) == "zh" for code in languages)
-    if chinese and importlib.util.find_spec("opencc") is None:
+    if importlib.util.find_spec("opencc") is None:
         raise LassError(
             "Chinese is simplified by OpenCC, which is not installed; install the "
             "extra 'chinese' (pip install -e '.[chinese]'), or keep its characters "

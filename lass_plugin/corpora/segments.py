@@ -158,10 +158,16 @@ def refuse_other_encoding(path: Path, encoding: str) -> None:
 
 def _opened(path: Path) -> Iterator[bytes]:
     """Yield the lines of a file, compressed or not, as bytes."""
-    opens = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
     try:
-        with opens(path, "rb") as file:
-            yield from file
+        if path.suffix == ".gz":
+            with gzip.open(path, "rb") as zipped:
+                yield from zipped
+        elif path.suffix == ".xz":
+            with lzma.open(path, "rb") as packed:
+                yield from packed
+        else:
+            with open(path, "rb") as file:
+                yield from file
     except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise LassError(f"{path} is damaged ({error}); copy it again") from error
     except OSError as error:

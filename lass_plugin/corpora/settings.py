@@ -89,6 +89,11 @@ class ArchiveSettings(Settings):
     """Processes."""
 
     @property
+    def libraries(self) -> tuple[str, ...]:
+        """Packages whose versions decide what the text becomes."""
+        return ()
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """Where files and archives are looked for."""
         return (self.archives,)
@@ -222,6 +227,11 @@ class CorpusSettings(ArchiveSettings):
     def drops_duplicates(self) -> bool:
         """Whether only the first of equal training pairs is kept."""
         return self.duplicates == DROP
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        of_moses = MOSES in (self.tokenize, self.punctuation)
+        return ("sacremoses",) if of_moses else ()
 
     # -- what a corpus says of itself -------------------------------------------------
 

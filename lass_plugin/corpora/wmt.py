@@ -79,13 +79,21 @@ class WmtSettings(CorpusSettings):
     def folders(self) -> tuple[Path, ...]:
         return (self.archives, self.sets) if self.sets else (self.archives,)
 
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        return (*super().libraries, *(["opencc"] if self._simplifies else []))
+
+    @property
+    def _simplifies(self) -> bool:
+        has_chinese = any(pair.source == "zh" for pair in self.chosen())
+        return has_chinese and self.chinese == SIMPLIFIED
+
     def check(self) -> None:
         super().check()
-        codes = {pair.source for pair in self.chosen()}
-        if "zh" not in codes:
+        if not any(pair.source == "zh" for pair in self.chosen()):
             needless(self, "chinese", "without zh-en")
-        elif self.chinese == SIMPLIFIED:
-            check_simplifier(codes)
+        if self._simplifies:
+            check_simplifier()
 
     def form(self) -> LineForm:
         return LineForm(

@@ -54,11 +54,6 @@ OWN_DIRECTION = 2019
 """Year since which the test sets of the two directions are different text."""
 
 
-def training(code: str) -> tuple[Part, ...]:
-    """The parts of the training text of *code* and English."""
-    return TRAINING[code]
-
-
 def _two(
     stem: str, code: str, *archives: str, optional: bool = False, reader: str = LINES
 ) -> Part:

@@ -7,7 +7,7 @@ training text comes last, so that what is half there is not taken for a corpus.
 import importlib.metadata
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
 from lass_plugin.experiments.stage import OR_FRESH, Stage, State, read_record
+from lass_plugin.experiments.stage import RECORD as STAGE_RECORD
 from lass_plugin.files import move
 from lass_plugin.records import plain_settings
 from lass_plugin.records.json_record import RecordFormat
@@ -52,7 +53,9 @@ def make(
     """
     settings.check()
     sources = find(settings.folders, settings.needed(), settings.ORIGIN)
+    before = read_record(settings.out / STAGE_RECORD) or {}  # and digests of archives
     inputs = _inputs(sources, settings.folders)
+    versions = _versions(settings.libraries)
     out, work = settings.out, settings.out / WORK
     stage = Stage(
         out,
@@ -61,11 +64,10 @@ def make(
             "command": f"lass corpus {settings.NAME}",
             "options": plain_settings.identity(settings),
             "inputs": inputs,
-            "versions": _versions(),
+            "versions": versions,
         },
         OR_FRESH,
     )
-    before = read_record(stage.path) or {}
     earlier = list(before.get("results") or ()) if settings.fresh else []
     made = [WORK, RECORD, *settings.file_names(), *earlier]
     with stage.held(settings.fresh, dict.fromkeys(made)) as state:
@@ -80,7 +82,7 @@ def make(
             "corpus": settings.NAME,
             "options": plain_settings.identity(settings),
             "inputs": inputs,
-            "versions": _versions(),
+            "versions": versions,
             **built,
         }
         results = [_move(work / "new" / name, out / name) for name in _order(built)]
@@ -106,14 +108,14 @@ def _below(path: Path, folders: Sequence[Path]) -> Path:
     return path.relative_to(folder)
 
 
-def _versions() -> dict[str, str]:
-    """Versions of what decides the bytes of the text."""
+def _versions(libraries: Iterable[str]) -> dict[str, str]:
+    """Name -> version of packages."""
     found = {}
-    for name in ("sacremoses", "opencc"):
+    for name in libraries:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
+            found[name] = "unknown"
     return found
 
 

@@ -1,6 +1,9 @@
 """lass corpus: from archives in their published layout to what lass prepare reads."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -323,7 +326,9 @@ def test_form_and_cleaning(capsys, tmp_path):
     words += ["--workers", 1, "--max-ratio", 0]
     status, said, _ = make(capsys, *words, "--case", "true")
     assert status == 0
-    counted = "train.de-en: 36 pairs, 1 repeated, 0 also in valid or test, 1 half so"
+    counted = (
+        "train.de-en: 36 pairs, 1 repeated, 0 also in valid or test, 1 by one side"
+    )
     assert counted in said
     assert text(tmp_path / "out" / "train.de-en.de")[-4:] == [
         "das Haus .",
@@ -340,3 +345,31 @@ def test_form_and_cleaning(capsys, tmp_path):
     ]
     status, said, _ = make(capsys, *words, "--held-out", "pairs")
     assert status == 0 and "train.de-en: 35 pairs, 1 dropped (duplicate 1)" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("waits", [0.5, 1.5, 2.5])
+def test_a_killed_command_goes_on(waits, tmp_path):
+    """SIGKILL of the whole command, with worker processes, at any moment."""
+    for pair in ("de-en", "fa-en", "nl-en"):
+        tarball(tmp_path / "wit3" / f"{pair}.tgz", iwslt14(pair, talks=40, size=50))
+    command = [sys.executable, "-m", "lass_plugin.cli", "corpus", "iwslt14"]
+    command += [str(tmp_path / "wit3"), str(tmp_path / "out"), "--workers", "2"]
+    command += ["--pairs", "de-en,fa-en,nl-en", "--case", "true"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out" / ".making").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    time.sleep(waits)
+    process.kill()
+    process.wait()
+    time.sleep(2.5)  # its workers notice that it is gone, and let go of the folder
+    assert not (tmp_path / "out" / "corpus.json").exists() or process.returncode == 0
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    whole = [
+        word.replace(str(tmp_path / "out"), str(tmp_path / "w")) for word in command
+    ]
+    assert subprocess.run(whole, capture_output=True).returncode == 0
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "w")
+    assert len(files_of(tmp_path / "w")) == 18
