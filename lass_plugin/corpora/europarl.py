@@ -102,7 +102,7 @@ class EuroparlSettings(CorpusSettings):
 
     def _text(self, pair: Pair) -> PairText:
         code = pair.source
-        held = (f"{pair}.tgz", "europarl.tgz", "training-parallel-europarl-v7.tgz")
+        held = (f"{pair}.tgz", "training-parallel-europarl-v7.tgz")
         files = [f"europarl-v7.{pair}.{side}" for side in (code, pair.target)]
         train = (Part(files[0], files[1], archives=held),)
         sizes = {"train": self.sample}

@@ -160,8 +160,10 @@ def test_what_was_ended_goes_on_and_gives_the_same(
             settings = parse_words(Iwslt14Settings, words[1:])
             corpus_making.make(settings, building.build)
     out = tmp_path / "out"
-    if attribute == "move":  # what is there is valid and test, and some of train
-        assert len(files_of(out)) == STEPS[step] - 1
+    if attribute == "move":  # what is there is valid and test
+        moved = files_of(out)
+        assert len(moved) == STEPS[step] - 1
+        assert not [name for name in moved if name.startswith("train")]
     if attribute not in ("move", "CORPUS"):
         assert not files_of(out)
     assert not (out / "corpus.json").exists()
