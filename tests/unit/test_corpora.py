@@ -11,7 +11,7 @@ import pytest
 from published_corpora import iwslt14, lines, tarball, unpacked, zipped
 
 from lass_plugin.cli.main import main
-from lass_plugin.corpora import archives, building
+from lass_plugin.corpora import archives, building, finishing, taking
 from lass_plugin.corpora.iwslt14 import Iwslt14Settings
 from lass_plugin.data.parallel_text import find_bitexts
 from lass_plugin.experiments import corpus_making
@@ -112,9 +112,13 @@ def test_archives_folders_and_archives_in_archives_give_the_same(capsys, ted, tm
     assert all(each == made["archive"] for each in made.values())
 
 
-def test_several_processes_give_the_same(capsys, ted, tmp_path):
+@pytest.mark.parametrize(
+    "form", [["--case", "true"], ["--tokenize", "as-is"]], ids=["lines", "pairs"]
+)
+def test_several_processes_give_the_same(form, capsys, ted, tmp_path):
+    """Whether they share the lines of a pair or have a pair each."""
     for workers in (1, 2):
-        words = [ted, tmp_path / str(workers), "--pairs", "de-en,fa-en"]
+        words = [ted, tmp_path / str(workers), "--pairs", "de-en,fa-en", *form]
         assert make(capsys, "iwslt14", *words, "--workers", workers)[0] == 0
     assert files_of(tmp_path / "1") == files_of(tmp_path / "2")
     records = [(tmp_path / name / "corpus.json").read_text() for name in "12"]
@@ -123,8 +127,8 @@ def test_several_processes_give_the_same(capsys, ted, tmp_path):
 
 STEPS = {
     "archives._copy": 5,
-    "building._take": 2,
-    "building._finish": 2,
+    "taking._take": 2,
+    "finishing._finish": 2,
     "making.move": 9,
     "making.CORPUS": 1,
 }
@@ -140,7 +144,8 @@ def test_what_was_ended_goes_on_and_gives_the_same(
     name, attribute = step.split(".")
     module = {
         "archives": archives,
-        "building": building,
+        "taking": taking,
+        "finishing": finishing,
         "making": corpus_making,
     }[name]
     real, calls = getattr(module, attribute), []
