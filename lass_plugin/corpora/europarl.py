@@ -1,8 +1,9 @@
 """Europarl, release 7: English to twelve languages (Xie 2021).
 
 Of each pair 600,000 segment pairs are drawn. dev2006 and devtest2006 are valid and test
-where the language has them; else 1,000 further pairs are drawn for each. The paper
-tokenises and truecases with Moses' scripts and names no cleaning.
+where the language has them; else 1,000 further pairs are drawn for each, which are to
+be unseen: speeches repeat sentences, so a drawn pair may be drawn for training, too,
+and is dropped there. The paper tokenises and truecases with Moses' scripts.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from lass_plugin.corpora.settings import (
     Sample,
     Stated,
 )
+from lass_plugin.data.cleaning import HELD_OUT_CHOICES
+from lass_plugin.data.cleaning import PAIRS as WHOLE_PAIRS
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
 from lass_plugin.settings import count, needless, option
@@ -61,6 +64,14 @@ class EuroparlSettings(CorpusSettings):
         "--tokenize moses; as-is (default: %(default)s)",
         choices=(AS_IS, LOWER, TRUE),
         group="form of the text",
+    )
+    held_out: str = option(
+        WHOLE_PAIRS,
+        "drop pairs that valid or test has (pairs), or pairs with a side that valid "
+        "or test of any pair has in that language (sides); letters and digits are "
+        "compared (default: %(default)s, and count both)",
+        choices=HELD_OUT_CHOICES,
+        group="cleaning of training text",
     )
     sample: int = count(
         600_000, "training pairs drawn of each pair of languages (default: %(default)s)"

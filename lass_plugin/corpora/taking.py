@@ -98,7 +98,7 @@ def take(job: Job, pool: Workers, progress: Progress | None = None) -> dict[str,
 def _take(taking: Taking) -> dict[str, Any]:
     job = taking.job
     parts: dict[str, list[Part]] = {split: [] for split, _ in job.text.parts}
-    absent = []
+    absent: list[Part] = []
     for split, part in job.text.parts:
         (parts[split] if _is_there(job, part) else absent).append(part)
     missing = "; ".join(part.name for part in absent)

@@ -161,6 +161,30 @@ def test_europarl(capsys, tmp_path):
     assert "Mister" in first and first.startswith("Señor es ")
 
 
+def test_what_europarl_draws_for_tests_is_unseen(capsys, tmp_path):
+    """Every sentence stands there twice, so most of what is drawn is in train too."""
+    folder = europarl(tmp_path / "ep", ("cs",))
+    files = {
+        f"europarl-v7.cs-en.{side}": "".join(
+            f"{side} says {n}\n" * 2 for n in range(30)
+        )
+        for side in ("cs", "en")
+    }
+    tarball(folder / "cs-en.tgz", files)
+    words = [folder, tmp_path / "out", "--pairs", "cs-en", "--sample", 40]
+    status, said, told = make(capsys, "europarl", *words, "--draw", 10)
+    assert status == 0, told
+    train, valid, test = (
+        text(tmp_path / "out" / f"{split}.cs-en.cs")
+        for split in ("train", "valid", "test")
+    )
+    assert len(valid) == len(test) == 10 and 20 <= len(train) < 40
+    assert (
+        not set(train) & {*valid, *test}
+        and f"{40 - len(train)} dropped (overlap" in said
+    )
+
+
 def test_europarl_is_drawn_by_its_seed(capsys, tmp_path):
     folder = europarl(tmp_path / "ep", ("es",))
     drawn = {}
