@@ -10,18 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lass_plugin.corpora import settings as options
 from lass_plugin.corpora.lines import MOSES
 from lass_plugin.corpora.segments import Part
 from lass_plugin.corpora.settings import (
-    AS_IS,
-    LOWER,
     TRUE,
     CorpusSettings,
     PairText,
     Sample,
     Stated,
 )
-from lass_plugin.data.cleaning import HELD_OUT_CHOICES
 from lass_plugin.data.cleaning import PAIRS as WHOLE_PAIRS
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
@@ -51,28 +49,9 @@ class EuroparlSettings(CorpusSettings):
         f"{code}-en": Stated(600_000, 0, "Xie 2021, §4.1") for code in LANGUAGES
     }
 
-    tokenize: str = option(
-        MOSES,
-        "moses: separate tokens by spaces; as-is: leave the text (default: "
-        "%(default)s)",
-        choices=(AS_IS, MOSES),
-        group="form of the text",
-    )
-    case: str = option(
-        TRUE,
-        "lower; true: each word as it is mostly written inside sentences, which needs "
-        "--tokenize moses; as-is (default: %(default)s)",
-        choices=(AS_IS, LOWER, TRUE),
-        group="form of the text",
-    )
-    held_out: str = option(
-        WHOLE_PAIRS,
-        "drop pairs that valid or test has (pairs), or pairs with a side that valid "
-        "or test of any pair has in that language (sides); letters and digits are "
-        "compared (default: %(default)s, and count both)",
-        choices=HELD_OUT_CHOICES,
-        group="cleaning of training text",
-    )
+    tokenize: str = options.tokenize(MOSES)
+    case: str = options.case(TRUE)
+    held_out: str = options.held_out(WHOLE_PAIRS)
     sample: int = count(
         600_000, "training pairs drawn of each pair of languages (default: %(default)s)"
     )

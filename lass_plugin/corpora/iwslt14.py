@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lass_plugin.corpora import settings as options
 from lass_plugin.corpora.lines import MOSES
 from lass_plugin.corpora.segments import SEGMENTS, TAGS, TITLES, Part
-from lass_plugin.corpora.settings import AS_IS, DROP, CorpusSettings, PairText, Stated
+from lass_plugin.corpora.settings import CorpusSettings, PairText, Stated
 from lass_plugin.data.cleaning import KEEP
 from lass_plugin.languages import Pair
-from lass_plugin.settings import count, option
+from lass_plugin.settings import count
 
 LANGUAGES = ("fa", "pl", "ar", "he", "nl", "de", "it", "es")
 """In the order of He 2023, Table 1."""
@@ -51,32 +52,10 @@ class Iwslt14Settings(CorpusSettings):
         for code, size in THOUSANDS.items()
     }
 
-    tokenize: str = option(
-        MOSES,
-        "moses: separate tokens by spaces; as-is: leave the text, and count words "
-        "(default: %(default)s)",
-        choices=(AS_IS, MOSES),
-        group="form of the text",
-    )
-    max_tokens: int = option(
-        175,
-        "most tokens of a side; 0: any (default: %(default)s)",
-        metavar="N",
-        least=0,
-        group="cleaning of training text",
-    )
-    max_ratio: float = option(
-        1.5,
-        "longest side in tokens by the other one; 0: any (default: %(default)s)",
-        metavar="RATIO",
-        least=0,
-        group="cleaning of training text",
-    )
-    titles: str = option(
-        KEEP,
-        "of talks, and their descriptions, as training text (default: %(default)s)",
-        choices=(KEEP, DROP),
-    )
+    tokenize: str = options.tokenize(MOSES)
+    max_tokens: int = options.max_tokens(175)
+    max_ratio: float = options.max_ratio(1.5)
+    titles: str = options.titles(KEEP)
     every: int = count(
         23, "each N-th training pair is one of valid (default: %(default)s)"
     )

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lass_plugin.corpora import settings as options
 from lass_plugin.corpora.lines import MOSES
 from lass_plugin.corpora.segments import SEGMENTS, TAGS, TITLES, Part
-from lass_plugin.corpora.settings import AS_IS, DROP, CorpusSettings, PairText, Stated
+from lass_plugin.corpora.settings import DROP, CorpusSettings, PairText, Stated
 from lass_plugin.data.cleaning import KEEP
 from lass_plugin.languages import Pair
 from lass_plugin.settings import option
@@ -39,18 +40,8 @@ class Iwslt17Settings(CorpusSettings):
         "it-ro": Stated(217_500, 100, _WHERE),
     }
 
-    tokenize: str = option(
-        MOSES,
-        "moses: separate tokens by spaces; as-is: leave the text (default: "
-        "%(default)s)",
-        choices=(AS_IS, MOSES),
-        group="form of the text",
-    )
-    titles: str = option(
-        DROP,
-        "of talks, and their descriptions, as training text (default: %(default)s)",
-        choices=(KEEP, DROP),
-    )
+    tokenize: str = options.tokenize(MOSES)
+    titles: str = options.titles(DROP)
     valid_set: str = option(
         "tst2010",
         "the set for valid, in the place of test2016, which there is not (default: "

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lass_plugin.corpora.archives import Needed
 from lass_plugin.corpora.lines import AS_IS, LOWER, MOSES, TRUE, LineForm
@@ -16,6 +16,78 @@ from lass_plugin.settings import Settings, argument, count, option, switch
 
 DROP = "drop"
 _TEXT, _CLEANING = "form of the text", "cleaning of training text"
+
+
+# -- options, of which each corpus has its own defaults ------------------------------
+
+
+def tokenize(default: str) -> Any:
+    """Declare the option for the tokens of the text."""
+    about = (
+        "moses: separate tokens by spaces; as-is: leave the text (default: %(default)s)"
+    )
+    return option(default, about, choices=(AS_IS, MOSES), group=_TEXT)
+
+
+def case(default: str) -> Any:
+    """Declare the option for the case of words."""
+    return option(
+        default,
+        "lower; true: each word as it is mostly written inside sentences, which needs "
+        "--tokenize moses; as-is (default: %(default)s)",
+        choices=(AS_IS, LOWER, TRUE),
+        group=_TEXT,
+    )
+
+
+def punctuation(default: str) -> Any:
+    """Declare the option for the punctuation."""
+    return option(
+        default,
+        "moses: normalise it and remove control characters; as-is (default: "
+        "%(default)s)",
+        choices=(AS_IS, MOSES),
+        group=_TEXT,
+    )
+
+
+def max_tokens(default: int) -> Any:
+    """Declare the option for the longest side."""
+    about = "most tokens of a side; 0: any (default: %(default)s)"
+    return option(default, about, metavar="N", least=0, group=_CLEANING)
+
+
+def max_ratio(default: float) -> Any:
+    """Declare the option for the lengths of two sides."""
+    about = "longest side in tokens by the other one; 0: any (default: %(default)s)"
+    return option(default, about, metavar="RATIO", least=0, group=_CLEANING)
+
+
+def duplicates(default: str) -> Any:
+    """Declare the option for repeated pairs."""
+    about = "drop: keep the first of equal pairs alone (default: %(default)s)"
+    return option(default, about, choices=(KEEP, DROP), group=_CLEANING)
+
+
+def held_out(default: str) -> Any:
+    """Declare the option for training pairs that are held out."""
+    return option(
+        default,
+        "drop pairs that valid or test has (pairs), or pairs with a side that valid or "
+        "test of any pair has in that language (sides); letters and digits are "
+        "compared (default: %(default)s, and count both)",
+        choices=HELD_OUT_CHOICES,
+        group=_CLEANING,
+    )
+
+
+def titles(default: str) -> Any:
+    """Declare the option for the titles of talks."""
+    about = "of talks, and their descriptions, as training text (default: %(default)s)"
+    return option(default, about, choices=(KEEP, DROP))
+
+
+# -- what a corpus is ----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -121,58 +193,16 @@ class CorpusSettings(ArchiveSettings):
         metavar="SRC-TGT,…",
         parse=parse_pairs,
     )
-    tokenize: str = option(
-        AS_IS,
-        "moses: separate tokens by spaces; as-is: leave the text (default: "
-        "%(default)s)",
-        choices=(AS_IS, MOSES),
-        group=_TEXT,
-    )
-    case: str = option(
-        AS_IS,
-        "lower; true: each word as it is mostly written inside sentences, which needs "
-        "--tokenize moses; as-is (default: %(default)s)",
-        choices=(AS_IS, LOWER, TRUE),
-        group=_TEXT,
-    )
-    punctuation: str = option(
-        AS_IS,
-        "moses: normalise it and remove control characters; as-is (default: "
-        "%(default)s)",
-        choices=(AS_IS, MOSES),
-        group=_TEXT,
-    )
+    tokenize: str = tokenize(AS_IS)
+    case: str = case(AS_IS)
+    punctuation: str = punctuation(AS_IS)
     min_tokens: int = count(
         1, "least tokens of a side (default: %(default)s)", group=_CLEANING
     )
-    max_tokens: int = option(
-        0,
-        "most tokens of a side; 0: any (default: %(default)s)",
-        metavar="N",
-        least=0,
-        group=_CLEANING,
-    )
-    max_ratio: float = option(
-        0.0,
-        "longest side in tokens by the other one; 0: any (default: %(default)s)",
-        metavar="RATIO",
-        least=0,
-        group=_CLEANING,
-    )
-    duplicates: str = option(
-        KEEP,
-        "drop: keep the first of equal pairs alone (default: %(default)s)",
-        choices=(KEEP, DROP),
-        group=_CLEANING,
-    )
-    held_out: str = option(
-        KEEP,
-        "drop pairs that valid or test has (pairs), or pairs with a side that valid "
-        "or test of any pair has in that language (sides); letters and digits are "
-        "compared (default: %(default)s, and count both)",
-        choices=HELD_OUT_CHOICES,
-        group=_CLEANING,
-    )
+    max_tokens: int = max_tokens(0)
+    max_ratio: float = max_ratio(0.0)
+    duplicates: str = duplicates(KEEP)
+    held_out: str = held_out(KEEP)
     workers: int = count(  # type: ignore[misc]
         min(os.cpu_count() or 1, 8),
         "processes (default: one per core, at most 8)",

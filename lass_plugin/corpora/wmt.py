@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from lass_plugin.corpora import settings as options
 from lass_plugin.corpora import wmt_parts
 from lass_plugin.corpora.lines import MOSES, LineForm, check_simplifier
 from lass_plugin.corpora.settings import AS_IS, DROP, CorpusSettings, PairText, Stated
-from lass_plugin.data.cleaning import KEEP
 from lass_plugin.languages import Pair
 from lass_plugin.settings import needless, option
 
@@ -41,39 +41,16 @@ class WmtSettings(CorpusSettings):
         metavar="DIR",
         matters=False,
     )
-    punctuation: str = option(
-        MOSES,
-        "moses: normalise it and remove control characters; as-is (default: "
-        "%(default)s)",
-        choices=(AS_IS, MOSES),
-        group="form of the text",
-    )
+    punctuation: str = options.punctuation(MOSES)
     chinese: str = option(
         SIMPLIFIED,
         "simplified: by OpenCC (extra 'chinese'); as-is (default: %(default)s)",
         choices=(AS_IS, SIMPLIFIED),
         group="form of the text",
     )
-    max_tokens: int = option(
-        256,
-        "most tokens of a side; 0: any (default: %(default)s)",
-        metavar="N",
-        least=0,
-        group="cleaning of training text",
-    )
-    max_ratio: float = option(
-        3.0,
-        "longest side in tokens by the other one; 0: any (default: %(default)s)",
-        metavar="RATIO",
-        least=0,
-        group="cleaning of training text",
-    )
-    duplicates: str = option(
-        DROP,
-        "drop: keep the first of equal pairs alone (default: %(default)s)",
-        choices=(KEEP, DROP),
-        group="cleaning of training text",
-    )
+    max_tokens: int = options.max_tokens(256)
+    max_ratio: float = options.max_ratio(3.0)
+    duplicates: str = options.duplicates(DROP)
 
     @property
     def folders(self) -> tuple[Path, ...]:
