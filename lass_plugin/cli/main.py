@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
 SUBCOMMANDS = {
+    "corpus": "corpus",
     "prepare": "prepare",
     "search": "search",
     "extract": "extract",

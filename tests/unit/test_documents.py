@@ -18,7 +18,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
 CONFIGS = sorted((ROOT / "configs").glob("*/*.yaml"))
 ALL = [*PAGES, *SCRIPTS, *CONFIGS]
-COMMAND = re.compile(r"(?<![\w./-])lass ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?(?![\w-])")
+COMMAND = re.compile(r"(?<![\w./-])lass ([a-z][a-z-]+)(?: ([a-z][a-z\d-]+))?(?![\w-])")
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 SUBSTITUTED = re.compile(r"\$\((lass [^()]*)\)")
 """A command within another one, whose options are its own."""
