@@ -14,14 +14,13 @@ from torch import Tensor
 from lass_plugin.checkpoints.checkpoint import Checkpoint, changed_options
 from lass_plugin.checkpoints.trained_with import ENTRY as DICTIONARIES
 from lass_plugin.errors import LassError
-from lass_plugin.languages import parse_pairs
+from lass_plugin.languages import parse_pairs, written
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.methods.sparse_tuning.stored import (
     ENTRY,
     NAME,
     PARTS,
     Entry,
-    written,
 )
 
 

@@ -12,8 +12,9 @@ from typing import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from lass_plugin.languages import written
 from lass_plugin.masks.mask import is_key
-from lass_plugin.methods.sparse_tuning.stored import NAME, Entry, split_values, written
+from lass_plugin.methods.sparse_tuning.stored import NAME, Entry, split_values
 
 
 class Differences:

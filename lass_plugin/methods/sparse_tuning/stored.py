@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError, naming_damage
-from lass_plugin.languages import Pair, sides_of
+from lass_plugin.languages import Pair, sides_of, written
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.fingerprint import Fingerprint, fingerprint, same_weights
 from lass_plugin.masks.mask import is_key
@@ -35,11 +35,6 @@ NAME = "sparse_differences"
 def is_difference(name: str) -> bool:
     """Whether an entry of a state dict is the values of a difference."""
     return name.startswith(f"{NAME}.")
-
-
-def written(key: str) -> str:
-    """*key* as part of a parameter's name, which holds no dots."""
-    return key.replace(".", "~")
 
 
 @dataclass(frozen=True)
