@@ -19,6 +19,7 @@ nothing, or goes on where it was interrupted.
 
 from pathlib import Path
 
+from lass_plugin.data.cleaning import DUPLICATE, EMPTY, LONG, OVERLAP, SHORT, UNEVEN
 from lass_plugin.data.preparation_settings import PreparationSettings
 
 HELP = "make a data folder from parallel text"
@@ -46,17 +47,36 @@ def report(out: Path, record: dict, what: str) -> int:
         f"{out}: {len(record['languages'])} languages, "
         f"{record['dictionary_size']} symbols"
     )
+    kept = {rule for rule, option in _REMOVED_BY if not record["options"].get(option)}
     for name, counts in record["counts"].items():
-        print(_summary(name, counts, what))
+        print(_summary(name, counts, what, kept))
     return 0
 
 
-def _summary(name: str, counts: dict, what: str) -> str:
-    """``train.de-en: 98 sentence pairs, 2 dropped (a side is empty)``."""
+_REMOVED_BY = ((DUPLICATE, "drop-duplicates"), (OVERLAP, "drop-overlap"))
+_WORDS = {
+    EMPTY: "empty",
+    SHORT: "too short",
+    LONG: "too long",
+    UNEVEN: "of too unequal lengths",
+    OVERLAP: "with a sentence of valid or test",
+    DUPLICATE: "repeated",
+}
+
+
+def _summary(name: str, counts: dict, what: str, kept: set[str]) -> str:
+    """``train.de-en: 98 sentence pairs, 2 dropped (2 empty), 5 repeated``.
+
+    Args:
+        kept: rules by which nothing was dropped.
+    """
     text = f"{name}: {counts['kept']} {what}"
+    found = {rule: n for rule, n in counts.get("found", {}).items() if n}
+    told = {rule: f"{number} {_WORDS[rule]}" for rule, number in found.items()}
     if dropped := counts["lines"] - counts["kept"]:
-        text += f", {dropped} dropped "
-        text += "(a side is empty)" if len(counts["languages"]) > 1 else "(empty)"
+        reasons = [words for rule, words in told.items() if rule not in kept]
+        text += f", {dropped} dropped ({', '.join(reasons) or 'empty'})"
+    text += "".join(f", {words}" for rule, words in told.items() if rule in kept)
     for code, side in counts["languages"].items():
         if side["unknown"]:
             text += f", {side['unknown'] / side['tokens']:.2%} of {code} unknown"

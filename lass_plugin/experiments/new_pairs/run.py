@@ -23,7 +23,16 @@ from lass_plugin.records.plain_settings import identity, option_of
 RECORD = "settings.json"
 """Of earlier versions."""
 
-MADE = ("data", "search", "masks", "checkpoints", "scores", "extended.pt", "dense.pt")
+MADE = (
+    "data",
+    "casing",
+    "search",
+    "masks",
+    "checkpoints",
+    "scores",
+    "extended.pt",
+    "dense.pt",
+)
 """What is made in ``--out``, and removed for ``--fresh``."""
 
 
