@@ -19,7 +19,7 @@ nothing, or goes on where it was interrupted.
 
 from pathlib import Path
 
-from lass_plugin.data.cleaning import DUPLICATE, EMPTY, LONG, OVERLAP, SHORT, UNEVEN
+from lass_plugin.data.cleaning import PAIRS
 from lass_plugin.data.preparation_settings import PreparationSettings
 
 HELP = "make a data folder from parallel text"
@@ -47,36 +47,24 @@ def report(out: Path, record: dict, what: str) -> int:
         f"{out}: {len(record['languages'])} languages, "
         f"{record['dictionary_size']} symbols"
     )
-    kept = {rule for rule, option in _REMOVED_BY if not record["options"].get(option)}
     for name, counts in record["counts"].items():
-        print(_summary(name, counts, what, kept))
+        print(_summary(name, counts, what))
     return 0
 
 
-_REMOVED_BY = ((DUPLICATE, "drop-duplicates"), (OVERLAP, "drop-overlap"))
-_WORDS = {
-    EMPTY: "empty",
-    SHORT: "too short",
-    LONG: "too long",
-    UNEVEN: "of too unequal lengths",
-    OVERLAP: "with a sentence of valid or test",
-    DUPLICATE: "repeated",
-}
-
-
-def _summary(name: str, counts: dict, what: str, kept: set[str]) -> str:
-    """``train.de-en: 98 sentence pairs, 2 dropped (2 empty), 5 repeated``.
-
-    Args:
-        kept: rules by which nothing was dropped.
-    """
-    text = f"{name}: {counts['kept']} {what}"
-    found = {rule: n for rule, n in counts.get("found", {}).items() if n}
-    told = {rule: f"{number} {_WORDS[rule]}" for rule, number in found.items()}
+def _summary(name: str, counts: dict, what: str) -> str:
+    """``train.de-en: 96 sentence pairs, 4 dropped (1 empty, 3 too long), 5 repeat``."""
+    text, found = f"{name}: {counts['kept']} {what}", counts.get("cleaning", {})
     if dropped := counts["lines"] - counts["kept"]:
-        reasons = [words for rule, words in told.items() if rule not in kept]
-        text += f", {dropped} dropped ({', '.join(reasons) or 'empty'})"
-    text += "".join(f", {words}" for rule, words in told.items() if rule in kept)
+        reasons = {rule: n for rule, n in found.get("dropped", {}).items() if n}
+        told = [f"{number} {rule}" for rule, number in reasons.items()]
+        text += f", {dropped} dropped ({', '.join(told) or 'empty'})"
+    if number := found.get("duplicates"):
+        text += f", {number} of all repeat an earlier one"
+    held_out = found.get("held_out", {})
+    if number := sum(held_out.values()):
+        text += f", {number} hold a sentence of valid or test"
+        text += f" ({held_out[PAIRS]} both)"
     for code, side in counts["languages"].items():
         if side["unknown"]:
             text += f", {side['unknown'] / side['tokens']:.2%} of {code} unknown"

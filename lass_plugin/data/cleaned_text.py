@@ -1,11 +1,12 @@
 """Text as tokens, cleaned; how much of it is repeated or is in valid or test, too."""
 
 import contextlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -13,14 +14,16 @@ from lass_plugin.data.cleaning import (
     DUPLICATE,
     EMPTY,
     OVERLAP,
-    RULES,
+    SIDES,
+    Counts,
+    HeldOut,
     Limits,
     broken_limit,
 )
-from lass_plugin.data.line_hashes import Seen, among, digests, pair_digests
+from lass_plugin.data.line_hashes import Seen, pair_hashes
 from lass_plugin.data.parallel_text import Bitext, blank_line, read_lines
 from lass_plugin.data.progress import Progress
-from lass_plugin.data.text_settings import TextSettings
+from lass_plugin.data.text_settings import DROP, TextSettings
 from lass_plugin.data.text_steps import TextSteps
 from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
@@ -29,8 +32,7 @@ from lass_plugin.files import atomic_path, json_once
 _CHUNK = 2000
 """Lines of each file that a worker has at once."""
 
-HeldOut = Mapping[str, np.ndarray]
-"""Language -> hashes of the sentences of valid and test, in ascending order."""
+_Texts = tuple[Bitext, ...]
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,22 @@ class _Chunk:
     limits: Limits
     languages: tuple[str, str]
     sides: tuple[list[str], list[str]]
+    held_out: _Texts
     writes: bool
 
 
 @dataclass(frozen=True)
 class _Treated:
-    """Lines of both sides, None where nothing is written; and what to judge them by."""
+    """Lines of both sides, None where nothing is written; and what was found of each.
+
+    That is the first rule of length that a pair breaks, how much of it is held out,
+    and its hash, shape ``(lines,)``.
+    """
 
     sides: tuple[list[str], list[str]] | None
     broken: list[str | None]
-    sources: np.ndarray  # (lines,), uint64, and so are these:
-    targets: np.ndarray
-    pairs: np.ndarray
+    held_out: list[str | None]
+    hashes: np.ndarray
 
 
 def clean_texts(
@@ -59,7 +65,7 @@ def clean_texts(
     folder: Path,
     pool: Workers,
     lines: int,
-) -> tuple[list[Bitext], dict[str, dict[str, int]]]:
+) -> tuple[list[Bitext], dict[str, dict[str, object]]]:
     """Write the tokens of every text to *folder*, training text cleaned.
 
     Where the settings leave text as it is, nothing is written: it is looked at only.
@@ -69,31 +75,22 @@ def clean_texts(
 
     Returns:
         The texts with their files in *folder*, or *texts*; and name of each training
-        text -> rule of :data:`.cleaning.RULES` -> number of pairs that break it and
-        none before it.
+        text -> :class:`.cleaning.Counts` as plain values.
 
     Raises:
         LassError: nothing is left of a training text, or of a line of another one.
     """
     progress = Progress("tokenising" if settings.moses else "looking at text", lines)
-    held_out: dict[str, list[np.ndarray]] = {}
-    written: dict[str, Bitext] = {}
-    for text in texts:
-        if text.keeps_lines:
-            made = written[text.name] = _placed(text, settings, folder)
-            _treat_text(text, settings, folder, pool, {}, progress)
-            for code, path in made.sides:
-                hashes = digests(read_lines(path))
-                held_out.setdefault(code, []).append(hashes)
-    known = {code: np.unique(np.concatenate(each)) for code, each in held_out.items()}
+    made = [_placed(text, settings, folder) for text in texts]
+    held_out = tuple(text for text in made if text.keeps_lines)
     found = {}
-    for text in texts:
+    for text in sorted(texts, key=lambda text: not text.keeps_lines):
+        known = () if text.keeps_lines else held_out
+        counts = _treat_text(text, settings, folder, pool, known, progress)
         if not text.keeps_lines:
-            written[text.name] = _placed(text, settings, folder)
-            counts = _treat_text(text, settings, folder, pool, known, progress)
             found[text.name] = counts
     progress.finish()
-    return [written[text.name] for text in texts], found
+    return made, found
 
 
 def _placed(text: Bitext, settings: TextSettings, folder: Path) -> Bitext:
@@ -109,107 +106,125 @@ def _treat_text(
     settings: TextSettings,
     folder: Path,
     pool: Workers,
-    held_out: HeldOut,
+    held_out: _Texts,
     progress: Progress,
-) -> dict[str, int]:
-    """Write one text, unless that is done; return the counts of the rules."""
+) -> dict[str, object]:
+    """Write one text, unless that is done; return the counts of the cleaning."""
     if text.keeps_lines and not settings.writes:
         return {}
 
-    def treat() -> dict[str, int]:
+    def treat() -> dict[str, object]:
         with contextlib.ExitStack() as stack:
             files = []
             for _, path in _placed(text, settings, folder).sides:
                 if settings.writes:
                     place = stack.enter_context(atomic_path(path))
                     files.append(stack.enter_context(open(place, "wb")))
-            return _treat(text, settings, files, pool, held_out, progress)
+            chunks = pool.map(_treat_chunk, _chunks(text, settings, held_out))
+            return _write(text, settings, files, chunks, progress).as_json()
 
-    return json_once(folder / f"{text.name}.json", treat)
+    return json_once(folder / f"{text.name}.json", treat)  # type: ignore[no-any-return]
 
 
-def _treat(text, settings, files, pool, held_out, progress) -> dict[str, int]:
-    seen, counts, read = Seen(), Counter(dict.fromkeys(RULES, 0)), 0
-    languages = [code for code, _ in text.sides]
-    nothing = np.empty(0, dtype=np.uint64)
-    held = [held_out.get(code, nothing) for code in languages]
-    for treated in pool.map(_treat_chunk, _chunks(text, settings)):
+def _write(
+    text: Bitext,
+    settings: TextSettings,
+    files: Sequence[BinaryIO],
+    chunks: Iterator[_Treated],
+    progress: Progress,
+) -> Counts:
+    """Write the lines that are kept, if there are *files*; count all."""
+    seen, counts = Seen(), Counts()
+    for treated in chunks:
         if text.keeps_lines:
-            kept = _none_empty(text, treated, read)
+            _refuse_empty(text, treated, counts.read)
+            kept = [True] * len(treated.broken)
         else:
-            kept = _judge(treated, held, seen, counts, settings.dropped)
-        for file, lines in zip(files, treated.sides or (), strict=True):
+            kept = _judge(treated, seen, counts, settings)
+        for file, lines in zip(files, treated.sides or (), strict=bool(files)):
             file.writelines(
                 f"{line}\n".encode()
                 for line, keep in zip(lines, kept, strict=True)
                 if keep
             )
-        read += len(kept)
-        counts["kept"] += int(kept.sum())
+        counts.read += len(kept)
+        counts.kept += sum(kept)
         progress.advance(len(kept), text.name)
-    if not counts.pop("kept"):
-        told = ", ".join(f"{count} {rule}" for rule, count in counts.items() if count)
+    if not counts.kept:
+        told = ", ".join(f"{count} {rule}" for rule, count in counts.dropped.items())
         raise LassError(
             f"nothing is left of {text.source} and {text.target} ({told}); give other "
             "rules of cleaning, or other text"
         )
-    return dict(counts)
+    return counts
 
 
-def _none_empty(text: Bitext, treated: _Treated, read: int) -> np.ndarray:
-    """All lines, none of which may be lost."""
+def _refuse_empty(text: Bitext, treated: _Treated, read: int) -> None:
+    """Refuse an empty line of a set none of whose lines may be lost."""
     if EMPTY in treated.broken:
         index = treated.broken.index(EMPTY)
         assert treated.sides is not None
         side = 0 if not treated.sides[0][index].strip() else 1
         raise blank_line(f"{text.sides[side][1]}:{read + index + 1}")
-    return np.ones(len(treated.broken), dtype=bool)
 
 
 def _judge(
-    treated: _Treated,
-    held_out: Sequence[np.ndarray],
-    seen: Seen,
-    counts: Counter[str],
-    dropped: frozenset[str],
-) -> np.ndarray:
-    """Whether each pair is kept, ``(pairs,)``; adds to *counts*."""
-    counts.update(rule for rule in treated.broken if rule is not None)
-    kept = np.array([rule is None for rule in treated.broken])
-    overlaps = among(treated.sources, held_out[0])
-    overlaps |= among(treated.targets, held_out[1])
-    counts[OVERLAP] += int((kept & overlaps).sum())
-    if OVERLAP in dropped:
-        kept &= ~overlaps
-    first = np.zeros_like(kept)
-    first[kept] = seen.first(treated.pairs[kept])
-    counts[DUPLICATE] += int((kept & ~first).sum())
-    return first if DUPLICATE in dropped else kept
+    treated: _Treated, seen: Seen, counts: Counts, settings: TextSettings
+) -> list[bool]:
+    """Whether each pair is kept; rules are asked in their order."""
+    right = np.array([rule is None for rule in treated.broken])
+    first = np.zeros_like(right)
+    first[right] = seen.first(treated.hashes[right])
+    kept = []
+    rows = zip(treated.broken, first.tolist(), treated.held_out, strict=True)
+    for rule, is_first, part in rows:
+        if rule is None and not is_first:
+            counts.duplicates += 1
+            rule = DUPLICATE if settings.duplicates == DROP else None
+        if rule is None and part is not None:
+            counts.held_out[part] += 1
+            rule = OVERLAP if settings.held_out in (SIDES, part) else None
+        if rule is not None:
+            counts.dropped[rule] += 1
+        kept.append(rule is None)
+    return kept
 
 
-def _chunks(text: Bitext, settings: TextSettings) -> Iterator[_Chunk]:
+def _chunks(text: Bitext, settings: TextSettings, held_out: _Texts) -> Iterator[_Chunk]:
     limits = Limits() if text.keeps_lines else settings.limits
-    how = (settings.tokens, limits, (text.pair.source, text.pair.target))
+    languages = (text.pair.source, text.pair.target)
     lines = zip(read_lines(text.source), read_lines(text.target), strict=True)
     while block := list(islice(lines, _CHUNK)):
         sources, targets = map(list, zip(*block, strict=True))
-        yield _Chunk(*how, (sources, targets), settings.writes)
+        yield _Chunk(
+            settings.tokens,
+            limits,
+            languages,
+            (sources, targets),
+            held_out,
+            settings.writes,
+        )
 
 
 def _treat_chunk(chunk: _Chunk) -> _Treated:
-    made = [
+    sources, targets = (
         [chunk.steps.split(line, code) for line in lines]
         for code, lines in zip(chunk.languages, chunk.sides, strict=True)
-    ]
-    sources, targets = made
-    broken = [
-        broken_limit(source, target, chunk.limits)
-        for source, target in zip(sources, targets, strict=True)
-    ]
-    return _Treated(
-        (sources, targets) if chunk.writes else None,
-        broken,
-        digests(sources),
-        digests(targets),
-        pair_digests(sources, targets),
     )
+    known = _held_out(chunk.held_out)
+    broken, parts = [], []
+    for pair in zip(sources, targets, strict=True):
+        broken.append(broken_limit(*pair, chunk.limits, chunk.languages))
+        parts.append(known.has(chunk.languages, pair) if chunk.held_out else None)
+    sides = (sources, targets) if chunk.writes else None
+    return _Treated(sides, broken, parts, pair_hashes(sources, targets))
+
+
+@lru_cache(maxsize=1)
+def _held_out(texts: _Texts) -> HeldOut:
+    """The lines of *texts*, which no longer change."""
+    found = HeldOut()
+    for text in texts:
+        lines = zip(read_lines(text.source), read_lines(text.target), strict=True)
+        found.add((text.pair.source, text.pair.target), lines)
+    return found

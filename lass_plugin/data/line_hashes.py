@@ -1,8 +1,8 @@
-"""Lines told apart by eight bytes of a hash of their words, in little memory.
+"""Pairs of lines told apart by eight bytes of a hash of their words, in little memory.
 
 A corpus need not be in memory: eight bytes a line are, and for a moment twice that.
-Among a hundred million lines two that differ have the same hash once in four thousand
-corpora.
+Among a hundred million pairs two that differ have the same hash in one corpus of four
+thousand.
 """
 
 import hashlib
@@ -11,23 +11,12 @@ from collections.abc import Iterable
 import numpy as np
 
 
-def digests(lines: Iterable[str]) -> np.ndarray:
-    """A hash of the words of each line, shape ``(lines,)``, uint64."""
-    return _hashes(map(_words, lines))
-
-
-def pair_digests(sources: Iterable[str], targets: Iterable[str]) -> np.ndarray:
+def pair_hashes(sources: Iterable[str], targets: Iterable[str]) -> np.ndarray:
     """A hash of the words of both lines of each pair, shape ``(pairs,)``, uint64."""
-    pairs = zip(sources, targets, strict=True)
-    return _hashes(f"{_words(source)}\t{_words(target)}" for source, target in pairs)
-
-
-def _words(line: str) -> str:
-    return " ".join(line.split())
-
-
-def _hashes(texts: Iterable[str]) -> np.ndarray:
-    found = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts]
+    found = []
+    for pair in zip(sources, targets, strict=True):
+        text = "\n".join(" ".join(line.split()) for line in pair)
+        found.append(hashlib.blake2b(text.encode(), digest_size=8).digest())
     return np.frombuffer(b"".join(found), dtype=np.uint64)
 
 
@@ -46,7 +35,7 @@ class Seen:
         values, places = np.unique(hashes, return_index=True)
         new = np.ones(len(values), dtype=bool)
         for block in self._blocks:
-            new &= ~among(values, block)
+            new &= ~_among(values, block)
         first = np.zeros(len(hashes), dtype=bool)
         first[places[new]] = True
         self._add(values[new])
@@ -59,7 +48,7 @@ class Seen:
             self._blocks.append(values)
 
 
-def among(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _among(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Whether each of *hashes* is one of *known*, which are in ascending order.
 
     Returns:

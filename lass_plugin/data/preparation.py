@@ -167,8 +167,8 @@ def _build(
     keep_replaced(settings.out, new)  # while one may still stop it
     sides = binarize_texts(texts, work, pool)
     described_here = described(lines, kept, sides, new)
-    for name, of_rules in found.items():
-        described_here["counts"][name]["found"] = of_rules
+    for name, of_cleaning in found.items():
+        described_here["counts"][name]["cleaning"] = of_cleaning
     return {
         "languages": languages,
         "dictionary_size": len(dictionary),

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lass_plugin.data.cleaning import DUPLICATE, OVERLAP, Limits
+from lass_plugin.data.cleaning import HELD_OUT_CHOICES, KEEP, Limits
 from lass_plugin.data.text_form import DETOKENISED, FORMS, TOKENISED
 from lass_plugin.data.text_steps import CASING, TextSteps, casing_digest
 from lass_plugin.errors import LassError
 from lass_plugin.settings import Settings, count, needless, option, switch
+
+DROP = "drop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,12 @@ class TextSettings(Settings):
         "lacks are learned",
         metavar="DIR",
     )
-    min_tokens: int | None = count(None, "drop training pairs with a shorter side")
-    max_tokens: int | None = count(None, "drop training pairs with a longer side")
+    min_tokens: int | None = count(
+        None, "drop training pairs with fewer tokens on a side"
+    )
+    max_tokens: int | None = count(
+        None, "drop training pairs with more tokens on a side"
+    )
     max_ratio: float | None = option(
         None,
         "drop training pairs of which one side has more than R times as many tokens as "
@@ -46,9 +52,18 @@ class TextSettings(Settings):
         metavar="R",
         least=1,
     )
-    drop_duplicates: bool = switch("keep the first of equal training pairs only")
-    drop_overlap: bool = switch(
-        "drop training pairs of which a side is a sentence of valid or test"
+    duplicates: str = option(
+        KEEP,
+        "drop: keep the first of equal training pairs only (default: %(default)s, and "
+        "count them)",
+        choices=(KEEP, DROP),
+    )
+    held_out: str = option(
+        KEEP,
+        "drop training pairs that valid or test has (pairs), or those with a side that "
+        "valid or test of any pair has in that language (sides); letters and digits "
+        "are compared (default: %(default)s, and count both)",
+        choices=HELD_OUT_CHOICES,
     )
 
     def check(self) -> None:
@@ -87,13 +102,8 @@ class TextSettings(Settings):
 
     @property
     def limits(self) -> Limits:
+        """How long the sides of training pairs may be."""
         return Limits(self.min_tokens, self.max_tokens, self.max_ratio)
-
-    @property
-    def dropped(self) -> frozenset[str]:
-        """Rules of :mod:`.cleaning` that pairs are dropped by, but for their length."""
-        chosen = {DUPLICATE: self.drop_duplicates, OVERLAP: self.drop_overlap}
-        return frozenset(rule for rule, wanted in chosen.items() if wanted)
 
     @property
     def tokens(self) -> TextSteps:
@@ -103,7 +113,8 @@ class TextSettings(Settings):
     @property
     def writes(self) -> bool:
         """Whether the text that is encoded is another than what is given."""
-        return self.tokens.any or self.limits != Limits() or bool(self.dropped)
+        dropped = (self.duplicates, self.held_out) != (KEEP, KEEP)
+        return self.tokens.any or self.limits != Limits() or dropped
 
     @property
     def form(self) -> str | None:
@@ -121,6 +132,6 @@ class TextSettings(Settings):
             "min-tokens": self.min_tokens,
             "max-tokens": self.max_tokens,
             "max-ratio": self.max_ratio,
-            "drop-duplicates": self.drop_duplicates or None,
-            "drop-overlap": self.drop_overlap or None,
+            "duplicates": None if self.duplicates == KEEP else self.duplicates,
+            "held-out": None if self.held_out == KEEP else self.held_out,
         }
