@@ -229,7 +229,7 @@ class PreparationSettings(SubwordSettings):
     def as_json(self) -> dict[str, str | int | float | None]:
         """Values by their names on the command line; files by their SHA-256."""
         subwords = self.subwords_as_json()
-        codes = self.bpe_codes and sha256(self.bpe_codes)
+        codes = sha256(self.bpe_codes) if self.bpe_codes else None
         if self.subword == "bpe" and not (codes or self.merges):
             subwords["vocab-size"] = self.vocab_size or DEFAULT_VOCAB_SIZE
         return {

@@ -121,9 +121,9 @@ class LineTranslator:
         done = 0
         for numbers, outputs in itertools.chain(self._batches(requests), [([], [])]):
             for number, output in zip(numbers, outputs, strict=True):
-                text, pair = self._translator.text(output), requests[number].pair
+                pair, made = requests[number].pair, self._translator.text(output)
                 assert pair is not None
-                texts[number] = self._after.undo(text, pair.target)
+                texts[number] = self._after.undo(made, pair.target)
             ready = []
             for text in texts[done:]:
                 if text is None:

@@ -72,7 +72,7 @@ def moses_data(tmp_path_factory) -> Path:
             test_pairs=tuple(parse_pairs("de-nl")),
             through="en",
             subword="bpe",
-            merges=60,
+            merges=40,
             written=TextSettings(moses=True, truecase=True),
             workers=1,
         )

@@ -1,6 +1,7 @@
 """spBLEU against sacreBLEU itself; COMET with a package that stands in for its own."""
 
 import sys
+import types
 
 import pytest
 import sacrebleu

@@ -72,8 +72,8 @@ def _evaluate(
             systems.append(System(_name(way, step), path, dense=dense))
     decoding = Decoding(beam=settings.beam, limit=settings.limit, cpu=settings.cpu)
     out = settings.out / "scores" / (DENSE if dense else "sub-networks")
-    how = {"decoding": decoding, "choice": choice}
-    return evaluate(settings.data_out, systems, pairs, settings.split, out, **how)
+    how = (pairs, settings.split, out, decoding)
+    return evaluate(settings.data_out, systems, *how, choice=choice)
 
 
 def _name(way: str, step: int) -> str:

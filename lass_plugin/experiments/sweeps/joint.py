@@ -210,8 +210,8 @@ class JointTrainings:
             pass  # of other variants, or not whole
         stage.begin()
         pairs = parse_pairs(self.pairs)
-        how = {"decoding": decoding, "choice": self.choice}
-        result = evaluate(data, systems, pairs, split, out, **how)
+        how = (pairs, split, out, decoding)
+        result = evaluate(data, systems, *how, choice=self.choice)
         stage.finish([out / "scores.json"])
         return result.report
 

@@ -110,8 +110,9 @@ class ComparisonSettings(BaseSettings, RunningSettings):
         if not self.updates:
             of_training = ("checkpoint", "jobs", "devices", "threads", "stop_on_error")
             of_scores = ("split", "beam", "lenpen", "limit")
-            of_scores += ("tokenize", "metrics", "comet_model")
-            needless(self, of_training + of_scores, "with --losses-only")
+            of_metrics = ("tokenize", "metrics", "comet_model")
+            every = of_training + of_scores + of_metrics
+            needless(self, every, "with --losses-only")
             if self.flags:
                 raise LassError(
                     "flags after -- have no effect with --losses-only; leave them out"
