@@ -6,6 +6,7 @@ without spaces has no words to count; there each character but a space is a toke
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ KEEP, PAIRS, SIDES = "keep", "pairs", "sides"
 HELD_OUT_CHOICES = (KEEP, PAIRS, SIDES)
 """What of held-out text is dropped: nothing; pairs of which both sides are held out
 together; pairs with a side that is held out in its language."""
+
+_OTHERS = re.compile(r"[\W_]+")
+"""What is neither a letter nor a digit."""
 
 WITHOUT_SPACES = frozenset({"zh", "ja", "th", "km", "lo", "my"})
 """Languages that are written without spaces between words."""
@@ -186,8 +190,7 @@ def letters(line: str) -> str:
 
     Lines that differ in spaces, punctuation or case alone have the same.
     """
-    kept = "".join(character for character in line if character.isalnum())
-    return kept.casefold() or " ".join(line.split())
+    return _OTHERS.sub("", line).casefold() or " ".join(line.split())
 
 
 def _of_pair(languages: tuple[str, str], pair: LinePair) -> int:
