@@ -4,7 +4,9 @@
 
 The first system is the baseline. Every pair is translated under its own mask, which a
 jointly trained checkpoint carries; all pairs are done in one process. References are
-the untouched text in DATA/raw, where lass prepare has put it.
+the untouched text in DATA/raw, where lass prepare has put it. Where it tokenised the
+text (--moses), translations are detokenised and get their capitals back; with
+--tokenize none both are scored in tokens.
 """
 
 from dataclasses import dataclass
@@ -39,19 +41,6 @@ class EvaluateSettings(Settings):
         parse=parse_pairs,
     )
     scoring: ScoringSettings = including(ScoringSettings)
-    metrics: tuple[str, ...] = option(
-        (),
-        "further metrics beside BLEU and chrF: spBLEU (sacreBLEU downloads its model "
-        "once), COMET (needs the extra comet and a model)",
-        metavar="NAME,…",
-        parse="lass_plugin.evaluation.choice:parse_further",
-    )
-    comet_model: str | None = option(
-        None,
-        "model of COMET, a name of the hub or a .ckpt file (default: "
-        "Unbabel/wmt22-comet-da)",
-        metavar="NAME",
-    )
     out: Path | None = option(
         None,
         "folder for scores.json, .csv and .md, the translations with their sources and "
@@ -65,20 +54,12 @@ SETTINGS = EvaluateSettings
 
 def run(settings: EvaluateSettings) -> int:
     """Evaluate, and print the tables."""
-    from lass_plugin.evaluation.choice import Choice
     from lass_plugin.evaluation.evaluation import evaluate
     from lass_plugin.evaluation.report_tables import render
 
     systems = settings.systems.make(settings.dense)
-    scoring = settings.scoring
-    choice = Choice.make(
-        settings.metrics,
-        scoring.tokenize,
-        settings.comet_model,
-        gpu=scoring.decoding.device.type == "cuda",
-    )
     data, pairs, out = settings.data, settings.pairs, settings.out
-    result = evaluate(data, systems, pairs, out=out, choice=choice, **scoring.how)
+    result = evaluate(data, systems, pairs, out=out, **settings.scoring.how)
     print(render(result.report))
     for name, speed in result.speeds.items():
         print(

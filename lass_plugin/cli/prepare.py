@@ -19,6 +19,7 @@ nothing, or goes on where it was interrupted.
 
 from pathlib import Path
 
+from lass_plugin.data.cleaning import PAIRS
 from lass_plugin.data.preparation_settings import PreparationSettings
 
 HELP = "make a data folder from parallel text"
@@ -52,11 +53,18 @@ def report(out: Path, record: dict, what: str) -> int:
 
 
 def _summary(name: str, counts: dict, what: str) -> str:
-    """``train.de-en: 98 sentence pairs, 2 dropped (a side is empty)``."""
-    text = f"{name}: {counts['kept']} {what}"
+    """``train.de-en: 96 sentence pairs, 4 dropped (1 empty, 3 too long), 5 repeat``."""
+    text, found = f"{name}: {counts['kept']} {what}", counts.get("cleaning", {})
     if dropped := counts["lines"] - counts["kept"]:
-        text += f", {dropped} dropped "
-        text += "(a side is empty)" if len(counts["languages"]) > 1 else "(empty)"
+        reasons = {rule: n for rule, n in found.get("dropped", {}).items() if n}
+        told = [f"{number} {rule}" for rule, number in reasons.items()]
+        text += f", {dropped} dropped ({', '.join(told) or 'empty'})"
+    if number := found.get("duplicates"):
+        text += f", {number} of all repeat an earlier one"
+    held_out = found.get("held_out", {})
+    if number := sum(held_out.values()):
+        text += f", {number} hold a sentence of valid or test"
+        text += f" ({held_out[PAIRS]} both)"
     for code, side in counts["languages"].items():
         if side["unknown"]:
             text += f", {side['unknown'] / side['tokens']:.2%} of {code} unknown"

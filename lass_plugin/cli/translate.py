@@ -9,9 +9,12 @@ are switched between batches, so one process serves every direction of the check
 a dense checkpoint is translated with as it is.
 
 Sentences become subwords by spm.model or bpe.codes of DATA, if there are any, or by
---spm; with --encoded they are subwords already. N lines are read ahead (--buffer), put
-into batches of one direction each, and written as batches finish; with --interactive
-each line is answered at once.
+--spm; with --encoded they are subwords already. Where the text of DATA was tokenised,
+truecased or normalised by 'lass prepare', so are they, and translations are written as
+text again (--remove-bpe none leaves them in subwords).
+
+N lines are read ahead (--buffer), put into batches of one direction each, and written
+as batches finish; with --interactive each line is answered at once.
 """
 
 import sys
@@ -101,12 +104,13 @@ SETTINGS = TranslateSettings
 
 def run(settings: TranslateSettings) -> int:
     """Translate until the input ends."""
-    from lass_plugin.data.data_folder import first_folder
+    from lass_plugin.data.data_folder import first_folder, text_steps_of
+    from lass_plugin.data.text_steps import TextSteps
     from lass_plugin.evaluation.engines import translator_of
     from lass_plugin.evaluation.evaluation import choose_pairs
     from lass_plugin.evaluation.lines import LineTranslator, translate_lines
     from lass_plugin.evaluation.systems import Saved, System
-    from lass_plugin.evaluation.texts import with_subwords
+    from lass_plugin.evaluation.texts import find_subwords, with_subwords
     from lass_plugin.streams import lines_of_input
 
     system = System(
@@ -123,7 +127,12 @@ def run(settings: TranslateSettings) -> int:
     ready = saved.set_up(data, pairs, encoding)
     dictionary = ready.task.target_dictionary
     decoding = with_subwords(settings.decoding, data, dictionary)
-    translator = LineTranslator(translator_of(ready, decoding), encoding)
+    steps = text_steps_of(data)
+    before = TextSteps() if settings.encoded else steps
+    cut = decoding.remove_bpe == "none" != find_subwords(data, dictionary)
+    after = TextSteps() if cut else steps  # pieces are no tokens
+    engine = translator_of(ready, decoding)
+    translator = LineTranslator(engine, encoding, before, after)
     del saved
     buffer = 1 if settings.interactive else settings.buffer or BUFFER
     skip = _say if settings.keep_going else None

@@ -48,15 +48,17 @@ def encode_text(
     raw_folder: Path,
     workers: Workers,
     progress: Progress,
+    original: Text | None = None,
 ) -> dict[str, Any]:
     """Write ``folder/NAME.LANG`` (tokens) and ``folder/NAME.json``; skip what is there.
 
     In train, and in text of one language, a line with an empty side is dropped; the
-    lines of valid and test of a pair are written to *raw_folder* as they were, under
-    the same names.
+    lines of valid and test of a pair are written to *raw_folder* as they were given,
+    under the same names.
 
     Args:
         progress: advanced by the number of lines.
+        original: *text* as it was given, where it is another.
 
     Returns:
         What ``NAME.json`` holds: ``kept``, the number of lines that were, and
@@ -67,8 +69,9 @@ def encode_text(
     """
 
     def encode() -> dict[str, Any]:
-        kept, counts = _encode(text, subwords, folder, workers, progress)
-        for code, path in text.sides if text.keeps_lines else ():
+        given = original or text
+        kept, counts = _encode(text, subwords, folder, workers, progress, given)
+        for code, path in given.sides if text.keeps_lines else ():
             with atomic_path(raw_folder / f"{text.name}.{code}") as raw:
                 with open(raw, "wb") as file:
                     file.writelines(f"{line}\n".encode() for line in read_lines(path))
@@ -83,6 +86,7 @@ def _encode(
     folder: Path,
     workers: Workers,
     progress: Progress,
+    given: Text,
 ) -> tuple[int, Counter[str]]:
     counts: Counter[str] = Counter()
     read = kept = 0
@@ -94,7 +98,7 @@ def _encode(
         for chunk in workers.map(_encode_chunk, _chunks(text, subwords)):
             if chunk.blank and text.keeps_lines:
                 index, side = chunk.blank[0]
-                raise blank_line(f"{text.sides[side][1]}:{read + index + 1}")
+                raise blank_line(f"{given.sides[side][1]}:{read + index + 1}")
             skip = {index for index, _ in chunk.blank}
             for file, lines in zip(files, chunk.sides, strict=True):
                 file.writelines(
@@ -107,7 +111,7 @@ def _encode(
             kept += len(chunk.sides[0]) - len(skip)
             progress.advance(len(chunk.sides[0]), text.name)
     if not kept:
-        names = " and ".join(str(path) for _, path in text.sides)
+        names = " and ".join(str(path) for _, path in given.sides)
         raise LassError(f"nothing is left of {names} after encoding")
     return kept, counts
 

@@ -16,6 +16,9 @@ from typing import Any
 
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.data.subwords import Subwords
+from lass_plugin.data.text_form import FORMS
+from lass_plugin.data.text_settings import TextSettings
+from lass_plugin.data.text_steps import CASING, TextSteps, casing_digest
 from lass_plugin.errors import LassError
 from lass_plugin.files import move, write_json
 from lass_plugin.locks import LOCK, FolderLock
@@ -142,9 +145,51 @@ def subwords_of(folder: Path) -> Subwords:
     return replace(found, spell="languages" in _read_record(folder)["options"])
 
 
+def text_steps_of(folder: Path) -> TextSteps:
+    """What was done to the text of a data folder before it was cut into subwords.
+
+    Raises:
+        LassError: its record is damaged, or a file of truecasing is not there.
+    """
+    if not (folder / RECORD).exists():
+        return TextSteps()
+    record = _read_record(folder)
+    options, names = record["options"], CASING.format("*")
+    normalise, tokenise = (
+        bool(options.get(name)) for name in ("normalise-punctuation", "moses")
+    )
+    if not options.get("truecase"):
+        return TextSteps(normalise, tokenise)
+    paths = [folder / name for name in record["files"] if Path(name).match(names)]
+    for path in paths:
+        if not path.is_file():
+            raise LassError(f"{path} is missing; prepare {folder} again")
+    return TextSteps(normalise, tokenise, folder, casing_digest(paths))
+
+
+def text_form_of(folder: Path) -> str | None:
+    """The form of the text that a data folder was made from; None if not known."""
+    if not (folder / RECORD).exists():
+        return None
+    form = _read_record(folder).get("text_form")
+    return form if form in FORMS else None
+
+
+def text_settings_of(folder: Path) -> TextSettings:
+    """The options by which further text is made like that of a data folder."""
+    steps, form = text_steps_of(folder), text_form_of(folder)
+    return TextSettings(
+        text_form=None if steps.tokenise else form,
+        normalise_punctuation=steps.normalise,
+        moses=steps.tokenise,
+        truecase=steps.casing is not None,
+        truecase_model=steps.casing,
+    )
+
+
 def _differences(record: dict, wanted: dict) -> list[str]:
     differences = [
-        f"--{name} was {record['options'].get(name)} and is {value}"
+        f"--{name} was {_shown(record['options'].get(name))} and is {_shown(value)}"
         for name, value in wanted["options"].items()
         if record["options"].get(name) != value
     ]
@@ -157,6 +202,13 @@ def _differences(record: dict, wanted: dict) -> list[str]:
         elif before[name] != now[name]:
             differences.append(f"{name} has changed")
     return differences
+
+
+def _shown(value: Any) -> Any:
+    """The value of an option as people say it."""
+    if value is None or value is True:
+        return "given" if value else "not given"
+    return value
 
 
 def _read_record(out: Path) -> dict:

@@ -4,6 +4,7 @@ import importlib.metadata
 import sys
 from collections import Counter
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Mapping, Sequence, TypeVar
 
@@ -15,6 +16,7 @@ from lass_plugin.data import (
     subwords,
 )
 from lass_plugin.data.binarization import Text
+from lass_plugin.data.cleaned_text import clean_texts
 from lass_plugin.data.parallel_text import CONTROL_SYMBOLS, Bitext, sha256
 from lass_plugin.data.preparation_settings import (
     DEFAULT_CHARACTER_COVERAGE,
@@ -25,7 +27,12 @@ from lass_plugin.data.preparation_settings import (
 )
 from lass_plugin.data.progress import Progress, tracked
 from lass_plugin.data.replaced import keep_replaced
+from lass_plugin.data.text_form import DETOKENISED, common_form, is_tokenised
+from lass_plugin.data.text_settings import TextSettings
+from lass_plugin.data.text_steps import TextSteps
+from lass_plugin.data.truecased_text import learn_casing, truecase_texts
 from lass_plugin.data.workers import Workers
+from lass_plugin.errors import LassError
 from lass_plugin.files import json_once, write_bytes, write_text
 from lass_plugin.languages import languages_of
 
@@ -34,15 +41,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Text)
 
+_LOOK = 5000
+"""Lines of each file by which the form of a text is found."""
+
 
 def prepare(settings: PreparationSettings) -> dict:
     """Make the data folder ``settings.out`` from the text.
 
     Writes, for each split and pair, ``SPLIT.SRC-TGT.LANG.{bin,idx}``; ``dict.LANG.txt``
     and ``dict.txt`` (all the same, without language tokens); ``langs.txt``;
-    ``spm.model`` or ``bpe.codes``; the text of valid and test in ``raw/``; and
-    ``preparation.json``. While it runs it needs room for the encoded text as well. An
-    interrupted run goes on if text and options are the same, else it starts over.
+    ``spm.model`` or ``bpe.codes``; ``truecase.LANG``, if that is asked for; the text of
+    valid and test as it was given in ``raw/``; and ``preparation.json``. While it runs
+    it needs room for the encoded text as well, and for text that is tokenised or
+    cleaned. An interrupted run goes on if text and options are the same, else it starts
+    over.
 
     Returns:
         What ``preparation.json`` holds (versions, options, hashes of the inputs,
@@ -101,7 +113,7 @@ def _versions() -> dict[str, str]:
     import fairseq.data
 
     versions = {"fairseq": fairseq.__version__}
-    for name in ("lass-plugin", "sentencepiece", "subword-nmt"):
+    for name in ("lass-plugin", "sentencepiece", "subword-nmt", "sacremoses"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -120,7 +132,7 @@ def _build(
     bitexts: list[Bitext], settings: PreparationSettings, work: Path, pool: Workers
 ) -> dict:
     """Make every file of the data folder in ``work/new``; return its description."""
-    new = work / "new"
+    new, asked = work / "new", settings.written
     languages = languages_of(settings.pairs)
     if settings.added:
         languages = list(settings.added.languages)
@@ -130,8 +142,15 @@ def _build(
         reserved = CONTROL_SYMBOLS | names
     check = partial(parallel_text.check, reserved=reserved)
     lines = count_lines(bitexts, check, work, pool)
-    encoder = subword_model(bitexts, settings, new, pool, settings.added)
-    kept, counts = encode_texts(bitexts, encoder, work, pool, sum(lines.values()))
+    total = sum(lines.values())
+    form = form_of(bitexts, asked)
+    texts, found = clean_texts(bitexts, asked, work / "cleaned", pool, total)
+    if asked.truecase:
+        given = asked.given_casing
+        steps = learn_casing(texts, TextSteps(), new, given, pool)
+        texts = truecase_texts(texts, steps, work / "truecased", pool, total)
+    encoder = subword_model(texts, settings, new, pool, settings.added)
+    kept, counts = encode_texts(texts, encoder, work, pool, total, bitexts)
     if settings.dictionary:
         dictionary = given_dictionary(settings.dictionary, encoder)
         if not settings.added:
@@ -146,12 +165,35 @@ def _build(
     listed = settings.langs or languages
     write_text(new / "langs.txt", "".join(f"{code}\n" for code in listed))
     keep_replaced(settings.out, new)  # while one may still stop it
-    sides = binarize_texts(bitexts, work, pool)
+    sides = binarize_texts(texts, work, pool)
+    described_here = described(lines, kept, sides, new)
+    for name, of_cleaning in found.items():
+        described_here["counts"][name]["cleaning"] = of_cleaning
     return {
         "languages": languages,
         "dictionary_size": len(dictionary),
-        **described(lines, kept, sides, new),
+        "text_form": form,
+        **described_here,
     }
+
+
+def form_of(texts: Sequence[Bitext], asked: TextSettings) -> str | None:
+    """The form of the text that is given; None where it shows none.
+
+    Raises:
+        LassError: it is to be tokenised, and is tokenised.
+    """
+    paths = sorted({path for text in texts for _, path in text.sides})
+    read = parallel_text.read_lines
+    begun = {path: list(islice(read(path), _LOOK)) for path in paths}
+    for path, lines in begun.items():
+        if asked.moses and asked.text_form is None and is_tokenised(lines):
+            raise LassError(
+                f"{path} is tokenised already, and --moses would tokenise it once "
+                "more; leave --moses out, or add --text-form "
+                f"{DETOKENISED} if it is raw text"
+            )
+    return asked.form or common_form(begun.values())
 
 
 def described(
@@ -183,11 +225,13 @@ def encode_texts(
     work: Path,
     pool: Workers,
     lines: int,
+    originals: Sequence[Text] = (),
 ) -> tuple[dict[str, int], Counter[str]]:
     """Encode every text into ``work/encoded``.
 
     Args:
         lines: of all texts, for the progress.
+        originals: the same texts as they were given, where they are others.
 
     Returns:
         Name -> number of lines kept; and how often each token is in training text.
@@ -196,9 +240,9 @@ def encode_texts(
     kept: dict[str, int] = {}
     counts: Counter[str] = Counter()
     raw = work / "new" / "raw"
-    for text in texts:
+    for text, original in zip(texts, originals or texts, strict=True):
         result = binarization.encode_text(
-            text, encoder, work / "encoded", raw, pool, progress
+            text, encoder, work / "encoded", raw, pool, progress, original
         )
         kept[text.name] = result["kept"]
         if text.split == "train":
@@ -231,24 +275,34 @@ def subword_model(
     """Copy or train the model of all languages into *new*; nothing for ``none``."""
     if settings.subword == "none":
         return subwords.Subwords("none")
-    path = new / ("bpe.codes" if settings.subword == "bpe" else "spm.model")
-    given = added.bpe_codes if added else None
-    if given := settings.spm_model or given:
+    of_merges = settings.subword == "bpe"
+    path = new / ("bpe.codes" if of_merges else "spm.model")
+    if given := settings.given_model:
         write_bytes(path, given.read_bytes())
     elif not path.exists():
-        sentences = _sample(texts, pool)
-        size = settings.vocab_size or DEFAULT_VOCAB_SIZE
-        progress = Progress(
-            f"training {settings.subword} ({size} symbols, {len(sentences)} sentences)"
-        )
-        if settings.subword == "bpe":
-            model = subwords.train_bpe(sentences, size)
-        else:
-            coverage = settings.character_coverage or DEFAULT_CHARACTER_COVERAGE
-            model = subwords.train_sentencepiece(sentences, size, coverage)
-        write_bytes(path, model)
-        progress.finish()
-    return subwords.Subwords(settings.subword, path, sha256(path), added is not None)
+        write_bytes(path, _trained(_sample(texts, pool), settings))
+    kind = "bpe" if of_merges else "sentencepiece"
+    return subwords.Subwords(kind, path, sha256(path), added is not None)
+
+
+def _trained(sentences: list[str], settings: SubwordSettings) -> bytes:
+    """The bytes of a subword model of *sentences*."""
+    size = settings.vocab_size or DEFAULT_VOCAB_SIZE
+    merges = settings.merges
+    wanted = f"{size} symbols" if merges is None else f"{merges} merges"
+    progress = Progress(
+        f"training {settings.subword} ({wanted}, {len(sentences)} sentences)"
+    )
+    if merges is not None:
+        model = subwords.train_bpe(sentences, merges=merges)
+    elif settings.subword == "bpe":
+        model = subwords.train_bpe(sentences, size)
+    else:
+        coverage = settings.character_coverage or DEFAULT_CHARACTER_COVERAGE
+        kind = "bpe" if settings.subword == "sentencepiece-bpe" else "unigram"
+        model = subwords.train_sentencepiece(sentences, size, coverage, kind)
+    progress.finish()
+    return model
 
 
 def _sample(texts: Sequence[Text], pool: Workers) -> list[str]:

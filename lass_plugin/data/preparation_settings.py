@@ -7,9 +7,18 @@ from typing import ClassVar
 
 from lass_plugin.data import subwords
 from lass_plugin.data.parallel_text import sha256
+from lass_plugin.data.text_settings import TextSettings
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of, parse_languages, parse_pairs
-from lass_plugin.settings import Settings, count, needless, option, required, switch
+from lass_plugin.settings import (
+    Settings,
+    count,
+    including,
+    needless,
+    option,
+    required,
+    switch,
+)
 
 DEFAULT_VOCAB_SIZE = 8000
 DEFAULT_CHARACTER_COVERAGE = 0.9995
@@ -19,17 +28,14 @@ DEFAULT_CHARACTER_COVERAGE = 0.9995
 class Added:
     """What the data of pairs that are added to a model has beside its own text.
 
-    *languages* are all of the model, in the order of their tokens; *bpe_codes* those
-    that the model's text was encoded with; unknown text is spelled, see
-    :class:`.subwords.Subwords`.
+    *languages* are all of the model, in the order of their tokens; unknown text is
+    spelled, see :class:`.subwords.Subwords`.
     """
 
     languages: tuple[str, ...]
-    bpe_codes: Path | None = None
 
-    def as_json(self) -> dict[str, str | None]:
-        codes = sha256(self.bpe_codes) if self.bpe_codes else None
-        return {"languages": ",".join(self.languages), "bpe-codes": codes}
+    def as_json(self) -> dict[str, str]:
+        return {"languages": ",".join(self.languages)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,7 @@ class SubwordSettings(Settings):
     text: Path = required("folder of the text", metavar="DIR")
     out: Path = required("data folder to make", metavar="DIR")
     subword: ClassVar[str] = "sentencepiece"
+    merges: ClassVar[int | None] = None
     vocab_size: int | None = count(
         None, f"pieces of the joint model (default {DEFAULT_VOCAB_SIZE})"
     )
@@ -98,8 +105,13 @@ class SubwordSettings(Settings):
         }
 
     @property
+    def given_model(self) -> Path | None:
+        """The subword model that is used; None where one is trained."""
+        return self.spm_model
+
+    @property
     def _trains_sentencepiece(self) -> bool:
-        return self.subword == "sentencepiece" and self.spm_model is None
+        return self.subword.startswith("sentencepiece") and self.spm_model is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,14 +138,24 @@ class PreparationSettings(SubwordSettings):
     )
     subword: str = option(  # type: ignore[misc]
         "sentencepiece",
-        "unigram SentencePiece (default); subword-nmt BPE, for text that is tokenised; "
-        "or none, for text whose tokens are separated by spaces already",
+        "unigram SentencePiece (default); SentencePiece's BPE; subword-nmt BPE, for "
+        "text that is tokenised (--moses); or none, for text whose tokens are "
+        "separated by spaces already",
         choices=subwords.KINDS,
     )
     vocab_size: int | None = count(
         None,
-        f"pieces of the joint model (default {DEFAULT_VOCAB_SIZE}); with --subword "
-        "none, keep only the N most frequent tokens",
+        f"symbols of the joint model, characters included (default "
+        f"{DEFAULT_VOCAB_SIZE}); with --subword none, keep only the N most frequent "
+        "tokens",
+    )
+    merges: int | None = count(  # type: ignore[misc]
+        None,
+        "merge operations that --subword bpe learns, instead of --vocab-size: what "
+        "papers that use subword-nmt count",
+    )
+    bpe_codes: Path | None = option(
+        None, "use these codes of subword-nmt instead of learning some", metavar="FILE"
     )
     langs: tuple[str, ...] = option(
         (),
@@ -142,20 +164,33 @@ class PreparationSettings(SubwordSettings):
         metavar="FILE",
         parse="lass_plugin.data.language_tokens:read_language_list",
     )
+    written: TextSettings = including(TextSettings)
     added: Added | None = None
 
     def check(self) -> None:
         super().check()
+        self.written.check()
         self._check_test_pairs()
         if self.subword != "sentencepiece":
             needless(self, "spm_model", f"with --subword {self.subword}")
-        model = self.spm_model or (self.added and self.added.bpe_codes)
+        if self.subword != "bpe":
+            needless(self, ("merges", "bpe_codes"), f"with --subword {self.subword}")
+        if self.merges is not None:
+            needless(self, "vocab_size", "with --merges")
+        if self.bpe_codes is not None:
+            needless(self, ("merges", "vocab_size"), "with --bpe-codes")
+        model = self.spm_model or self.bpe_codes
         if self.dictionary and self.subword != "none" and not model:
             raise LassError(
                 "--dict belongs to a subword model that exists already; add "
-                "--spm-model FILE, or --subword none for text that is encoded"
+                "--spm-model FILE, --bpe-codes FILE with --subword bpe, or --subword "
+                "none for text that is encoded"
             )
         self._check_langs()
+
+    @property
+    def given_model(self) -> Path | None:
+        return self.spm_model or self.bpe_codes
 
     def _check_langs(self) -> None:
         if not self.langs:
@@ -194,14 +229,18 @@ class PreparationSettings(SubwordSettings):
     def as_json(self) -> dict[str, str | int | float | None]:
         """Values by their names on the command line; files by their SHA-256."""
         subwords = self.subwords_as_json()
-        if self.subword == "bpe" and self.added is None:
+        codes = sha256(self.bpe_codes) if self.bpe_codes else None
+        if self.subword == "bpe" and not (codes or self.merges):
             subwords["vocab-size"] = self.vocab_size or DEFAULT_VOCAB_SIZE
         return {
             "pairs": ",".join(map(str, self.pairs)),
             **subwords,
+            "merges": self.merges,
+            "bpe-codes": codes,
             "test-pairs": ",".join(map(str, self.test_pairs)) or None,
             "through": self.through,
             "langs": ",".join(self.langs) or None,
+            **self.written.as_json(),
             **(self.added.as_json() if self.added else {}),
         }
 

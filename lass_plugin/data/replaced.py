@@ -22,7 +22,7 @@ _OPTIONS = {
     _DICTIONARY: "--dict {}",
     _LANGUAGES: "--langs {}",
     "spm.model": "--spm-model {}",
-    "bpe.codes": "--subword none, for text that is encoded with {}",
+    "bpe.codes": "--subword bpe --bpe-codes {}",
 }
 """File of a data folder -> how it is given to ``lass prepare``."""
 

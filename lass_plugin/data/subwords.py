@@ -18,7 +18,9 @@ from lass_plugin.errors import LassError
 if TYPE_CHECKING:
     from subword_nmt.apply_bpe import BPE
 
-KINDS = ("sentencepiece", "bpe", "none")
+KINDS = ("sentencepiece", "sentencepiece-bpe", "bpe", "none")
+"""What can be asked for. A model of SentencePiece says itself whether it is of unigrams
+or of merges, so in data folders and checkpoints both are of kind ``sentencepiece``."""
 
 SAMPLE_SENTENCES = 1_000_000
 """Distinct sentences that a model is trained on, shared equally by the languages."""
@@ -56,9 +58,15 @@ def _smallest(chosen: dict[bytes, str], limit: int) -> dict[bytes, str]:
 
 
 def train_sentencepiece(
-    sentences: Iterable[str], vocab_size: int, character_coverage: float
+    sentences: Iterable[str],
+    vocab_size: int,
+    character_coverage: float,
+    model_type: str = "unigram",
 ) -> bytes:
-    """Train a unigram model of *vocab_size* pieces; same sentences, same bytes.
+    """Train a model of *vocab_size* pieces; same sentences, same bytes.
+
+    Args:
+        model_type: ``unigram`` or ``bpe``.
 
     Raises:
         LassError: the text gives too few pieces, or has too many characters.
@@ -70,7 +78,7 @@ def train_sentencepiece(
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(sentences),
             model_writer=model,
-            model_type="unigram",
+            model_type=model_type,
             vocab_size=vocab_size,
             character_coverage=character_coverage,
             input_sentence_size=0,
@@ -94,11 +102,17 @@ def train_sentencepiece(
     return model.getvalue()
 
 
-def train_bpe(sentences: Iterable[str], vocab_size: int) -> bytes:
-    """Learn subword-nmt codes for about *vocab_size* symbols, characters included.
+def train_bpe(
+    sentences: Iterable[str], vocab_size: int | None = None, merges: int | None = None
+) -> bytes:
+    """Learn subword-nmt codes: *merges* of them, or for about *vocab_size* symbols.
+
+    The symbols are the merges and the characters, each of these within words and at
+    their ends.
 
     Raises:
-        LassError: the characters alone are more than *vocab_size*.
+        LassError: the characters alone are more than *vocab_size*; no pair of symbols
+            is left that occurs twice before there are so many *merges*.
     """
     from subword_nmt.learn_bpe import learn_bpe
 
@@ -106,17 +120,25 @@ def train_bpe(sentences: Iterable[str], vocab_size: int) -> bytes:
     words = {word for line in lines for word in line.split()}
     characters = len({character for word in words for character in word[:-1]})
     characters += len({word[-1] for word in words})  # with the mark of a word's end
-    if vocab_size <= characters:
+    if vocab_size is not None and vocab_size <= characters:
         raise LassError(
             f"--vocab-size {vocab_size} does not hold the text's characters; "
             f"choose more than {characters}"
         )
+    wanted = vocab_size - characters if vocab_size is not None else merges
+    assert wanted is not None
     codes = io.StringIO()
     with contextlib.redirect_stderr(io.StringIO()):
         if any(len(word) > 1 for word in words):
-            learn_bpe(lines, codes, vocab_size, total_symbols=True)
+            learn_bpe(lines, codes, wanted)
         else:
             codes.write("#version: 0.2\n")
+    learned = codes.getvalue().count("\n") - 1
+    if merges is not None and learned != merges:
+        raise LassError(
+            f"--merges {merges} is too much for so little text; choose {learned} or "
+            "less"
+        )
     return codes.getvalue().encode()
 
 

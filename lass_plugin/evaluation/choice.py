@@ -1,12 +1,12 @@
 """Which metrics are computed: BLEU and chrF always, spBLEU and COMET where wanted."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import metrics
 from lass_plugin.evaluation.metrics import COMET_MODEL, CometModel, Metric
-from lass_plugin.evaluation.text_forms import find_tokenised
+from lass_plugin.evaluation.scored_form import ScoredForm
 from lass_plugin.languages import Pair
 
 METRICS = ("BLEU", "chrF")
@@ -88,23 +88,28 @@ class Choice:
         for pair in pairs:
             metrics.tokenizer_for(pair.target, self.tokenize)
 
-    def for_text(self, references: Mapping[str, Sequence[str]]) -> "Choice":
-        """The same for *references*: tokenised ones are not tokenised once more.
+    @property
+    def further(self) -> tuple[str, ...]:
+        """The metrics beside :data:`METRICS`."""
+        wanted = {"spBLEU": self.spbleu, "COMET": self.comet_model is not None}
+        return tuple(name for name in FURTHER if wanted[name])
 
-        Raises:
-            LassError: no tokenizer is given, and only some of them are tokenised.
-        """
-        if self.tokenize is None and find_tokenised(references):
-            return replace(self, tokenize="none")
-        return self
+    def for_form(self, form: ScoredForm) -> "Choice":
+        """The same for text in *form*: tokenised text is not tokenised once more."""
+        return replace(self, tokenize=form.tokenizer(self.tokenize))
 
     def of(
         self,
         pair: Pair | str,
         references: Sequence[str],
         sources: Sequence[str] | None = None,
+        label: str = "",
     ) -> list[Metric]:
-        """The metrics of one pair, in the order of the tables."""
+        """The metrics of one pair, in the order of the tables.
+
+        Args:
+            label: what signatures say of the text, see :attr:`.ScoredForm.label`.
+        """
         found = [
             metrics.bleu(pair, references, self.tokenize),
             metrics.chrf(pair, references),
@@ -117,4 +122,6 @@ class Choice:
                     f"COMET needs the sources of {pair} and there are none; give them"
                 )
             found.append(metrics.Comet(pair, sources, references, self.comet_model))
+        for metric in found:
+            metric.label = label
         return found

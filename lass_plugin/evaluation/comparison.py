@@ -7,8 +7,8 @@ from statistics import fmean
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.choice import EVERY_METRIC, METRICS, Choice
 from lass_plugin.evaluation.metrics import Metric, Score
+from lass_plugin.evaluation.scored_form import ScoredForm, shown_form
 from lass_plugin.evaluation.significance import SAMPLES, Difference, paired_bootstrap
-from lass_plugin.evaluation.text_forms import form_of
 from lass_plugin.languages import Pair, base_language, parse_pairs
 
 
@@ -142,18 +142,22 @@ def compare(
     sources: Mapping[str, Sequence[str]] | None = None,
     n_samples: int = SAMPLES,
     advance: Callable[[int, str], None] = lambda scores, pair: None,
+    form: ScoredForm | None = None,
 ) -> Report:
     """Score *systems* on every pair of *references*; the first is the baseline.
 
     *choice* has the tokenizer of BLEU, which is ``none`` where it does not say and the
-    references are tokenised (:mod:`.text_forms`); and further metrics, of which COMET
-    reads *sources*. *advance* is called after each score with 1 and its pair.
+    text is tokenised (:mod:`.scored_form`); and further metrics, of which COMET reads
+    *sources*. *advance* is called after each score with 1 and its pair. *form* is that
+    of all text; None for the one that the references show.
 
     Raises:
         LassError: a system has no hypotheses for a pair, or for one without
             references; the numbers of sentences differ; a tokenizer is not installed.
     """
-    choice = (choice or Choice()).for_text(references)
+    choice = choice or Choice()
+    form = form or shown_form(references, choice.tokenize)
+    choice = choice.for_form(form)
     choice.check(parse_pairs(references))  # fail before the work, not half-way
     for system in systems:
         _check_pairs(system.name, list(system.hypotheses), list(references))
@@ -162,11 +166,12 @@ def compare(
         for system in systems
     ]
     for pair, lines in references.items():
-        metrics = choice.of(pair, lines, None if sources is None else sources[pair])
+        source = None if sources is None else sources[pair]
+        metrics = choice.of(pair, lines, source, form.label)
         found = score_pair(pair, systems, metrics, n_samples, advance)
         for one, result in zip(scored, found, strict=True):
             one.pairs[pair] = result
-    return Report(form_of(references, choice.tokenize), tuple(scored))
+    return Report(form.form, tuple(scored))
 
 
 def score_pair(

@@ -13,6 +13,7 @@ from lass_plugin.evaluation.choice import METRICS, Choice
 from lass_plugin.evaluation.comparison import Outputs, Report, compare
 from lass_plugin.evaluation.engines import translator_of
 from lass_plugin.evaluation.kept import KeptTranslations
+from lass_plugin.evaluation.scored_form import form_in
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready, Saved, System, check_names
 from lass_plugin.evaluation.translation import Speed
@@ -66,12 +67,17 @@ def evaluate(
     decoding = texts.with_subwords(decoding, data, ready[0].task.target_dictionary)
     folder = None if references is None else Path(references)
     test_set = texts.read_test_set(ready[0], split, decoding, folder)
-    stated, choice = choice, choice.for_text(test_set.references)
+    cut = texts.keeps_subwords(ready[0], decoding)
+    form = form_in(data, test_set.references, folder, choice.tokenize, cut)
+    notes = form.notes(choice.tokenize, choice.further)
     store = None
     if kept is not None:
         store = KeptTranslations(kept, data, split, test_set.sources, decoding)
     outputs, speeds = [], {}
-    for each, hypotheses, speed in _translations(ready, test_set, decoding, store):
+    translated = _translations(ready, test_set, decoding, store)
+    test_set = test_set.in_form(form)
+    for each, written, speed in translated:
+        hypotheses = form.of_translations(written)
         name, checkpoint = each.system.name, str(each.system.checkpoint)
         outputs.append(Outputs(name, checkpoint, each.mask_label, hypotheses))
         speeds[name] = speed
@@ -79,18 +85,18 @@ def evaluate(
             texts.write_texts(Path(out) / "translations" / name, split, hypotheses)
     if out is not None:
         test_set.write(Path(out))
-    metrics = len(METRICS) + choice.spbleu + (choice.comet_model is not None)
+    metrics = len(METRICS) + len(choice.further)
     progress = Progress("scoring", len(outputs) * len(pairs) * metrics)
     report = compare(
-        outputs, test_set.references, choice, test_set.sources, advance=progress.advance
+        outputs,
+        test_set.references,
+        choice,
+        test_set.sources,
+        advance=progress.advance,
+        form=form,
     )
     progress.finish()
-    notes = [_describe(split, decoding), test_set.origin]
-    if choice != stated:
-        notes.append(
-            "the references are tokenised, so BLEU does not tokenise them once more "
-            "(--tokenize none)"
-        )
+    notes = [_describe(split, decoding), test_set.origin, *notes]
     report = replace(report, notes=tuple(notes))
     result = Evaluation(report, test_set, tuple(outputs), speeds)
     if out is not None:

@@ -12,6 +12,7 @@ from lass_plugin.data.dictionaries import indices_of_text
 from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.data.parallel_text import CONTROL_SYMBOLS, refuse_reserved
 from lass_plugin.data.subwords import Subwords
+from lass_plugin.data.text_steps import TextSteps
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.translation import Translator
 from lass_plugin.languages import Pair
@@ -34,10 +35,20 @@ class LineTranslator:
 
     Args:
         encoding: how sentences become tokens.
+        before: what is done to sentences before that.
+        after: what is undone in translations; by default the same.
     """
 
-    def __init__(self, translator: Translator, encoding: Subwords):
+    def __init__(
+        self,
+        translator: Translator,
+        encoding: Subwords,
+        before: TextSteps | None = None,
+        after: TextSteps | None = None,
+    ):
         self._translator, self._encoding = translator, encoding
+        self._before = before or TextSteps()
+        self._after = self._before if after is None else after
         self._task = translator.task
         self._pairs = {str(pair): pair for pair in self._task.pairs}
         names = self._task.tokens.names
@@ -75,6 +86,7 @@ class LineTranslator:
                 f"line {number} asks for '{key.strip()}', which is none of "
                 f"{', '.join(self._pairs)}; write one of these, or give it with --pairs"
             )
+        sentence = self._before.apply(sentence, pair.source)
         if not sentence.strip():
             return Request(number, pair)
         return Request(number, pair, self._encode(number, sentence))
@@ -109,7 +121,9 @@ class LineTranslator:
         done = 0
         for numbers, outputs in itertools.chain(self._batches(requests), [([], [])]):
             for number, output in zip(numbers, outputs, strict=True):
-                texts[number] = self._translator.text(output)
+                pair, made = requests[number].pair, self._translator.text(output)
+                assert pair is not None
+                texts[number] = self._after.undo(made, pair.target)
             ready = []
             for text in texts[done:]:
                 if text is None:

@@ -60,6 +60,8 @@ class Metric(ABC):
         self.name, self.pair = name, Pair.parse(str(pair))
         self.references = sentences(references, "references", self.pair)
         self.size = len(self.references)
+        self.label = ""
+        """What is said of the text behind the signature, see :mod:`.scored_form`."""
 
     @property
     @abstractmethod
@@ -92,7 +94,8 @@ class Metric(ABC):
 
     def score_of(self, statistics: np.ndarray) -> Score:
         """Return the corpus score of *statistics*, shape (sentences, counts)."""
-        return Score(self.name, self.value(statistics.sum(axis=0)), self.signature)
+        signature = self.signature + self.label
+        return Score(self.name, self.value(statistics.sum(axis=0)), signature)
 
     def score(self, hypotheses: Sequence[str]) -> Score:
         """Return the corpus score of *hypotheses*."""

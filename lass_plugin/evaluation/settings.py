@@ -24,6 +24,7 @@ from lass_plugin.settings import (
 if TYPE_CHECKING:
     import torch
 
+    from lass_plugin.evaluation.choice import Choice
     from lass_plugin.evaluation.systems import System
 
 CTRANSLATE2 = "ctranslate2"
@@ -241,10 +242,62 @@ class SystemsSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoringSettings(Settings):
-    """Which sentences are translated, how, and against what they are scored."""
+class MetricSettings(Settings):
+    """What translations are scored with; no training depends on it."""
 
     GROUP = "test set and scores"
+
+    tokenize: str | None = option(
+        None,
+        "tokenizer of BLEU for all pairs (default: 13a, or that of the language; none "
+        "where the text is tokenised, and none where 'lass prepare --moses' tokenised "
+        "it scores the tokens); flores101 makes it the spBLEU of Goyal 2022 and Cao "
+        "2024",
+        metavar="NAME",
+        matters=False,
+    )
+    metrics: tuple[str, ...] = option(
+        (),
+        "further metrics beside BLEU and chrF: spBLEU (sacreBLEU downloads its model "
+        "once), COMET (needs the extra comet and a model)",
+        metavar="NAME,…",
+        parse="lass_plugin.evaluation.choice:parse_further",
+        matters=False,
+    )
+    comet_model: str | None = option(
+        None,
+        "model of COMET, a name of the hub or a .ckpt file (default: "
+        "Unbabel/wmt22-comet-da)",
+        metavar="NAME",
+        matters=False,
+    )
+
+    def choice(self, gpu: bool) -> "Choice":
+        """The metrics; finds out whether they can be had.
+
+        Args:
+            gpu: compute COMET on it.
+
+        Raises:
+            LassError: a package or model is missing, or a model is without use.
+        """
+        from lass_plugin.evaluation.choice import Choice
+
+        return Choice.make(self.metrics, self.tokenize, self.comet_model, gpu)
+
+    def stated(self) -> dict[str, Any]:
+        """What is not as by default, plain values: of results that are kept."""
+        values = {
+            "tokenize": self.tokenize,
+            "metrics": list(self.metrics),
+            "comet_model": self.comet_model,
+        }
+        return {name: value for name, value in values.items() if value}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringSettings(MetricSettings):
+    """Which sentences are translated, how, and against what they are scored."""
 
     split: str = option("test", "split of the data (default: %(default)s)")
     references: Path | None = option(
@@ -253,20 +306,19 @@ class ScoringSettings(Settings):
         "text of the dictionary)",
         metavar="DIR",
     )
-    tokenize: str | None = option(
-        None,
-        "tokenizer of BLEU for all pairs (default: 13a, or that of the language; none "
-        "where the references are tokenised); "
-        "flores101 makes it the spBLEU of Goyal 2022 and Cao 2024",
-        metavar="NAME",
-    )
     decoding: Decoding = including(Decoding)
 
     @property
     def how(self) -> dict[str, Any]:
-        """The arguments of :func:`.evaluation.evaluate` that these are."""
+        """The arguments of :func:`.evaluation.evaluate` that these are.
+
+        Raises:
+            LassError: what a metric needs is missing.
+        """
         names = ("split", "decoding", "references")
-        return {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in names}
+        gpu = self.decoding.device.type == "cuda"
+        return {**found, "choice": self.choice(gpu)}
 
 
 _scored = partial(option, group=ScoringSettings.GROUP)

@@ -1,27 +1,12 @@
 """Which form a text is in: subwords, tokenised or detokenised; and other text."""
 
 import html
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lass_plugin.data.text_form import DETOKENISED, TOKENISED, is_tokenised
 from lass_plugin.errors import LassError
-
-_APART = re.compile(r"(?<=\S\s)(?:[,.，。、]|@-@|&apos;\w+)(?=\s|$)")
-_ATTACHED = re.compile(r"(?<=[^\s.,])[,.](?=\s|$)|(?<=\S)[，。、]")
-
-
-def is_tokenised(lines: Sequence[str]) -> bool | None:
-    """Whether commas and full stops stand apart from the words; None if unclear.
-
-    Other marks tell nothing: French writes ``Ah !``, Hindi a space before its danda.
-    """
-    apart = sum(len(_APART.findall(line)) for line in lines)
-    attached = sum(len(_ATTACHED.findall(line)) for line in lines)
-    if apart > 2 * attached and apart * 20 > len(lines):  # not a slip of the pen
-        return True
-    return False if attached and attached >= apart else None
 
 
 def find_tokenised(references: Mapping[str, Sequence[str]]) -> str | None:
@@ -50,7 +35,7 @@ def form_of(references: Mapping[str, Sequence[str]], tokenize: str | None) -> st
     """
     found = {is_tokenised(lines) for lines in references.values()} - {None}
     tokenised = found.pop() if len(found) == 1 else tokenize == "none"
-    return "tokenised" if tokenised else "detokenised"
+    return TOKENISED if tokenised else DETOKENISED
 
 
 def subwords_in(lines: Sequence[str]) -> str | None:

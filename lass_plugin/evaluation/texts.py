@@ -9,9 +9,11 @@ from fairseq.data import Dictionary, LanguagePairDataset, ListDataset
 from fairseq.data.data_utils import post_process
 
 from lass_plugin.data import pair_data
+from lass_plugin.data.data_folder import text_steps_of
 from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.data.parallel_text import read_lines
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.scored_form import ScoredForm
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
 from lass_plugin.evaluation.text_forms import check_stored, without_subwords
@@ -34,6 +36,14 @@ class TestSet:
     def sentences(self) -> int:
         return sum(map(len, self.references.values()))
 
+    def in_form(self, form: ScoredForm) -> "TestSet":
+        """The same in the form that is scored."""
+        return replace(
+            self,
+            sources=form.of_given(self.sources, "source"),
+            references=form.of_given(self.references, "target"),
+        )
+
     def write(self, out: Path) -> None:
         """Write what translations were made and scored from, to score them again."""
         write_texts(out / "sources", self.split, self.sources, side="source")
@@ -45,8 +55,8 @@ def read_test_set(
 ) -> TestSet:
     """Sources and references of the pairs of *ready*, as many as *decoding* says.
 
-    Both are in the form of the translations: text in subwords, as it lies beside data
-    of ``lass prepare --subword none``, has them removed.
+    Both are in the form of the text that the data was made from; subwords, as they lie
+    beside data of ``lass prepare --subword none``, are removed.
 
     Args:
         references: folder of ``SPLIT.SRC-TGT.LANG``; None for ``raw`` of the data, or
@@ -57,8 +67,7 @@ def read_test_set(
             another number of lines than the data has sentences, or is of other text.
     """
     raw = ready.data / "raw"
-    in_data = find_subwords(ready.data, ready.task.target_dictionary)
-    kept = decoding.remove_bpe == "none" != in_data
+    kept, steps = keeps_subwords(ready, decoding), text_steps_of(ready.data)
     sources: dict[str, list[str]] = {}
     targets: dict[str, list[str]] = {}
     lossy = []
@@ -88,6 +97,8 @@ def read_test_set(
                 )
             else:
                 lines = _dictionary_text(ready, split, pair, side, decoding.remove_bpe)
+                if not kept:
+                    lines = [steps.undo(line, language) for line in lines]
                 lossy += [key] if side == "target" else []
             found[key] = lines[: decoding.limit]
     origin = f"references: {references or raw}"
@@ -99,6 +110,12 @@ def read_test_set(
             "scores compare only with each other"
         )
     return TestSet(split, sources, targets, origin)
+
+
+def keeps_subwords(ready: Ready, decoding: Decoding) -> bool:
+    """Whether translations are left in the subwords that the data is made of."""
+    in_data = find_subwords(ready.data, ready.task.target_dictionary)
+    return decoding.remove_bpe == "none" != in_data
 
 
 def _dictionary_text(

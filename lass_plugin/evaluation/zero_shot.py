@@ -12,7 +12,6 @@ from pathlib import Path
 from lass_plugin.data import pair_data
 from lass_plugin.data.data_folder import first_folder
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.choice import Choice
 from lass_plugin.evaluation.comparison import (
     Outputs,
     PairScores,
@@ -123,8 +122,8 @@ def _score(
     out: Path | None,
     identifier: LanguageIdentifier | None,
 ) -> Scored:
-    how, choice = settings.scoring.how, Choice(settings.scoring.tokenize)
-    evaluation = evaluate(settings.data, systems, pairs, out=out, choice=choice, **how)
+    how = settings.scoring.how
+    evaluation = evaluate(settings.data, systems, pairs, out=out, **how)
     report, references = evaluation.report, evaluation.test_set.references
     if identifier is None:
         return Scored(evaluation, report.systems, {})

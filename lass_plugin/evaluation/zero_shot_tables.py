@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from lass_plugin.evaluation.choice import digits_of
 from lass_plugin.evaluation.comparison import SystemScores
 from lass_plugin.evaluation.language_identifier import ON_TARGET
 from lass_plugin.evaluation.metrics import Score
@@ -95,7 +96,8 @@ def ablation_tables(result: ZeroShot) -> list[Table]:
                 for language, system in columns.items():
                     found = system.pairs[pair]
                     if language == _language(pair, side):
-                        cells.append(f"{found.scores[metric].value:.2f} =")
+                        digits = digits_of(metric)
+                        cells.append(f"{found.scores[metric].value:.{digits}f} =")
                     else:
                         cells.append(score_cell([found], metric))
                         replaced.append(found)

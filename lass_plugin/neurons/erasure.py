@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.choice import Choice
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.languages import parse_pairs
@@ -249,9 +248,9 @@ def erase(settings: ErasureSettings) -> Erasure:
     systems = [System(NOTHING, checkpoint)] + [
         System(each.name, checkpoint, without(masks, each)) for each in erased
     ]
-    pairs, choice, out = parse_pairs(masks), Choice(scoring.tokenize), settings.out
+    pairs, out = parse_pairs(masks), settings.out
     how = {**scoring.how, "kept": out / "kept"}
-    evaluation = evaluate(settings.data, systems, pairs, out=out, choice=choice, **how)
+    evaluation = evaluate(settings.data, systems, pairs, out=out, **how)
     return Erasure(settings, allocation, masks, tuple(erased), evaluation, tuple(notes))
 
 

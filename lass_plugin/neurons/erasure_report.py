@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lass_plugin.evaluation.choice import METRICS
+from lass_plugin.evaluation.choice import EVERY_METRIC, METRICS, digits_of
 from lass_plugin.evaluation.comparison import PairScores
 from lass_plugin.files import write_text
 from lass_plugin.languages import Pair
@@ -108,8 +108,8 @@ def _draw(
 
 def _scores(scored: PairScores) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for metric in METRICS:
-        score, difference = scored.scores[metric], scored.differences.get(metric)
+    for metric, score in scored.scores.items():
+        difference = scored.differences.get(metric)
         found[metric] = {"value": score.value, "signature": score.signature}
         if difference is not None:
             found[metric]["difference"] = asdict(difference)
@@ -121,7 +121,7 @@ def _mean(draws: Sequence[Mapping[str, PairScores]]) -> dict[str, Any]:
     means: dict[str, Any] = {}
     for pair in draws[0]:
         means[pair] = {}
-        for metric in METRICS:
+        for metric in draws[0][pair].scores:
             differences = [draw[pair].differences[metric] for draw in draws]
             deltas = [difference.delta for difference in differences]
             means[pair][metric] = {
@@ -153,7 +153,7 @@ def _notes(result: Erasure, groups: Sequence[Sequence[Erased]]) -> list[str]:
         else f"one draw, seed {drawn}"
     )
     notes.append(f"checkpoint {settings.checkpoint}, mask {whole.mask}")
-    for metric in METRICS:
+    for metric in report.metrics:
         signatures: dict[str, list[str]] = {}
         for pair, scored in whole.pairs.items():
             signatures.setdefault(scored.scores[metric].signature, []).append(pair)
@@ -194,13 +194,15 @@ def tables(record: Mapping[str, Any]) -> list[Table]:
         if each["kind"] == SPECIFIC
     )
     made = []
-    for metric in METRICS:
+    for metric in record["nothing"][pairs[0]]:
+        digits = digits_of(metric)
         values = [record["nothing"][pair][metric]["value"] for pair in pairs]
-        rows = [[NOTHING, "0", *(f"{v:.2f}" for v in values), f"{fmean(values):.2f}"]]
+        shown = [f"{value:.{digits}f}" for value in (*values, fmean(values))]
+        rows = [[NOTHING, "0", *shown]]
         for each in record["erased"]:
             draws, means = len(each["draws"]), each["mean"]
-            cells = [_cell(means[pair][metric], draws) for pair in pairs]
-            mean = signed(fmean(means[pair][metric]["delta"] for pair in pairs))
+            cells = [_cell(means[pair][metric], draws, digits) for pair in pairs]
+            mean = signed(fmean(means[pair][metric]["delta"] for pair in pairs), digits)
             rows.append([each["label"], f"{each['neurons']:,}", *cells, mean])
         title = f"{metric} ({record['text']} text)"
         header = ["erased", "neurons", *pairs, "mean"]
@@ -217,11 +219,11 @@ def tables(record: Mapping[str, Any]) -> list[Table]:
     return [*made, Table("erasure", title, ["erased", "neurons", *pairs], rows, own)]
 
 
-def _cell(mean: Mapping[str, Any], draws: int) -> str:
+def _cell(mean: Mapping[str, Any], draws: int, digits: int) -> str:
     """``-1.20*``, or of several draws ``-1.20 ±0.31*``."""
-    text = signed(mean["delta"])
+    text = signed(mean["delta"], digits)
     if mean["deviation"] is not None:
-        text += f" ±{mean['deviation']:.2f}"
+        text += f" ±{mean['deviation']:.{digits}f}"
     return text + ("*" if mean["significant"] == draws else " ")
 
 
@@ -282,7 +284,9 @@ def _pair(record: Mapping[str, Any], key: str) -> dict[str, Any]:
 def _flat(scores: Mapping[str, Any]) -> dict[str, Any]:
     """``bleu``, ``bleu_signature``, ``bleu_delta`` … of each metric."""
     flat: dict[str, Any] = {}
-    for metric in METRICS:
+    for metric in EVERY_METRIC:
+        if metric not in scores:
+            continue
         name, score = metric.lower(), scores[metric]
         flat[name] = score["value"]
         flat[f"{name}_signature"] = score["signature"]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data import subwords
 from lass_plugin.data.language_tokens import LanguageTokens
-from lass_plugin.data.parallel_text import sha256
+from lass_plugin.data.parallel_text import find_bitexts, sha256
+from lass_plugin.data.text_steps import TextSteps
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.new_pairs.checkpoint import extended
 from lass_plugin.experiments.new_pairs.models import SubwordModel
@@ -116,7 +117,8 @@ def test_unknown_characters_are_spelled_and_can_be_read_again(tmp_path):
     assert line.replace(" ", "").replace("\u2581", " ").strip() == "the кіт"
     for code, text in (("en", "the cat\n"), ("uk", "кіт\n")):
         (tmp_path / f"train.en-uk.{code}").write_text(text)
-    counts = count_text(tmp_path, parse_pairs("uk-en"), spelled)
+    texts, _ = find_bitexts(tmp_path, parse_pairs("uk-en"))
+    counts = count_text(texts, spelled, TextSteps())
     assert counts["к"] == counts["і"] == counts["т"] == 1 and "" not in counts
 
 

@@ -6,6 +6,7 @@ import types
 import pytest
 import sacrebleu
 import sentencepiece
+from comet_stand_in import FakeModel, comet_package
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import metrics
@@ -49,39 +50,10 @@ def made_up_model(no_model):
         )
 
 
-class FakeModel:
-    """Scores a sentence by the share of its reference's words that it has."""
-
-    loaded = 0
-
-    def predict(self, samples, batch_size, gpus, progress_bar):
-        assert (batch_size, gpus, progress_bar) == (16, 0, False)
-        scores = []
-        for sample in samples:
-            assert set(sample) == {"src", "mt", "ref"}
-            words = sample["ref"].split()
-            scores.append(sum(w in sample["mt"].split() for w in words) / len(words))
-        return types.SimpleNamespace(scores=scores, system_score=sum(scores))
-
-
 @pytest.fixture
 def package(monkeypatch, tmp_path):
     """What ``import comet`` finds."""
-    fake = types.ModuleType("comet")
-
-    def download(name):
-        if name != "hub/model":
-            raise KeyError(f"Model '{name}' not supported by COMET.")
-        return tmp_path / "model.ckpt"
-
-    def load(path):
-        FakeModel.loaded += 1
-        if "broken" in path:
-            raise RuntimeError("no such weights")
-        return FakeModel()
-
-    fake.download_model, fake.load_from_checkpoint = download, load
-    fake.__version__ = "2.2.7"
+    fake = comet_package(tmp_path / "model.ckpt")
     monkeypatch.setitem(sys.modules, "comet", fake)
     return fake
 

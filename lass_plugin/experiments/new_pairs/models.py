@@ -3,7 +3,7 @@
 import filecmp
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairseq.data import Dictionary
@@ -13,11 +13,13 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.checkpoints.trained_with import check_subwords
 from lass_plugin.data import parallel_text
-from lass_plugin.data.data_folder import RECORD
+from lass_plugin.data.data_folder import RECORD, text_settings_of
 from lass_plugin.data.pair_data import find_split
 from lass_plugin.data.preparation import prepare
 from lass_plugin.data.preparation_settings import Added, PreparationSettings
 from lass_plugin.data.subwords import Subwords
+from lass_plugin.data.truecased_text import learn_casing
+from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.systems import Saved, System
 from lass_plugin.evaluation.texts import find_raw, find_subwords
@@ -220,20 +222,29 @@ def _prepare_data(
     Their text is encoded with the model's subwords; what these do not know is spelled
     in characters, which become symbols if they occur often enough.
     """
-    counts = count_text(settings.text, settings.pairs, model.encoder())
+    texts, _ = parallel_text.find_bitexts(settings.text, settings.pairs)
+    written = text_settings_of(settings.data)
+    steps = written.tokens
+    if written.truecase:  # languages that the model does not have are learned
+        folder = settings.out / "casing"
+        with Workers(1) as pool:
+            steps = learn_casing(texts, steps, folder, written.given_casing, pool)
+        written = replace(written, truecase_model=folder)
+    counts = count_text(texts, model.encoder(), steps)
     new = extend_vocabulary(old, settings.pairs, counts, settings.least)
     dictionary = settings.out / "data.dict.txt"
     new.save(dictionary)
-    codes = model.file if model.kind == "bpe" else None
     preparation = PreparationSettings(
         text=settings.text,
         out=settings.data_out,
         pairs=settings.pairs,
         subword=model.kind,
         spm_model=model.file if model.kind == "sentencepiece" else None,
+        bpe_codes=model.file if model.kind == "bpe" else None,
+        written=written,
         dictionary=dictionary,
         workers=1,
-        added=Added(new.tokens.languages, codes),
+        added=Added(new.tokens.languages),
     )
     prepare(preparation)
     return new

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from lass_plugin.evaluation.choice import METRICS
+from lass_plugin.evaluation.choice import METRICS, digits_of
 from lass_plugin.experiments.new_pairs.settings import WAYS, ExtendSettings
 from lass_plugin.files import write_text
 from lass_plugin.records.csv_table import write_csv
@@ -44,7 +44,7 @@ NAMED = 6
 LEAST = 1.0
 """Least height of an axis in points of BLEU, lest noise be painted as a trend."""
 
-_SCORED = ["pair", "way", *METRICS]
+_SCORED = ["pair", "way"]
 _EFFECTS = ["overlap", "moved", "same"]
 
 
@@ -77,22 +77,29 @@ def to_markdown(record: Mapping[str, Any]) -> str:
     lines = ["# New pairs", ""]
     for title, new in (("New pairs", True), ("Older pairs", False)):
         rows = [_cells(each) for each in record["changes"] if each["new"] is new]
-        header = _SCORED if new else _SCORED + _EFFECTS
+        header = [*_SCORED, *_metrics(record), *([] if new else _EFFECTS)]
         lines += [f"## {title}", "", *markdown_table([header, *rows], left=2), ""]
     lines += [EXPLAINED]
     signatures: dict[str, dict[str, None]] = {}
     for each in record["changes"]:
-        for metric in METRICS:
-            text = f"{metric}: {each['scores'][metric]['signature']}"
+        for metric, score in each["scores"].items():
+            text = f"{metric}: {score['signature']}"
             signatures.setdefault(text, {})[each["pair"]] = None
     lines += [f"* `{text}` ({', '.join(of)})" for text, of in signatures.items()]
+    if record.get("text"):  # which earlier versions did not say
+        lines += [f"* scores are of {record['text']} text"]
     lines += [f"* {note}" for note in record["notes"]]
     return "\n".join(lines) + "\n"
 
 
+def _metrics(record: Mapping[str, Any]) -> list[str]:
+    """What was scored, in the order of the columns."""
+    return list(next((each["scores"] for each in record["changes"]), METRICS))
+
+
 def to_text(record: Mapping[str, Any]) -> str:
     """The tables of :func:`to_markdown` for a terminal."""
-    rows = [_SCORED + _EFFECTS]
+    rows = [[*_SCORED, *_metrics(record), *_EFFECTS]]
     for change in record["changes"]:
         pair, *cells = _cells(change)
         if change["new"]:
@@ -104,10 +111,10 @@ def to_text(record: Mapping[str, Any]) -> str:
 def _cells(change: Mapping[str, Any]) -> list[str]:
     """Pair, way and scores; of an older pair also what happened to its weights."""
     cells = [change["pair"], change["way"]]
-    for score in map(change["scores"].get, METRICS):
-        cells.append(
-            f"{score['start']:.2f} → {score['end']:.2f} ({score['delta']:+.2f})"
-        )
+    for metric, score in change["scores"].items():
+        digits = digits_of(metric)
+        start, end, delta = (score[name] for name in ("start", "end", "delta"))
+        cells.append(f"{start:.{digits}f} → {end:.{digits}f} ({delta:+.{digits}f})")
     if change["new"]:
         return cells
     effect = change["effect"]
@@ -124,8 +131,7 @@ def _cells(change: Mapping[str, Any]) -> list[str]:
 def _point_row(point: Mapping[str, Any]) -> dict[str, Any]:
     names = ("way", "step", "pair", "new", "sentences")
     row = {name: point[name] for name in names}
-    for metric in METRICS:
-        score = point["scores"][metric]
+    for metric, score in point["scores"].items():
         row[metric.lower()] = score["value"]
         row[f"{metric.lower()}_signature"] = score["signature"]
     return {**row, "checkpoint": point["checkpoint"], "mask": point["mask"]}
@@ -137,8 +143,8 @@ def _change_row(change: Mapping[str, Any]) -> dict[str, Any]:
     effect = change["effect"] or {}
     for name in ("kept", "overlap", "moved", "shared_moved", "unchanged"):
         row[name] = effect.get(name)
-    for metric in METRICS:
-        for name, value in change["scores"][metric].items():
+    for metric, score in change["scores"].items():
+        for name, value in score.items():
             row[f"{metric.lower()}_{name}"] = value
     return row
 

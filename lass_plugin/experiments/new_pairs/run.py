@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from lass_plugin.experiments import content
-from lass_plugin.experiments.launching.devices import cores
+from lass_plugin.experiments.launching.devices import cores, single_device
 from lass_plugin.experiments.new_pairs.models import check, extend_models
 from lass_plugin.experiments.new_pairs.report import write_report
 from lass_plugin.experiments.new_pairs.scores import score
@@ -23,7 +23,16 @@ from lass_plugin.records.plain_settings import identity, option_of
 RECORD = "settings.json"
 """Of earlier versions."""
 
-MADE = ("data", "search", "masks", "checkpoints", "scores", "extended.pt", "dense.pt")
+MADE = (
+    "data",
+    "casing",
+    "search",
+    "masks",
+    "checkpoints",
+    "scores",
+    "extended.pt",
+    "dense.pt",
+)
 """What is made in ``--out``, and removed for ``--fresh``."""
 
 
@@ -40,6 +49,9 @@ def extend(settings: ExtendSettings) -> list[Path]:
     last = STAGES.index(settings.until)
     _say(1, "room for the new pairs: data, dictionary, checkpoints")
     plan = check(settings)
+    on_gpu = single_device(settings.cpu).gpu is not None
+    choice = settings.scored.choice(on_gpu)
+    choice.check([*settings.pairs, *plan.watched])
     stage = stage_of(settings, plan.watched)
     with stage.held(settings.fresh, MADE) as state:
         extend_models(settings, plan)
@@ -55,7 +67,8 @@ def extend(settings: ExtendSettings) -> list[Path]:
             return []
         _say(4, "translations and scores")
         torch.set_num_threads(settings.threads or cores())
-        written = write_report(settings, score(settings, found, plan.watched))
+        scores = score(settings, found, plan.watched, choice)
+        written = write_report(settings, scores)
         if state is not State.DONE:
             stage.finish(written)
         return written

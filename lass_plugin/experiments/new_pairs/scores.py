@@ -11,7 +11,7 @@ from torch import Tensor
 from lass_plugin.anatomy.vocabulary import is_vocabulary
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.choice import METRICS
+from lass_plugin.evaluation.choice import Choice
 from lass_plugin.evaluation.evaluation import Evaluation, evaluate
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import System
@@ -29,27 +29,32 @@ START = "start"
 
 
 def score(
-    settings: ExtendSettings, found: Checkpoints, watched: Sequence[Pair]
+    settings: ExtendSettings,
+    found: Checkpoints,
+    watched: Sequence[Pair],
+    choice: Choice,
 ) -> dict[str, Any]:
     """Translate and score; write each group's scores below ``out/scores``.
 
     Returns:
         ``points`` of the curve, one for each pair under each checkpoint (a start is
         step 0 of each of its ways); ``changes`` of every pair from before to after each
-        way; and ``notes`` on how the text was translated.
+        way; the form of the ``text``; and ``notes`` on how it was translated.
     """
     points, changes = [], []
-    notes: tuple[str, ...] = ()
+    notes, text = tuple[str, ...](), None
     masked = [way for way in found if way != DENSE]
     for ways in (masked, [way for way in found if way == DENSE]):
         if not ways:
             continue
-        result = _evaluate(settings, found, ways, [*settings.pairs, *watched])
-        notes = result.report.notes
+        pairs = [*settings.pairs, *watched]
+        result = _evaluate(settings, found, ways, pairs, choice)
+        notes, text = result.report.notes, result.report.text
         for way in ways:
             points += _points(settings, result, way, found[way])
             changes += _changes(settings, result, way, found[way])
-    return {"notes": list(notes), "points": points, "changes": changes}
+    parts = {"points": points, "changes": changes}
+    return {"text": text, "notes": list(notes), **parts}
 
 
 def _evaluate(
@@ -57,6 +62,7 @@ def _evaluate(
     found: Checkpoints,
     ways: Sequence[str],
     pairs: Sequence[Pair],
+    choice: Choice,
 ) -> Evaluation:
     first, dense = settings.start_of(ways[0]), ways == [DENSE]
     masks = None if dense else f"{settings.masks},{first}"
@@ -66,7 +72,8 @@ def _evaluate(
             systems.append(System(_name(way, step), path, dense=dense))
     decoding = Decoding(beam=settings.beam, limit=settings.limit, cpu=settings.cpu)
     out = settings.out / "scores" / (DENSE if dense else "sub-networks")
-    return evaluate(settings.data_out, systems, pairs, settings.split, out, decoding)
+    how = (pairs, settings.split, out, decoding)
+    return evaluate(settings.data_out, systems, *how, choice=choice)
 
 
 def _name(way: str, step: int) -> str:
@@ -109,7 +116,7 @@ def _changes(
     changes = []
     for pair, at_start in report.baseline.pairs.items():
         scores = {}
-        for metric in METRICS:
+        for metric in report.metrics:
             start, difference = at_start.scores[metric], end.pairs[pair].differences
             scores[metric] = {
                 "start": start.value,

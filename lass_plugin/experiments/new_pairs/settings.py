@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.settings import MetricSettings
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.settings import (
     Settings,
     argument,
     count,
+    including,
     option,
     passed_on,
     required,
@@ -117,6 +119,7 @@ class ExtendSettings(Settings):
         None, "first N sentences of every pair only", group=_SCORES, matters=False
     )
     beam: int = count(5, "beam (default %(default)s)", group=_SCORES, matters=False)
+    scored: MetricSettings = including(MetricSettings)
     flags: tuple[str, ...] = passed_on()
     """Further flags of fairseq-train, for the search and for training."""
 
@@ -188,5 +191,6 @@ class ExtendSettings(Settings):
             "split": self.split,
             "spm_model": self.spm_model and str(self.spm_model),
             "flags": list(self.flags),
+            **self.scored.stated(),
             **{name: getattr(self, name) for name in plain},
         }

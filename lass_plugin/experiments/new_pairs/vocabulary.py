@@ -20,8 +20,10 @@ from fairseq.data import Dictionary
 from lass_plugin.data import parallel_text
 from lass_plugin.data.dictionaries import load_dictionary, save_dictionary
 from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.data.parallel_text import Bitext
 from lass_plugin.data.progress import Progress
 from lass_plugin.data.subwords import Subwords, count_tokens
+from lass_plugin.data.text_steps import TextSteps
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
 
@@ -91,21 +93,25 @@ def extend_vocabulary(
     return Vocabulary(dictionary, tokens)
 
 
-def count_text(text: Path, pairs: Sequence[Pair], subwords: Subwords) -> Counter[str]:
-    """How often each token occurs in the training text of *pairs*.
+def count_text(
+    texts: Sequence[Bitext], subwords: Subwords, steps: TextSteps
+) -> Counter[str]:
+    """How often each token occurs in the training text among *texts*.
+
+    Args:
+        steps: what is done to text before it is cut into subwords.
 
     Raises:
-        LassError: text is missing or unusable.
+        LassError: text is unusable.
     """
-    bitexts, _ = parallel_text.find_bitexts(text, pairs)
-    bitexts = [bitext for bitext in bitexts if bitext.split == "train"]
-    paths = [path for bitext in bitexts for _, path in bitext.sides]
-    progress = Progress("counting tokens", sum(path.stat().st_size for path in paths))
+    sides = [side for text in texts if text.split == "train" for side in text.sides]
+    sizes = [path.stat().st_size for _, path in sides]
+    progress = Progress("counting tokens", sum(sizes))
     counts: Counter[str] = Counter()
-    for path in paths:
+    for code, path in sides:
         lines: list[str] = []
         for line in parallel_text.read_lines(path):
-            lines.append(line)
+            lines.append(steps.apply(line, code))
             if len(lines) == LINES:
                 counts.update(count_tokens(subwords.encode(lines)))
                 lines.clear()

@@ -6,6 +6,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 import torch
 
+from lass_plugin.data.data_folder import text_form_of, text_steps_of
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.comparison import Report
@@ -60,6 +61,8 @@ class JointTrainings:
         self.base = base
         self.pairs = list(pairs)
         self.on_cpu = devices.on_cpu(settings)
+        self.choice = settings.scored.choice(gpu=not self.on_cpu)
+        self.choice.check(parse_pairs(self.pairs))
         builder = FlagBuilder(base, settings.flags, self.updates, self.on_cpu, JOINT)
         self._builder, self._flags = builder, builder.flags()
         devices.check_devices(settings)
@@ -191,6 +194,7 @@ class JointTrainings:
         decoding = replace(settings.translation, cpu=settings.cpu)
         systems = [System(v.name, self._checkpoint(v.name)) for v in variants]
         options = {"pairs": self.pairs, "split": split, "decoding": record(decoding)}
+        options |= settings.scored.stated() | _form_of(data)
         identity = {
             "command": "scores of a sweep",
             "options": options,
@@ -206,6 +210,14 @@ class JointTrainings:
             pass  # of other variants, or not whole
         stage.begin()
         pairs = parse_pairs(self.pairs)
-        result = evaluate(data, systems, pairs, split, out, decoding)
+        how = (pairs, split, out, decoding)
+        result = evaluate(data, systems, *how, choice=self.choice)
         stage.finish([out / "scores.json"])
         return result.report
+
+
+def _form_of(data: Path) -> dict[str, Any]:
+    """What a data folder says of the form of its text, for the identity of scores."""
+    steps, form = text_steps_of(data), text_form_of(data)
+    casing = {"casing": steps.digest} if steps.casing else {}
+    return {"text_form": form, **casing} if form or casing else {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.settings import Decoding
+from lass_plugin.evaluation.settings import Decoding, MetricSettings
 from lass_plugin.experiments.launching.settings import RunningSettings, StartSettings
 from lass_plugin.experiments.sweeps.variants import DENSE, check_once, parse_numbers
 from lass_plugin.languages import Pair, parse_pairs
@@ -100,6 +100,7 @@ class ComparisonSettings(BaseSettings, RunningSettings):
         "test", "split to translate (default: %(default)s)", group="translation"
     )
     translation: Decoding = including(Decoding, "beam", "lenpen", "limit")
+    scored: MetricSettings = including(MetricSettings)
 
     measured_with = "--losses-only"
     """What losses are measured with."""
@@ -109,7 +110,9 @@ class ComparisonSettings(BaseSettings, RunningSettings):
         if not self.updates:
             of_training = ("checkpoint", "jobs", "devices", "threads", "stop_on_error")
             of_scores = ("split", "beam", "lenpen", "limit")
-            needless(self, of_training + of_scores, "with --losses-only")
+            of_metrics = ("tokenize", "metrics", "comet_model")
+            every = of_training + of_scores + of_metrics
+            needless(self, every, "with --losses-only")
             if self.flags:
                 raise LassError(
                     "flags after -- have no effect with --losses-only; leave them out"

@@ -13,13 +13,14 @@ from statistics import fmean
 from typing import Any
 
 from lass_plugin import files
-from lass_plugin.evaluation.comparison import METRICS, Report
+from lass_plugin.evaluation.choice import EVERY_METRIC, METRICS, digits_of
+from lass_plugin.evaluation.comparison import Report
 from lass_plugin.experiments.sweeps.losses import MEASURE
 from lass_plugin.experiments.sweeps.variants import DENSE, Variant
 from lass_plugin.masks import MaskSet
 from lass_plugin.records.csv_table import to_csv as csv_of
 from lass_plugin.records.json_record import RecordFormat
-from lass_plugin.records.text_tables import markdown_table
+from lass_plugin.records.text_tables import markdown_table, verbatim
 
 LOSS = "loss"
 
@@ -83,16 +84,16 @@ def row_of(
     same = system is report.baseline
     for group, pairs in report.groups.items():
         averages = row["averages"].setdefault(group, {})
-        for metric in METRICS:
+        for metric in report.metrics:
             averages[metric] = system.average(metric, pairs)
             if not dense:
                 difference = 0.0 if same else system.average_difference(metric, pairs)
                 averages[f"{metric} difference"] = difference
     if not dense:
-        row["wins"] = {m: 0 if same else system.wins(m) for m in METRICS}
+        row["wins"] = {m: 0 if same else system.wins(m) for m in report.metrics}
     for entry, part in (("scores", "value"), ("signatures", "signature")):
         row[entry] = {
-            key: {metric: getattr(pair.scores[metric], part) for metric in METRICS}
+            key: {m: getattr(pair.scores[m], part) for m in report.metrics}
             for key, pair in system.pairs.items()
         }
     return row
@@ -107,6 +108,7 @@ def record_of(
     """Everything that the tables and pictures of a sweep are made of."""
     return {
         "loss": MEASURE if losses else None,
+        "text": report.text if report else None,
         "notes": [*notes, *(report.notes if report else ())],
         "variants": list(rows),
     }
@@ -138,7 +140,14 @@ def to_csv(table: SweepTable, record: Mapping[str, Any]) -> str:
     return csv_of(_lines(table, record["variants"]), floats=".6f")
 
 
+def metrics_of(rows: Sequence[Row]) -> list[str]:
+    """The metrics that variants were scored with, in the order of the tables."""
+    found = {m for row in rows for scores in row["scores"].values() for m in scores}
+    return [name for name in EVERY_METRIC if name in found or name in METRICS]
+
+
 def _lines(table: SweepTable, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    metrics = metrics_of(rows)
     for row in rows:
         parts: list[tuple[str | None, str, Row]] = []
         for group, averages in row["averages"].items():
@@ -162,8 +171,8 @@ def _lines(table: SweepTable, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
                 "kept": cells["kept"],
                 "covered": cells["covered"],
                 "loss_before_joint_training": cells.get(LOSS),
-                **{metric: cells.get(metric) for metric in METRICS},
-                **{f"{m}_difference": cells.get(f"{m} difference") for m in METRICS},
+                **{metric: cells.get(metric) for metric in metrics},
+                **{f"{m}_difference": cells.get(f"{m} difference") for m in metrics},
             }
 
 
@@ -175,20 +184,41 @@ def to_markdown(table: SweepTable, record: Mapping[str, Any]) -> str:
         columns["loss before joint training"] = _average(LOSS, "all", "–", ".3f")
     if any(row["scores"] for row in rows):
         groups = dict.fromkeys(group for row in rows for group in row["averages"])
-        for metric, group in product(METRICS, groups):
-            columns[f"{metric} {group}"] = _average(metric, group)
-        for metric in METRICS:
-            mean = _average(f"{metric} difference", "all", "–", "+.2f")
+        metrics = metrics_of(rows)
+        for metric, group in product(metrics, groups):
+            form = f".{digits_of(metric)}f"
+            columns[f"{metric} {group}"] = _average(metric, group, form=form)
+        for metric in metrics:
+            form = f"+.{digits_of(metric)}f"
+            mean = _average(f"{metric} difference", "all", "–", form)
             columns[f"{metric} − {DENSE}"] = mean
-        for metric in METRICS:
+        for metric in metrics:
             columns[f"{metric} wins"] = _wins(metric)
     cells = [[cell(row) for cell in columns.values()] for row in rows]
     lines = markdown_table([list(columns), *cells], left=table.left)
     if record["loss"]:
         lines += ["", f"Loss before joint training: {record['loss']}."]
+    if record.get("text"):  # which earlier versions did not say
+        lines += ["", f"Scores are of {record['text']} text.", *_signatures(rows)]
     lines += table.below(rows)
     lines += [f"\n{note}" for note in record["notes"]]
     return "\n".join(lines) + "\n"
+
+
+def _signatures(rows: Sequence[Row]) -> list[str]:
+    """A line for each signature, with its pairs where others have another."""
+    signed: dict[tuple[str, str], dict[str, None]] = {}
+    pairs: dict[str, None] = {}
+    for row in rows:
+        for pair, signatures in row.get("signatures", {}).items():
+            pairs[pair] = None
+            for metric, signature in signatures.items():
+                signed.setdefault((metric, signature), {})[pair] = None
+    lines = []
+    for (metric, signature), of in signed.items():
+        where = "" if len(of) == len(pairs) else f" ({', '.join(of)})"
+        lines += ["", f"{metric}{where}: {verbatim(signature)}"]
+    return lines
 
 
 def number(value: float | None, form: str, none: str = "") -> str:

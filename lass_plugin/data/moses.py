@@ -1,0 +1,152 @@
+"""Moses' scripts for lines of text, by sacremoses: punctuation, tokens, case, and back.
+
+Tokens are separated by single spaces, and &, <, >, ', ", |, [ and ] are written as
+entities, as Moses' tokenizer does; hyphens stay in their words. A language that Moses
+has no rules for is treated by those that hold for all; in text without spaces, such as
+Chinese, some punctuation is set apart, and no words are found.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lass_plugin.errors import LassError
+from lass_plugin.files import read_text
+from lass_plugin.languages import base_language
+
+if TYPE_CHECKING:
+    from sacremoses import (
+        MosesDetokenizer,
+        MosesDetruecaser,
+        MosesPunctNormalizer,
+        MosesTokenizer,
+        MosesTruecaser,
+    )
+
+
+def library() -> str:
+    """Name and version of what does it: ``sacremoses.0.2.0``."""
+    return f"sacremoses.{version('sacremoses')}"
+
+
+def normalise_punctuation(line: str, language: str) -> str:
+    """*line* with quotes, dashes, spaces and numbers as ASCII has them."""
+    return _normalizer(base_language(language)).normalize(line)
+
+
+def tokenise(line: str, language: str) -> str:
+    """The tokens of a line of raw text, separated by spaces."""
+    return _tokenizer(base_language(language)).tokenize(line, return_str=True)
+
+
+def detokenise(line: str, language: str) -> str:
+    """A line of tokens as text; the other way round than :func:`tokenise`.
+
+    Where raw text leaves a choice, Moses guesses: French quotes are set apart, and
+    Finnish ``EU:n`` comes back as ``EU: n``.
+    """
+    return _detokenizer(base_language(language)).detokenize(line.split())
+
+
+def count_forms(lines: Iterable[str]) -> Counter[str]:
+    """How often each word has each form where no sentence begins.
+
+    Args:
+        lines: of tokens.
+    """
+    learner, counts = _learner(), Counter[str]()
+    for line in lines:
+        for _, form, weight in learner.learn_truecase_weights(line.split()):
+            counts[form] += weight
+    return counts
+
+
+def casing_model(forms: Mapping[str, int]) -> str:
+    """The text of a model of Moses' truecaser: a line a word, its likeliest form first.
+
+    Args:
+        forms: see :func:`count_forms`.
+    """
+    words: dict[str, list[str]] = {}
+    for form in forms:
+        words.setdefault(form.lower(), []).append(form)
+    lines = []
+    for word in sorted(words):
+        first, *others = sorted(words[word], key=lambda form: (-forms[form], form))
+        total = sum(forms[form] for form in words[word])
+        parts = [f"{first} ({forms[first]}/{total})"]
+        parts += [f"{other} ({forms[other]})" for other in others]
+        lines.append(" ".join(parts) + "\n")
+    return "".join(lines)
+
+
+def read_casing(path: Path) -> dict[str, str]:
+    """Word in lower case -> its likeliest form, of a model of Moses' truecaser.
+
+    Raises:
+        LassError: it cannot be read, or is none.
+    """
+    best: dict[str, str] = {}
+    text = read_text(path, "a model of Moses' truecaser")
+    for number, line in enumerate(text.split("\n"), start=1):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) % 2 or not words[1].startswith("("):
+            raise LassError(
+                f"{path}:{number} is no line of a model of Moses' truecaser, which has "
+                "words and their numbers in turns; give the file that train-truecaser "
+                "or 'lass prepare --truecase' wrote"
+            )
+        best[words[0].lower()] = words[0]
+    return best
+
+
+def truecase(line: str, best: Mapping[str, str]) -> str:
+    """A line of tokens with each known word in its likeliest form."""
+    truecaser = _learner()
+    truecaser.model = {"best": best, "known": {}}
+    return truecaser.truecase(line, return_str=True)
+
+
+def detruecase(line: str) -> str:
+    """A line of tokens with a capital at the beginning of each sentence."""
+    return _detruecaser().detruecase(line, return_str=True)
+
+
+@cache
+def _normalizer(language: str) -> "MosesPunctNormalizer":
+    from sacremoses import MosesPunctNormalizer
+
+    return MosesPunctNormalizer(lang=language)
+
+
+@cache
+def _tokenizer(language: str) -> "MosesTokenizer":
+    from sacremoses import MosesTokenizer
+
+    return MosesTokenizer(lang=language)
+
+
+@cache
+def _detokenizer(language: str) -> "MosesDetokenizer":
+    from sacremoses import MosesDetokenizer
+
+    return MosesDetokenizer(lang=language)
+
+
+@cache
+def _learner() -> "MosesTruecaser":
+    from sacremoses import MosesTruecaser
+
+    return MosesTruecaser()
+
+
+@cache
+def _detruecaser() -> "MosesDetruecaser":
+    from sacremoses import MosesDetruecaser
+
+    return MosesDetruecaser()
