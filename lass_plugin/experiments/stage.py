@@ -33,7 +33,7 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
-from lass_plugin.locks import FolderLock
+from lass_plugin.locks import LOCK, FolderLock
 from lass_plugin.records.json_record import RecordFormat
 
 RECORD = "stage.json"
@@ -93,6 +93,11 @@ class Stage:
     def path(self) -> Path:
         """The file of the record."""
         return self.folder / self.name
+
+    def lock(self) -> FolderLock:
+        """The lock of whoever works at the stage."""
+        name = LOCK if self.name == RECORD else f".{self.name}.running"
+        return FolderLock(self.folder, self.what, name)
 
     @property
     def record(self) -> Mapping[str, Any] | None:
@@ -170,7 +175,7 @@ class Stage:
             )
         if not fresh:
             self.state()  # a refusal leaves the folder as it is
-        with FolderLock(self.folder, self.what):
+        with self.lock():
             if self.path.is_file():
                 self._read = False  # another process may have been at work since
             state = State.NEW if fresh else self.state()

@@ -14,18 +14,11 @@ import torch
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.console import Console, status_line
 from lass_plugin.experiments.launching.devices import Device, find_devices
-from lass_plugin.experiments.launching.jobs import (
-    LAST,
-    Job,
-    TrainingProgress,
-    end_all,
-    reason,
-)
-from lass_plugin.experiments.launching.trainings import (
-    make_job,
-    run_jobs,
-    run_trainings,
-)
+from lass_plugin.experiments.launching.jobs import LAST, Job
+from lass_plugin.experiments.launching.processes import end_all
+from lass_plugin.experiments.launching.progress import TrainingProgress, reason
+from lass_plugin.experiments.launching.queue import run_jobs
+from lass_plugin.experiments.launching.trainings import make_job, run_trainings
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import parse_pairs
@@ -355,7 +348,7 @@ def test_sigterm_ends_every_process(tmp_path):
 import pathlib, sys
 from lass_plugin.experiments.launching.console import Console
 from lass_plugin.experiments.launching.jobs import Job
-from lass_plugin.experiments.launching.trainings import run_jobs
+from lass_plugin.experiments.launching.queue import run_jobs
 from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.stage import Stage
 sleep = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
