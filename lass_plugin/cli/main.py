@@ -43,6 +43,7 @@ SUBCOMMANDS = {
     "compact": "compact",
     "extend": "extend",
     "quickstart": "quickstart",
+    "run": "run",
 }
 """Name of each subcommand and the module of this package that holds it."""
 

@@ -44,7 +44,7 @@ def make_job(
         identity: further parts of its identity.
     """
     options = {"epochs": epochs} if epochs else {"updates": updates}
-    made_with = content.of_words(words, folder, _of_checkpoint)
+    made_with = content.of_words(words, [folder], _of_checkpoint)
     made_with["inputs"]["data"] = content.of_data([data], pairs, [split])
     stage = Stage(
         folder,
