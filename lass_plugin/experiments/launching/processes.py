@@ -176,6 +176,11 @@ class Work:
         self._lock.release()
 
     @property
+    def ran(self) -> bool:
+        """Whether it has been started by this command."""
+        return bool(self._began)
+
+    @property
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

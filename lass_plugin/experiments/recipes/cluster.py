@@ -16,7 +16,6 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.devices import LAUNCHER
-from lass_plugin.experiments.launching.processes import Work
 from lass_plugin.experiments.recipes.jobs import StageJob
 from lass_plugin.experiments.recipes.settings import RunSettings
 from lass_plugin.experiments.recipes.stages import STAGES, RecipeStage
@@ -81,11 +80,12 @@ class RunsCommand:
 
     def __call__(self) -> int:
         """Run the command to its end; returns its status."""
+        there = {k: v for k, v in os.environ.items() if k not in LAUNCHER}
         with open(self.log, "ab") as log, open(self.output or os.devnull, "wb") as made:
             done = subprocess.run(
                 list(self.command),
                 cwd=self.folder,
-                env={**os.environ, **self.environment},
+                env={**there, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=made if self.output else log,
                 stderr=log,
@@ -172,10 +172,4 @@ def _of_cluster(threads: int) -> dict[str, str]:
     """Variables of a stage beside those that the cluster sets."""
     kept = ("PATH", "PYTHONPATH", "LASS_PLUGINS", "HOME", "LANG")
     settings = {name: os.environ[name] for name in kept if name in os.environ}
-    settings.update(dict.fromkeys(LAUNCHER, ""))
-    for name in LAUNCHER:
-        del settings[name]
     return {**settings, "OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
-
-
-__all__ = ["ClusterJob", "Work", "cluster_jobs"]

@@ -52,13 +52,11 @@ def stage_record(planned: RecipeStage, coming: Sequence[Path] = ()) -> Stage:
     Args:
         coming: files and folders that other stages have still to make.
     """
-    return stage_of(
-        planned.command,
-        planned.record,
-        f"stage {planned.name}",
-        planned.written,
-        coming,
-    )
+    what = f"stage {planned.name}"
+    made = stage_of(planned.command, planned.record, what, planned.written, coming)
+    results = ", ".join(map(str, planned.made))
+    made.advice = f"run it with the same words, or remove {results} to do it again"
+    return made
 
 
 @dataclass(eq=False)

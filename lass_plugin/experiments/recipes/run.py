@@ -56,9 +56,7 @@ def run_recipe(settings: RunSettings) -> int:
     if settings.only:
         stages = selected(stages, settings.only)
     found = look(stages)
-    refused = [
-        name for name, each in found.items() if each.standing is Standing.REFUSED
-    ]
+    refused = [each for each in found.values() if each.standing is Standing.REFUSED]
     if settings.status or settings.dry_run:
         if settings.dry_run:
             print(shell_lines(stages, found, places))
@@ -67,7 +65,7 @@ def run_recipe(settings: RunSettings) -> int:
         print(f"{len(stages)} stages: {tally(found)}", file=sys.stderr)
         return 1 if refused else 0
     if refused:
-        raise LassError("\n".join(found[name].why for name in refused))
+        raise LassError("\n".join(each.why for each in refused))
     _run(recipe, settings, out, stages, found, places)
     return 0
 
@@ -98,12 +96,9 @@ def _run(
         job: [by_name[name] for name in job.planned.needs if name in by_name]
         for job in jobs
     }
-    shown: list[StageJob] = []
 
     def finish(job: StageJob) -> str:
         job.finish()
-        if job.planned.show:
-            shown.append(job)
         return f"done in {duration(job.seconds)}"
 
     console = Console()
@@ -115,22 +110,31 @@ def _run(
     for stage in stages:
         if stage.show and stage.output and stage.output.is_file():
             print(stage.output.read_text(encoding="utf-8", errors="replace"), end="")
-    failed = [job for job in jobs if job.failure is not None]
-    if failed:
-        lines = [
-            f"{len(failed)} of {len(stages)} stages failed, {len(stages) - len(failed)} "
-            "are done; mend what is wrong and run the same command again, which goes on "
-            "from here"
-        ]
-        for job in failed:
-            log = f" (log: {job.log})" if job.log.is_file() else ""
-            lines.append(f"  {job.key}: {job.failure}{log}")
-        raise LassError("\n".join(lines))
+    _check_failures(jobs, len(stages))
     print(
         f"{recipe.path.name}: {len(stages)} stages done in {out}, "
         f"{len(to_do)} of them now, in {duration(time.monotonic() - began)}",
         file=sys.stderr,
     )
+
+
+def _check_failures(jobs: Sequence[StageJob], total: int) -> None:
+    """Name each stage that has failed, and why.
+
+    Raises:
+        LassError: there is one.
+    """
+    failed = [job for job in jobs if job.failure is not None]
+    if not failed:
+        return
+    lines = [
+        f"{len(failed)} of {total} stages failed, {total - len(failed)} are done; mend "
+        "what is wrong and run the same command again, which goes on from here"
+    ]
+    for job in failed:
+        log = f" (log: {job.log})" if job.ran else ""
+        lines.append(f"  {job.key}: {job.failure}{log}")
+    raise LassError("\n".join(lines))
 
 
 def _jobs(

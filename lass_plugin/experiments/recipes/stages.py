@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -172,13 +172,15 @@ def _rows(variable: str, several: Any, scope: Scope) -> list[dict[str, str]]:
     for value in several:
         if isinstance(value, str):
             rows.append({variable: value})
-        elif isinstance(value, dict) and all(
-            isinstance(v, str) for v in value.values()
-        ):
+        elif isinstance(value, dict) and all(map(_is_text, value.values())):
             rows.append(dict(value))
         else:
             raise LassError(f"{variable} in for: must have texts, or rows of texts")
     return rows
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _draft(written: WrittenStage, name: str, scope: Scope, out: Path) -> _Draft:
@@ -191,9 +193,8 @@ def _draft(written: WrittenStage, name: str, scope: Scope, out: Path) -> _Draft:
     if not command or not command[0]:
         raise LassError("run: is empty")
     output, folder = place(written.output), _option(command, *OUTPUTS[:2])
-    results = tuple(
-        Path(each) for part in written.results for each in scope.words(part)
-    )
+    named = [each for part in written.results for each in scope.words(part)]
+    results = tuple(map(Path, named))
     record, log = out / STAGES / f"{name}.{RECORD}", out / STAGES / f"{name}.log"
     if command[0] in TRAINING and folder:
         record, log = Path(folder) / RECORD, Path(folder) / "log"
@@ -261,9 +262,7 @@ def _bound(
     names = list(made)
 
     def makers(place: Path) -> list[str]:
-        return [
-            n for n, paths in others.items() if any(within(place, p) for p in paths)
-        ]
+        return [n for n, made in others.items() if any(within(place, p) for p in made)]
 
     with _naming(recipe, stage.name):
         for wanted in draft.wanted:
@@ -282,10 +281,8 @@ def _bound(
                 )
     for place in _named_places(stage):
         needs.update(dict.fromkeys(makers(place)))
-    wanted_by_word = tuple(name for name in names if name in needs)
-    return RecipeStage(
-        **{**vars(stage), "needs": wanted_by_word, "files": tuple(files)}
-    )
+    needed = tuple(name for name in names if name in needs)
+    return replace(stage, needs=needed, files=tuple(files))
 
 
 def _named_places(stage: RecipeStage) -> Iterator[Path]:

@@ -134,10 +134,10 @@ class Scope:
         raise LassError(f"the variable {word} must be a whole number, not {value!r}")
 
     def words(self, template: str) -> list[str]:
-        """The words that *template* is, quoted as in a shell, with the variables put in.
+        """The words of *template*, quoted as in a shell, with the variables put in.
 
         Raises:
-            LassError: a quotation or a bracket is not closed; a variable is not defined.
+            LassError: a quotation or a bracket is not closed, or see :meth:`value`.
         """
         template = _PLACE.sub(lambda found: re.sub(r"\s", "", found[0]), template)
         try:
