@@ -25,6 +25,7 @@ devices, jobs, threads. Inputs and bases are in it by content, see :mod:`.conten
 import contextlib
 import enum
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -45,6 +46,9 @@ STAGE = RecordFormat(
 
 SAME_OPTIONS = "go on with the same options or choose another --out"
 OR_FRESH = f"{SAME_OPTIONS}, or add --fresh to do it again there"
+
+_INPUT = re.compile(r"(?<!\S)=(?!\S)")
+"""What stands in the words of a command where an input was, see :mod:`.content`."""
 
 SHOWN = 3
 """Differences that are named in a message."""
@@ -296,4 +300,6 @@ def _shown(value: Any) -> str:
         if any(map(content.is_digest, value.values())):
             return "that of now"
         return " ".join(f"--{name} {each}" for name, each in value.items())
-    return "nothing" if value is None or value == "" else str(value)
+    if value is None or value == "":
+        return "nothing"
+    return _INPUT.sub("…", str(value))

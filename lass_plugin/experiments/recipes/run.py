@@ -35,7 +35,8 @@ from lass_plugin.locks import FolderLock
 BUILT_IN = ("out", "here", "stage", "user_dir", "jobs", "threads", "cpu", "bf16")
 """Variables that every recipe has."""
 
-MANY = 1_000_000
+MANY = 1000
+"""More than there are places for, or jobs that a cluster gets at a time."""
 
 
 def run_recipe(settings: RunSettings) -> int:
