@@ -441,7 +441,7 @@ def test_stages_are_jobs_of_a_cluster_in_the_order_of_needs(
 
 
 def test_a_job_that_fails_says_why_and_its_time_is_not_the_end(place, lass, submitit):
-    from lass_plugin.experiments.recipes.cluster import RunsCommand
+    from lass_plugin.experiments.recipes.elsewhere import RunsCommand
 
     (place / "counts.py").write_text("raise SystemExit('error: the disk has gone')")
     status, _, said = lass("--cluster", "local")

@@ -101,6 +101,23 @@ def test_what_a_training_writes_need_not_be_said(stages):
     assert search.record == Path("out/stages/search.stage.json")
 
 
+def test_a_stage_has_variables_of_its_own(stages):
+    text = """
+    variables: {updates: 5, train: ["echo ${name} ${updates} ${more}"], more: []}
+    stages:
+      base-${n}:
+        for: {n: [1, 2]}
+        with: {name: "base/${n}", more: ["--n ${n}", "x y"]}
+        run: ${train}
+        output: ${out}/${name}
+      joint: {with: {name: joint, updates: 7}, run: "${train}", output: "${out}/j"}
+    """
+    found = stages(text)
+    assert found[1].command == ("echo", "base/2", "5", "--n", "2", "x", "y")
+    assert found[1].output == Path("out/base/2")
+    assert found[2].command == ("echo", "joint", "7")
+
+
 @pytest.mark.parametrize("value", ["", "0"])
 def test_a_stage_is_left_out_where_its_condition_is_empty_or_0(stages, value):
     text = """

@@ -47,6 +47,8 @@ SCOPE = Scope(
         ("${tenth}", ["80"]),
         ("[ --sample ${empty} ] x [ --seed ${joint} ]", ["x", "--seed", "800"]),
         ("[ --x ${none} ]", []),
+        ("${pairs.1}:${ratios.3}", ["de-en:0.6"]),
+        ("a ${pairs...} ${empty...}", ["a", "de-en", "en-de", "nl-en"]),
         (
             "[ -r ${ratios}:${text} ]...",
             ["-r", "0.2:two words", "-r", "0.4:two words"] + ["-r", "0.6:two words"],
@@ -67,6 +69,8 @@ def test_words(template, words):
     [
         ("${texts}", "texts is not defined; did you mean text?"),
         ("${one}", "one is defined by itself: one → two → one"),
+        ("${pairs.0}", "pairs has 3 values, no number 0"),
+        ("--x=${pairs...}", "${pairs...} is no variable"),
         ("--x=${flags}", "flags is a list; as ${flags,} it is one word"),
         ("${text / 2}", "text must be a whole number, not 'two words'"),
         ("${joint / empty}", "empty must be a whole number"),

@@ -16,6 +16,7 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.devices import LAUNCHER
+from lass_plugin.experiments.recipes.elsewhere import RunsCommand
 from lass_plugin.experiments.recipes.jobs import StageJob
 from lass_plugin.experiments.recipes.settings import RunSettings
 from lass_plugin.experiments.recipes.stages import STAGES, RecipeStage
@@ -64,41 +65,6 @@ def _parameters(settings: RunSettings) -> dict[str, Any]:
     return parameters
 
 
-@dataclass
-class RunsCommand:
-    """A command with its files, for a process on another machine.
-
-    submitit pickles it; when the time of its job is over it is submitted again, and
-    the command goes on where it was.
-    """
-
-    command: Sequence[str]
-    folder: str
-    environment: Mapping[str, str]
-    log: str
-    output: str | None
-
-    def __call__(self) -> int:
-        """Run the command to its end; returns its status."""
-        there = {k: v for k, v in os.environ.items() if k not in LAUNCHER}
-        with open(self.log, "ab") as log, open(self.output or os.devnull, "wb") as made:
-            done = subprocess.run(
-                list(self.command),
-                cwd=self.folder,
-                env={**there, **self.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=made if self.output else log,
-                stderr=log,
-            )
-        return done.returncode
-
-    def checkpoint(self) -> Any:
-        """Submit it again; submitit asks for this when the job's time is over."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
-
-
 @dataclass(eq=False)
 class ClusterJob(StageJob):
     """A stage that runs as a job of the cluster."""
@@ -133,6 +99,7 @@ class ClusterJob(StageJob):
             _of_cluster(self.threads),
             str(self.log.absolute()),
             str(self._partial.absolute()) if self._partial else None,
+            LAUNCHER,
         )
         self.executor.update_parameters(name=self.key)
         try:

@@ -32,7 +32,7 @@ def shell_lines(
         settings = [f"OMP_NUM_THREADS={device.threads}"]
         if device.gpu:
             settings.insert(0, f"CUDA_VISIBLE_DEVICES={device.gpu}")
-        end = f" >{shlex.quote(str(stage.output))}" if stage.output else ""
+        end = f">{shlex.quote(str(stage.output))}" if stage.output else ""
         block.append(_wrapped(stage.command, end, settings))
         blocks.append("\n".join(block))
     return "\n\n".join(blocks)
@@ -61,11 +61,20 @@ def tally(found: Mapping[str, Found]) -> str:
 
 
 def _wrapped(words: Sequence[str], end: str, settings: Sequence[str] = ()) -> str:
-    """*words* quoted for a shell, in lines that are not too long."""
-    lines = [" ".join(settings)] if settings else [""]
-    for word in map(shlex.quote, words):
-        if len(lines[-1]) + len(word) + 3 > WIDTH and lines[-1].strip():
-            lines.append(f"    {word}")
+    """*words* quoted for a shell, in lines that are not too long.
+
+    A line ends between an option with its values and the next one.
+    """
+    groups = [" ".join(settings)] if settings else []
+    for word in words:
+        if word.startswith("-") or len(groups) == len(settings[:1]):
+            groups.append(shlex.quote(word))
         else:
-            lines[-1] = f"{lines[-1]} {word}".lstrip(" " * (len(lines) == 1))
-    return " \\\n".join(lines) + end
+            groups[-1] += f" {shlex.quote(word)}"
+    lines = [""]
+    for group in [*groups, *([end] if end else [])]:
+        if lines[-1].strip() and len(lines[-1]) + len(group) + 3 > WIDTH:
+            lines.append(f"    {group}")
+        else:
+            lines[-1] = f"{lines[-1]} {group}" if lines[-1] else group
+    return " \\\n".join(lines)

@@ -15,6 +15,7 @@ from lass_plugin.files import read_text
 KEYS = ("about", "variables", "stages")
 STAGE_KEYS = (
     "run",
+    "with",
     "for",
     "when",
     "needs",
@@ -39,6 +40,8 @@ class WrittenStage:
     run: str
     lists: Mapping[str, Any]
     """Variable -> values that multiply the stage."""
+    values: Mapping[str, Any]
+    """Variables of the stage alone."""
     when: str | None
     needs: tuple[str, ...]
     results: tuple[str, ...]
@@ -73,19 +76,11 @@ def read_recipe(path: Path) -> Recipe:
     _known(content, KEYS, str(path))
     variables = content.get("variables") or {}
     stages = content.get("stages") or {}
-    for what, value in {"variables": variables, "stages": stages}.items():
-        if not isinstance(value, dict):
-            raise LassError(f"{path}: {what} must be names with values below it")
+    if not isinstance(stages, dict):
+        raise LassError(f"{path}: stages must be names with keys below them")
     if not stages:
         raise LassError(f"{path} has no stages")
-    for name, value in variables.items():
-        if not re.fullmatch(NAME, name):
-            raise LassError(
-                f"{path}: a variable cannot be called {name!r}; take small letters, "
-                "digits and _"
-            )
-        if not _is_texts(value) and not isinstance(value, str):
-            raise LassError(f"{path}: {name} must be a text or a list of texts")
+    _check_variables(str(path), variables)
     written = tuple(_stage(path, name, value) for name, value in stages.items())
     return Recipe(path, variables, written)
 
@@ -105,11 +100,14 @@ def _stage(path: Path, name: str, value: Any) -> WrittenStage:
             raise LassError(f"{where}: a variable cannot be called {variable!r}")
         if not isinstance(several, str | list):
             raise LassError(f"{where}: {variable} in for: must be a list")
+    values = value.get("with") or {}
+    _check_variables(where, values)
     texts = {key: _text(where, key, value) for key in ("output", "log", "record")}
     return WrittenStage(
         name=name,
         run=" ".join(_texts(where, "run", value)),
         lists=lists,
+        values=values,
         when=_text(where, "when", value),
         needs=_texts(where, "needs", value),
         results=_texts(where, "results", value),
@@ -119,6 +117,19 @@ def _stage(path: Path, name: str, value: Any) -> WrittenStage:
         alone=_switch(where, "alone", value),
         **texts,
     )
+
+
+def _check_variables(where: str, variables: Any) -> None:
+    if not isinstance(variables, dict):
+        raise LassError(f"{where}: variables must be names with values")
+    for name, value in variables.items():
+        if not re.fullmatch(NAME, name):
+            raise LassError(
+                f"{where}: a variable cannot be called {name!r}; take small letters, "
+                "digits and _"
+            )
+        if not _is_texts(value) and not isinstance(value, str):
+            raise LassError(f"{where}: {name} must be a text or a list of texts")
 
 
 def _text(where: str, key: str, value: Mapping[str, Any]) -> str | None:

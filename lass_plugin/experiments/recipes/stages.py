@@ -151,15 +151,15 @@ class _naming:
 
 def _multiplied(recipe: Recipe, written: WrittenStage, scope: Scope) -> Iterator[Scope]:
     """One scope for each combination of the values of the stage's lists."""
-    rows: list[list[dict[str, str]]] = []
+    rows: list[list[dict[str, Any]]] = []
     with _naming(recipe, written.name):
         for variable, several in written.lists.items():
             rows.append(_rows(variable, several, scope))
     for combination in itertools.product(*rows):
-        merged: dict[str, str] = {}
+        merged: dict[str, Any] = {}
         for row in combination:
             merged.update(row)
-        yield scope.within(merged)
+        yield scope.within({**merged, **written.values})
 
 
 def _rows(variable: str, several: Any, scope: Scope) -> list[dict[str, str]]:

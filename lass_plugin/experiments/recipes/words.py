@@ -3,7 +3,9 @@
 =================  =================================================================
 ``${name}``        the value; as a word by itself a list is as many words
 ``${name,}``       a list in one word, joined by commas
-``${#name}``       how many there are; of a text, between its commas
+``${name...}``     by itself: what is between the commas of a text, as many words
+``${name.1}``      the first of a list, or of what is between the commas of a text
+``${#name}``       how many there are
 ``${a / b}``       whole numbers: ``+ - * /``, and ``< > =`` for 1 or 0
 ``[ … ]``          words that are left out where a variable in them is empty
 ``[ … ]...``       words once for each value of the lists in them
@@ -102,6 +104,8 @@ class Scope:
             return self._calculated(found[1], found[2], found[3])
         if inside.startswith("#"):
             return str(self._number(inside))
+        if found := re.fullmatch(rf"({NAME})\.(\d+)", inside):
+            return self._item(found[1], int(found[2]))
         joined, name = inside.endswith(","), inside.removesuffix(",")
         if not re.fullmatch(NAME, name):
             raise LassError(
@@ -116,6 +120,12 @@ class Scope:
                 "has to stand by itself"
             )
         return value
+
+    def _item(self, name: str, number: int) -> str:
+        several = items(self.value(name))
+        if not 1 <= number <= len(several):
+            raise LassError(f"{name} has {len(several)} values, no number {number}")
+        return several[number - 1]
 
     def _calculated(self, left: str, sign: str, right: str) -> str:
         one, other = self._number(left), self._number(right)
@@ -162,8 +172,10 @@ class Scope:
         return words
 
     def _word(self, token: str) -> list[str]:
-        if found := re.fullmatch(rf"\$\{{({NAME})\}}", token):
+        if found := re.fullmatch(rf"\$\{{({NAME})(\.\.\.)?\}}", token):
             value = self.value(found[1])
+            if found[2]:
+                return items(value)
             return [value] if isinstance(value, str) else list(value)
         return [self.text(token)]
 
