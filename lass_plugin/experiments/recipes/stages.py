@@ -199,10 +199,10 @@ def _draft(written: WrittenStage, name: str, scope: Scope, out: Path) -> _Draft:
     if command[0] in TRAINING and folder:
         record, log = Path(folder) / RECORD, Path(folder) / "log"
         results = results or (Path(folder) / "checkpoint_last.pt",)
-    if not results and not output:
-        if not folder:
-            raise LassError("it has no results: and no output:, so nothing is kept")
+    if not results and folder:
         results = (Path(folder),)
+    if not results and not output:
+        raise LassError("it has no results: and no output:, so nothing is kept")
     if written.show and not output:
         raise LassError("show: shows the output:, of which there is none")
     stage = RecipeStage(
