@@ -316,6 +316,20 @@ def test_a_dry_run_says_what_would_be_refused_and_writes_nothing(place, lass):
     assert {str(p): p.stat().st_mtime_ns for p in place.rglob("*")} == before
 
 
+@pytest.mark.parametrize("given", ["7 8", "7,8", "7  '8'"])
+def test_a_list_is_given_with_blanks_or_commas(lass, given):
+    printed = lass("--set", f"branches={given}", "--only", "all", "--status")[1]
+    names = [line.split()[0] for line in printed.splitlines()]
+    assert names == ["first", "branch-7", "branch-8", "chain", "all"]
+
+
+def test_what_begins_with_a_dash_is_no_list_of_values(place, lass):
+    text = "variables: {flags: []}\nstages: {a: {run: 'python ${flags}', output: o}}"
+    (place / "flags.yaml").write_text(text)
+    words = ["--set", "flags=--adam-betas=(0.9,0.98)", "--dry-run"]
+    assert "python '--adam-betas=(0.9,0.98)'" in lass(*words, recipe="flags.yaml")[1]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -1,5 +1,6 @@
 """A run of a recipe: what is done is kept, the rest runs, each stage in its turn."""
 
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -178,8 +179,8 @@ def _scope(
                 f"--set {name}: {recipe.path} has no such variable; "
                 f"{nearest(name, [*variables])}"
             )
-        value = value.replace("$", "$$")
-        variables[name] = [value] if isinstance(variables[name], list) else value
+        value = _literal(value)
+        variables[name] = _listed(value) if isinstance(variables[name], list) else value
     if lacking := [name for name, v in variables.items() if v == MUST_BE_GIVEN]:
         raise LassError(
             f"{recipe.path} needs values: add "
@@ -196,6 +197,13 @@ def _scope(
         "bf16": lambda: ["--bf16-autocast"] if _gains_by_bfloat16() else [],
     }
     return Scope({**variables, **built_in})
+
+
+def _listed(value: str) -> list[str]:
+    """The values of a list: words with blanks between them, or else with commas."""
+    if re.search(r"\s", value) or value.startswith("-"):
+        return [value]
+    return [each for each in value.split(",") if each]
 
 
 def _literal(text: str) -> str:
