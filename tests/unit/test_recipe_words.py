@@ -76,6 +76,7 @@ def test_words(template, words):
         ("${joint / empty}", "empty must be a whole number"),
         ("${joint / 0}", "divides by 0"),
         ("${joint!}", "${joint!} is no variable"),
+        ("a ${text", "${text is not closed in"),
         ("a 'b", "cannot be split: No closing quotation"),
         ("[ a", "a bracket is not closed"),
         ("a ]...", "]... closes nothing"),

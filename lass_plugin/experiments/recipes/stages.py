@@ -106,7 +106,7 @@ def stages_of(recipe: Recipe, scope: Scope, out: Path) -> list[RecipeStage]:
 
 
 def selected(stages: Sequence[RecipeStage], wanted: Sequence[str]) -> list[RecipeStage]:
-    """Those of *stages* that are *wanted*, and all that these need.
+    """The stages that are *wanted*, and all that these need.
 
     Raises:
         LassError: no stage is called so.

@@ -27,7 +27,7 @@ Value = str | tuple[str, ...]
 """A text, or the words of a list."""
 
 NAME = r"[a-z_][a-z0-9_]*"
-_PLACE = re.compile(r"\$(?:\$|\{([^{}]*)\})")
+_PLACE = re.compile(r"\$(?:\$|\{([^{}]*)(\}?))")
 _ARITHMETIC = re.compile(rf"({NAME}|#{NAME}|\d+)\s*([-+*/<>=])\s*({NAME}|#{NAME}|\d+)")
 _OPERATORS: dict[str, Callable[[int, int], int]] = {
     "+": operator.add,
@@ -94,7 +94,13 @@ class Scope:
         Raises:
             LassError: a variable is not defined, or is a list.
         """
-        return _PLACE.sub(lambda found: self._put(found[1]), template)
+
+        def put(found: re.Match[str]) -> str:
+            if found[2] == "":
+                raise LassError(f"${{{found[1]} is not closed in {template!r}")
+            return self._put(found[1])
+
+        return _PLACE.sub(put, template)
 
     def _put(self, inside: str | None) -> str:
         if inside is None:
