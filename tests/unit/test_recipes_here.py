@@ -30,6 +30,7 @@ GIVEN = {
     "new_text": "NEW",
     "new_pairs": "it-en",
     "zero_shot": "1",
+    "sizes": "de=5",
     "sample": "100",
     "erase": "de-en",
 }
@@ -89,6 +90,12 @@ CALLS = {
         "TEXT OUT de-en,en-de de-en",
         "LENGTHS='30 60' JOINT=50",
         "search-60/gradient-gradual-0.4",
+    ),
+    "compare_low_rank": (
+        "TEXT OUT en,de,nl 'H=en,de;V=nl'",
+        "ONLY='by-type fc-pruned' ABLATIONS=1 BASE_MODEL=M PLACEMENT=first:2",
+        "--system by-type=OUT/by-type/checkpoint_last.pt "
+        "--system fc-pruned=OUT/fc-pruned/checkpoint_last.pt --beam 5",
     ),
     "compare_together": (
         "OUT de-en,en-de",
