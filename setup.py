@@ -20,6 +20,7 @@ INSTALL_REQUIRES = [
     "safetensors>=0.4,<1",
     "matplotlib>=3.8,<4",
     "scipy>=1.11,<2",  # Pearson's correlation with its p-value
+    "PyYAML>=6,<7",  # recipes of lass run; hydra has it, too
 ]
 EXTRAS_REQUIRE = {
     # COMET's package holds to numpy 1, so it cannot be installed under constraints.txt;
@@ -34,6 +35,7 @@ EXTRAS_REQUIRE = {
     "xtreme": ["seqeval>=1.2,<2"],  # chunks of tags; brings scikit-learn
     # smaller encoders for onnxruntime; torch's exporter needs onnxscript
     "onnx": ["onnx>=1.16,<2", "onnxscript>=0.5,<1", "onnxruntime>=1.20,<2"],
+    "cluster": ["submitit>=1.5,<2"],  # lass run --cluster; tried with a stand-in alone
     "test": [
         "pytest>=8,<10",
         "pytest-timeout>=2.2,<3",

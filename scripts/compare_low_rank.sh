@@ -24,12 +24,9 @@
 # instead of training one; DATA must then be its data folder.
 # A killed run goes on when it is started again.
 set -euo pipefail
-text=${1:?folder of the text} out=${2:?folder of the results} languages=${3:?en,de,…}
-types=${4:?resource types such as 'H=en,de;V=tl'} pivot=${PIVOT:-en}
-export BASE=${BASE:-8000}
-FLAGS=${FLAGS---dropout 0 --max-tokens ${TOKENS:-1024} --encoder-normalize-before --decoder-normalize-before}
-epochs=${EPOCHS:-15} rank_budget=${BUDGET_RANK:-4} estimate=${ESTIMATE:-0.7}
-schedule=(--lslo-pruning-start "${START:-2}" --lslo-pruning-length "${LENGTH:-8}")
+TEXT=${1:?folder of the text} out=${2:?folder of the results} languages=${3:?en,de,…}
+TYPES=${4:?resource types such as 'H=en,de;V=tl'} pivot=${PIVOT:-en}
+. "$(dirname "${BASH_SOURCE[0]}")/recipe.sh"
 
 known='learned ft-all estimation by-language by-type by-type-pruned individual'
 for rank in ${UNIFORM:-4 8 16}; do known+=" rank-$rank"; done
@@ -54,120 +51,29 @@ for source in "${codes[@]}"; do
     done
 done
 joined() { local IFS=,; echo "$*"; }
-pairs=$(joined "${pivot_pairs[@]}")
-. "$(dirname "${BASH_SOURCE[0]}")/comparison.sh"
-threads=$((OMP_NUM_THREADS * jobs))
+PIVOT_PAIRS=$(joined "${pivot_pairs[@]}") OTHER_PAIRS=$(joined "${other_pairs[@]}")
 
-data=${DATA:-$out/data}
-if [ -z "${BASE_MODEL:-}" ]; then
-    lass prepare --text "$text" --out "$data" --pairs "$pairs" \
-        --test-pairs "$(joined "${other_pairs[@]}")" --through "$pivot" \
-        --vocab-size "$vocabulary" ${PREPARE:-}
-    OMP_NUM_THREADS=$threads train base "$base_updates" --lr-scheduler inverse_sqrt \
-        --warmup-updates "$warmup" $cpu
-fi
-base=${BASE_MODEL:-$out/base/checkpoint_last.pt}
-
-pairs=$(joined "${pivot_pairs[@]}" "${other_pairs[@]}")
-wanted() { # NAME: whether this training is to be done
-    [ -z "${ONLY:-}" ] || [[ " $ONLY " == *" $1 "* ]]
-}
-fine_tune() { # NAME TASK FLAGS…: epochs over the valid text, unless it is done
-    local name=$1 task=$2
-    shift 2
-    wanted "$name" || return 0
-    once "$out/$name" --what "training $name" --log "$out/$name/log" \
-        --result "$out/$name/checkpoint_last.pt" --done "$out/$name/done" -- \
-        fairseq-train "$data" --user-dir "$user_dir" --task "$task" \
-        --lang-pairs "$pairs" --encoder-langtok src --decoder-langtok \
-        --train-subset valid --arch transformer_quickstart --share-all-embeddings \
-        --criterion label_smoothed_cross_entropy --label-smoothing 0.1 \
-        --optimizer strict_adam --adam-betas '(0.9,0.98)' --clip-norm 1.0 \
-        --lr-scheduler inverse_sqrt --warmup-updates 50 --num-workers 0 --seed "$seed" \
-        --no-epoch-checkpoints --disable-validation --log-interval 50 \
-        --no-progress-bar --max-epoch "$epochs" --save-dir "$out/$name" $flags $cpu "$@"
-}
-modules() { # NAME FLAGS…
-    local name=$1
-    shift
-    fine_tune "$name" translation_lslo --base "$base" --lr "${RATE:-0.003}" "$@"
-}
-waiting=()
-beside() { # COMMAND…: in the background, JOBS at a time
-    "$@" &
-    waiting+=($!)
-    if [ ${#waiting[@]} -ge "$jobs" ]; then
-        wait "${waiting[0]}"
-        waiting=("${waiting[@]:1}")
-    fi
-}
-all_done() {
-    local process
-    for process in ${waiting[@]+"${waiting[@]}"}; do wait "$process"; done
-    waiting=()
-}
-
-beside modules learned --lslo-ranks 8 --lslo-placement learn
-beside fine_tune ft-all translation_subnetwork --finetune-from-model "$base" \
-    --lr "${FT_RATE:-0.0003}"
-all_done
-if wanted learned; then
-    lass lslo placement "$out/learned/checkpoint_last.pt" --out "$out/placement" \
-        >"$out/placement.txt"
-fi
-placed=(--lslo-placement "${PLACEMENT:-$out/placement/placement.json}")
-
-pruned=(--lslo-ranks 8 "${placed[@]}" "${schedule[@]}" --lslo-pruning-ratio "$estimate")
-beside modules estimation "${pruned[@]}" --lslo-pruning layer
-beside modules by-language "${pruned[@]}" --lslo-pruning language
-by_type=(--lslo-ranks "${BY_TYPE:-2;2;8}" --resource-types "$types" "${placed[@]}")
-systems=(--system "pretrain=$base")
-system() { # NAME
-    wanted "$1" || return 0
-    systems+=(--system "$1=$out/$1/checkpoint_last.pt")
-}
-system ft-all
-for rank in ${UNIFORM:-4 8 16}; do
-    beside modules "rank-$rank" --lslo-ranks "$rank" "${placed[@]}"
-    system "rank-$rank"
-done
-beside modules by-type "${by_type[@]}"
-gradually=("${schedule[@]}" --lslo-pruning matrix --lslo-pruning-ratio "${PRUNED:-0.9;0.9;0}")
-beside modules by-type-pruned "${by_type[@]}" "${gradually[@]}"
+unset ABLATED SYSTEMS TRAIN_BASE
+if [ -n "${BASE_MODEL:-}" ]; then TRAIN_BASE=0; fi
 if [ -n "${ABLATIONS:-}" ]; then
-    pruned_types=(--resource-types "$types" "${gradually[@]}")
-    for index in source target; do
-        beside modules "by-$index-pruned" --lslo-ranks "${BY_TYPE:-2;2;8}" \
-            "${pruned_types[@]}" --lslo-placement "$index"
+    ABLATED='by-source-pruned by-target-pruned attention-pruned fc-pruned'
+fi
+if [ -n "${ONLY:-}" ]; then # these trainings, what comes of them, and a table of them
+    wanted=$ONLY
+    for name in $ONLY; do
+        case $name in
+            learned) wanted+=" placement" ;;
+            estimation | by-language) wanted+=" estimate-$name" ;;
+            *) SYSTEMS="${SYSTEMS:-} $name" ;;
+        esac
     done
-    beside modules attention-pruned --lslo-ranks "${BY_TYPE:-2;2;8}" \
-        "${pruned_types[@]}" "${placed[@]}" --lslo-matrices q,k,v,c-q,c-k,c-v
-    beside modules fc-pruned --lslo-ranks "${FC_BY_TYPE:-2;2;16}" \
-        "${pruned_types[@]}" "${placed[@]}" --lslo-matrices fc1,fc2
+    ONLY=$wanted
+    if [ -n "${SYSTEMS:-}" ]; then ONLY+=" table"; fi
 fi
-all_done
-if wanted estimation; then
-    lass lslo estimate "$out/estimation/checkpoint_last.pt" \
-        --out "$out/estimation/estimate" --resource-types "$types" \
-        ${SIZES:+--sizes "$SIZES"} >"$out/estimation.txt"
-fi
-if wanted by-language; then
-    lass lslo estimate "$out/by-language/checkpoint_last.pt" \
-        --out "$out/by-language/estimate" --resource-types "$types" \
-        >"$out/by-language.txt"
-fi
-if wanted individual; then
-    lass lslo ranks "$out/estimation/estimate/estimate.json" \
-        --budget-rank "$rank_budget" --out "$out/plan.json" >"$out/plan.txt"
-    modules individual --lslo-plan "$out/plan.json"
-fi
-for name in by-type by-type-pruned individual; do system "$name"; done
-if [ -n "${ABLATIONS:-}" ]; then
-    for name in by-source by-target attention fc; do system "$name-pruned"; done
-fi
-
-once "$out/report" --what evaluation --result "$out/report/scores.json" -- \
-    lass evaluate "$data" --pairs "$pairs" "${systems[@]}" --beam 5 --max-len-a 1.2 \
-    --max-len-b 10 --limit "$limit" $cpu --out "$out/report"
-lass table scores "$out/report" --tables types --resource-types "$types" \
-    --out "$out/table" | tee "$out/table.txt"
+recipe low_rank "$out" text=TEXT pivot_pairs=PIVOT_PAIRS other_pairs=OTHER_PAIRS \
+    types=TYPES pivot=PIVOT data=DATA base=BASE_MODEL train_base=TRAIN_BASE \
+    placement=PLACEMENT ablated=ABLATED systems=SYSTEMS base_updates=BASE \
+    epochs=EPOCHS start=START length=LENGTH uniform=UNIFORM by_type=BY_TYPE \
+    fc_by_type=FC_BY_TYPE pruned=PRUNED estimate=ESTIMATE budget_rank=BUDGET_RANK \
+    sizes=SIZES ft_rate=FT_RATE rate=RATE tokens=TOKENS warmup=WARMUP \
+    vocabulary=VOCAB seed=SEED limit=LIMIT prepare=PREPARE

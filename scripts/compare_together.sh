@@ -12,35 +12,12 @@
 # ways, pair by pair) and OUT/report-together (BLEU after joint training).
 # A killed run goes on when it is started again.
 set -euo pipefail
-out=${1:?folder that a comparison of searches has made} pairs=${2:?de-en,en-de,…}
-. "$(dirname "${BASH_SOURCE[0]}")/comparison.sh"
-from=${FROM:-$out/base/checkpoint_last.pt}
-name=separate-$search_updates
-
-find_masks() { # NAME UPDATES FLAGS…
-    local into=$out/search-together/$1 updates=$2
-    shift 2
-    lass search "$out/data" --base "$from" --pairs "$pairs" --ratio "$ratio" \
-        --updates "$updates" --out "$into" $cpu "$@" -- --disable-validation --seed "$seed"
-}
-separate=$out/search/gradient-gradual masks=$out/masks/gradient-gradual
-if [ ! -d "$masks" ]; then # compare_searches.sh has searched them already
-    find_masks "$name" "$search_updates" --jobs "$jobs"
-    separate=$out/search-together/$name masks=$separate/masks
+COMPARED=${1:?folder that a comparison of searches has made} PAIRS=${2:?de-en,en-de,…}
+. "$(dirname "${BASH_SOURCE[0]}")/recipe.sh"
+unset DONE SEARCHES MASKS
+if [ -d "$COMPARED/masks/gradient-gradual" ]; then # compare_searches.sh has searched them
+    DONE=1 SEARCHES=$COMPARED/search/gradient-gradual MASKS=$COMPARED/masks/gradient-gradual
 fi
-together=()
-for times in ${TIMES:-1 2}; do
-    updates=$((times * search_updates))
-    OMP_NUM_THREADS=$((OMP_NUM_THREADS * jobs)) \
-        find_masks "together-$updates" "$updates" --together
-    together+=("$out/search-together/together-$updates")
-    lass agreement "$masks" "$out/search-together/together-$updates/masks" --by component \
-        --out "$out/agreement-together-$updates.csv"
-done
-lass settled "$separate" "${together[@]}" --out "$out/settled-together"
-[ "$joint_updates" = 0 ] ||
-    lass sweep "$out/data" --base "$from" --searches "$separate" "${together[@]}" \
-        --out "$out/report-together" --updates "$joint_updates" --ratios "$ratio" \
-        --random "$ratio" --beam 4 --limit "$limit" --jobs "$jobs" $cpu -- \
-        --lr-scheduler polynomial_decay --total-num-update "$joint_updates" \
-        --warmup-updates $((joint_updates / 10)) --seed "$seed"
+recipe together "$COMPARED/search-together" compared=COMPARED pairs=PAIRS base=FROM \
+    separated=DONE separate=SEARCHES separate_masks=MASKS times=TIMES ratio=RATIO \
+    search_updates=SEARCH joint_updates=JOINT limit=LIMIT seed=SEED

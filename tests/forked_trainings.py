@@ -23,7 +23,7 @@ COMMAND = [sys.executable, "-m", "fairseq_cli.train"]
 
 def fork_trainings(fork: Callable) -> None:
     """Let jobs of this process be made by *fork* where they train."""
-    from lass_plugin.experiments.launching import jobs
+    from lass_plugin.experiments.launching import processes
 
     def start(command: Sequence[str], *, env: Mapping[str, str], **more: Any) -> Any:
         if command[:3] != COMMAND or "LASS_PLUGINS" in env:
@@ -39,7 +39,7 @@ def fork_trainings(fork: Callable) -> None:
         return made
 
     names = {**vars(subprocess), "Popen": start}
-    jobs.subprocess = SimpleNamespace(**names)  # type: ignore[attr-defined]
+    processes.subprocess = SimpleNamespace(**names)  # type: ignore[attr-defined]
 
 
 class OfFork:

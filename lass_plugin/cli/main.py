@@ -45,6 +45,7 @@ SUBCOMMANDS = {
     "extend": "extend",
     "differences": "differences",
     "quickstart": "quickstart",
+    "run": "run",
 }
 """Name of each subcommand and the module of this package that holds it."""
 

@@ -109,19 +109,24 @@ def _names(pairs: Iterable[Any]) -> list[str]:
 
 
 def of_words(
-    words: Sequence[str], folder: Path, read: Callable[[Path], str] = of_file
+    words: Sequence[str],
+    written: Sequence[Path],
+    read: Callable[[Path], str] = of_file,
+    coming: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """The ``words`` of a command by their options, and what its ``inputs`` hold.
 
     Inputs are the files and folders that words name, but for what the command writes
-    and what holds its own folder.
+    and what holds it.
 
     Args:
-        folder: where the command writes.
+        written: files and folders that the command writes.
         read: gives the digest of a file.
+        coming: files and folders that are inputs though they are not there yet.
     """
     kept: dict[str, list[str]] = {}
     inputs: dict[str, Any] = {}
+    written, coming = _resolved(written), _resolved(coming)
     before = latest = ""
     for word in words:
         option, before = before, word if word.startswith("--") else ""
@@ -129,7 +134,7 @@ def of_words(
             continue
         name, _, value = word.rpartition("=")
         places = [Path(part) for part in value.split(",")]
-        if not before and all(_is_input(place, folder) for place in places):
+        if not before and all(_is_input(place, written, coming) for place in places):
             inputs[f"{len(inputs) + 1} {option} {name}".strip()] = {
                 f"{place.name}/{below}".removesuffix("/"): digest
                 for place in places
@@ -142,18 +147,32 @@ def of_words(
     return {"words": given, "inputs": inputs}
 
 
-def _is_input(place: Path, folder: Path) -> bool:
+def _is_input(place: Path, written: Iterable[Path], coming: Iterable[Path]) -> bool:
     """Whether it is there to be read, neither a program nor where results go."""
     try:
-        if not place.exists() or place.suffix == ".sh" or place == Path("."):
-            return False
+        there = place.exists()
     except OSError:  # too long for a name
         return False
-    place, folder = place.resolve(), folder.resolve()
-    return not (place.is_relative_to(folder) or folder.is_relative_to(place))
+    if place.suffix == ".sh" or place == Path("."):
+        return False
+    place = place.resolve()
+    if not there and not any(within(place, other) for other in coming):
+        return False
+    return not any(within(place, other) for other in written)
+
+
+def within(one: Path, other: Path) -> bool:
+    """Whether one of two resolved places is the other, or is in it."""
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _resolved(places: Iterable[Path]) -> list[Path]:
+    return [place.resolve() for place in places]
 
 
 def _in(place: Path, read: Callable[[Path], str]) -> dict[str, str]:
+    if not place.exists():
+        return {}
     return of_folder(place) if place.is_dir() else {"": read(place)}
 
 

@@ -45,13 +45,8 @@ def main(words: Sequence[str] | None = None) -> None:
     if not command:
         parser.error("there is no COMMAND after --")
     results = given.result + ([given.output] if given.output else [])
-    stage = Stage(
-        given.folder,
-        given.what,
-        {"program": command[0], **content.of_words(command[1:], given.folder)},
-        ADVICE,
-        name=f"{given.name}.{RECORD}" if given.name else RECORD,
-    )
+    name = f"{given.name}.{RECORD}" if given.name else RECORD
+    stage = stage_of(command, given.folder / name, given.what, [given.folder])
     done = given.done or (results[0] if results else given.folder / "done")
     if done.is_file():
         stage.adopt({}, [path for path in results if path.is_file()])
@@ -66,6 +61,25 @@ def main(words: Sequence[str] | None = None) -> None:
             if not path.is_file():
                 raise LassError(f"the {stage.what} has not made {path}")
         stage.finish(results)
+
+
+def stage_of(
+    command: Sequence[str],
+    record: Path,
+    what: str,
+    written: Sequence[Path],
+    coming: Sequence[Path] = (),
+) -> Stage:
+    """The stage of a command.
+
+    Args:
+        record: file that says what it was made with.
+        what: it is, for messages.
+        written, coming: as :func:`.content.of_words` has them.
+    """
+    words = content.of_words(command[1:], written, coming=coming)
+    identity = {"program": command[0], **words}
+    return Stage(record.parent, what, identity, ADVICE, name=record.name)
 
 
 def _run(command: Sequence[str], log: Path | None, output: Path | None) -> int:

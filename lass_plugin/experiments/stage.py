@@ -25,6 +25,7 @@ devices, jobs, threads. Inputs and bases are in it by content, see :mod:`.conten
 import contextlib
 import enum
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
-from lass_plugin.locks import FolderLock
+from lass_plugin.locks import LOCK, FolderLock
 from lass_plugin.records.json_record import RecordFormat
 
 RECORD = "stage.json"
@@ -45,6 +46,9 @@ STAGE = RecordFormat(
 
 SAME_OPTIONS = "go on with the same options or choose another --out"
 OR_FRESH = f"{SAME_OPTIONS}, or add --fresh to do it again there"
+
+_INPUT = re.compile(r"(?<!\S)=(?!\S)")
+"""What stands in the words of a command where an input was, see :mod:`.content`."""
 
 SHOWN = 3
 """Differences that are named in a message."""
@@ -93,6 +97,11 @@ class Stage:
     def path(self) -> Path:
         """The file of the record."""
         return self.folder / self.name
+
+    def lock(self) -> FolderLock:
+        """The lock of whoever works at the stage."""
+        name = LOCK if self.name == RECORD else f".{self.name}.running"
+        return FolderLock(self.folder, self.what, name)
 
     @property
     def record(self) -> Mapping[str, Any] | None:
@@ -170,7 +179,7 @@ class Stage:
             )
         if not fresh:
             self.state()  # a refusal leaves the folder as it is
-        with FolderLock(self.folder, self.what):
+        with self.lock():
             if self.path.is_file():
                 self._read = False  # another process may have been at work since
             state = State.NEW if fresh else self.state()
@@ -291,4 +300,6 @@ def _shown(value: Any) -> str:
         if any(map(content.is_digest, value.values())):
             return "that of now"
         return " ".join(f"--{name} {each}" for name, each in value.items())
-    return "nothing" if value is None or value == "" else str(value)
+    if value is None or value == "":
+        return "nothing"
+    return _INPUT.sub("…", str(value))

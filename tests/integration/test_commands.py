@@ -176,7 +176,7 @@ def test_a_mistake_ends_a_hydra_command_with_one_sentence(commands, data, tmp_pa
 
 @pytest.mark.parametrize(
     "path",
-    sorted(CONFIGS.parent.glob("*/*.yaml")),
+    [p for p in sorted(CONFIGS.parent.glob("*/*.yaml")) if p.parent.name != "recipes"],
     ids=lambda path: f"{path.parent.name}-{path.stem}",
 )
 def test_every_key_is_of_the_task_and_the_header_says_how_to_start(path):

@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 from lass_plugin.cli.main import SUBCOMMANDS, build_parser
+from lass_plugin.experiments.recipes.reading import read_recipe
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
@@ -248,11 +249,25 @@ def test_every_option_of_the_tasks_is_described():
                 assert named & aliases or f"`{aliases.pop()}`" in page, flag
 
 
+def defaults_of_recipe(name: str, text: str) -> dict[str, str]:
+    """Variable of the environment -> default of the recipe's, as *text* maps them."""
+    variables = read_recipe(ROOT / "configs" / "recipes" / f"{name}.yaml").variables
+    found = {}
+    for own, variable in re.findall(r"\b([a-z_]+)=([A-Z_]+)\b", text):
+        if own in variables and "$" not in (value := variables[own]):
+            found[variable] = value if isinstance(value, str) else " ".join(value)
+    return found
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=named)
 def test_variables_have_the_defaults_that_are_said(script):
     text = script.read_text(encoding="utf-8")
-    shared = (ROOT / "scripts" / "comparison.sh").read_text(encoding="utf-8")
+    calls_a_recipe = re.search(r"^recipe (\w+)", text, re.M)
+    name = "recipe.sh" if calls_a_recipe else "comparison.sh"
+    shared = (ROOT / "scripts" / name).read_text(encoding="utf-8")
     defaults = dict(re.findall(r"\$\{([A-Z_]+):?-([^{}$]+)\}", shared + text))
+    if calls_a_recipe:
+        defaults |= defaults_of_recipe(calls_a_recipe[1], shared + text)
     said = re.findall(
         r"""\b([A-Z_]{3,})=('[^']*'|"[^"]*"|[\w.,:;]*\w)""", text_of(script)
     )

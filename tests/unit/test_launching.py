@@ -14,18 +14,11 @@ import torch
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.console import Console, status_line
 from lass_plugin.experiments.launching.devices import Device, find_devices
-from lass_plugin.experiments.launching.jobs import (
-    LAST,
-    Job,
-    TrainingProgress,
-    end_all,
-    reason,
-)
-from lass_plugin.experiments.launching.trainings import (
-    make_job,
-    run_jobs,
-    run_trainings,
-)
+from lass_plugin.experiments.launching.jobs import LAST, Job
+from lass_plugin.experiments.launching.processes import end_all
+from lass_plugin.experiments.launching.progress import TrainingProgress, reason
+from lass_plugin.experiments.launching.queue import run_jobs
+from lass_plugin.experiments.launching.trainings import make_job, run_trainings
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import parse_pairs
@@ -316,6 +309,32 @@ def test_the_last_thing_told_is_an_event_so_that_no_status_line_is_left(tmp_path
     assert told[1].startswith("0/1 pairs") and told[-1] == "de-en: done"
 
 
+def test_a_job_begins_when_what_it_needs_is_done_and_never_if_that_has_failed(tmp_path):
+    codes = {"a": "1", "b": "raise SystemExit('error: no')", "c": "1", "d": "1"}
+    jobs = {name: job(tmp_path, name, code) for name, code in codes.items()}
+    needs = {jobs["a"]: [jobs["c"]], jobs["d"]: [jobs["a"], jobs["b"]]}
+    done: list[str] = []
+
+    def finish(one: Job) -> str:
+        done.append(one.key)
+        return "done"
+
+    run_jobs([*jobs.values()], devices(2), Listener(), finish, needs=needs)
+    assert done == ["c", "a"]
+    assert jobs["b"].failure == "no"
+    assert jobs["d"].failure == "not begun, since b has failed"
+    assert not (tmp_path / "d" / "train.log").exists()
+
+
+def test_a_job_alone_waits_for_all_places_and_nothing_passes_it(tmp_path):
+    jobs = [job(tmp_path, name, "import time; time.sleep(.4)") for name in "abc"]
+    jobs[1].alone = True
+    listener = Listener()
+    run_jobs(jobs, devices(3), listener, lambda one: "done")
+    events = [event.split(":")[0] for event in listener.events]
+    assert events == ["a", "a", "b", "b", "c", "c"]
+
+
 def test_a_failing_job_does_not_stop_the_others(tmp_path):
     jobs = [
         job(tmp_path, "de-en", "import sys; sys.exit('error: no data of de-en; go')"),
@@ -355,7 +374,7 @@ def test_sigterm_ends_every_process(tmp_path):
 import pathlib, sys
 from lass_plugin.experiments.launching.console import Console
 from lass_plugin.experiments.launching.jobs import Job
-from lass_plugin.experiments.launching.trainings import run_jobs
+from lass_plugin.experiments.launching.queue import run_jobs
 from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.stage import Stage
 sleep = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"

@@ -2,13 +2,14 @@
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.launching.settings import RunningSettings
+from lass_plugin.experiments.launching.settings import DeviceSettings
 
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """Left by torchrun and the like; one started here is a process by itself."""
@@ -43,12 +44,19 @@ class Device:
         return {**kept, **self.settings(), "PYTHONUNBUFFERED": "1"}
 
 
-def on_cpu(settings: RunningSettings) -> bool:
+def together(devices: Sequence[Device]) -> Device:
+    """All of *devices* as one, for what nothing runs beside."""
+    gpus = dict.fromkeys(device.gpu for device in devices if device.gpu)
+    threads = sum(device.threads for device in devices)
+    return Device(",".join(gpus) or None, threads)
+
+
+def on_cpu(settings: DeviceSettings) -> bool:
     """Whether the trainings are on the CPU."""
     return settings.cpu or not (settings.devices or torch.cuda.is_available())
 
 
-def find_devices(settings: RunningSettings, trainings: int) -> list[Device]:
+def find_devices(settings: DeviceSettings, trainings: int) -> list[Device]:
     """Devices for so many *trainings*: the GPUs, or a core each, unless told otherwise.
 
     Two trainings with torch's default number of threads slow each other many times
@@ -81,7 +89,7 @@ def single_device(
     return Device(",".join(gpus if every else gpus[:1]) or None, threads or cores())
 
 
-def check_devices(settings: RunningSettings) -> None:
+def check_devices(settings: DeviceSettings) -> None:
     """Refuse GPUs that are not there."""
     if not settings.devices:
         return

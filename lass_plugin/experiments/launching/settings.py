@@ -35,9 +35,10 @@ class StartSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunningSettings(StartSettings):
+class DeviceSettings(Settings):
     """Where several trainings run, and how many at a time."""
 
+    cpu: bool = switch("do not use the GPU", matters=False)
     jobs: int | None = count(
         None, "at a time (default: one per GPU or core)", **RUNNING
     )
@@ -49,13 +50,19 @@ class RunningSettings(StartSettings):
         "CPU threads of each (default: $OMP_NUM_THREADS, or cores / jobs)",
         **RUNNING,
     )
-    stop_on_error: bool = switch(
-        "end all when one fails (default: finish the others)", **RUNNING
-    )
-    flags: tuple[str, ...] = passed_on()
-    """Further flags of fairseq-train; they win over the base's options."""
 
     def check(self) -> None:
         super().check()
         if self.cpu and self.devices:
             raise LassError("--cpu and --devices exclude each other; give one of them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningSettings(DeviceSettings, StartSettings):
+    """Several trainings from a base, and where they run."""
+
+    stop_on_error: bool = switch(
+        "end all when one fails (default: finish the others)", **RUNNING
+    )
+    flags: tuple[str, ...] = passed_on()
+    """Further flags of fairseq-train; they win over the base's options."""
