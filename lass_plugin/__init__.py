@@ -22,6 +22,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
       search              scores while a pair is trained (He 2023, §3.2; Lin 2021, §3.2)
       subnetworks         joint training under masks (He 2023, §3.3; Xie 2021)
       lowrank             modules beside a frozen base (Cao 2024)
+      decoders            decoders, attention of each target (Dong 2015; Blackwood 2018)
       gates               heads, hidden units and ranks that are left out (Li 2022)
     criterions          losses that fairseq knows by name
     tasks               what fairseq-train knows by name; models: architectures

@@ -88,6 +88,11 @@ def languages_of(pairs: Iterable[Pair]) -> list[str]:
     return sorted({code for pair in pairs for code in (pair.source, pair.target)})
 
 
+def written(key: str) -> str:
+    """*key* as part of a parameter's name, which holds no dots."""
+    return key.replace(".", "~")
+
+
 def order_keys(keys: Sequence[str], by: str = "direction") -> list[str]:
     """The order in which a matrix shows the masks of *keys*.
 

@@ -272,6 +272,26 @@ def check_training(
         )
 
 
+def check_unused_parameters(cfg: Any, what: str) -> None:
+    """Refuse a backend that waits for gradients which never come.
+
+    Args:
+        what: gets none, in a batch of others.
+
+    Raises:
+        LassError: names the option that is missing.
+    """
+    if (
+        (cfg.distributed_world_size or 1) > 1
+        and str(cfg.ddp_backend) in ("pytorch_ddp", "c10d")
+        and not cfg.find_unused_parameters
+    ):
+        raise LassError(
+            f"{what} get no gradient, which --ddp-backend {cfg.ddp_backend} waits for; "
+            "add --find-unused-parameters, or use --ddp-backend legacy_ddp"
+        )
+
+
 def check_translation(cfg: Any) -> None:
     """Refuse options that have no effect or contradict each other in translation.
 

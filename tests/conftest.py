@@ -310,6 +310,7 @@ LSLO_FLAGS = (
 
 
 GATES = ("--task", "translation_gates")
+OWN = ("--task", "translation_decoders")
 
 
 @pytest.fixture(scope="session")
@@ -318,6 +319,15 @@ def low_rank(commands, base, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("low-rank")
     length = ("--max-update", 400, "--no-epoch-checkpoints", "--disable-validation")
     commands.train(folder, *LSLO_FLAGS, "--base", base, *length)
+    return folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="session")
+def own_decoders(commands, base, tmp_path_factory) -> Path:
+    """The checkpoint of a decoder for each target, trained from the base."""
+    folder = tmp_path_factory.mktemp("own-decoders")
+    length = ("--max-update", 60, "--no-epoch-checkpoints", "--disable-validation")
+    commands.train(folder, *OWN, "--finetune-from-model", base, *length)
     return folder / "checkpoint_last.pt"
 
 
@@ -358,7 +368,7 @@ def neurons(data, tmp_path_factory) -> Path:
 
 
 KINDS = ("base", "fine-tuned", "joint", "neurons", "search", "low-rank", "extension")
-KINDS += ("gates", "learned-gates")
+KINDS += ("gates", "learned-gates", "own-decoders", "own-attention")
 
 
 @pytest.fixture(scope="session")
@@ -392,6 +402,8 @@ def kinds(base, masks, neurons, grown, half_open) -> dict[str, tuple]:
         ),
         "gates": (*GATES, *tuned, "--gates", half_open),
         "learned-gates": (*GATES, *tuned, "--gates-learn"),
+        "own-decoders": (*OWN, *tuned),
+        "own-attention": (*OWN, *tuned, "--own", "attention"),
     }
 
 

@@ -18,12 +18,10 @@ class Run:
         from fairseq.logging import metrics
         from fairseq.trainer import Trainer
 
-        import lass_plugin.models.transformer_architectures
-        import lass_plugin.tasks.translation_gates
-        import lass_plugin.tasks.translation_lslo
-        import lass_plugin.tasks.translation_subnetwork
-        import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401
+        import lass_plugin.models.transformer_architectures  # noqa: F401
+        from lass_plugin.tasks import register_all
 
+        register_all()
         given = [str(flag) for flag in flags]
         start = [str(data), *TASK_FLAGS[2:], *MODEL_FLAGS, *TRAIN_FLAGS]
         if "--task" in given:

@@ -15,9 +15,6 @@ from omegaconf import OmegaConf
 
 import lass_plugin.models.narrow_architectures  # noqa: F401  (registered)
 import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
-import lass_plugin.tasks.translation_gates  # noqa: F401  (registered)
-import lass_plugin.tasks.translation_lslo
-import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401  (registered)
 from lass_plugin.anatomy.vocabulary import embedding_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import STOCK_TASK
@@ -32,7 +29,7 @@ from lass_plugin.methods.method import Dense, Method
 from lass_plugin.methods.registry import method_of
 from lass_plugin.methods.subnetworks.method import Subnetworks
 from lass_plugin.options import TranslationSubnetworkConfig
-from lass_plugin.registry import load_plugins
+from lass_plugin.tasks import register_all
 from lass_plugin.tasks.translation_subnetwork import TranslationSubnetworkTask
 
 
@@ -171,7 +168,7 @@ class Saved:
         place = (str(data), *map(str, given), str(subwords), *map(str, pairs))
         if place not in self._tasks:  # the same for all systems of the checkpoint
             task = TranslationSubnetworkTask.setup_task(self._task_options(data, pairs))
-            task.cfg.dense = True  # Ready.take puts on what a system is translated with
+            task.bare = True  # Ready.take puts on what a system is translated with
             if self.system.base is not None:  # no option of a base's own training
                 task.cfg.base = str(self.system.base)
             task.cfg.sparsity = self.system.sparsity
@@ -242,6 +239,7 @@ class Saved:
         """What to translate with, checked before any translation."""
         system, checkpoint = self.system, self.system.checkpoint
         if system.dense:
+            task.method.refuse_dense()
             return Dense()
         if system.inference_masks is not None:
             task.method.refuse_masks("--inference-masks")
@@ -266,7 +264,7 @@ class Saved:
 
 def _own_tasks() -> dict[str, type[Method]]:
     """Names of the tasks that train with this package -> the method of each."""
-    load_plugins()
+    register_all()
     names = sorted(TASK_REGISTRY, key=lambda name: name != "translation_subnetwork")
     kinds = {name: TASK_REGISTRY[name] for name in names}
     ours = TranslationSubnetworkTask

@@ -45,6 +45,8 @@ class PartSizes:
     kept: Mapping[str, int] = field(default_factory=dict)
     mask_bytes: int = 0
     base_parameters: int = 0
+    of_a_key: int = 0
+    """Parameters that a key's translation computes with; 0 where that is all."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,9 @@ class Method:
             raise LassError(
                 f"{option} has no effect on a model with {self.words}; leave it out"
             )
+
+    def refuse_dense(self) -> None:
+        """Refuse to translate without the parts, where nothing whole would be left."""
 
     # -- training ----------------------------------------------------------------
 

@@ -29,6 +29,8 @@ class Cost:
         carried: the masks are inside the checkpoint.
         base_parameters: of the base that low-rank modules stand in, part of
             *parameters*; 0 without them. Its bytes are not counted.
+        of_a_key: those that a pair computes with where each key has parts of its own;
+            0 where that is all of them.
     """
 
     name: str
@@ -41,11 +43,12 @@ class Cost:
     file_bytes: int
     carried: bool
     base_parameters: int = 0
+    of_a_key: int = 0
 
     @property
     def parameters_of_a_pair(self) -> int:
         """What a translation computes with: low-rank modules are merged for it."""
-        return self.base_parameters or self.parameters
+        return self.of_a_key or self.base_parameters or self.parameters
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -95,6 +98,7 @@ def cost_of(
         path.stat().st_size,
         own,
         sizes.base_parameters,
+        sizes.of_a_key,
     )
 
 
@@ -125,6 +129,7 @@ def size_table(
             "checkpoint": cost.checkpoint,
             "parameters": cost.parameters,
             "of_the_base": cost.base_parameters,
+            "of_a_pair": cost.parameters_of_a_pair,
             "maskable": cost.maskable,
             "masks": len(cost.kept),
             "checkpoint_bytes": cost.checkpoint_bytes,
@@ -254,7 +259,7 @@ def speed_table(
 
 def _kept(cost: Cost) -> str:
     """The smallest and largest sub-network, as one number where they look alike."""
-    sizes = cost.kept.values() or [cost.parameters]
+    sizes = cost.kept.values() or [cost.of_a_key or cost.parameters]
     return "–".join(dict.fromkeys(map(_millions, (min(sizes), max(sizes)))))
 
 

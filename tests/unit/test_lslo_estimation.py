@@ -24,6 +24,7 @@ from scipy.stats import pearsonr
 
 from lass_plugin.anatomy.matrices import Matrix
 from lass_plugin.errors import LassError
+from lass_plugin.languages import written
 from lass_plugin.methods.lowrank.estimation import demand_maps
 from lass_plugin.methods.lowrank.estimation.data_amounts import (
     Amounts,
@@ -45,7 +46,6 @@ from lass_plugin.methods.lowrank.estimation.demands import (
     read_estimate,
     write_estimate,
 )
-from lass_plugin.methods.lowrank.modules import written
 from lass_plugin.methods.lowrank.planning.placement import Placement
 from lass_plugin.methods.lowrank.planning.plan import uniform
 from lass_plugin.methods.lowrank.pruning import (

@@ -326,10 +326,9 @@ def training_parser() -> argparse.ArgumentParser:
 
     import lass_plugin.models.transformer_architectures  # noqa: F401
     import lass_plugin.optim  # noqa: F401
-    import lass_plugin.tasks.translation_gates
-    import lass_plugin.tasks.translation_lslo
-    import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401
+    from lass_plugin.tasks import register_all
 
+    register_all()
     return options.get_training_parser()
 
 

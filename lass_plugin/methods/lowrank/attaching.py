@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lass_plugin.anatomy.matrices import KINDS, Matrix, find_matrices
 from lass_plugin.anatomy.places import FEED_FORWARD, layer_name
 from lass_plugin.errors import LassError
+from lass_plugin.languages import written
 from lass_plugin.methods.lowrank.attention import as_it_was, call_projections
 from lass_plugin.methods.lowrank.modules import (
     FrozenLinear,
@@ -17,7 +18,6 @@ from lass_plugin.methods.lowrank.modules import (
     Routing,
     put_beside,
     take_away,
-    written,
 )
 from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
 

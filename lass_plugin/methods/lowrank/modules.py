@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lass_plugin.languages import Pair
+from lass_plugin.languages import Pair, written
 from lass_plugin.methods.lowrank.planning.placement import SOURCE, TARGET
 from lass_plugin.methods.lowrank.products import Factors, together
 
@@ -291,11 +291,6 @@ def take_away(linear: LowRankLinear) -> None:
 def entry_name(matrix: str, index: str, factor: str, language: str) -> str:
     """Name in a state dict of the *factor* A or B of *language* beside *matrix*."""
     return f"{matrix}.lslo_{index}.{factor}.{written(language)}"
-
-
-def written(language: str) -> str:
-    """*language* as part of a parameter's name, which holds no dots."""
-    return language.replace(".", "~")
 
 
 def gaussian(what: str, rank: int, inputs: int) -> Tensor:

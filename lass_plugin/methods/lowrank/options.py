@@ -11,7 +11,12 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import languages_of, parse_pairs
 from lass_plugin.methods.lowrank.planning.placement import DEFAULT
 from lass_plugin.methods.lowrank.pruning import GROUPS, LAYER, PruningPlan
-from lass_plugin.options import TranslationSubnetworkConfig, check_training, flag
+from lass_plugin.options import (
+    TranslationSubnetworkConfig,
+    check_training,
+    check_unused_parameters,
+    flag,
+)
 from lass_plugin.resource_types import parse_types, spread
 
 
@@ -77,16 +82,7 @@ def check_lslo(cfg: Any) -> None:
                 f"--{name} is for sub-networks and has no effect on low-rank modules; "
                 "leave it out"
             )
-    if (
-        (cfg.distributed_world_size or 1) > 1
-        and str(cfg.ddp_backend) in ("pytorch_ddp", "c10d")
-        and not cfg.find_unused_parameters
-    ):
-        raise LassError(
-            "modules of languages that are not in a batch get no gradient, which "
-            f"--ddp-backend {cfg.ddp_backend} waits for; add --find-unused-parameters, "
-            "or use --ddp-backend legacy_ddp"
-        )
+    check_unused_parameters(cfg, "modules of languages that are not in a batch")
     if cfg.finetune_from_model:
         raise LassError(
             "--finetune-from-model trains all of a model; the base that low-rank "

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from lass_plugin.anatomy.matrices import place_of
 from lass_plugin.anatomy.places import layer_name
 from lass_plugin.errors import LassError
+from lass_plugin.languages import written
 from lass_plugin.masks.packing import count, pack, unpack
 from lass_plugin.methods.lowrank.attaching import kept_buffer, low_rank_modules
-from lass_plugin.methods.lowrank.modules import LowRankModules, entry_name, written
+from lass_plugin.methods.lowrank.modules import LowRankModules, entry_name
 from lass_plugin.records.fields import filled
 from lass_plugin.schedules import check_ratio, cubic
 from lass_plugin.selection import select

@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import Iterator, Sequence
 
 from fairseq.optim import FairseqOptimizer
-from torch import Tensor, nn
+from torch import nn
 
 from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.languages import Pair
@@ -15,7 +15,7 @@ from lass_plugin.methods.lowrank.planning.plan import LowRankPlan
 from lass_plugin.methods.lowrank.pruning import MATRIX, Pruner, all_sites
 from lass_plugin.training.participants import Participants
 from lass_plugin.training.stretches import find_stretches
-from lass_plugin.training.strict_update import check_optimizer, strict
+from lass_plugin.training.strict_update import check_optimizer, standing_still, strict
 
 
 class LowRankTraining:
@@ -88,14 +88,8 @@ class LowRankTraining:
             for index in (SOURCE, TARGET):
                 language = self._plan.language_of(index, self._pairs[key])
                 taking.update(self._names.get((index, language), ()))
-        movable: dict[str, Tensor | None] = {}
-        for name, parameter in self.parameters.items():
-            if name in taking:
-                continue
-            if self.stretches[name].owner is parameter:
-                parameter.grad = None  # the optimizer passes it by
-            else:  # a stretch of a tensor that the optimizer steps on as a whole
-                movable[name] = None
+        others = {n: p for n, p in self.parameters.items() if n not in taking}
+        movable = standing_still(others, self.stretches)
         if self._pruner is not None:
             movable.update(self._pruner.movable(taking))
         with strict(self._optimizer, self.stretches, movable):
