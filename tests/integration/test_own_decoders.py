@@ -285,7 +285,6 @@ def test_evaluate_translate_and_table_cost(
     words += ["--system", f"decoders={own_decoders}", "--out", str(tmp_path)]
     assert main(words) == 0
     table = json.loads((tmp_path / "table-cost.json").read_text())
-    print(str(table)[:1500])
     stock, own = table["size"] if "size" in table else table["tables"][0]["records"]
     one = Checkpoint.read(base).parameters
     total = sum(weight.numel() for weight in one.values())
