@@ -186,7 +186,8 @@ class SystemsSettings(Settings):
 
     system: tuple[Named, ...] = _named(
         "NAME=CHECKPOINT",
-        "a system; give it again for more, the baseline first",
+        "a system; give it again for more, the baseline first. One model a pair is "
+        "given as DIR/{pair}/checkpoint_best.pt, or as de-en:FILE,en-de:FILE",
         MISSING,
     )
     inference_masks: tuple[Named, ...] = _named(
@@ -202,6 +203,11 @@ class SystemsSettings(Settings):
     sparsity: tuple[Named, ...] = _named(
         "NAME=SHARE", "of a system whose gates serve any sparsity"
     )
+    data_of: tuple[Named, ...] = _named(
+        "NAME=DATA",
+        "data folder of a system with another dictionary than that of the test set, "
+        "prepared from the same text; with {pair}, that of each pair",
+    )
 
     def make(self, dense: Sequence[str] = ()) -> "list[System]":
         """The systems in their order; *dense* are named those without masks.
@@ -209,6 +215,7 @@ class SystemsSettings(Settings):
         Raises:
             LassError: an option names a system twice or one that there is not.
         """
+        from lass_plugin.evaluation.individual import Individual, is_individual
         from lass_plugin.evaluation.systems import System, check_names
 
         names = [name for name, _ in self.system]
@@ -217,6 +224,7 @@ class SystemsSettings(Settings):
             ("--dense", dense),
             ("--base", [name for name, _ in self.base]),
             ("--sparsity", [name for name, _ in self.sparsity]),
+            ("--data-of", [name for name, _ in self.data_of]),
         ):
             for name in given:
                 if name not in names:
@@ -226,16 +234,26 @@ class SystemsSettings(Settings):
                     )
                 if given.count(name) > 1:
                     raise LassError(f"{flag} is given twice for {name}; keep one")
+                if flag != "--data-of" and is_individual(dict(self.system)[name]):
+                    raise LassError(
+                        f"{flag} has no effect on system {name}, which has one model a "
+                        "pair; leave it out"
+                    )
         masks, bases = dict(self.inference_masks), dict(self.base)
         sparsities = {
             name: _share(value, f"--sparsity {name}") for name, value in self.sparsity
         }
-        systems = []
+        data_of = dict(self.data_of)
+        systems: list[System] = []
         for name, path in self.system:
+            data = data_of.get(name)
+            if is_individual(path):
+                systems.append(Individual.parse(name, path, data))
+                continue
             base = Path(bases[name]) if name in bases else None
             share = sparsities.get(name)
             translated = masks.get(name), name in dense
-            systems.append(System(name, Path(path), *translated, base, share))
+            systems.append(System(name, Path(path), *translated, base, share, data))
         check_names(systems)
         return systems
 

@@ -45,8 +45,8 @@ class PartSizes:
     kept: Mapping[str, int] = field(default_factory=dict)
     mask_bytes: int = 0
     base_parameters: int = 0
-    of_a_key: int = 0
-    """Parameters that a key's translation computes with; 0 where that is all."""
+    of_keys: Mapping[str, int] = field(default_factory=dict)
+    """Key -> parameters that its translation computes with, where that is not all."""
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ class OwnParts(Method):
     def sizes(self, checkpoint: Checkpoint, base: Path | None) -> PartSizes:
         stock, _ = stored_apart(checkpoint, self.whose)
         used = sum(tensor.numel() for tensor in stock.parameters.values())
-        return PartSizes(of_a_key=used)
+        return PartSizes(of_keys=dict.fromkeys(self.whose.keys, used))
 
     # -- words -------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Whose the own parts of a model are, as its checkpoint says it."""
 
 from dataclasses import dataclass
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 
 from lass_plugin.anatomy.own_parts import PARTS
 from lass_plugin.errors import LassError, naming_damage
@@ -12,7 +12,7 @@ ENTRY = "own_parts"
 VERSION = 1
 
 TARGET = "target"
-KEYS = {
+KEYS: dict[str, Callable[[Pair], str]] = {
     TARGET: lambda pair: pair.target,
     "source": lambda pair: pair.source,
     "pair": str,
