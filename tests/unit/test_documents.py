@@ -115,15 +115,14 @@ def options_of_fairseq() -> set[str]:
     """Of its commands, with those of our tasks and of a transformer."""
     from fairseq import options
 
-    import lass_plugin.models.encoder_architectures
-    import lass_plugin.tasks.masked_lm_languages
-    import lass_plugin.tasks.translation_gates
-    import lass_plugin.tasks.translation_lslo
-    import lass_plugin.tasks.translation_subnetwork_search  # noqa: F401, registers
+    import lass_plugin.models.encoder_architectures  # noqa: F401, registers
+    from lass_plugin.tasks import register_all
 
+    register_all()
     found = options_of(options.get_interactive_generation_parser())
     given = "DATA --arch transformer --criterion label_smoothed_cross_entropy".split()
     for task in (
+        "translation_decoders",
         "translation_gates",
         "translation_lslo",
         "translation_subnetwork_search",
