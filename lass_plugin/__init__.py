@@ -23,6 +23,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
       subnetworks         joint training under masks (He 2023, §3.3; Xie 2021)
       lowrank             modules beside a frozen base (Cao 2024)
       sparse_tuning       differences to a frozen base (Ansell 2022)
+      decoders            decoders, attention of each target (Dong 2015; Blackwood 2018)
       gates               heads, hidden units and ranks that are left out (Li 2022)
       adapters            small layers behind every layer (Bapna 2019, Philip 2020)
     criterions          losses that fairseq knows by name

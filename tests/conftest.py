@@ -310,6 +310,7 @@ LSLO_FLAGS = (
 
 
 GATES = ("--task", "translation_gates")
+OWN = ("--task", "translation_decoders")
 
 
 @pytest.fixture(scope="session")
@@ -331,6 +332,15 @@ def adapted(commands, base, tmp_path_factory) -> Path:
     flags = (*ADAPTERS, "--adapter-by", "separate", "--freeze-base", "--lr", 0.01)
     length = ("--max-update", 200, "--no-epoch-checkpoints", "--disable-validation")
     commands.train(folder, *flags, "--finetune-from-model", base, *length)
+    return folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="session")
+def own_decoders(commands, base, tmp_path_factory) -> Path:
+    """The checkpoint of a decoder for each target, trained from the base."""
+    folder = tmp_path_factory.mktemp("own-decoders")
+    length = ("--max-update", 60, "--no-epoch-checkpoints", "--disable-validation")
+    commands.train(folder, *OWN, "--finetune-from-model", base, *length)
     return folder / "checkpoint_last.pt"
 
 
@@ -372,6 +382,7 @@ def neurons(data, tmp_path_factory) -> Path:
 
 KINDS = ("base", "fine-tuned", "joint", "neurons", "search", "low-rank", "extension")
 KINDS += ("gates", "learned-gates", "adapters", "frozen-adapters")
+KINDS += ("own-decoders", "own-attention")
 
 
 @pytest.fixture(scope="session")
@@ -407,6 +418,8 @@ def kinds(base, masks, neurons, grown, half_open) -> dict[str, tuple]:
         "learned-gates": (*GATES, *tuned, "--gates-learn"),
         "adapters": ADAPTERS,
         "frozen-adapters": (*ADAPTERS, *tuned, "--freeze-base"),
+        "own-decoders": (*OWN, *tuned),
+        "own-attention": (*OWN, *tuned, "--own", "attention"),
     }
 
 

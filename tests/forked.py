@@ -39,6 +39,7 @@ PLUGIN = (  # what fairseq imports of --user-dir
     "lass_plugin.tasks.masked_lm_gates",
     "lass_plugin.tasks.masked_lm_languages",
     "lass_plugin.tasks.translation_adapters",
+    "lass_plugin.tasks.translation_decoders",
     "lass_plugin.tasks.translation_gates",
     "lass_plugin.tasks.translation_lslo",
     "lass_plugin.tasks.translation_subnetwork_search",

@@ -18,10 +18,10 @@ class Run:
         from fairseq.logging import metrics
         from fairseq.trainer import Trainer
 
+        import lass_plugin.models.transformer_architectures  # noqa: F401
         from lass_plugin.tasks import register_tasks
 
         register_tasks()
-
         given = [str(flag) for flag in flags]
         start = [str(data), *TASK_FLAGS[2:], *MODEL_FLAGS, *TRAIN_FLAGS]
         if "--task" in given:

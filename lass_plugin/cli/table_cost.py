@@ -59,7 +59,9 @@ class CostTableSettings(Settings):
         super().check()
         if self.data is None:
             measured = ("pairs", "split", "sentences", "runs", "threads", *_DECODING)
-            needless(self, measured, "without --data, for which the speed is measured")
+            why = "without --data, for which the speed is measured"
+            needless(self, measured, why)
+            needless(self.systems, "data_of", why)
         if self.scores is None:
             needless(self, "metric", "without --scores")
 
@@ -70,15 +72,17 @@ SETTINGS = CostTableSettings
 def run(settings: CostTableSettings) -> int:
     """Read the checkpoints, measure the speed, show the tables."""
     from lass_plugin.evaluation.systems import System, check_names
-    from lass_plugin.tables.cost import cost_of, pair_table, size_table, speed_table
+    from lass_plugin.tables.cost import (
+        cost_of_system,
+        pair_table,
+        size_table,
+        speed_table,
+    )
 
     systems = settings.systems.make()
     scores = _scores(settings)
     masks = dict(settings.systems.inference_masks)
-    costs = [
-        cost_of(each.name, each.checkpoint, masks.get(each.name), each.base)
-        for each in systems
-    ]
+    costs = [cost_of_system(each, masks.get(each.name)) for each in systems]
     tables = [size_table(costs, scores), *pair_table(costs)]
     facts: dict[str, Any] = {
         "systems": {each.name: str(each.checkpoint) for each in systems},
@@ -123,12 +127,11 @@ def _speeds(
 ) -> "tuple[dict[str, dict[str, Throughput]], dict[str, str], str]":
     """Device -> system -> its speed; device -> its name; what was translated."""
     from lass_plugin.data.progress import Progress
-    from lass_plugin.evaluation.evaluation import choose_pairs
-    from lass_plugin.evaluation.systems import Saved
+    from lass_plugin.evaluation.evaluation import choose_pairs, read_checkpoints
     from lass_plugin.evaluation.throughput import device_name, measure
 
     decoding = replace(settings.decoding, limit=settings.sentences)
-    saved = [Saved(system) for system in systems]
+    saved = read_checkpoints(systems)
     pairs = settings.pairs or choose_pairs(saved)[:1]
     ready = {one.system.name: one.set_up(data, pairs) for one in saved}
     places = {"CPU": replace(decoding, cpu=True)}

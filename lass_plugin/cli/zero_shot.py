@@ -15,7 +15,7 @@ DIR gets zero_shot.json, .csv and .md (ablation.… likewise), the translations,
 merged masks in DIR/masks for fairseq-generate --inference-masks.
 """
 
-from lass_plugin.evaluation.settings import ZeroShotSettings
+from lass_plugin.evaluation.zero_shot_settings import ZeroShotSettings
 
 HELP = "translate pairs never trained under merged masks"
 

@@ -31,6 +31,11 @@ class TextSteps:
         """Whether there is something to do."""
         return self.normalise or self.tokenise or self.casing is not None
 
+    @property
+    def undone(self) -> tuple[bool, bool]:
+        """What of a translation is undone: its tokens, its case."""
+        return self.tokenise, self.casing is not None
+
     def split(self, line: str, language: str) -> str:
         """The tokens of a line, in the case that they had."""
         if self.normalise:

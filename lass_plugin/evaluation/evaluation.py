@@ -12,6 +12,7 @@ from lass_plugin.evaluation import report_file, texts
 from lass_plugin.evaluation.choice import METRICS, Choice
 from lass_plugin.evaluation.comparison import Outputs, Report, compare
 from lass_plugin.evaluation.engines import translator_of
+from lass_plugin.evaluation.individual import Individual, ReadyPairs, SavedPairs
 from lass_plugin.evaluation.kept import KeptTranslations
 from lass_plugin.evaluation.scored_form import form_in
 from lass_plugin.evaluation.settings import Decoding
@@ -64,17 +65,22 @@ def evaluate(
     choice.check(pairs)
     ready = [each.set_up(data, pairs) for each in saved]
     del saved
-    decoding = texts.with_subwords(decoding, data, ready[0].task.target_dictionary)
+    members = [member for each in ready for member in each.members]
+    how = {member: texts.decoding_of(member, decoding) for member in members}
+    decoding = how[members[0]]
     folder = None if references is None else Path(references)
-    test_set = texts.read_test_set(ready[0], split, decoding, folder)
-    cut = texts.keeps_subwords(ready[0], decoding)
-    form = form_in(data, test_set.references, folder, choice.tokenize, cut)
+    test_set = texts.read_test_sets(ready[0].members, split, how, folder)
+    for member in members:
+        texts.check_sentences(member, test_set, how[member], data)
+    first = ready[0].members[0]
+    cut = texts.keeps_subwords(first, decoding)
+    form = form_in(first.data, test_set.references, folder, choice.tokenize, cut)
     notes = form.notes(choice.tokenize, choice.further)
     store = None
     if kept is not None:
         store = KeptTranslations(kept, data, split, test_set.sources, decoding)
     outputs, speeds = [], {}
-    translated = _translations(ready, test_set, decoding, store)
+    translated = _translations(ready, test_set, how, store)
     test_set = test_set.in_form(form)
     for each, written, speed in translated:
         hypotheses = form.of_translations(written)
@@ -106,52 +112,63 @@ def evaluate(
 
 
 def _translations(
-    systems: Sequence[Ready],
+    systems: Sequence[Ready | ReadyPairs],
     test_set: texts.TestSet,
-    decoding: Decoding,
+    how: Mapping[Ready, Decoding],
     store: KeptTranslations | None,
-) -> Iterator[tuple[Ready, dict[str, list[str]], Speed]]:
+) -> Iterator[tuple[Ready | ReadyPairs, dict[str, list[str]], Speed]]:
     """Yield each system with its translations and how long they took.
 
     One model at a time is in memory, for all systems of a checkpoint in a row.
     """
     every = test_set.sentences * len(systems)
-    total = every if store is None else store.missing(systems)
+    total = every if store is None else store.missing(how)
     progress = Progress("translating", total)
     model = checkpoint_of_model = None
-    for ready in systems:
-        if model is not None and checkpoint_of_model == ready.system.checkpoint:
-            model = ready.take(model)
-        else:
-            model = None  # before the next one is built
-        translator = translator_of(ready, decoding, model)
-        model, checkpoint_of_model = translator.model, ready.system.checkpoint
+    for system in systems:
+        translations: dict[str, list[str]] = {}
+        took = Speed(0, 0, 0.0)
+        for ready in system.members:
+            if model is not None and checkpoint_of_model == ready.system.checkpoint:
+                model = ready.take(model)
+            else:
+                model = None  # before the next one is built
+            translator = translator_of(ready, how[ready], model)
+            model, checkpoint_of_model = translator.model, ready.system.checkpoint
 
-        def advance(sentences: int, pair: str, name: str = ready.system.name) -> None:
-            done = f"{progress.done + sentences} of {progress.total} sentences"
-            progress.advance(sentences, f"{name} {pair}, {done}")
+            def advance(sentences: int, pair: str, name: str = ready.system.name):
+                done = f"{progress.done + sentences} of {progress.total} sentences"
+                progress.advance(sentences, f"{name} {pair}, {done}")
 
-        if store is None:
-            hypotheses, speed = translator.translate(test_set.split, advance)
-        else:
-            hypotheses, speed = store.translate(translator, advance)
-        del translator  # it holds a model, and the next may need the room
-        yield ready, hypotheses, speed
+            if store is None:
+                hypotheses, speed = translator.translate(test_set.split, advance)
+            else:
+                hypotheses, speed = store.translate(translator, advance)
+            del translator  # it holds a model, and the next may need the room
+            translations.update(hypotheses)
+            took += speed
+        yield system, translations, took
     progress.finish()
 
 
-def read_checkpoints(systems: Sequence[System]) -> list[Saved]:
+def read_checkpoints(systems: Sequence[System]) -> list[Saved | SavedPairs]:
     """The checkpoints of *systems*, each read once."""
-    saved: list[Saved] = []
-    for system in systems:
-        same = (each for each in saved if each.system.checkpoint == system.checkpoint)
-        first = next(same, None)
-        saved.append(Saved(system) if first is None else first.shared_with(system))
-    return saved
+    known: dict[Path, Saved] = {}
+
+    def read(system: System) -> Saved:
+        first = known.get(system.checkpoint)
+        if first is not None:
+            return first.shared_with(system)
+        return known.setdefault(system.checkpoint, Saved(system))
+
+    return [
+        SavedPairs(each, read) if isinstance(each, Individual) else read(each)
+        for each in systems
+    ]
 
 
 def choose_pairs(
-    saved: Sequence[Saved], wanted: Sequence[Pair] | None = None
+    saved: Sequence[Saved | SavedPairs], wanted: Sequence[Pair] | None = None
 ) -> list[Pair]:
     """*wanted*, or the pairs of the first system, which all systems must have."""
     if wanted:

@@ -1,23 +1,19 @@
-"""Options that commands share: systems, how to translate and score; zero-shot's own."""
+"""Options that commands share: systems, how to translate and score."""
 
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lass_plugin.errors import LassError
-from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.methods.export_settings import QUANTIZATIONS
 from lass_plugin.schedules import check_ratio
 from lass_plugin.settings import (
     Settings,
-    argument,
     count,
     including,
     needless,
     option,
-    required,
     switch,
 )
 
@@ -156,7 +152,7 @@ class Named(NamedTuple):
         return cls(name, value)
 
 
-def _named(form: str, help: str, default: Any = (), **declared: Any) -> Any:
+def named(form: str, help: str, default: Any = (), **declared: Any) -> Any:
     """Declare an option for any number of words of *form*, as ``NAME=CHECKPOINT``."""
 
     def check(given: Named, flag: str) -> None:
@@ -185,23 +181,29 @@ class SystemsSettings(Settings):
 
     GROUP = "systems"
 
-    system: tuple[Named, ...] = _named(
+    system: tuple[Named, ...] = named(
         "NAME=CHECKPOINT",
-        "a system; give it again for more, the baseline first",
+        "a system; give it again for more, the baseline first. One model a pair is "
+        "given as DIR/{pair}/checkpoint_best.pt, or as de-en:FILE,en-de:FILE",
         MISSING,
     )
-    inference_masks: tuple[Named, ...] = _named(
+    inference_masks: tuple[Named, ...] = named(
         "NAME=MASKS",
         "translate with the masks of this folder, checkpoint or these files "
         "(separated by commas) instead of those that the system's checkpoint carries",
     )
-    base: tuple[Named, ...] = _named(
+    base: tuple[Named, ...] = named(
         "NAME=FILE",
         "the base of a system of low-rank modules, where it is no longer where it "
         "was in training",
     )
-    sparsity: tuple[Named, ...] = _named(
+    sparsity: tuple[Named, ...] = named(
         "NAME=SHARE", "of a system whose gates serve any sparsity"
+    )
+    data_of: tuple[Named, ...] = named(
+        "NAME=DATA",
+        "data folder of a system with another dictionary than that of the test set, "
+        "prepared from the same text; with {pair}, that of each pair",
     )
 
     def make(self, dense: Sequence[str] = ()) -> "list[System]":
@@ -210,6 +212,7 @@ class SystemsSettings(Settings):
         Raises:
             LassError: an option names a system twice or one that there is not.
         """
+        from lass_plugin.evaluation.individual import Individual, is_individual
         from lass_plugin.evaluation.systems import System, check_names
 
         names = [name for name, _ in self.system]
@@ -218,6 +221,7 @@ class SystemsSettings(Settings):
             ("--dense", dense),
             ("--base", [name for name, _ in self.base]),
             ("--sparsity", [name for name, _ in self.sparsity]),
+            ("--data-of", [name for name, _ in self.data_of]),
         ):
             for name in given:
                 if name not in names:
@@ -227,16 +231,26 @@ class SystemsSettings(Settings):
                     )
                 if given.count(name) > 1:
                     raise LassError(f"{flag} is given twice for {name}; keep one")
+                if flag != "--data-of" and is_individual(dict(self.system)[name]):
+                    raise LassError(
+                        f"{flag} has no effect on system {name}, which has one model a "
+                        "pair; leave it out"
+                    )
         masks, bases = dict(self.inference_masks), dict(self.base)
         sparsities = {
             name: _share(value, f"--sparsity {name}") for name, value in self.sparsity
         }
-        systems = []
+        data_of = dict(self.data_of)
+        systems: list[System] = []
         for name, path in self.system:
+            data = data_of.get(name)
+            if is_individual(path):
+                systems.append(Individual.parse(name, path, data))
+                continue
             base = Path(bases[name]) if name in bases else None
             share = sparsities.get(name)
             translated = masks.get(name), name in dense
-            systems.append(System(name, Path(path), *translated, base, share))
+            systems.append(System(name, Path(path), *translated, base, share, data))
         check_names(systems)
         return systems
 
@@ -319,70 +333,3 @@ class ScoringSettings(MetricSettings):
         found = {name: getattr(self, name) for name in names}
         gpu = self.decoding.device.type == "cuda"
         return {**found, "choice": self.choice(gpu)}
-
-
-_scored = partial(option, group=ScoringSettings.GROUP)
-
-
-def parse_ablation(text: str) -> list[Pair]:
-    """Read pairs, or ``all`` as an empty list."""
-    return [] if text == "all" else parse_pairs(text)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ZeroShotSettings(Settings):
-    """What to compare, and on which test set."""
-
-    GROUP = "systems"
-
-    data: Path = argument("data folder", metavar="DATA")
-    checkpoint: Path = required(
-        "jointly trained checkpoint; its masks are merged", metavar="FILE"
-    )
-    masks: str | None = option(
-        None, "merge these instead (folder or files)", metavar="MASKS"
-    )
-    baseline: Path | None = option(
-        None, "a model trained without masks, to compare with", metavar="FILE"
-    )
-    pairs: tuple[Pair, ...] = option(
-        (),
-        "default: all that can be merged and have data",
-        metavar="X-Y,…",
-        parse=parse_pairs,
-    )
-    through: str | None = option(
-        None, "the language in between (default: the only one possible)", metavar="LANG"
-    )
-    ablation: tuple[Pair, ...] | None = option(
-        None,
-        "replace the encoder, then the decoder mask of these pairs by each other",
-        metavar="X-Y,…|all",
-        parse=parse_ablation,
-    )
-    """An empty tuple for all pairs, None for none."""
-    scoring: ScoringSettings = including(ScoringSettings)
-    identifier: str = _scored(
-        "py3langid",
-        "what identifies languages; none: no on-target accuracy",
-        choices=("py3langid", "none"),
-    )
-    identify_as: tuple[Named, ...] = _named(
-        "CODE=LANGUAGE",
-        "the identifier's name of the language CODE, where it does not know CODE",
-        group=ScoringSettings.GROUP,
-    )
-    among: str = _scored(
-        "all",
-        "identify among all languages of the identifier (default) or those of the "
-        "model only",
-        choices=("all", "model"),
-    )
-    out: Path | None = _scored(
-        None, "folder for tables and translations", metavar="DIR"
-    )
-
-    def check(self) -> None:
-        super().check()
-        if self.identifier == "none":
-            needless(self, ("identify_as", "among"), "with --identifier none")

@@ -40,7 +40,8 @@ class System:
     By default that is the masks that the checkpoint carries, if it carries any.
     *inference_masks* (a folder, files, a checkpoint, or the masks themselves) replace
     them; *dense* leaves them out. *base* is where the base of low-rank modules is now,
-    None for where it was in training; *sparsity* is for gates that serve any.
+    None for where it was in training; *sparsity* is for gates that serve any. *data* is
+    a data folder of its own, where its dictionary is not that of the test set.
     """
 
     name: str
@@ -49,6 +50,7 @@ class System:
     dense: bool = False
     base: Path | None = None
     sparsity: float | None = None
+    data: str | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isprintable() or not self.name.strip(" .") or "/" in self.name:
@@ -159,17 +161,19 @@ class Saved:
         """The task and masks for *pairs*, checked against *data* and the weights.
 
         Args:
+            data: the folder, where the system has none of its own.
             subwords: what text is encoded with; None for the subword model of *data*.
 
         Raises:
             LassError: a pair has no mask, or the dictionary or the subword model is
                 another.
         """
+        data = Path(self.system.data or data)
         given = (self.system.base, self.system.sparsity)
         place = (str(data), *map(str, given), str(subwords), *map(str, pairs))
         if place not in self._tasks:  # the same for all systems of the checkpoint
             task = TranslationSubnetworkTask.setup_task(self._task_options(data, pairs))
-            task.cfg.dense = True  # Ready.take puts on what a system is translated with
+            task.bare = True  # Ready.take puts on what a system is translated with
             if self.system.base is not None:  # no option of a base's own training
                 task.cfg.base = str(self.system.base)
             task.cfg.sparsity = self.system.sparsity
@@ -240,6 +244,7 @@ class Saved:
         """What to translate with, checked before any translation."""
         system, checkpoint = self.system, self.system.checkpoint
         if system.dense:
+            task.method.refuse_dense()
             return Dense()
         if system.inference_masks is not None:
             task.method.refuse_masks("--inference-masks")
@@ -271,7 +276,7 @@ def _own_tasks() -> dict[str, type[Method]]:
     return {n: kind.trains for n, kind in kinds.items() if issubclass(kind, ours)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ready:
     """A system whose model can be built."""
 
@@ -281,6 +286,11 @@ class Ready:
     state: dict[str, Any]
     method: Method
     """What it is translated with."""
+
+    @property
+    def members(self) -> "tuple[Ready, ...]":
+        """Its models, of which each translates some pairs."""
+        return (self,)
 
     @property
     def mask_label(self) -> str | None:

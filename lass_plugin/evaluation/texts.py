@@ -118,6 +118,55 @@ def keeps_subwords(ready: Ready, decoding: Decoding) -> bool:
     return decoding.remove_bpe == "none" != in_data
 
 
+def read_test_sets(
+    members: Sequence[Ready],
+    split: str,
+    how: Mapping[Ready, Decoding],
+    references: Path | None = None,
+) -> TestSet:
+    """The test set of a system of several models, each with pairs of its own."""
+    sets = [read_test_set(each, split, how[each], references) for each in members]
+    return TestSet(
+        split,
+        {key: lines for each in sets for key, lines in each.sources.items()},
+        {key: lines for each in sets for key, lines in each.references.items()},
+        "; ".join(dict.fromkeys(each.origin for each in sets)),
+    )
+
+
+def check_sentences(
+    ready: Ready, test_set: TestSet, decoding: Decoding, data: Path
+) -> None:
+    """Refuse data of a system's own that are not of the test set's sentences.
+
+    Args:
+        data: the folder that the test set is of.
+
+    Raises:
+        LassError: names the folder and the pair.
+    """
+    if ready.system.data is None:
+        return
+    if text_steps_of(ready.data).undone != text_steps_of(data).undone:
+        raise LassError(
+            f"{ready.data} of system {ready.system.name} was prepared with other steps "
+            f"of Moses (--moses, --truecase) than {data}; prepare both alike"
+        )
+    own = read_test_set(ready, test_set.split, decoding)
+    for key, lines in own.sources.items():
+        if lines != test_set.sources[key]:
+            raise LassError(
+                f"the {test_set.split} data of {key} in {ready.data} are other "
+                f"sentences than those that system {ready.system.name} is compared on; "
+                "prepare them from the same text, which 'lass prepare' keeps in raw/"
+            )
+
+
+def decoding_of(ready: Ready, decoding: Decoding) -> Decoding:
+    """*decoding* for a system, with the subwords of its data; :func:`with_subwords`."""
+    return with_subwords(decoding, ready.data, ready.task.target_dictionary)
+
+
 def _dictionary_text(
     ready: Ready, split: str, pair: Pair, side: str, subwords: str
 ) -> list[str]:

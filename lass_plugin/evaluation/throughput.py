@@ -16,8 +16,10 @@ from typing import Any
 import torch
 
 from lass_plugin.evaluation.engines import translator_of
+from lass_plugin.evaluation.individual import ReadyPairs
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
+from lass_plugin.evaluation.translation import Translator
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Throughput:
 
 
 def measure(
-    systems: Mapping[str, Ready],
+    systems: Mapping[str, Ready | ReadyPairs],
     split: str,
     decoding: Decoding,
     runs: int = 5,
@@ -99,32 +101,35 @@ def device_name(device: torch.device) -> str:
 class _Sentences:
     """The sentences of a system, each a batch of its own, on the model's device."""
 
-    def __init__(self, ready: Ready, split: str, decoding: Decoding):
-        self._translator = translator_of(ready, decoding)
-        dataset = self._translator.sources(split)
+    def __init__(self, ready: Ready | ReadyPairs, split: str, decoding: Decoding):
         self._samples: dict[str, list[dict[str, Any]]] = {}
-        for number in range(len(dataset)):
-            key, _ = dataset.locate(number)
-            sample = self._translator.sample(dataset, [number])
-            self._samples.setdefault(key, []).append(sample)
-        self.number = len(dataset)
+        self._translators: dict[str, Translator] = {}
+        self._device = decoding.device
+        self.number = 0
+        for member in ready.members:
+            translator = translator_of(member, decoding)
+            dataset = translator.sources(split)
+            for number in range(len(dataset)):
+                key, _ = dataset.locate(number)
+                sample = translator.sample(dataset, [number])
+                self._samples.setdefault(key, []).append(sample)
+                self._translators[key] = translator
+            self.number += len(dataset)
 
     def translate(self) -> tuple[int, float]:
         """Translate all sentences; return the tokens made and the seconds it took."""
         tokens, seconds = 0, 0.0
-        for samples in self._samples.values():
-            self._step(samples[0])
+        for key, samples in self._samples.items():
+            translator = self._translators[key]
+            translator.best(samples[0])
             self._wait()
             start = time.perf_counter()
             for sample in samples:
-                tokens += self._step(sample)
+                tokens += len(translator.best(sample)[0])
             self._wait()
             seconds += time.perf_counter() - start
         return tokens, seconds
 
-    def _step(self, sample: dict[str, Any]) -> int:
-        return len(self._translator.best(sample)[0])
-
     def _wait(self) -> None:
-        if self._translator.decoding.device.type == "cuda":
+        if self._device.type == "cuda":
             torch.cuda.synchronize()

@@ -25,8 +25,8 @@ from lass_plugin.evaluation.language_identifier import (
     LanguageIdentifier,
     OnTarget,
 )
-from lass_plugin.evaluation.settings import ZeroShotSettings
 from lass_plugin.evaluation.systems import Saved, System
+from lass_plugin.evaluation.zero_shot_settings import ZeroShotSettings
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.masks import MaskSet, save_masks
 from lass_plugin.masks.merge import merge, merge_through

@@ -10,7 +10,7 @@ from lass_plugin.languages import Pair
 from lass_plugin.methods.routing import Routing
 from lass_plugin.training.participants import Participants
 from lass_plugin.training.stretches import find_stretches
-from lass_plugin.training.strict_update import check_optimizer, strict
+from lass_plugin.training.strict_update import check_optimizer, standing_still, strict
 
 
 class KeyedTraining:
@@ -68,14 +68,8 @@ class KeyedTraining:
         taking: set[str] = set()
         for key in self._participants.gather():
             taking.update(self._names_of(self._pairs[key]))
-        movable: dict[str, Tensor | None] = {}
-        for name, parameter in self.parameters.items():
-            if name in taking:
-                continue
-            if self.stretches[name].owner is parameter:
-                parameter.grad = None  # the optimizer passes it by
-            else:  # a stretch of a tensor that the optimizer steps on as a whole
-                movable[name] = None
+        others = {n: each for n, each in self.parameters.items() if n not in taking}
+        movable = standing_still(others, self.stretches)
         movable.update(self.parts_that_move(taking))
         with strict(self._optimizer, self.stretches, movable):
             yield

@@ -196,6 +196,9 @@ class Method:
                 f"{option} has no effect on a model with {self.words}; leave it out"
             )
 
+    def refuse_dense(self) -> None:
+        """Refuse to translate without the parts, where nothing whole would be left."""
+
     # -- training ----------------------------------------------------------------
 
     def begin_training(self, task: Any) -> None:

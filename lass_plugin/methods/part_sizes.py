@@ -12,5 +12,5 @@ class PartSizes:
     kept: Mapping[str, int] = field(default_factory=dict)
     mask_bytes: int = 0
     base_parameters: int = 0
-    of_a_pair: int = 0
-    """Parameters that the translation of a pair computes with; 0 for all of them."""
+    of_keys: Mapping[str, int] = field(default_factory=dict)
+    """Key -> parameters that its translation computes with, where that is not all."""

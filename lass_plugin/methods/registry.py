@@ -11,6 +11,7 @@ from lass_plugin.masks import load_masks
 from lass_plugin.masks.belonging import other_base
 from lass_plugin.masks.file import masks_at
 from lass_plugin.methods.adapters.method import AdapterMethod
+from lass_plugin.methods.decoders.method import OwnParts
 from lass_plugin.methods.gates.method import Gates
 from lass_plugin.methods.lowrank.method import LowRank
 from lass_plugin.methods.method import Dense, Method
@@ -40,6 +41,7 @@ register_method(LowRank)
 register_method(Gates)
 register_method(SparseTuning)
 register_method(AdapterMethod)
+register_method(OwnParts)
 
 
 def method_of(task_state: Any, where: str) -> Method:
@@ -83,6 +85,7 @@ def translating_method(
     if cfg.masks and not of_checkpoint:
         carried.refuse_masks(f"--masks {cfg.masks}")
     if cfg.dense:
+        carried.refuse_dense()
         return Dense()
     if cfg.inference_masks:
         masks = load_masks(cfg.inference_masks)

@@ -1,12 +1,14 @@
 """What systems cost: parameters, bytes, speed (He 2023, Tables 12 and 13)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.evaluation.choice import digits_of
+from lass_plugin.evaluation.individual import Individual
+from lass_plugin.evaluation.systems import System
 from lass_plugin.evaluation.throughput import Throughput
 from lass_plugin.masks.file import SUFFIX, masks_at
 from lass_plugin.methods.registry import method_of
@@ -30,7 +32,8 @@ class Cost:
         base_parameters: of the base that low-rank modules or the like stand in, part
             of *parameters*; 0 without them. Its bytes are not counted.
         parts: what stands in the base, in words.
-        of_a_pair: those that the translation of a pair computes with; 0 for all.
+        of_keys: key -> those that it computes with, where that is not all of them: each
+            key has whole parts of its own, or a model.
     """
 
     name: str
@@ -44,12 +47,16 @@ class Cost:
     carried: bool
     base_parameters: int = 0
     parts: str = ""
-    of_a_pair: int = 0
+    of_keys: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def parameters_of_a_pair(self) -> int:
-        """What a translation computes with: what is in a base is merged for it."""
-        return self.of_a_pair or self.base_parameters or self.parameters
+    def parameters_of_a_pair(self) -> tuple[int, int]:
+        """What a translation computes with, of the smallest and the largest key.
+
+        What is in a base is merged for it.
+        """
+        sizes = self.of_keys.values() or [self.base_parameters or self.parameters]
+        return min(sizes), max(sizes)
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -100,7 +107,38 @@ def cost_of(
         own,
         sizes.base_parameters,
         method.words,
-        sizes.of_a_pair,
+        sizes.of_keys,
+    )
+
+
+def cost_of_system(system: System, inference_masks: str | None = None) -> Cost:
+    """Read what a system takes; of one model a pair the sum over its checkpoints.
+
+    Args:
+        inference_masks: as for :func:`cost_of`.
+
+    Raises:
+        LassError: as :func:`cost_of`.
+    """
+    if not isinstance(system, Individual):
+        where = system.checkpoint
+        return cost_of(system.name, where, inference_masks, system.base)
+    each = {path: cost_of(system.name, path) for path in system.of_pairs.values()}
+    of_keys = {
+        str(pair): each[path].parameters_of_a_pair[1]
+        for pair, path in system.of_pairs.items()
+    }
+    return Cost(
+        system.name,
+        str(system.checkpoint),
+        sum(cost.parameters for cost in each.values()),
+        0,
+        {},
+        sum(cost.weight_bytes for cost in each.values()),
+        0,
+        sum(cost.file_bytes for cost in each.values()),
+        False,
+        of_keys=of_keys,
     )
 
 
@@ -130,8 +168,8 @@ def size_table(
             "system": cost.name,
             "checkpoint": cost.checkpoint,
             "parameters": cost.parameters,
-            "of_a_pair": cost.parameters_of_a_pair,
             "of_the_base": cost.base_parameters,
+            "of_a_pair": cost.parameters_of_a_pair[1],
             "maskable": cost.maskable,
             "masks": len(cost.kept),
             "checkpoint_bytes": cost.checkpoint_bytes,
@@ -145,7 +183,7 @@ def size_table(
             metric, score = scores[cost.name]
             record |= {"metric": metric, "score": score}
             cells = [f"{score:.{digits_of(metric)}f}"]
-        cells += [_millions(cost.parameters_of_a_pair), _kept(cost)]
+        cells += [_range(*cost.parameters_of_a_pair), _kept(cost)]
         cells.append(_millions(cost.parameters))
         sizes = (cost.checkpoint_bytes, cost.weight_bytes, cost.mask_bytes)
         cells += map(_mebibytes, sizes)
@@ -262,9 +300,14 @@ def speed_table(
 
 
 def _kept(cost: Cost) -> str:
-    """The smallest and largest sub-network, as one number where they look alike."""
-    sizes = cost.kept.values() or [cost.of_a_pair or cost.parameters]
-    return "–".join(dict.fromkeys(map(_millions, (min(sizes), max(sizes)))))
+    """The smallest and largest sub-network."""
+    sizes = cost.kept.values() or cost.of_keys.values() or [cost.parameters]
+    return _range(min(sizes), max(sizes))
+
+
+def _range(least: int, most: int) -> str:
+    """Two numbers, as one where they look alike."""
+    return "–".join(dict.fromkeys(map(_millions, (least, most))))
 
 
 def _millions(number: int) -> str:

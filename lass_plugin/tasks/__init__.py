@@ -11,8 +11,11 @@ MaskedLmLanguagesTask, and its options from MaskedLmLanguagesConfig.
 import importlib
 import pkgutil
 
+from lass_plugin.registry import load_plugins
+
 
 def register_tasks() -> None:
     """Let fairseq know every task, as it does by itself for ``--user-dir``."""
+    load_plugins()
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)

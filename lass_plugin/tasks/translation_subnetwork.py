@@ -25,7 +25,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.fairseq_fixes.failing_options import check_run
 from lass_plugin.languages import Pair
-from lass_plugin.methods.method import Method
+from lass_plugin.methods.method import Dense, Method
 from lass_plugin.methods.registry import method_of, translating_method
 from lass_plugin.methods.subnetworks.extension import choosing_from, read_symbols
 from lass_plugin.methods.subnetworks.method import Subnetworks
@@ -54,6 +54,8 @@ class TranslationSubnetworkTask(PairsTask):
         """Pair -> number of symbols it knows; a pair that is not here knows all."""
         self._of_checkpoint = False
         """Whether the options are those that a checkpoint was trained with."""
+        self.bare = False
+        """Whether models are built without a part of it, which is put on later."""
 
     # -- set-up ------------------------------------------------------------------
 
@@ -130,6 +132,8 @@ class TranslationSubnetworkTask(PairsTask):
     # -- translation -------------------------------------------------------------
 
     def _method_to_use(self) -> Method:
+        if self.bare:
+            return Dense()
         return translating_method(
             self.method, self.cfg, self.pairs, self._of_checkpoint
         )

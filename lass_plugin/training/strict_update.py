@@ -18,7 +18,7 @@ from fairseq.optim.adamax import FairseqAdamax
 from fairseq.optim.fp16_optimizer import FP16Optimizer
 from fairseq.optim.nag import FairseqNAG
 from fairseq.optim.sgd import SGD
-from torch import Tensor
+from torch import Tensor, nn
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks.packing import unpack
@@ -85,6 +85,26 @@ def check_optimizer(optimizer: FairseqOptimizer) -> None:
             "--fp16-adam-stats keeps scaled moments that cannot be held still; leave "
             "it out, or use --optimizer strict_adam"
         )
+
+
+def standing_still(
+    parameters: Mapping[str, nn.Parameter], stretches: Mapping[str, Stretch]
+) -> dict[str, Tensor | None]:
+    """Let nothing of *parameters* move in the step that comes.
+
+    The optimizer passes by a parameter without a gradient; a stretch of a tensor that
+    it steps on as a whole has to be held.
+
+    Returns:
+        What :func:`strict` is to be told of them.
+    """
+    held: dict[str, Tensor | None] = {}
+    for name, parameter in parameters.items():
+        if stretches[name].owner is parameter:
+            parameter.grad = None
+        else:
+            held[name] = None
+    return held
 
 
 @contextlib.contextmanager

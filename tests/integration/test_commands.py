@@ -182,12 +182,9 @@ def test_a_mistake_ends_a_hydra_command_with_one_sentence(commands, data, tmp_pa
 def test_every_key_is_of_the_task_and_the_header_says_how_to_start(path):
     from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
-    import lass_plugin.tasks.masked_lm_gates
-    import lass_plugin.tasks.translation_gates
-    import lass_plugin.tasks.translation_lslo
-    import lass_plugin.tasks.translation_subnetwork_search
-    import lass_plugin.tasks.xtreme  # noqa: F401, registers
+    from lass_plugin.tasks import register_tasks
 
+    register_tasks()
     text = path.read_text(encoding="utf-8")
     header = text.split("\n\n")[0]
     assert f"configs/{path.parent.name} --config-name {path.stem}" in header

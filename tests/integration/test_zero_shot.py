@@ -13,8 +13,9 @@ from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import language_identifier, zero_shot
 from lass_plugin.evaluation.evaluation import evaluate
-from lass_plugin.evaluation.settings import Decoding, ScoringSettings, ZeroShotSettings
+from lass_plugin.evaluation.settings import Decoding, ScoringSettings
 from lass_plugin.evaluation.systems import System
+from lass_plugin.evaluation.zero_shot_settings import ZeroShotSettings
 from lass_plugin.evaluation.zero_shot_tables import (
     ablation_tables,
     render,

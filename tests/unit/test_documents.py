@@ -120,11 +120,11 @@ def options_of_fairseq() -> set[str]:
     from lass_plugin.tasks import register_tasks
 
     register_tasks()
-
     found = options_of(options.get_interactive_generation_parser())
     given = "DATA --arch transformer --criterion label_smoothed_cross_entropy".split()
     for task in (
         "translation_adapters",
+        "translation_decoders",
         "translation_gates",
         "translation_lslo",
         "translation_sparse_tuning",

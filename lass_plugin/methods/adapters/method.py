@@ -246,7 +246,7 @@ class AdapterMethod(Method):
         first = {side: self.plan.keys(side)[0] for side in SIDES}  # all are alike
         parameters = checkpoint.parameters.items()
         own = (t.numel() for name, t in parameters if belongs_to(name, first))
-        return PartSizes(of_a_pair=sum(own))
+        return PartSizes(of_keys=dict.fromkeys(self.plan.encoder, sum(own)))
 
     # -- words -------------------------------------------------------------------
 

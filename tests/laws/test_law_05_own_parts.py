@@ -1,0 +1,140 @@
+"""Law 5 for own parts: what belongs to another target stands still.
+
+In every precision and optimizer, weight decay and momentum included.
+"""
+
+import pytest
+import torch
+from conftest import OWN
+from runs import same_bits
+
+from lass_plugin.training.stretches import torch_optimizer
+
+
+@pytest.fixture
+def own(start):
+    def build(*flags):
+        return start(*OWN, "--weight-decay", 0.01, *flags)
+
+    return build
+
+
+def everything(run) -> dict[str, dict[str, torch.Tensor]]:
+    """Own parameter -> its value, the optimizer's copy of it and its moments, flat."""
+    training = run.task.method._training
+    inner = torch_optimizer(run.optimizer)
+    found = {}
+    for name, parameter in training.parameters.items():
+        stretch = training.stretches[name]
+        found[name] = {
+            "model": parameter.detach().reshape(-1).clone(),
+            "optimizer": stretch.value.clone(),
+            **{kind: value.clone() for kind, value in stretch.state(inner).items()},
+        }
+    return found
+
+
+def check(run) -> None:
+    """Warm all moments; then update single targets and two of three."""
+    for number in range(2):
+        for key in ("en-de", "de-en", "en-nl"):
+            run.update(run.batch(key, number))
+    names = run.task.method._training.names
+    assert list(names) == ["de", "en", "nl"]
+    for number, keys in enumerate([("en-de",), ("nl-en",), ("en-de", "en-nl")]):
+        before = everything(run)
+        run.update(*(run.batch(key, 2 + number) for key in keys))
+        after = everything(run)
+        taking = {key.split("-")[1] for key in keys}
+        for key, of_key in names.items():
+            moved = 0
+            for name in of_key:
+                if key in taking:
+                    moved += not same_bits(after[name]["model"], before[name]["model"])
+                    continue
+                for kind, value in after[name].items():
+                    assert same_bits(value, before[name][kind]), (name, kind, keys)
+            assert key not in taking or moved > len(of_key) / 2
+
+
+OPTIMIZERS = {
+    "strict_adam": (),
+    "adam": (),
+    "sgd": ("--momentum", 0.9),
+    "adagrad": (),
+}
+PARTS = ("decoder", "attention")
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_of_other_targets_stand_still(own, optimizer, part):
+    flags = ("--optimizer", optimizer, *OPTIMIZERS[optimizer])
+    check(own("--own", part, *flags))
+
+
+PRECISIONS = {
+    "flat fp16": ("--fp16",),
+    "fp16 by matrix": ("--fp16", "--fp16-no-flatten-grads"),
+    "bf16 autocast": ("--bf16-autocast",),
+}
+
+
+@pytest.mark.parametrize("optimizer", ["strict_adam", "adam"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_in_reduced_precision(own, half_precision_on_cpu, precision, optimizer):
+    check(own("--optimizer", optimizer, *PRECISIONS[precision]))
+
+
+@pytest.mark.parametrize("layers", [(), ("--decoder-layerdrop", 0.5)])
+def test_several_targets_an_update(own, layers):
+    """The gradient of each is that of its own batch, of the shared ones of both."""
+    run = own("--dropout", 0, *layers)
+    run.update("de-en")
+    batches = [run.batch("en-de", 1), run.batch("en-nl", 1)]
+    run.optimizer.zero_grad()
+    alone = []
+    for batch in batches:
+        torch.manual_seed(1)
+        run.backward(batch)
+        alone.append(run.gradients())
+        run.optimizer.zero_grad()
+    torch.manual_seed(1)
+    for batch in batches:
+        run.backward(batch)
+        torch.manual_seed(1)
+    both = run.gradients()
+    names = run.task.method._training.names
+    assert not set(names["en"]) & both.keys()
+    for key, own_gradients in zip(("de", "nl"), alone, strict=True):
+        for name in names[key]:
+            if name in both:
+                assert same_bits(both[name], own_gradients[name])
+    shared = "encoder.layers.0.fc1.weight"
+    torch.testing.assert_close(both[shared], alone[0][shared] + alone[1][shared])
+
+
+def test_a_dummy_batch_moves_nothing_of_its_key(own):
+    run = own()
+    for key in ("en-de", "en-nl"):
+        run.update(key)
+    before = everything(run)
+    training = run.task.method._training
+    run.optimizer.zero_grad()
+    run.backward(run.batch("en-de", 1))
+    sample, trainer = run.batch("en-nl", 1), run.trainer
+    run.task.train_step(
+        *(sample, trainer.model, trainer.criterion, run.optimizer, 3),
+        ignore_grad=True,
+    )
+    run.task.optimizer_step(run.optimizer, run.model, 3)
+    after = everything(run)
+    for name in training.names["nl"]:
+        for kind, value in after[name].items():
+            assert same_bits(value, before[name][kind]), (name, kind)
+    moved = [
+        n
+        for n in training.names["de"]
+        if not same_bits(after[n]["model"], before[n]["model"])
+    ]
+    assert moved
