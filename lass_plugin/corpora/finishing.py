@@ -14,8 +14,9 @@ from lass_plugin.corpora.jobs import (
     read_taken,
     writing,
 )
-from lass_plugin.corpora.lines import TRUE, count_cases, truecase
+from lass_plugin.corpora.lines import TRUE
 from lass_plugin.data.cleaning import Counts, HeldOut, LinePair, hold_out
+from lass_plugin.data.moses import count_forms, likeliest, truecase
 from lass_plugin.data.parallel_text import read_lines, sha256
 from lass_plugin.data.progress import Progress
 from lass_plugin.data.workers import Workers
@@ -38,7 +39,7 @@ def write_cases(about: tuple[str, Sequence[Pair], Path]) -> None:
             if code in codes_of(pair) and path.is_file():
                 yield from read_lines(path)
 
-    json_once(_cases_of(work, code), lambda: count_cases(lines()))
+    json_once(_cases_of(work, code), lambda: likeliest(count_forms(lines())))
 
 
 def _cases_of(work: Path, code: str) -> Path:

@@ -32,9 +32,15 @@ def library() -> str:
     return f"sacremoses.{version('sacremoses')}"
 
 
-def normalise_punctuation(line: str, language: str) -> str:
-    """*line* with quotes, dashes, spaces and numbers as ASCII has them."""
-    return _normalizer(base_language(language)).normalize(line)
+def normalise_punctuation(line: str, language: str, every: bool = False) -> str:
+    """*line* with quotes, dashes, spaces and numbers as ASCII has them.
+
+    Args:
+        every: those of all scripts, too, and without control characters (Moses'
+            replace-unicode-punctuation and remove-non-printing-char); the latter takes
+            the non-joiner out of Persian.
+    """
+    return _normalizer(base_language(language), every).normalize(line)
 
 
 def tokenise(line: str, language: str) -> str:
@@ -62,6 +68,18 @@ def count_forms(lines: Iterable[str]) -> Counter[str]:
         for _, form, weight in learner.learn_truecase_weights(line.split()):
             counts[form] += weight
     return counts
+
+
+def likeliest(forms: Mapping[str, int]) -> dict[str, str]:
+    """Word in lower case -> its most frequent form, of equal ones the first.
+
+    Args:
+        forms: see :func:`count_forms`.
+    """
+    best: dict[str, str] = {}
+    for form in sorted(forms, key=lambda form: (-forms[form], form)):
+        best.setdefault(form.lower(), form)
+    return best
 
 
 def casing_model(forms: Mapping[str, int]) -> str:
@@ -118,10 +136,12 @@ def detruecase(line: str) -> str:
 
 
 @cache
-def _normalizer(language: str) -> "MosesPunctNormalizer":
+def _normalizer(language: str, every: bool) -> "MosesPunctNormalizer":
     from sacremoses import MosesPunctNormalizer
 
-    return MosesPunctNormalizer(lang=language)
+    return MosesPunctNormalizer(
+        lang=language, pre_replace_unicode_punct=every, post_remove_control_chars=every
+    )
 
 
 @cache
