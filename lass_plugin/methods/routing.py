@@ -7,7 +7,7 @@ with ``--mixed-batches``, each of its sentences is of its own.
 import contextlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -105,3 +105,10 @@ class Routing:
             yield
         finally:
             self.chosen = before
+
+    def using_keys(
+        self, pairs: Mapping[str, Pair], parameters: Iterable[Tensor]
+    ) -> Callable[[Sequence[str]], contextlib.AbstractContextManager[None]]:
+        """:meth:`using` of pairs by their keys, on the device of *parameters*."""
+        device = next(iter(parameters)).device
+        return lambda keys: self.using([pairs[key] for key in keys], device)

@@ -148,13 +148,14 @@ class AdapterMethod(Method):
                 if belongs_to(name, {side: key}):
                     names[side, key].append(name)
 
-        def names_of(pair: Pair) -> Iterator[str]:
-            for place in self.plan.keys_of(pair).items():
+        known = {str(pair): pair for pair in self._pairs}
+
+        def names_of(key: str) -> Iterator[str]:
+            for place in self.plan.keys_of(known[key]).items():
                 yield from names[place]
 
-        return KeyedTraining(
-            self.routing, self._pairs, batch.optimizer, parameters, names_of
-        )
+        using = self.routing.using_keys(known, parameters.values())
+        return KeyedTraining(batch.optimizer, list(known), parameters, names_of, using)
 
     def step(self, optimizer: FairseqOptimizer) -> None:
         assert self._training is not None

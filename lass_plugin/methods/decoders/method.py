@@ -100,7 +100,7 @@ class OwnParts(Method):
         if self._training is None or not self._training.belongs_to(batch.optimizer):
             self._training = OwnPartsTraining(batch.model, batch.optimizer)
         key = self.whose.key_of(Pair.parse(batch.key))
-        with self._training.micro_batch(key, batch.counts):
+        with self._training.micro_batch([key], batch.counts):
             yield
 
     def step(self, optimizer: FairseqOptimizer) -> None:

@@ -36,19 +36,23 @@ class LowRankTraining(KeyedTraining):
         optimizer: FairseqOptimizer,
         pruner: Pruner | None = None,
     ):
-        self._plan, self._pruner = plan, pruner
+        self._pruner = pruner
         self._names: dict[tuple[str, str], list[str]] = defaultdict(list)
         """Index and language -> names of its parameters."""
         parameters = {}
         for site in all_sites(unwrap(model), MATRIX):
             parameters[site.name] = site.parameter
             self._names[site.module.index, site.language].append(site.name)
-        super().__init__(routing, pairs, optimizer, parameters, self._of_pair)
-        self._pruned_for: int | None = None
+        known = {str(pair): pair for pair in pairs}
 
-    def _of_pair(self, pair: Pair) -> Iterator[str]:
-        for index in (SOURCE, TARGET):
-            yield from self._names.get((index, self._plan.language_of(index, pair)), ())
+        def names_of(key: str) -> Iterator[str]:
+            for index in (SOURCE, TARGET):
+                language = plan.language_of(index, known[key])
+                yield from self._names.get((index, language), ())
+
+        using = routing.using_keys(known, parameters.values())
+        super().__init__(optimizer, list(known), parameters, names_of, using)
+        self._pruned_for: int | None = None
 
     def begin_epoch(self, epoch: int) -> None:
         """Prune to the ratio of *epoch*, once."""

@@ -25,6 +25,7 @@ from lass_plugin.masks import load_masks
 from lass_plugin.masks.fingerprint import fingerprint, same_weights
 from lass_plugin.masks.neurons import check_fit, check_weights
 from lass_plugin.methods.export_settings import ExportSettings
+from lass_plugin.methods.keyed_training import KeyedTraining
 from lass_plugin.methods.lowrank.frozen_base import FrozenBase, check_exists
 from lass_plugin.methods.lowrank.modules import FrozenLinear
 from lass_plugin.methods.method import Method, MicroBatch, PartSizes
@@ -41,7 +42,6 @@ from lass_plugin.methods.sparse_tuning.stored import (
     read_base,
     split_values,
 )
-from lass_plugin.methods.sparse_tuning.training import SparseTraining
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class SparseTuning(Method):
     ):
         self.stored = stored
         self._cfg, self._pairs, self._tokens = cfg, list(pairs), tokens
-        self._training: SparseTraining | None = None
+        self._training: KeyedTraining | None = None
         self._differences: Differences | None = None
 
     @property
@@ -172,12 +172,22 @@ class SparseTuning(Method):
     def micro_batch(self, batch: MicroBatch) -> Iterator[None]:
         """Forward and backward with the differences of the batch's pair."""
         if self._training is None or not self._training.belongs_to(batch.optimizer):
-            assert self.stored is not None
-            self._training = SparseTraining(
-                self.stored, self.differences, self._pairs, batch.optimizer
-            )
-        with self._training.micro_batch(batch.key, batch.counts):
+            self._training = self._begin(batch.optimizer)
+        with self._training.micro_batch([batch.key], batch.counts):
             yield
+
+    def _begin(self, optimizer: FairseqOptimizer) -> KeyedTraining:
+        """Both differences of a pair are trained by each of its batches."""
+        assert self.stored is not None
+        differences = self.differences
+        parts = {str(pair): self.stored.parts_of(pair) for pair in self._pairs}
+        return KeyedTraining(
+            optimizer,
+            list(parts),
+            differences.values,
+            parts.__getitem__,
+            lambda keys: differences.computed(parts[keys[0]]),
+        )
 
     def step(self, optimizer: FairseqOptimizer) -> None:
         assert self._training is not None
