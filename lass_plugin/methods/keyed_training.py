@@ -1,4 +1,4 @@
-"""Training what keys have of their own: that of an update moves, the rest stands still."""
+"""Training what keys have of their own: an update moves that of its keys alone."""
 
 import contextlib
 from typing import Callable, Iterable, Iterator, Mapping, Sequence
