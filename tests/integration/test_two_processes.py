@@ -28,7 +28,8 @@ def test_a_killed_training_goes_on(commands, kinds, grown, tmp_path, kind, backe
     if kind == "extension":
         commands = ForkedCommands(grown / "data", tmp_path)
     flags = (*kinds[kind], *LENGTH)
-    if kind in ("low-rank", "learned-gates") and backend == "pytorch_ddp":
+    unused = ("low-rank", "learned-gates", "own-decoders", "own-attention")
+    if kind in unused and backend == "pytorch_ddp":
         flags += ("--find-unused-parameters",)
     train_by_two(commands, tmp_path / "whole", *flags, backend=backend)
     dead = train_by_two(
