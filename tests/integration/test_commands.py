@@ -138,6 +138,17 @@ def test_joint_training_by_hydra_with_gradient_accumulation(hydra_joint, hydra_m
     assert digest(carried) == digest(load_masks(hydra_masks))
 
 
+def test_separate_decoders_by_hydra(commands, data, tmp_path):
+    commands.run("hydra", *arguments("separate_decoders", data, tmp_path))
+    state = load(tmp_path / "checkpoint_last.pt")
+    assert state["task_state"]["own_parts"]["parts"] == ["decoder"]
+    own = {n[7:] for n in state["model"] if n.startswith("own.en.")}
+    assert {"decoder.embed_tokens.weight", "decoder.output_projection.weight"} < own
+    decoder = {n for n in state["model"] if n.startswith("decoder.")}
+    buffers = {n for n in decoder if n.endswith(("version", "_float_tensor"))}
+    assert own == decoder - buffers
+
+
 def test_the_same_command_again_goes_on_where_it_was(
     commands, data, hydra_joint, hydra_masks, hydra_base
 ):

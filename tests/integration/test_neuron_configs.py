@@ -72,6 +72,30 @@ def test_the_expansion_has_3000_units(train):
     assert weights["decoder.layers.0.fc2.weight"].shape == (32, 3000)
 
 
+def test_the_larger_model_is_trained_on_under_masks(train, data, tmp_path):
+    """Xie 2021, §4.2: +Expansion is the larger base with neurons allocated on it."""
+    larger = train("expansion")
+    made = [str(tmp_path / name) for name in ("importance", "masks")]
+    words = ["importance", str(data), "--checkpoint", str(larger), "--cpu"]
+    assert lass(["neurons", *words, "--sample", "20", "--out", made[0]]) == 0
+    assert lass(["neurons", "allocate", made[0], "--out", made[1]]) == 0
+    sides = [f"model.{side}_ffn_embed_dim=3000" for side in ("encoder", "decoder")]
+    start = f"checkpoint.finetune_from_model={larger}"
+    tuned = train("finetune", f"task.masks={made[1]}", start, *sides)
+    masks = from_state(load(tuned)["task_state"]["masks"])
+    assert masks.shapes["encoder.layers.0.fc1"] == (3000,)
+
+
+def test_attention_of_each_target(train):
+    state = load(train("target_attention"))
+    assert state["task_state"]["own_parts"] == {
+        **{"version": 1, "parts": ["attention"], "by": "target"},
+        **{"keys": ["de", "en"]},
+    }
+    own = [name for name in state["model"] if name.startswith("own.en.")]
+    assert len(own) == 3 * 4 * 2
+
+
 def test_the_target_language_before_the_source_and_none_for_one_pair(train, hydra_base):
     for checkpoint, token in (
         (hydra_base, "tgt"),

@@ -19,6 +19,9 @@ from translations import in_stock_fairseq, with_the_plugin
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.evaluation import evaluate
+from lass_plugin.evaluation.settings import Decoding
+from lass_plugin.evaluation.systems import System
 from lass_plugin.methods.registry import method_of
 
 SAVING = ("--save-interval-updates", 6, "--keep-interval-updates", 1)
@@ -102,7 +105,10 @@ def test_embeddings_of_the_decoder_alone_are_its_own(data):
 # -- computing -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["own_decoders", "own_attention"])
+@pytest.mark.parametrize(
+    "kind",
+    ["own_decoders", pytest.param("own_attention", marks=pytest.mark.slow)],
+)
 def test_outputs_are_those_of_a_stock_model_with_the_parts_put_in(
     kind, request, data, base
 ):
@@ -159,7 +165,9 @@ def test_a_copied_model_has_parts_of_its_own(own_decoders, data):
 # -- going on ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", ["decoder", "attention"])
+@pytest.mark.parametrize(
+    "part", ["decoder", pytest.param("attention", marks=pytest.mark.slow)]
+)
 def test_a_killed_training_goes_on_to_the_bit(commands, base, tmp_path, part):
     flags = (*OWN, "--own", part, "--finetune-from-model", base)
     flags += ("--max-update", 14, "--disable-validation", "--update-freq", 2, *SAVING)
@@ -307,3 +315,15 @@ def test_without_its_parts_there_is_nothing_to_translate_with(
         with pytest.raises(LassError, match=told):
             task = translation_task(data, "-s de -t en --dense")
             load_model(own_decoders, task)
+
+
+def test_ctranslate2_takes_each_target(own_decoders, data, tmp_path):
+    pytest.importorskip("ctranslate2")
+    plain = {"beam": 1, "max_len_b": 20, "cpu": True}
+    fast = Decoding(**plain, engine="ctranslate2", converted=tmp_path)
+    found = [
+        evaluate(data, [System("own", own_decoders)], decoding=decoding)
+        for decoding in (Decoding(**plain), fast)
+    ]
+    first, second = (each.outputs[0].hypotheses for each in found)
+    assert first == second and len({*map(str, first.values())}) == 4

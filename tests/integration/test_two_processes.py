@@ -29,6 +29,7 @@ def test_a_killed_training_goes_on(commands, kinds, grown, tmp_path, kind, backe
         commands = ForkedCommands(grown / "data", tmp_path)
     flags = (*kinds[kind], *LENGTH)
     unused = ("low-rank", "learned-gates", "adapters", "frozen-adapters")
+    unused += ("own-decoders", "own-attention")
     if kind in unused and backend == "pytorch_ddp":
         flags += ("--find-unused-parameters",)
     train_by_two(commands, tmp_path / "whole", *flags, backend=backend)

@@ -66,7 +66,13 @@ OPTIMIZERS = {
 PARTS = ("decoder", "attention")
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        pytest.param(each, marks=() if each == "strict_adam" else pytest.mark.slow)
+        for each in OPTIMIZERS
+    ],
+)
 @pytest.mark.parametrize("part", PARTS)
 def test_parts_of_other_targets_stand_still(own, optimizer, part):
     flags = ("--optimizer", optimizer, *OPTIMIZERS[optimizer])
@@ -80,7 +86,9 @@ PRECISIONS = {
 }
 
 
-@pytest.mark.parametrize("optimizer", ["strict_adam", "adam"])
+@pytest.mark.parametrize(
+    "optimizer", ["strict_adam", pytest.param("adam", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_in_reduced_precision(own, half_precision_on_cpu, precision, optimizer):
     check(own("--optimizer", optimizer, *PRECISIONS[precision]))

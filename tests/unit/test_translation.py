@@ -350,4 +350,4 @@ def test_a_new_process_knows_every_task_that_translates():
         cwd=ROOT,
     ).stdout
     there = {path.stem for path in ROOT.glob("lass_plugin/tasks/translation_*.py")}
-    assert {*told.split()} == there and len(there) == 4
+    assert {*told.split()} == there and len(there) == 7
