@@ -1,6 +1,6 @@
 """What systems cost: parameters, bytes, speed (He 2023, Tables 12 and 13)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,13 +50,18 @@ class Cost:
     of_keys: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def parameters_of_a_pair(self) -> tuple[int, int]:
-        """What a translation computes with, of the smallest and the largest key.
+    def parameters_of_a_pair(self) -> int:
+        """What a translation computes with: what is in a base is merged for it.
 
-        What is in a base is merged for it.
+        Of keys that differ, the largest.
         """
-        sizes = self.of_keys.values() or [self.base_parameters or self.parameters]
-        return min(sizes), max(sizes)
+        return max(self.sizes_of_pairs)
+
+    @property
+    def sizes_of_pairs(self) -> tuple[int, ...]:
+        """What translations compute with, of each key where keys differ."""
+        alike = self.base_parameters or self.parameters
+        return tuple(self.of_keys.values()) or (alike,)
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -125,7 +130,7 @@ def cost_of_system(system: System, inference_masks: str | None = None) -> Cost:
         return cost_of(system.name, where, inference_masks, system.base)
     each = {path: cost_of(system.name, path) for path in system.of_pairs.values()}
     of_keys = {
-        str(pair): each[path].parameters_of_a_pair[1]
+        str(pair): each[path].parameters_of_a_pair
         for pair, path in system.of_pairs.items()
     }
     return Cost(
@@ -169,7 +174,7 @@ def size_table(
             "checkpoint": cost.checkpoint,
             "parameters": cost.parameters,
             "of_the_base": cost.base_parameters,
-            "of_a_pair": cost.parameters_of_a_pair[1],
+            "of_a_pair": cost.parameters_of_a_pair,
             "maskable": cost.maskable,
             "masks": len(cost.kept),
             "checkpoint_bytes": cost.checkpoint_bytes,
@@ -183,7 +188,7 @@ def size_table(
             metric, score = scores[cost.name]
             record |= {"metric": metric, "score": score}
             cells = [f"{score:.{digits_of(metric)}f}"]
-        cells += [_range(*cost.parameters_of_a_pair), _kept(cost)]
+        cells += [_range(cost.sizes_of_pairs), _kept(cost)]
         cells.append(_millions(cost.parameters))
         sizes = (cost.checkpoint_bytes, cost.weight_bytes, cost.mask_bytes)
         cells += map(_mebibytes, sizes)
@@ -302,12 +307,12 @@ def speed_table(
 def _kept(cost: Cost) -> str:
     """The smallest and largest sub-network."""
     sizes = cost.kept.values() or cost.of_keys.values() or [cost.parameters]
-    return _range(min(sizes), max(sizes))
+    return _range(sizes)
 
 
-def _range(least: int, most: int) -> str:
-    """Two numbers, as one where they look alike."""
-    return "–".join(dict.fromkeys(map(_millions, (least, most))))
+def _range(sizes: Collection[int]) -> str:
+    """The smallest and the largest number, as one where they look alike."""
+    return "–".join(dict.fromkeys(map(_millions, (min(sizes), max(sizes)))))
 
 
 def _millions(number: int) -> str:

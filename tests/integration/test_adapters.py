@@ -349,7 +349,7 @@ def test_cost(trained, adapted, base, told):
     for path, keys in ((trained, 4 + 4), (adapted, 3 + 3)):
         cost = cost_of("own", path)
         assert cost.parameters == alone + keys * OF_ONE
-        assert cost.parameters_of_a_pair == (alone + 2 * OF_ONE,) * 2
+        assert cost.parameters_of_a_pair == alone + 2 * OF_ONE
         assert cost.weight_bytes == 4 * cost.parameters and cost.base_parameters == 0
         assert cost.mask_bits is None and not cost.kept
     status, out, _ = told("table", "cost", "--system", f"own={adapted}")
@@ -377,7 +377,7 @@ def test_export_leaves_the_adapters_of_others_out(
     expected = translate(adapted, line, "--pairs", "de-nl")
     assert translate(out, line) == expected
     cost = cost_of("one", out)
-    assert cost.parameters_of_a_pair == (cost.parameters,) * 2
+    assert cost.parameters_of_a_pair == cost.parameters
     half = ("--pair", "de-nl", "--out", tmp_path / "half.pt", "--half")
     assert told("export", adapted, *half)[0] == 0
     kinds = {v.dtype for v in load(tmp_path / "half.pt")["model"].values() if v.dim()}

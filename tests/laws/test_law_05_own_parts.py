@@ -146,3 +146,29 @@ def test_a_dummy_batch_moves_nothing_of_its_key(own):
         if not same_bits(after[n]["model"], before[n]["model"])
     ]
     assert moved
+
+
+@pytest.mark.parametrize("optimizer", ["strict_adam", "adam"])
+def test_gradients_of_zero_move_nothing(own, optimizer):
+    """What legacy_ddp leaves where no process had a batch of the target: zeros, by
+    which momentum and weight decay would move a weight all the same."""
+    run = own("--optimizer", optimizer)
+    for key in ("en-de", "en-nl", "de-en"):
+        run.update(key)
+    before = everything(run)
+    run.optimizer.zero_grad()
+    run.backward(run.batch("en-de", 1))
+    for parameter in run.model.parameters():
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    run.task.optimizer_step(run.optimizer, run.model, 4)
+    after = everything(run)
+    names = run.task.method._training.names
+    for key in ("en", "nl"):
+        for name in names[key]:
+            for kind, value in after[name].items():
+                assert same_bits(value, before[name][kind]), (name, kind)
+    assert any(
+        not same_bits(after[name]["model"], before[name]["model"])
+        for name in names["de"]
+    )
