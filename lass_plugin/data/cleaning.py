@@ -6,11 +6,13 @@ without spaces has no words to count; there each character but a space is a toke
 """
 
 import hashlib
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from lass_plugin.data.line_hashes import Seen, pair_hashes
 from lass_plugin.languages import base_language
 
 LinePair = tuple[str, str]
@@ -28,6 +30,9 @@ together; pairs with a side that is held out in its language."""
 
 _OTHERS = re.compile(r"[\W_]+")
 """What is neither a letter nor a digit."""
+
+BLOCK = 10_000
+"""Pairs that are looked at together for what repeats."""
 
 WITHOUT_SPACES = frozenset({"zh", "ja", "th", "km", "lo", "my"})
 """Languages that are written without spaces between words."""
@@ -102,31 +107,35 @@ def clean(
 ) -> Iterator[LinePair]:
     """Yield the pairs within *limits*, with single spaces, and count the others.
 
-    What repeats is found among the pairs within the limits; some 80 bytes of memory are
-    needed for each (two different ones of 40 million are taken for the same with a
-    probability of 4 in 100,000).
+    What repeats is found among the pairs within the limits, by eight bytes for each
+    (:mod:`.line_hashes`).
 
     Args:
         languages: of the two sides.
         counts: is added to.
         drop_duplicates: keep only the first of pairs whose sides are both the same.
     """
-    seen: set[int] = set()
-    for source, target in pairs:
-        counts.read += 1
-        pair = (" ".join(source.split()), " ".join(target.split()))
-        broken = broken_limit(pair[0], pair[1], limits, languages)
-        if broken is None:
-            digest = _digest(f"{pair[0]}\n{pair[1]}")
-            if digest in seen:
-                counts.duplicates += 1
-                broken = DUPLICATE if drop_duplicates else None
-            seen.add(digest)
-        if broken is None:
-            counts.kept += 1
-            yield pair
-        else:
-            counts.dropped[broken] += 1
+    seen, waiting = Seen(), iter(pairs)
+    while block := list(itertools.islice(waiting, BLOCK)):
+        counts.read += len(block)
+        sound: list[LinePair] = []
+        for source, target in block:
+            pair = (" ".join(source.split()), " ".join(target.split()))
+            broken = broken_limit(pair[0], pair[1], limits, languages)
+            if broken is None:
+                sound.append(pair)
+            else:
+                counts.dropped[broken] += 1
+        sources, targets = (s for s, _ in sound), (t for _, t in sound)
+        for pair, first in zip(
+            sound, seen.first(pair_hashes(sources, targets)), strict=True
+        ):
+            counts.duplicates += not first
+            if first or not drop_duplicates:
+                counts.kept += 1
+                yield pair
+            else:
+                counts.dropped[DUPLICATE] += 1
 
 
 def hold_out(
