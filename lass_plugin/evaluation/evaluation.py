@@ -70,9 +70,10 @@ def evaluate(
     decoding = how[members[0]]
     folder = None if references is None else Path(references)
     test_set = texts.read_test_sets(ready[0].members, split, how, folder)
-    for member in members:
-        texts.check_sentences(member, test_set, how[member], data)
     first = ready[0].members[0]
+    if any(member.system.data for member in members):  # else all read the same
+        for member in members:
+            texts.check_sentences(member, test_set, how[member], first.data)
     cut = texts.keeps_subwords(first, decoding)
     form = form_in(first.data, test_set.references, folder, choice.tokenize, cut)
     notes = form.notes(choice.tokenize, choice.further)

@@ -137,16 +137,14 @@ def read_test_sets(
 def check_sentences(
     ready: Ready, test_set: TestSet, decoding: Decoding, data: Path
 ) -> None:
-    """Refuse data of a system's own that are not of the test set's sentences.
+    """Refuse data of a system that are not of the test set's sentences.
 
     Args:
-        data: the folder that the test set is of.
+        data: a folder that the test set is of.
 
     Raises:
         LassError: names the folder and the pair.
     """
-    if ready.system.data is None:
-        return
     if text_steps_of(ready.data).undone != text_steps_of(data).undone:
         raise LassError(
             f"{ready.data} of system {ready.system.name} was prepared with other steps "

@@ -126,8 +126,9 @@ def test_a_dictionary_of_its_own(commands, data, individual, base, tmp_path):
     other = tmp_path / "other" / "en-nl"
     own_data(data, tmp_path / "turned", other, lambda lines: lines[::-1])
     turned = replace(found, data=str(tmp_path / "other" / "{pair}"))
-    with pytest.raises(LassError, match="are other sentences than those that system"):
-        evaluate(data, [System("base", base), turned], pairs, decoding=PLAIN)
+    for systems in ([System("base", base), turned], [turned, System("base", base)]):
+        with pytest.raises(LassError, match="are other sentences than those that syst"):
+            evaluate(data, systems, pairs, decoding=PLAIN)
 
 
 def test_what_is_missing_or_of_another_pair_is_named(data, individual, tmp_path):
