@@ -58,6 +58,7 @@ class KeyedTask(FairseqTask):
         self._trains = False
         self._begins = False
         """Whether it trains from nothing."""
+        self._compiled = False
 
     @property
     def keys(self) -> list[str]:
@@ -122,8 +123,9 @@ class KeyedTask(FairseqTask):
         ignore_grad: bool = False,
     ) -> tuple[torch.Tensor, Any, dict[str, Any]]:
         """Forward and backward of one micro-batch, with the part of its key."""
-        if self.cfg.compile_layers:
+        if self.cfg.compile_layers and not self._compiled:
             compile_layers(unwrap(model), sample["net_input"]["src_tokens"].device)
+            self._compiled = True
         batch = MicroBatch(sample, model, optimizer, not ignore_grad)
         with self.method.micro_batch(batch):
             model.train()

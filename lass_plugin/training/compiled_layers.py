@@ -21,7 +21,7 @@ BACKEND = "inductor"
 
 
 def compile_layers(model: nn.Module, device: torch.device) -> None:
-    """Compile each layer of *model*, for any batch and length. Idempotent.
+    """Compile each layer of *model*, for any batch and length.
 
     Layers of one kind share what was compiled. Training takes a few variants: one for
     batches of one sentence, and as many again for validation.
@@ -33,8 +33,6 @@ def compile_layers(model: nn.Module, device: torch.device) -> None:
         LassError: nothing can be compiled for *device* here.
     """
     layers = [module for name, module in model.named_modules() if is_layer(name)]
-    if all(layer._compiled_call_impl is not None for layer in layers):
-        return
     _try_out(device)
     for layer in layers:
         layer.compile(dynamic=True, backend=BACKEND)
