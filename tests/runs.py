@@ -84,6 +84,23 @@ class Run:
             if parameter.grad is not None
         }
 
+    def of_keys(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Parameter that belongs to keys -> its value, the optimizer's copy of it and
+        its moments, flat."""
+        from lass_plugin.training.stretches import torch_optimizer
+
+        training = self.task.method._training
+        inner = torch_optimizer(self.optimizer)
+        found = {}
+        for name, parameter in training.parameters.items():
+            stretch = training.stretches[name]
+            found[name] = {
+                "model": parameter.detach().reshape(-1).clone(),
+                "optimizer": stretch.value.clone(),
+                **{kind: value.clone() for kind, value in stretch.state(inner).items()},
+            }
+        return found
+
     def moments(self) -> dict[str, dict[str, torch.Tensor]]:
         """Site -> name -> the optimizer's state of it, flat."""
         from lass_plugin.training.stretches import find_stretches, torch_optimizer

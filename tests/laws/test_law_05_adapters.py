@@ -9,7 +9,6 @@ import torch
 from runs import same_bits
 
 from lass_plugin.methods.adapters.modules import belongs_to, is_adapter
-from lass_plugin.training.stretches import torch_optimizer
 
 DECAY = ("--weight-decay", 0.01)
 
@@ -29,21 +28,6 @@ def adapters(start, base):
     return build
 
 
-def everything(run) -> dict[str, dict[str, torch.Tensor]]:
-    """Parameter of an adapter -> value, the optimizer's copy of it and its moments."""
-    training = run.task.method._training
-    inner = torch_optimizer(run.optimizer)
-    found = {}
-    for name, parameter in training.parameters.items():
-        stretch = training.stretches[name]
-        found[name] = {
-            "model": parameter.detach().reshape(-1).clone(),
-            "optimizer": stretch.value.clone(),
-            **{kind: value.clone() for kind, value in stretch.state(inner).items()},
-        }
-    return found
-
-
 def shared(run) -> dict[str, torch.Tensor]:
     parameters = run.model.named_parameters()
     return {n: p.detach().clone() for n, p in parameters if not is_adapter(n)}
@@ -57,11 +41,11 @@ def check(run, frozen: bool = False) -> None:
         run.update(run.batch("en-nl", number))
     plan = run.task.method.plan
     for number, keys in enumerate([("de-en",), ("en-nl",), ("de-en", "en-nl")]):
-        before, base = everything(run), shared(run)
+        before, base = run.of_keys(), shared(run)
         run.update(*(run.batch(key, 3 + number) for key in keys))
         pairs = [pair for pair in run.task.pairs if str(pair) in keys]
         moved = still = 0
-        for name, after in everything(run).items():
+        for name, after in run.of_keys().items():
             if any(belongs_to(name, plan.keys_of(pair)) for pair in pairs):
                 moved += int((before[name]["model"] != after["model"]).sum())
                 continue

@@ -9,7 +9,6 @@ from runs import same_bits
 
 from lass_plugin.masks.packing import unpack
 from lass_plugin.methods.lowrank.attaching import low_rank_modules
-from lass_plugin.training.stretches import torch_optimizer
 
 PRUNED = ("--lslo-pruning", "matrix", "--lslo-pruning-ratio", "de=0.5,en=0.5,nl=0")
 PRUNED += ("--lslo-pruning-start", 0, "--lslo-pruning-length", 1)
@@ -24,21 +23,6 @@ def lslo(start, base):
         return start(*task, "--weight-decay", 0.01, *flags)
 
     return build
-
-
-def everything(run) -> dict[str, dict[str, torch.Tensor]]:
-    """Parameter -> its value, the optimizer's copy of it and its moments, flat."""
-    training = run.task.method._training
-    inner = torch_optimizer(run.optimizer)
-    found = {}
-    for name, parameter in training.parameters.items():
-        stretch = training.stretches[name]
-        found[name] = {
-            "model": parameter.detach().reshape(-1).clone(),
-            "optimizer": stretch.value.clone(),
-            **{kind: value.clone() for kind, value in stretch.state(inner).items()},
-        }
-    return found
 
 
 def base_weights(run) -> dict[str, torch.Tensor]:
@@ -58,9 +42,9 @@ def check(run) -> None:
     plan = run.task.method.plan
     assert plan.placement.encoder == ("source", "source")
     for number, keys in enumerate([("de-en",), ("en-nl",), ("de-en", "en-nl")]):
-        before = everything(run)
+        before = run.of_keys()
         run.update(*(run.batch(key, 3 + number) for key in keys))
-        after = everything(run)
+        after = run.of_keys()
         taking = {("source", key.split("-")[0]) for key in keys} | {
             ("target", key.split("-")[1]) for key in keys
         }
@@ -118,7 +102,7 @@ def test_what_is_pruned_is_zero_and_stays_so(lslo, half_precision_on_cpu, precis
     states = []
     for number in range(3):
         run.update(run.batch("de-en", 1 + number), run.batch("en-nl", 1 + number))
-        states.append(everything(run))
+        states.append(run.of_keys())
     pruned = 0
     for site in run.task.method._pruner.sites:
         removed = ~unpack(site.kept, (site.units,))

@@ -8,8 +8,6 @@ import torch
 from conftest import OWN
 from runs import same_bits
 
-from lass_plugin.training.stretches import torch_optimizer
-
 
 @pytest.fixture
 def own(start):
@@ -17,21 +15,6 @@ def own(start):
         return start(*OWN, "--weight-decay", 0.01, *flags)
 
     return build
-
-
-def everything(run) -> dict[str, dict[str, torch.Tensor]]:
-    """Own parameter -> its value, the optimizer's copy of it and its moments, flat."""
-    training = run.task.method._training
-    inner = torch_optimizer(run.optimizer)
-    found = {}
-    for name, parameter in training.parameters.items():
-        stretch = training.stretches[name]
-        found[name] = {
-            "model": parameter.detach().reshape(-1).clone(),
-            "optimizer": stretch.value.clone(),
-            **{kind: value.clone() for kind, value in stretch.state(inner).items()},
-        }
-    return found
 
 
 def check(run) -> None:
@@ -42,9 +25,9 @@ def check(run) -> None:
     names = run.task.method._training.names
     assert list(names) == ["de", "en", "nl"]
     for number, keys in enumerate([("en-de",), ("nl-en",), ("en-de", "en-nl")]):
-        before = everything(run)
+        before = run.of_keys()
         run.update(*(run.batch(key, 2 + number) for key in keys))
-        after = everything(run)
+        after = run.of_keys()
         taking = {key.split("-")[1] for key in keys}
         for key, of_key in names.items():
             moved = 0
@@ -126,7 +109,7 @@ def test_a_dummy_batch_moves_nothing_of_its_key(own):
     run = own()
     for key in ("en-de", "en-nl"):
         run.update(key)
-    before = everything(run)
+    before = run.of_keys()
     training = run.task.method._training
     run.optimizer.zero_grad()
     run.backward(run.batch("en-de", 1))
@@ -136,7 +119,7 @@ def test_a_dummy_batch_moves_nothing_of_its_key(own):
         ignore_grad=True,
     )
     run.task.optimizer_step(run.optimizer, run.model, 3)
-    after = everything(run)
+    after = run.of_keys()
     for name in training.names["nl"]:
         for kind, value in after[name].items():
             assert same_bits(value, before[name][kind]), (name, kind)
@@ -155,14 +138,14 @@ def test_gradients_of_zero_move_nothing(own, optimizer):
     run = own("--optimizer", optimizer)
     for key in ("en-de", "en-nl", "de-en"):
         run.update(key)
-    before = everything(run)
+    before = run.of_keys()
     run.optimizer.zero_grad()
     run.backward(run.batch("en-de", 1))
     for parameter in run.model.parameters():
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
     run.task.optimizer_step(run.optimizer, run.model, 4)
-    after = everything(run)
+    after = run.of_keys()
     names = run.task.method._training.names
     for key in ("en", "nl"):
         for name in names[key]:
