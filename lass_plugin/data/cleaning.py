@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lass_plugin.data.line_hashes import Seen, pair_hashes
 from lass_plugin.languages import base_language
 
 LinePair = tuple[str, str]
@@ -115,6 +114,9 @@ def clean(
         counts: is added to.
         drop_duplicates: keep only the first of pairs whose sides are both the same.
     """
+    # Beside the limits, which are options, too: these need numpy.
+    from lass_plugin.data.line_hashes import Seen, pair_hashes
+
     seen, waiting = Seen(), iter(pairs)
     while block := list(itertools.islice(waiting, BLOCK)):
         counts.read += len(block)
