@@ -1,13 +1,14 @@
 """Make the tables of the sub-network papers from results.
 
     lass table scores report/ --sizes data/ --out tables/
+    lass table seeds seed1=runs/1/report seed2=runs/2/report
     lass table cost --system base=base.pt --system joint=joint.pt --data data/
     lass table data data/
 
-'lass table scores' reads what 'lass evaluate --out' wrote, 'lass table cost' reads
-checkpoints, 'lass table data' a prepared data folder. All print the tables, and with
---out write them as Markdown, LaTeX, CSV and JSON. 'lass table MODE --help' explains the
-options of each.
+'lass table scores' and 'lass table seeds' read what 'lass evaluate --out' wrote,
+'lass table cost' checkpoints, 'lass table data' a prepared data folder. All print the
+tables, and with --out write them as Markdown, LaTeX, CSV and JSON. 'lass table MODE
+--help' explains the options of each.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 HELP = "tables of scores, parameters, disk and speed, in Markdown, LaTeX, CSV"
 
-MODES = {"scores": "table_scores", "cost": "table_cost", "data": "table_data"}
+MODES = {
+    "scores": "table_scores",
+    "seeds": "table_seeds",
+    "cost": "table_cost",
+    "data": "table_data",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

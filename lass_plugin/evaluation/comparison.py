@@ -117,22 +117,27 @@ class Report:
 
     @property
     def groups(self) -> dict[str, list[str]]:
-        """Pairs to average over: all, from English, into English, without English.
+        """Pairs to average over (:func:`groups_of`)."""
+        return groups_of(self.pairs)
 
-        No group is empty, and none but "all" holds all pairs without English.
-        """
-        groups = {"all": self.pairs, "en→X": [], "X→en": [], "X→Y": []}
-        for text in self.pairs:
-            pair = Pair.parse(text)
-            if base_language(pair.source) == "en":
-                groups["en→X"].append(text)
-            elif base_language(pair.target) == "en":
-                groups["X→en"].append(text)
-            else:
-                groups["X→Y"].append(text)
-        if groups["X→Y"] == self.pairs:
-            del groups["X→Y"]
-        return {name: pairs for name, pairs in groups.items() if pairs}
+
+def groups_of(pairs: Sequence[str]) -> dict[str, list[str]]:
+    """Pairs to average over: all, from English, into English, without English.
+
+    No group is empty, and none but "all" holds all pairs without English.
+    """
+    groups: dict[str, list[str]] = {"all": [*pairs], "en→X": [], "X→en": [], "X→Y": []}
+    for text in pairs:
+        pair = Pair.parse(text)
+        if base_language(pair.source) == "en":
+            groups["en→X"].append(text)
+        elif base_language(pair.target) == "en":
+            groups["X→en"].append(text)
+        else:
+            groups["X→Y"].append(text)
+    if groups["X→Y"] == groups["all"]:
+        del groups["X→Y"]
+    return {name: of for name, of in groups.items() if of}
 
 
 def compare(
