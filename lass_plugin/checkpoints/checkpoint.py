@@ -156,6 +156,13 @@ class Checkpoint:
             time = extra.get("previous_training_time") or 0.0
             return float(filled(float, time, "previous_training_time"))
 
+    @property
+    def best(self) -> float | None:
+        """The best validation loss of its training until then, None without one."""
+        with self._naming("its extra_state"):
+            best = (self.content.get("extra_state") or {}).get("best")
+            return None if best is None else float(filled(float, best, "best"))
+
     def _naming(self, what: str) -> contextlib.AbstractContextManager[None]:
         """Name the file where a part of it is not what it should be."""
         what = f"{self.path} is damaged: {what}"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -446,3 +447,22 @@ def test_a_sweep_trains_scores_and_draws(settings, data, base, oneshot, capsys):
     more = [w if w != "0.5" else "0.3" for w in map(str, words)]
     assert main(more) == 1
     assert "did not make" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_loss_after_joint_training_is_that_of_the_best_checkpoint(
+    settings, data, base, oneshot, capsys
+):
+    words = ["sweep", data, "--base", base, "--searches", oneshot, "--cpu"]
+    words += ["--out", settings.out, "--ratios", "0.5", "--checkpoint", "best"]
+    words += ["--updates", "6", "--jobs", "1", "--beam", "1", "--limit", "5"]
+    words += ["--", "--max-tokens", "120", "--validate-interval-updates", "2"]
+    assert main(list(map(str, words))) == 0
+    assert "lowest loss after joint training: gradient-oneshot 0.5." in (
+        capsys.readouterr().out
+    )
+    record = json.loads((settings.out / "sweep.json").read_text())
+    for row in record["variants"]:
+        log = (settings.out / "joint" / row["name"] / "train.log").read_text()
+        losses = map(float, re.findall(r'"valid_pair_loss": "([\d.]+)"', log))
+        assert row["loss_after"] == pytest.approx(min(losses), abs=2e-3)

@@ -10,13 +10,15 @@ from conftest import ROOT
 from fairseq import options
 
 import lass_plugin.models.transformer_architectures
-import lass_plugin.optim.strict_adam
-import lass_plugin.tasks.translation_lslo  # noqa: F401, registers
+import lass_plugin.optim.strict_adam  # noqa: F401, registers
 from lass_plugin.cli.main import build_parser, main
 from lass_plugin.experiments.recipes.reading import MUST_BE_GIVEN, read_recipe
 from lass_plugin.experiments.recipes.run import BUILT_IN
 from lass_plugin.experiments.recipes.stages import stages_of
 from lass_plugin.experiments.recipes.words import NAME, Scope
+from lass_plugin.tasks import register_tasks
+
+register_tasks()
 
 RECIPES = sorted((ROOT / "configs" / "recipes").glob("*.yaml"))
 EXAMPLE = re.search(

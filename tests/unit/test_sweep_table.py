@@ -163,6 +163,21 @@ def test_markdown_says_what_is_not_exact(record):
     assert len(widths) == 1
 
 
+def test_the_ratio_of_the_lowest_loss_after_training_is_named(record):
+    dense, half, own = record["variants"]
+    more = {**half, "name": "gradient-oneshot-0.8", "ratio": 0.8}
+    for row, loss in ((dense, 2.0), (half, 2.5), (own, 2.1), (more, 2.25)):
+        row["loss_after"] = loss
+    record = {**record, "variants": [dense, half, own, more]}
+    text = tables.to_markdown(WEIGHTS, record)
+    assert "lowest loss after joint training: gradient-oneshot 0.8." in text
+    assert "| 2.250 |" in text
+    lines = csv.DictReader(io.StringIO(tables.to_csv(WEIGHTS, record)))
+    after = {(r["variant"], r["pairs"]): r["loss_after_joint_training"] for r in lines}
+    assert after["gradient-oneshot-0.8", "all"] == "2.250000"
+    assert after["gradient-oneshot-0.8", "de-en"] == ""
+
+
 def test_pictures_are_made_from_the_file_beside_them(record, tmp_path):
     written = tables.write(WEIGHTS, record, tmp_path)
     assert [path.name for path in written] == [

@@ -6,6 +6,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 import torch
 
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.data_folder import text_form_of, text_steps_of
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
@@ -181,6 +182,16 @@ class JointTrainings:
                 f"{path.parent} holds a checkpoint that this sweep did not make; "
                 "choose another --out, or move it away"
             ) from None
+
+    def losses(self, variants: Iterable[Variant]) -> dict[str, float]:
+        """Name of a variant -> the validation loss of its best checkpoint.
+
+        Bits a token, mean of the pairs; nothing where the last ones are evaluated.
+        """
+        if not self.best:
+            return {}
+        read = {v.name: Checkpoint.read(self._checkpoint(v.name)) for v in variants}
+        return {k: found.best for k, found in read.items() if found.best is not None}
 
     # -- scoring -----------------------------------------------------------------
 

@@ -88,6 +88,7 @@ class Sweep(ABC, Generic[V]):
 
     def _run(self) -> dict[str, Any]:
         settings, trainings, report, jobs = self.settings, None, None, []
+        trained: dict[str, float] = {}
         if settings.updates:
             trainings = JointTrainings(settings, self.base, self.pairs)
         masks = self.make_masks()
@@ -100,12 +101,13 @@ class Sweep(ABC, Generic[V]):
         if trainings is not None:
             trainings.run(jobs)
             report = trainings.scores(different)
+            trained = trainings.losses(different)
         rows = []
         for variant, each in masks.items():
             same = first[variant]
             described = self.describe(variant, each, same)
             row = tables.row_of(variant, described, same.name, each, losses, report)
-            rows.append(row)
+            rows.append(row | {"loss_after": trained.get(same.name)})
         record = tables.record_of(rows, losses, report, self.notes())
         tables.write(self.table, record, settings.out)
         return record

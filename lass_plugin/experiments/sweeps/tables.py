@@ -23,6 +23,7 @@ from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.text_tables import markdown_table, verbatim
 
 LOSS = "loss"
+AFTER = "loss_after_joint_training"
 
 Row = Mapping[str, Any]
 Cell = Callable[[Row], str]
@@ -152,7 +153,8 @@ def _lines(table: SweepTable, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         parts: list[tuple[str | None, str, Row]] = []
         for group, averages in row["averages"].items():
             sizes = {name: _mean(row[name].values()) for name in ("kept", "covered")}
-            parts.append((None, group, {**sizes, **averages}))
+            after = row.get("loss_after") if group == "all" else None
+            parts.append((None, group, {**sizes, **averages, AFTER: after}))
         for key in dict.fromkeys([*row["losses"], *row["scores"]]):
             values = {name: row[name].get(key) for name in ("kept", "covered")}
             values[LOSS] = row["losses"].get(key)
@@ -171,6 +173,7 @@ def _lines(table: SweepTable, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
                 "kept": cells["kept"],
                 "covered": cells["covered"],
                 "loss_before_joint_training": cells.get(LOSS),
+                AFTER: cells.get(AFTER),
                 **{metric: cells.get(metric) for metric in metrics},
                 **{f"{m}_difference": cells.get(f"{m} difference") for m in metrics},
             }
@@ -182,6 +185,8 @@ def to_markdown(table: SweepTable, record: Mapping[str, Any]) -> str:
     columns = {**table.columns, f"{table.units} kept": _share_kept}
     if record["loss"]:
         columns["loss before joint training"] = _average(LOSS, "all", "–", ".3f")
+    if any(row.get("loss_after") for row in rows):  # earlier versions have none
+        columns["loss after it"] = lambda row: number(row["loss_after"], ".3f", "–")
     if any(row["scores"] for row in rows):
         groups = dict.fromkeys(group for row in rows for group in row["averages"])
         metrics = metrics_of(rows)
@@ -198,6 +203,8 @@ def to_markdown(table: SweepTable, record: Mapping[str, Any]) -> str:
     lines = markdown_table([list(columns), *cells], left=table.left)
     if record["loss"]:
         lines += ["", f"Loss before joint training: {record['loss']}."]
+    if "loss after it" in columns:
+        lines += ["", "Loss after joint training: pair_loss of the best checkpoint."]
     if record.get("text"):  # which earlier versions did not say
         lines += ["", f"Scores are of {record['text']} text.", *_signatures(rows)]
     lines += table.below(rows)

@@ -43,6 +43,21 @@ def _not_exact(rows: Sequence[Row]) -> list[str]:
     return ["", "\\* Cut from a gradual search that trained under another ratio."]
 
 
+def _below(rows: Sequence[Row]) -> list[str]:
+    """Which masks are not exact; the ratio that each method is best at."""
+    best: dict[str, Row] = {}
+    for row in rows:
+        loss, method = row.get("loss_after"), row["method"]
+        if row["kind"] == RATIO and loss is not None:
+            if method not in best or loss < best[method]["loss_after"]:
+                best[method] = row
+    lines = _not_exact(rows)
+    if best:
+        found = ", ".join(f"{method} {row['ratio']:g}" for method, row in best.items())
+        lines += ["", f"Ratio of the lowest loss after joint training: {found}."]
+    return lines
+
+
 def _draw(rows: Sequence[Row], data: Path) -> list[Path]:
     """Draw the curves of a ``sweep.json`` (He 2023, Fig. 1).
 
@@ -108,7 +123,7 @@ WEIGHTS = SweepTable(
         "ratio": lambda row: f"{row['ratio']:g}",
     },
     left=2,
-    below=_not_exact,
+    below=_below,
     draw=_draw,
 )
 
