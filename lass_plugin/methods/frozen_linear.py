@@ -58,11 +58,11 @@ class CastOnce:
         device = weight.device.type
         dtype = None
         if torch.is_autocast_enabled(device):
-            dtype = torch.get_autocast_dtype(device)
+            if not (weight.requires_grad and torch.is_grad_enabled()):
+                dtype = torch.get_autocast_dtype(device)
         if self._made is None or dtype != self._dtype:
             self.undo(linear)
-            trained = weight.requires_grad and torch.is_grad_enabled()
-            if dtype is None or trained or weight.dtype != torch.float32:
+            if dtype is None or linear.weight.dtype != torch.float32:
                 return linear.weight, linear.bias
             self._made = self._make(linear, dtype)
             self._dtype = dtype
