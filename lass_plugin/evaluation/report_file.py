@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.comparison import Report, SystemScores
+from lass_plugin.evaluation.comparison import MASK, Report, SystemScores
 from lass_plugin.evaluation.report_tables import to_csv, to_markdown
 from lass_plugin.files import write_text
 from lass_plugin.records.fields import filled
@@ -66,9 +66,17 @@ def to_json(report: Report) -> dict[str, Any]:
         "notes": list(report.notes),
         "baseline": report.baseline.name,
         "systems": [
-            {**asdict(system), **_summary(report, system)} for system in report.systems
+            {**_stated(system), **_summary(report, system)} for system in report.systems
         ],
     }
+
+
+def _stated(system: SystemScores) -> dict[str, Any]:
+    """The fields of *system*; its kind where that is not what old reports have."""
+    stated = asdict(system)
+    if system.kind == MASK:
+        del stated["kind"]
+    return stated
 
 
 def _summary(report: Report, system: SystemScores) -> dict[str, Any]:

@@ -124,6 +124,10 @@ class Saved:
     def _carried(self) -> Method:
         return method_of(self._state.get("task_state"), str(self.system.checkpoint))
 
+    def refuse_parts(self, what: str) -> None:
+        """Refuse *what* computes with the weights alone, where keys have parts."""
+        self._carried().refuse_without(str(self.system.checkpoint), what)
+
     def _check(self) -> None:
         """Refuse how it was trained, or how it is to be translated with."""
         options, ours = self._options, _own_tasks()
@@ -296,6 +300,11 @@ class Ready:
     def mask_label(self) -> str | None:
         """What it is translated with in words; None for the dense model."""
         return self.method.label(self.system.inference_masks, self.system.base)
+
+    @property
+    def label_kind(self) -> str:
+        """What the label names where it does not say so itself."""
+        return self.method.label_kind
 
     def build_model(
         self, device: torch.device, fp16: bool

@@ -49,6 +49,8 @@ class Method:
     """Key in ``task_state`` by which a checkpoint's method is known; "" leaves none."""
     words: ClassVar[str]
     """What its keys have, for messages: "a model with …"."""
+    label_kind: ClassVar[str] = ""
+    """What :meth:`label` names where that does not say so itself: a word before it."""
     phase: ClassVar[str] = "base"
     """Kind of training, saved with a run."""
     takes_base: ClassVar[bool] = False
@@ -198,6 +200,23 @@ class Method:
 
     def refuse_dense(self) -> None:
         """Refuse to translate without the parts, where nothing whole would be left."""
+
+    def refuse_without(self, where: str, what: str) -> None:
+        """Refuse to compute with the weights alone, as if keys had no parts.
+
+        Args:
+            where: the checkpoint.
+            what: computes so, for messages.
+
+        Raises:
+            LassError: they have.
+        """
+        if self.entry:
+            one = "what 'lass export' makes of one pair, or " if self.in_stock else ""
+            raise LassError(
+                f"{where} is a model with {self.words}, which {what} would leave out; "
+                f"give {one}the model that it was trained from"
+            )
 
     # -- training ----------------------------------------------------------------
 
