@@ -53,10 +53,19 @@ def read(path: str | os.PathLike) -> Report:
     """
     with REPORT.reading(path) as record:
         try:
-            report: Report = filled(Report, record, "report")
+            report: Report = filled(Report, _with_kinds(record), "report")
         except LassError as error:  # what the report itself refuses
             raise ValueError(error.message) from error
         return report
+
+
+def _with_kinds(record: Any) -> Any:
+    """A record in which each system says what kind it is of; see :func:`_stated`."""
+    systems = record.get("systems")
+    if not isinstance(systems, list):
+        return record
+    given = [{"kind": MASK, **s} if isinstance(s, dict) else s for s in systems]
+    return {**record, "systems": given}
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from lass_plugin.masks.belonging import other_base
 from lass_plugin.masks.file import masks_at
 from lass_plugin.masks.neurons import check_fit
 from lass_plugin.methods.method import Dense, Method
-from lass_plugin.methods.registry import method_of
+from lass_plugin.methods.registry import method_of, refuse_parts
 from lass_plugin.methods.subnetworks.method import Subnetworks
 from lass_plugin.options import TranslationSubnetworkConfig
 from lass_plugin.tasks import register_tasks
@@ -126,7 +126,7 @@ class Saved:
 
     def refuse_parts(self, what: str) -> None:
         """Refuse *what* computes with the weights alone, where keys have parts."""
-        self._carried().refuse_without(str(self.system.checkpoint), what)
+        refuse_parts(self._carried(), self.system.checkpoint, what)
 
     def _check(self) -> None:
         """Refuse how it was trained, or how it is to be translated with."""

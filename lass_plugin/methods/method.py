@@ -201,23 +201,6 @@ class Method:
     def refuse_dense(self) -> None:
         """Refuse to translate without the parts, where nothing whole would be left."""
 
-    def refuse_without(self, where: str, what: str) -> None:
-        """Refuse to compute with the weights alone, as if keys had no parts.
-
-        Args:
-            where: the checkpoint.
-            what: computes so, for messages.
-
-        Raises:
-            LassError: they have.
-        """
-        if self.entry:
-            one = "what 'lass export' makes of one pair, or " if self.in_stock else ""
-            raise LassError(
-                f"{where} is a model with {self.words}, which {what} would leave out; "
-                f"give {one}the model that it was trained from"
-            )
-
     # -- training ----------------------------------------------------------------
 
     def begin_training(self, task: Any) -> None:
