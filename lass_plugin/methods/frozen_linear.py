@@ -49,12 +49,15 @@ class CastOnce:
         self._shared = shared
         self._dtype: torch.dtype | None = None
         self._made: Parts | None = None
+        self._weight: Tensor | None = None
         self._given: list[tuple[str, Tensor]] = []
         """Name of a parameter -> what it was, in the host's memory."""
 
     def parts(self, linear: nn.Linear) -> Parts:
         """What *linear* computes with now."""
-        weight = linear.weight
+        weight = self._weight  # to look it up in a module takes as long as a cast
+        if weight is None:
+            weight = linear.weight
         device = weight.device.type
         dtype = None
         if torch.is_autocast_enabled(device):
@@ -62,10 +65,10 @@ class CastOnce:
                 dtype = torch.get_autocast_dtype(device)
         if self._made is None or dtype != self._dtype:
             self.undo(linear)
-            if dtype is None or linear.weight.dtype != torch.float32:
+            if dtype is None or weight.dtype != torch.float32:
                 return linear.weight, linear.bias
             self._made = self._make(linear, dtype)
-            self._dtype = dtype
+            self._weight, self._dtype = weight, dtype
         return self._made
 
     @torch.no_grad()
@@ -86,7 +89,7 @@ class CastOnce:
         for name, given in self._given:
             parameter = getattr(linear, name)
             parameter.data = given.to(parameter.device)
-        self._given, self._made, self._dtype = [], None, None
+        self._given, self._made, self._dtype, self._weight = [], None, None, None
 
 
 def computed_with(linear: nn.Linear) -> Parts:
@@ -129,7 +132,7 @@ def _frozen(model: nn.Module) -> Iterator[FrozenLinear]:
 def _cast_projections(attention: nn.Module, _: Any) -> None:
     """Before fairseq's attention, which reads the weights of its projections and calls
     none of them."""
-    for projection in attention.children():
+    for projection in attention._modules.values():
         if isinstance(projection, FrozenLinear):
             computed_with(projection)
 
