@@ -5,9 +5,9 @@ and once with the base in float32, which autocast then casts matrix by matrix in
 forward pass. Counted are the operations that an update of one micro-batch and of four
 dispatches (see dispatched.py), and the bytes of the model and of what forward keeps for
 backward (on a GPU less, where float32 numbers are in the host's memory). Timed is the
-process time of updates of a model of 16 units, whose arithmetic is nothing, and of a
-step of a translation, one word of one sentence, by a model of the given scale; for
-information, of its updates.
+process time of a step of a translation, one word of one sentence, by a model of the
+given scale; for information, of its updates and of those of a model of 16 units, whose
+arithmetic is nothing.
 
     python benchmarks/frozen_base.py [--scale quickstart] [--quick]
 """
@@ -25,7 +25,7 @@ from dispatched import Count
 
 from lass_plugin.methods.lowrank import attaching
 
-OPERATIONS_GOAL, MEMORY_GOAL, HOST_GOAL, STEP_GOAL = 0.95, 1.01, 1.0, 1.2
+OPERATIONS_GOAL, MEMORY_GOAL, STEP_GOAL = 0.95, 1.01, 1.2
 ONCE, EVERY_USE = "cast once", "cast at every use"
 
 
@@ -54,7 +54,7 @@ def main() -> int:
         rounds = 5 if args.quick else 25
         timed = _systems(data, pairs, "host", args)
         ratio = _time(timed, _step, rounds)
-        reached.append(pairing.result("frozen_base_host_time", ratio, HOST_GOAL))
+        pairing.information("frozen_base_host_time", ratio)
         ratio = _time(systems, _word, 4 * rounds)
         reached.append(pairing.result("frozen_base_step", ratio, STEP_GOAL))
         ratio = _time(systems, _step, rounds)
