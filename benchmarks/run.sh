@@ -56,7 +56,7 @@ status=0
 every=(sizes checksums memory similarity filling batches epoch_setup generation)
 every+=(low_rank_inference search compaction engines search_together joint_training)
 every+=(importance importance_sizes "joint_training --neurons" low_rank gradual_over_random encoders)
-every+=(gated_training dispatched)
+every+=(gated_training dispatched frozen_base)
 [ "${#chosen[@]}" = 0 ] || every=("${chosen[@]}")
 for name in "${every[@]}"; do
     read -ra words <<<"$name"

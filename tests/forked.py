@@ -174,6 +174,16 @@ def die_at_update(number: int) -> None:
     Trainer.train_step = train_step
 
 
+def die_at_update_with_few_scores(number: int, places: int) -> None:
+    """The same in a search whose scores are in the host's memory, as beside a GPU, with
+    room for *places* of its sums on the device; *number* 0 lets it live."""
+    from lass_plugin.methods.search import method
+
+    method.places_of = lambda cfg: places
+    if number:
+        die_at_update(number)
+
+
 def die_at_save(number: int) -> None:
     """SIGKILL when half of the *number*-th checkpoint file has been written."""
     import torch

@@ -23,7 +23,7 @@ A * marks p < 0.05 by paired bootstrap. For systems of different reports it is c
 from the translations and references that lie beside the reports.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,10 +130,7 @@ def _notes(compared: "ComparedReports", metrics: tuple[str, ...]) -> list[str]:
     """Systems, signatures and how the text was made."""
     from lass_plugin.evaluation.report_tables import signature_notes, system_note
 
-    notes = [
-        system_note(system.name, system.scores.checkpoint, system.scores.mask)
-        for system in compared.systems
-    ]
+    notes = [system_note(replace(s.scores, name=s.name)) for s in compared.systems]
     baseline = compared.baseline.scores.pairs
     scores = (
         (pair, baseline[pair].scores[metric])

@@ -11,18 +11,23 @@ from lass_plugin.evaluation.scored_form import ScoredForm, shown_form
 from lass_plugin.evaluation.significance import SAMPLES, Difference, paired_bootstrap
 from lass_plugin.languages import Pair, base_language, parse_pairs
 
+MASK = "mask"
+
 
 @dataclass(frozen=True)
 class Outputs:
     """What one system made of the test sets: a list of sentences for every pair.
 
-    *mask* says in words which masks the model ran under, None for the dense model.
+    *mask* says in words what the model ran with: which masks, or which other parts;
+    None for the dense model.
     """
 
     name: str
     checkpoint: str
     mask: str | None
     hypotheses: Mapping[str, Sequence[str]]
+    kind: str = MASK
+    """See :attr:`.SystemScores.kind`."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,15 @@ class PairScores:
 
 @dataclass(frozen=True)
 class SystemScores:
-    """Scores of one system on all pairs, with the checkpoint and mask they are of."""
+    """Scores of one system on all pairs, with the checkpoint and the mask, or what else
+    its keys have, that they are of."""
 
     name: str
     checkpoint: str
     mask: str | None
     pairs: dict[str, PairScores]
+    kind: str = MASK
+    """What ``mask`` names where it does not say so itself: a mask, in old reports."""
 
     def __post_init__(self) -> None:
         _check_label("name", self.name)
@@ -167,7 +175,7 @@ def compare(
     for system in systems:
         _check_pairs(system.name, list(system.hypotheses), list(references))
     scored = [
-        SystemScores(system.name, str(system.checkpoint), system.mask, {})
+        SystemScores(system.name, str(system.checkpoint), system.mask, {}, system.kind)
         for system in systems
     ]
     for pair, lines in references.items():

@@ -86,7 +86,8 @@ def evaluate(
     for each, written, speed in translated:
         hypotheses = form.of_translations(written)
         name, checkpoint = each.system.name, str(each.system.checkpoint)
-        outputs.append(Outputs(name, checkpoint, each.mask_label, hypotheses))
+        label, kind = each.mask_label, each.label_kind
+        outputs.append(Outputs(name, checkpoint, label, hypotheses, kind))
         speeds[name] = speed
         if out is not None:
             texts.write_texts(Path(out) / "translations" / name, split, hypotheses)

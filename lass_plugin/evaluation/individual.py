@@ -140,6 +140,11 @@ class ReadyPairs:
     members: tuple[Ready, ...]
 
     @property
+    def label_kind(self) -> str:
+        """The label says itself what it is of."""
+        return ""
+
+    @property
     def mask_label(self) -> str:
         """What it is translated with in words."""
         labels = dict.fromkeys(each.mask_label for each in self.members)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation.comparison import Report, SystemScores
+from lass_plugin.evaluation.comparison import MASK, Report, SystemScores
 from lass_plugin.evaluation.report_tables import to_csv, to_markdown
 from lass_plugin.files import write_text
 from lass_plugin.records.fields import filled
@@ -53,10 +53,19 @@ def read(path: str | os.PathLike) -> Report:
     """
     with REPORT.reading(path) as record:
         try:
-            report: Report = filled(Report, record, "report")
+            report: Report = filled(Report, _with_kinds(record), "report")
         except LassError as error:  # what the report itself refuses
             raise ValueError(error.message) from error
         return report
+
+
+def _with_kinds(record: Any) -> Any:
+    """A record in which each system says what kind it is of; see :func:`_stated`."""
+    systems = record.get("systems")
+    if not isinstance(systems, list):
+        return record
+    given = [{"kind": MASK, **s} if isinstance(s, dict) else s for s in systems]
+    return {**record, "systems": given}
 
 
 def to_json(report: Report) -> dict[str, Any]:
@@ -66,9 +75,17 @@ def to_json(report: Report) -> dict[str, Any]:
         "notes": list(report.notes),
         "baseline": report.baseline.name,
         "systems": [
-            {**asdict(system), **_summary(report, system)} for system in report.systems
+            {**_stated(system), **_summary(report, system)} for system in report.systems
         ],
     }
+
+
+def _stated(system: SystemScores) -> dict[str, Any]:
+    """The fields of *system*; its kind where that is not what old reports have."""
+    stated = asdict(system)
+    if system.kind == MASK:
+        del stated["kind"]
+    return stated
 
 
 def _summary(report: Report, system: SystemScores) -> dict[str, Any]:

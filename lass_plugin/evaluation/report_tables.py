@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from lass_plugin.evaluation.choice import digits_of
-from lass_plugin.evaluation.comparison import PairScores, Report
+from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.metrics import Score
 from lass_plugin.evaluation.significance import LEVEL, Difference
 from lass_plugin.languages import Pair
@@ -133,10 +133,7 @@ def _notes(report: Report, plain: Mark = str, code: Mark = str) -> list[str]:
 
     *plain* and *code* mark up what comes from outside: names, and what is verbatim.
     """
-    notes = [
-        system_note(system.name, system.checkpoint, system.mask, plain, code)
-        for system in report.systems
-    ]
+    notes = [system_note(system, plain, code) for system in report.systems]
     if report.others:
         test = report.others[0].pairs[report.pairs[0]].differences[report.metrics[0]]
         more = ", p as by sacreBLEU"
@@ -163,16 +160,16 @@ def _shorten(name: str) -> str:
     return f"{name[: half - 1]}…{name[-half:]}"
 
 
-def system_note(
-    name: str, checkpoint: str, mask: str | None, plain: Mark = str, code: Mark = str
-) -> str:
-    """The checkpoint and the mask of a system.
+def system_note(system: SystemScores, plain: Mark = str, code: Mark = str) -> str:
+    """The checkpoint of a system, and its mask or what else its keys have.
 
     Args:
         plain, code: mark up a name, and what is verbatim.
     """
-    under = "no mask (dense)" if mask is None else f"mask {code(mask)}"
-    return f"{plain(name)}: checkpoint {code(checkpoint)}, {under}"
+    under = "no mask (dense)"
+    if system.mask is not None:
+        under = f"{system.kind} {code(system.mask)}".strip()
+    return f"{plain(system.name)}: checkpoint {code(system.checkpoint)}, {under}"
 
 
 def difference_note(

@@ -26,7 +26,7 @@ from lass_plugin.masks.belonging import other_base
 from lass_plugin.masks.file import masks_at
 from lass_plugin.masks.neurons import check_fit
 from lass_plugin.methods.method import Dense, Method
-from lass_plugin.methods.registry import method_of
+from lass_plugin.methods.registry import method_of, refuse_parts
 from lass_plugin.methods.subnetworks.method import Subnetworks
 from lass_plugin.options import TranslationSubnetworkConfig
 from lass_plugin.tasks import register_tasks
@@ -123,6 +123,10 @@ class Saved:
 
     def _carried(self) -> Method:
         return method_of(self._state.get("task_state"), str(self.system.checkpoint))
+
+    def refuse_parts(self, what: str) -> None:
+        """Refuse *what* computes with the weights alone, where keys have parts."""
+        refuse_parts(self._carried(), self.system.checkpoint, what)
 
     def _check(self) -> None:
         """Refuse how it was trained, or how it is to be translated with."""
@@ -296,6 +300,11 @@ class Ready:
     def mask_label(self) -> str | None:
         """What it is translated with in words; None for the dense model."""
         return self.method.label(self.system.inference_masks, self.system.base)
+
+    @property
+    def label_kind(self) -> str:
+        """What the label names where it does not say so itself."""
+        return self.method.label_kind
 
     def build_model(
         self, device: torch.device, fp16: bool

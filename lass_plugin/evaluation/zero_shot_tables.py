@@ -137,10 +137,7 @@ def _title(scored: Scored, metric: str) -> str:
 def _notes(result: ZeroShot, scored: Scored, code: Mark = str) -> list[str]:
     """Systems, masks, conditions and signatures, a sentence each."""
     report = scored.evaluation.report
-    notes = [
-        system_note(system.name, system.checkpoint, system.mask, code=code)
-        for system in report.systems
-    ]
+    notes = [system_note(system, code=code) for system in report.systems]
     notes.append(
         f"merged mask of X→Y: encoder of X-{result.pivot}, decoder (with its attention "
         f"to the encoder) of {result.pivot}-Y"

@@ -27,6 +27,7 @@ from lass_plugin.methods.gates.stored_importance import (
     ComponentImportance,
     save_importance,
 )
+from lass_plugin.methods.registry import method_of, refuse_parts
 from lass_plugin.options import MaskedLmLanguagesConfig
 from lass_plugin.settings import needless
 from lass_plugin.tasks.masked_lm_languages import MaskedLmLanguagesTask
@@ -55,6 +56,8 @@ def measure_gates(settings: ImportanceSettings) -> ComponentImportance:
     """
     device = chosen_device(settings.cpu)
     checkpoint = Checkpoint.read(settings.checkpoint)
+    method = method_of(checkpoint.task_state, str(settings.checkpoint))
+    refuse_parts(method, settings.checkpoint, "lass gates importance")
     alone = stands_alone(checkpoint.weights)
     ready = (_encoder if alone else _translation)(settings, device)
     model, data = ready.model, ready.data

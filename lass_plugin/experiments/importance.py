@@ -35,6 +35,7 @@ def measure_importance(settings: MeasuringSettings) -> Importance | None:
             an activation that is at fault.
     """
     saved = Saved(System("base", settings.checkpoint, dense=True))
+    saved.refuse_parts("lass neurons importance")
     pairs = list(map(str, settings.pairs or saved.trained_pairs))
     ready = saved.set_up(settings.data, parse_pairs(pairs))
     stage, whole = _stage(settings, pairs), settings.out / NAME

@@ -49,6 +49,8 @@ class Method:
     """Key in ``task_state`` by which a checkpoint's method is known; "" leaves none."""
     words: ClassVar[str]
     """What its keys have, for messages: "a model with …"."""
+    label_kind: ClassVar[str] = ""
+    """What :meth:`label` names where that does not say so itself: a word before it."""
     phase: ClassVar[str] = "base"
     """Kind of training, saved with a run."""
     takes_base: ClassVar[bool] = False

@@ -64,6 +64,24 @@ def method_of(task_state: Any, where: str) -> Method:
     return Dense()
 
 
+def refuse_parts(carried: Method, where: object, what: str) -> None:
+    """Refuse to compute with the weights alone, as if keys had nothing of their own.
+
+    Args:
+        carried: by the checkpoint *where*.
+        what: computes so, for messages.
+
+    Raises:
+        LassError: they have.
+    """
+    if carried.entry:
+        one = "what 'lass export' makes of one pair, or " if carried.in_stock else ""
+        raise LassError(
+            f"{where} is a model with {carried.words}, which {what} would leave out; "
+            f"give {one}the model that it was trained from"
+        )
+
+
 def translating_method(
     carried: Method, cfg: Any, pairs: Sequence[Pair], of_checkpoint: bool
 ) -> Method:

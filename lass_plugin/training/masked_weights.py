@@ -121,9 +121,9 @@ class MaskedWeights:
                 (search).
             reuse: θ has not changed since *key* was last applied (evaluation).
         """
-        self.apply(key, reuse=reuse)
         self._masks_gradients = mask_gradients
         try:
+            self.apply(key, reuse=reuse)
             with self._masked_gradients():
                 yield
         finally:
@@ -190,8 +190,10 @@ class MaskedWeights:
         copy.mul_(self._kept.all)
         if movable is mask:
             self._free = self._kept
-        else:
+        elif self._masks_gradients:
             self._free = self._layout.spread(movable, self._free)
+        else:  # nobody asks what gets a gradient
+            self._free = None
 
     def _masked_gradients(self) -> contextlib.AbstractContextManager[None]:
         if self._gradients is None or not self._masks_gradients:

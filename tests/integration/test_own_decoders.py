@@ -278,6 +278,7 @@ def test_evaluate_translate_and_table_cost(
     )
     report = json.loads((out / "scores.json").read_text())
     assert "own decoder of each target (de, en, nl)" in json.dumps(report)
+    assert "pt`, `own decoder of each target" in (out / "scores.md").read_text()
     written = out / "translations" / "decoders" / "test.en-nl.nl"
     ours = with_the_plugin(
         commands, own_decoders, "en-nl", "--beam", 3, "--max-len-b", 20

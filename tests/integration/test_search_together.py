@@ -77,6 +77,25 @@ def test_a_killed_search_of_two_pairs_ends_with_the_same_bytes(
     assert "one training of de-en, en-nl together" in other.told
 
 
+def test_scores_in_the_hosts_memory_give_the_same_bytes(commands, base, tmp_path):
+    """Killed and gone on with, with room for one sum on the device."""
+    flags = (*SEARCH, "--finetune-from-model", base, "--max-update", 14)
+    flags += ("--save-interval-updates", 3, "--keep-interval-updates", 1)
+    flags += ("--disable-validation",)
+    few = "die_at_update_with_few_scores"
+    dead = commands.train(*(tmp_path / "a", *flags), prepare=(few, 7, 1), check=False)
+    assert dead.returncode == -SIGKILL, dead.stderr[-2000:]
+    told = commands.train(tmp_path / "a", *flags, prepare=(few, 0, 1)).stdout
+    commands.train(tmp_path / "b", *flags)
+    killed, whole = (load(tmp_path / name / "checkpoint_last.pt") for name in "ab")
+    assert same(killed["model"], whole["model"])
+    assert same(killed["last_optimizer_state"], whole["last_optimizer_state"])
+    assert same(searches(tmp_path / "a"), searches(tmp_path / "b"))
+    copies = re.findall(r"scores of (\d+) updates: (\d+) copies to the device", told)
+    assert copies and all(int(made) <= int(updates) for updates, made in copies)
+    assert int(copies[-1][0]) == 14 - 6  # since the checkpoint that it went on from
+
+
 @pytest.mark.slow
 def test_two_processes_search_as_one_that_accumulates(processes, data, tmp_path):
     flags = (*SEARCH, "--dropout", 0, "--clip-norm", 0.5, "--max-update", 14)

@@ -8,6 +8,7 @@ import torch
 from runs import same_bits
 
 from lass_plugin.masks.packing import unpack
+from lass_plugin.methods.frozen_linear import as_given
 from lass_plugin.methods.lowrank.attaching import low_rank_modules
 
 PRUNED = ("--lslo-pruning", "matrix", "--lslo-pruning-ratio", "de=0.5,en=0.5,nl=0")
@@ -26,6 +27,7 @@ def lslo(start, base):
 
 
 def base_weights(run) -> dict[str, torch.Tensor]:
+    as_given(run.model)
     return {
         name: parameter.detach().clone()
         for name, parameter in run.model.named_parameters()

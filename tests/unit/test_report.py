@@ -99,6 +99,30 @@ def test_groups_know_codes_with_a_script_and_are_never_empty():
     assert groups == {"all": ["de-nl", "nl-de"]}  # not once more as X→Y
 
 
+PARTS = "own decoder of each target (de, en)"
+
+
+def test_what_a_system_has_is_said_in_its_own_words(tmp_path):
+    made = [
+        Outputs("base", "a.pt", None, WEAK),
+        Outputs("masks", "b.pt", "masks/lass (0.4)", REFERENCES),
+        Outputs("own", "c.pt", PARTS, REFERENCES, kind=""),
+    ]
+    report = compare(made, REFERENCES)
+    write(report, tmp_path)
+    page = (tmp_path / "scores.md").read_text()
+    assert "checkpoint `a.pt`, no mask (dense)" in page
+    assert "checkpoint `b.pt`, mask `masks/lass (0.4)`" in page
+    assert f"checkpoint `c.pt`, `{PARTS}`" in page
+    assert read(tmp_path / "scores.json") == report
+    record = json.loads((tmp_path / "scores.json").read_text())
+    stated = record["systems"]
+    assert [system["mask"] for system in stated] == [None, "masks/lass (0.4)", PARTS]
+    assert ["kind" in system for system in stated] == [False, False, True]
+    with (tmp_path / "scores.csv").open(newline="") as rows:
+        assert {row["mask"] for row in csv.DictReader(rows)} >= {PARTS}
+
+
 def test_compare_gives_the_scores_and_differences_of_the_metrics():
     report = compare(
         [

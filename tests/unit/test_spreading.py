@@ -6,6 +6,9 @@ import pytest
 import torch
 from fairseq import utils
 
+from lass_plugin import devices
+from lass_plugin.errors import LassError
+from lass_plugin.masks import Mask, MaskSet, Provenance
 from lass_plugin.masks.packing import pack
 from lass_plugin.optim import pieces
 from lass_plugin.optim.strict_adam import (
@@ -13,6 +16,8 @@ from lass_plugin.optim.strict_adam import (
     StrictAdam,
     StrictAdamConfig,
 )
+from lass_plugin.training.masked_weights import MaskedWeights
+from lass_plugin.training.side_by_side import SideBySide
 from lass_plugin.training.spreading import factors, held_pattern
 from lass_plugin.training.stretches import Stretch
 from lass_plugin.training.strict_update import Region, restore_held, restore_outside
@@ -35,6 +40,40 @@ def test_factors_multiply_as_the_mask_does(shape, number):
     integer = {2: torch.int16, 4: torch.int32, 8: torch.int64}[number.itemsize]
     product, expected = weight * spread, weight * mask
     assert torch.equal(product.view(integer), expected.view(integer))
+
+
+def test_what_is_held_is_spread_where_gradients_are_masked_alone(monkeypatch):
+    """On a GPU; an evaluation asks for the mask and no more."""
+    monkeypatch.setattr(devices, "ONE_BY_ONE", frozenset())
+    spread = []
+    usual = SideBySide.spread
+
+    def counted(self, mask, memory):
+        spread.append(mask)
+        return usual(self, mask, memory)
+
+    monkeypatch.setattr(SideBySide, "spread", counted)
+    weight, mask = torch.nn.Parameter(torch.randn(5, 8)), _mask(5, 8)
+    held = mask & (torch.arange(40).view(5, 8) % 3 == 0)
+    made = Provenance("random", 0.5)
+    masks = MaskSet([Mask.from_tensors("de-en", {"w": mask}, made)])
+    weights = MaskedWeights({"w": weight}, masks, {"w": pack(held)})
+    given = weight.detach().clone()
+    for _ in range(2):
+        spread.clear()
+        with torch.no_grad(), weights.using("de-en"):
+            assert torch.equal(weight, given * mask)
+        assert len(spread) <= 1
+        weight.grad = None
+        with weights.applied("de-en"):
+            weight.sum().backward()
+        assert torch.equal(weight.grad, (mask & ~held).float())
+    with pytest.raises(LassError), weights.applied("en-de"):
+        pass
+    with weights.applied("de-en", mask_gradients=False):
+        weight.grad = None
+        weight.sum().backward()
+    assert weight.grad.eq(1).all()
 
 
 @pytest.mark.parametrize("number", TYPES)

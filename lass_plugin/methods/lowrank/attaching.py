@@ -9,7 +9,12 @@ from lass_plugin.anatomy.matrices import KINDS, Matrix, find_matrices
 from lass_plugin.anatomy.places import FEED_FORWARD, layer_name
 from lass_plugin.errors import LassError
 from lass_plugin.languages import written
-from lass_plugin.methods.frozen_linear import FrozenLinear, speed_up_frozen
+from lass_plugin.methods.frozen_linear import (
+    FrozenLinear,
+    as_given,
+    cast_once,
+    speed_up_frozen,
+)
 from lass_plugin.methods.lowrank.attention import as_it_was, call_projections
 from lass_plugin.methods.lowrank.modules import (
     LowRankLinear,
@@ -77,6 +82,7 @@ def attach(model: nn.Module, plan: LowRankPlan) -> Routing:
         if matrix.kind not in FEED_FORWARD:
             call_projections(model.get_submodule(name.rpartition(".")[0]))
     speed_up_frozen(model)
+    cast_once(model)
     return routing
 
 
@@ -121,6 +127,7 @@ def merge(model: nn.Module, languages: Mapping[str, str]) -> None:
     Args:
         languages: ``source`` and ``target`` -> language.
     """
+    as_given(model)
     for _, linear in list(linears(model)):
         weight = linear.weight
         for module in linear.low_rank():
@@ -132,6 +139,7 @@ def merge(model: nn.Module, languages: Mapping[str, str]) -> None:
     for each in model.modules():
         as_it_was(each)
         if type(each) is FrozenLinear:
+            each.cast = None
             each.__class__ = nn.Linear  # type: ignore[assignment]
 
 

@@ -142,7 +142,7 @@ def mixing_weight(weights: Tensor, number: int) -> Tensor:
     return torch.softmax(weights.float(), 0)[number]
 
 
-class LowRankLinear(nn.Linear):
+class LowRankLinear(FrozenLinear):
     """A linear layer of the base with low-rank modules beside its matrix.
 
     An ``nn.Linear`` becomes one by :func:`put_beside`, so its weight and bias stay the

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from lass_plugin.methods.frozen_linear import computed_with
+
 
 class Factors(NamedTuple):
     """What stands beside one matrix W for the languages of a batch."""
@@ -53,7 +55,8 @@ def together(
     given: list[Any] = []
     for linear, factors in zip(linears, beside, strict=True):
         a, b, scale = factors or (None, None, None)
-        given += [*map(cast, (linear.weight, linear.bias, a, b)), scale]
+        weight, bias = computed_with(linear)
+        given += [*map(cast, (weight, bias, a, b)), scale]
     # reshaped once for all: fairseq's decoder hands over transposed tensors
     flat, flat_low = (
         each if each is None else each.reshape(-1, x.shape[-1]) for each in (x, low)

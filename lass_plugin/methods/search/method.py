@@ -26,7 +26,12 @@ from lass_plugin.methods.search.one_search import (
     SubnetworkSearch,
     states_of,
 )
-from lass_plugin.methods.search.options import check_search, derived_stages, plan_of
+from lass_plugin.methods.search.options import (
+    check_search,
+    derived_stages,
+    places_of,
+    plan_of,
+)
 from lass_plugin.methods.search.pair_losses import PairLosses, affordable
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.training.participants import Participants
@@ -42,7 +47,7 @@ class Search(Method):
 
     Args:
         plans: one for each pair; start, ramp and interval count the pair's own updates.
-        scores_on_cpu: see :class:`.SubnetworkSearch`.
+        places: see :class:`.SubnetworkSearch`.
         last: updates of the training, all pairs together; 0 where that is open.
         every: updates between two reports; 0 for 20 reports, or one in 1000 updates.
         derived: parts of the plans that a search which goes on keeps as it began with
@@ -57,13 +62,13 @@ class Search(Method):
     def __init__(
         self,
         plans: Sequence[SearchPlan],
-        scores_on_cpu: bool = False,
+        places: int | None = None,
         last: int = 0,
         every: int = 0,
         derived: Sequence[str] = (),
     ):
         self.searches = {
-            plan.key: SubnetworkSearch(plan, scores_on_cpu, derived) for plan in plans
+            plan.key: SubnetworkSearch(plan, places, derived) for plan in plans
         }
         self.whole_updates = len(plans) > 1
         self._last = last
@@ -87,7 +92,7 @@ class Search(Method):
                 logger.info(line)
         return cls(
             plans,
-            cfg.scores_on_cpu,
+            places_of(cfg),
             cfg.max_update,
             cfg.report_interval,
             derived_stages(cfg),
@@ -144,6 +149,8 @@ class Search(Method):
         if self._participants is not None:
             self._participants.add(batch.key, batch.counts)
         with torch.enable_grad(), self.part(batch.key):
+            if batch.counts:
+                self.searches[batch.key].fetch()
             yield
 
     def part(self, key: str) -> contextlib.AbstractContextManager[None]:
@@ -179,6 +186,9 @@ class Search(Method):
         if (due or self.updates % self._every == 0) and not self.stopped:
             for line in self.report():
                 logger.info(line)
+            room = next(iter(self.searches.values())).room
+            if room is not None and (moves := room.told()):
+                logger.info(moves)
             if self.stopped and not due:
                 self._measure_all()
             for search in self.searches.values():

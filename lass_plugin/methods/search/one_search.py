@@ -10,7 +10,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Iterator, Mapping, Sequence
 
-import torch
 from fairseq.optim import FairseqOptimizer
 from torch import Tensor, nn
 
@@ -18,7 +17,7 @@ from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.errors import LassError
 from lass_plugin.masks import Fingerprint, find_sites, fingerprint, packing
 from lass_plugin.methods.search.plan import SearchPlan
-from lass_plugin.methods.search.score_sums import ScoreSums
+from lass_plugin.methods.search.score_room import ScoreRoom
 from lass_plugin.methods.search.settling import (
     agreement,
     churn,
@@ -48,25 +47,27 @@ class SubnetworkSearch:
 
     Args:
         plan: what to do.
-        scores_on_cpu: keep the scores in the CPU's memory; a matrix of them goes to the
-            device for the time of its sum, so the scores are the same bit for bit.
+        places: sums of scores that the device has room for, see :class:`.ScoreRoom`;
+            None for all.
         derived: parts of *plan* in whose place those of a search that goes on come.
     """
 
     def __init__(
         self,
         plan: SearchPlan,
-        scores_on_cpu: bool = False,
+        places: int | None = None,
         derived: Sequence[str] = (),
     ):
         self.plan = plan
         self._derived = derived
-        self._scores_on_cpu = scores_on_cpu
+        self._number_of_places = places
         self.updates = 0
         self.base: Fingerprint = {}
         self._halves: list[dict[str, Tensor]] = [{}, {}]
-        """Scores of the even and of the odd updates; their sum is He 2023, Eq. 2."""
-        self._sums: list[ScoreSums] = []
+        """Scores of the even and of the odd updates as of the start, until they have
+        their place in the room; their sum is He 2023, Eq. 2."""
+        self.room: ScoreRoom | None = None
+        """Where they are once training has begun."""
         self.history: list[dict[str, Any]] = []
         """:meth:`settled` and the updates, at every report."""
         self.watched: dict[str, float] = {}
@@ -111,12 +112,22 @@ class SubnetworkSearch:
                 self.weights = MaskedWeights(self.sites)
             self.base = self.base or fingerprint(self.sites)
         if self.plan.score.accumulates:
-            there = next(iter(self.sites.values())).device
-            device = torch.device("cpu") if self._scores_on_cpu else there
-            self._sums = [ScoreSums(self.sites, half, device) for half in self._halves]
-            self._halves = [sums.parts for sums in self._sums]
+            halves = [self.half(number) for number in (0, 1)]
+            if beside is not None:
+                self.room = beside.room
+            else:
+                self.room = ScoreRoom(self.sites, self._number_of_places)
+            assert self.room is not None
+            for number, half in enumerate(halves):
+                self.room.keep((self.plan.key, number), half)
+            self._halves = [{}, {}]
         if self._bits and self.weights is not None:
             self.weights.set_mask(self.plan.key, self._bits)
+
+    def fetch(self) -> None:
+        """Bring what the update of a micro-batch will add to, while it computes."""
+        if self.room is not None and not self.stopped:
+            self.room.fetch((self.plan.key, self.updates % 2))
 
     @contextlib.contextmanager
     def micro_batch(self) -> Iterator[None]:
@@ -149,8 +160,8 @@ class SubnetworkSearch:
         self._select()
 
     def _accumulate(self, optimizer: FairseqOptimizer) -> None:
-        if self.plan.score.accumulates:
-            sums = self._sums[self.updates % 2]
+        if self.room is not None:
+            sums = self.room.taken((self.plan.key, self.updates % 2))
             sums.add(self.plan.score, self._stretches, gradient_factor(optimizer))
 
     def _select(self) -> None:
@@ -172,15 +183,22 @@ class SubnetworkSearch:
         if of_weight := self.plan.score.of_weight:
             return {name: of_weight(weight) for name, weight in self.sites.items()}
 
-        def score(number: int, name: str) -> Tensor:
-            kept = self._halves[number][name]
-            # selection is quickest where the weights are
-            return kept.to(self.sites[name].device) if name in self.sites else kept
+        def scores(number: int) -> Iterator[tuple[str, Tensor]]:
+            for name, kept in self.half(number).items():
+                # selection is quickest where the weights are
+                there = name in self.sites
+                yield name, kept.to(self.sites[name].device) if there else kept
 
-        names = self._halves[0]
         if half is not None:
-            return {name: score(half, name) for name in names}
-        return {name: score(0, name) + score(1, name) for name in names}
+            return dict(scores(half))
+        both = zip(scores(0), scores(1), strict=True)
+        return {name: even + odd for (name, even), (_, odd) in both}
+
+    def half(self, number: int) -> dict[str, Tensor]:
+        """Site -> score of the even (0) or odd (1) updates, wherever it is."""
+        if self.room is None:
+            return self._halves[number]
+        return self.room.parts((self.plan.key, number))
 
     def settled(self) -> dict[str, float]:
         """How much of the mask at the final ratio is more than chance.
@@ -252,7 +270,7 @@ class SubnetworkSearch:
             "base": self.base,
             "halves": [
                 {name: score.cpu().clone() for name, score in half.items()}
-                for half in self._halves
+                for half in map(self.half, (0, 1))
             ],
             "bits": {name: bits.cpu() for name, bits in self._bits.items()},
             "snapshots": dict(self._snapshots),
@@ -286,6 +304,7 @@ class SubnetworkSearch:
         self.updates = int(state["updates"])
         self.base = dict(state["base"])
         self._halves = [dict(half) for half in state["halves"]]
+        self.room = None
         self._bits = dict(state["bits"])
         self._snapshots = dict(state["snapshots"])
         # searches of earlier releases kept no record

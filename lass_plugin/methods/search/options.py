@@ -70,7 +70,12 @@ class TranslationSubnetworkSearchConfig(TranslationSubnetworkConfig):
     scores_on_cpu: bool = flag(
         False,
         "keep the scores in the CPU's memory, not the GPU's (8 bytes a weight and "
-        "pair); the same scores, more slowly",
+        "pair); those of an update are copied beside its forward and backward pass",
+    )
+    scores_on_gpu: Optional[int] = flag(
+        None,
+        "with --scores-on-cpu, how many sums of scores (two a pair, 4 bytes a weight "
+        "each) the GPU has room for; those used last stay there (default: 1)",
     )
     report_interval: int = flag(
         0,
@@ -90,6 +95,11 @@ def plan_of(cfg: Any, key: str) -> SearchPlan:
     values["start"], values["ramp"] = values["start"] or 0, values["ramp"] or 0
     values["targets"] = parse_targets(values["targets"])
     return SearchPlan(key, **values)
+
+
+def places_of(cfg: Any) -> int | None:
+    """Sums of scores that the GPU has room for; None for all."""
+    return (cfg.scores_on_gpu or 1) if cfg.scores_on_cpu else None
 
 
 def derived_stages(cfg: Any) -> tuple[str, ...]:
@@ -143,6 +153,17 @@ def check_search(cfg: Any) -> None:
     plan.check(cfg.max_update)
     if len(keys) > 1:
         plan.check_together(dict.fromkeys(keys, 1 / len(keys)), cfg.max_update)
+    if cfg.scores_on_gpu is not None:
+        if cfg.scores_on_gpu < 1:
+            raise LassError(
+                f"--scores-on-gpu {cfg.scores_on_gpu} is below 1, the sum that an "
+                "update adds to"
+            )
+        if not cfg.scores_on_cpu:
+            raise LassError(
+                "--scores-on-gpu has no effect without --scores-on-cpu, since all "
+                "scores are on the GPU then; leave it out"
+            )
     if cfg.scores_on_cpu and (cfg.cpu or not torch.cuda.is_available()):
         raise LassError(
             "--scores-on-cpu has no effect where the training is on the CPU; leave it "

@@ -1,6 +1,7 @@
 """The sums of a search's scores, of many matrices in one operation on a GPU."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,33 +19,35 @@ class ScoreSums:
     """The sum of the scores of every weight over some updates.
 
     Args:
-        shapes: site -> something of its shape on the device of the weights.
+        shapes: site -> something of its shape, on the device of the weights.
         before: sums so far; those that are missing begin with zeros.
-        device: where the sums are kept; another than that of the weights saves its
-            memory: a matrix is moved there for the time of its sum.
+        zeros: makes memory of so many float32 numbers, all 0, where the sums are to
+            lie; None for the device of the weights. Sums can be added to there alone.
     """
 
     def __init__(
         self,
         shapes: Mapping[str, Tensor],
         before: Mapping[str, Tensor],
-        device: torch.device,
+        zeros: Callable[[int], Tensor] | None = None,
     ):
+        there = next(iter(shapes.values())).device
+        zeros = zeros or partial(torch.zeros, dtype=torch.float32, device=there)
         self.parts: dict[str, Tensor] = {}
         """Site -> its sums, float32, in its shape."""
+        self.buffers: list[Tensor] = []
+        """The memory of all, flat; cut alike wherever the sums of one model lie."""
         self._blocks: list[tuple[SideBySide, Tensor]] = []
-        if at_once(device):
+        if at_once(there):
             for names in _blocks(shapes):
                 layout = SideBySide({name: shapes[name] for name in names})
-                buffer = torch.zeros(layout.units, dtype=torch.float32, device=device)
-                self._blocks.append((layout, buffer))
-                self.parts |= layout.views(buffer)
+                self.buffers.append(zeros(layout.units))
+                self._blocks.append((layout, self.buffers[-1]))
+                self.parts |= layout.views(self.buffers[-1])
         for name, like in shapes.items():
             if name not in self.parts:
-                shape = like.shape
-                self.parts[name] = torch.zeros(
-                    shape, dtype=torch.float32, device=device
-                )
+                self.buffers.append(zeros(like.numel()))
+                self.parts[name] = self.buffers[-1].view(like.shape)
             if name in before:
                 self.parts[name].copy_(before[name])
 
@@ -61,11 +64,8 @@ class ScoreSums:
         for name in stretches:
             stretch = stretches[name]
             if name in rest and stretch.gradient is not None:
-                kept = self.parts[name].view(-1)
-                sums = kept.to(stretch.value.device)
+                sums = self.parts[name].view(-1)
                 score.accumulate(sums, stretch.value, stretch.gradient, factor)
-                if sums.device != kept.device:
-                    kept.copy_(sums)
 
     def _add_block(
         self,

@@ -61,6 +61,7 @@ class Subnetworks(Method):
 
     entry = "masks"
     words = "sub-networks"
+    label_kind = "mask"
     compiles = True
     _made = ("joint", "_weights")
 
