@@ -52,7 +52,8 @@ _TABLE = {
     "Mongolic": "mn:mon:khk",
     "Niger-Congo/Atlantic": "ff:ful wo:wol",
     "Niger-Congo/Bantu": (
-        "kam lg:lug ln:lin nso ny:nya rw:kin sn:sna ss:ssw sw:swa:swh tn:tsn xh:xho zu:zul"
+        "kam lg:lug ln:lin nso ny:nya rw:kin sn:sna ss:ssw sw:swa:swh tn:tsn xh:xho "
+        "zu:zul"
     ),
     "Niger-Congo/Volta-Niger": "ig:ibo yo:yor",
     "Sino-Tibetan/Burmese": "my:mya",

@@ -96,7 +96,8 @@ def _origins(folder: Path) -> "Origins":
     origins = {name: counts.get("origins") for name, counts in pairs.items()}
     if not origins or None in origins.values():
         raise LassError(
-            f"{folder / RECORD} does not say what each pair was taken from, as that of "
-            "FLORES and of earlier versions; leave out --corpus, or make the corpus anew"
+            f"{folder / RECORD} does not say what each pair was taken from, as that "
+            "of FLORES and of earlier versions; leave out --corpus, or make the corpus "
+            "anew"
         )
     return origins

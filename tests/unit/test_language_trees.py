@@ -15,8 +15,8 @@ from lass_plugin.analysis.trees.families import (
     Purity,
     amount_of_work,
     compare_with_families,
-    family_tree,
     family_splits,
+    family_tree,
     restrict,
 )
 from lass_plugin.analysis.trees.results import draw_trees, families_of, read_tree
