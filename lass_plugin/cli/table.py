@@ -3,9 +3,11 @@
     lass table scores report/ --sizes data/ --out tables/
     lass table cost --system base=base.pt --system joint=joint.pt --data data/
     lass table data data/
+    lass table sweeps base=sweep-base/ big=sweep-big/ --out tables/
 
 'lass table scores' reads what 'lass evaluate --out' wrote, 'lass table cost' reads
-checkpoints, 'lass table data' a prepared data folder. All print the tables, and with
+checkpoints, 'lass table data' a prepared data folder, 'lass table sweeps' what 'lass
+sweep' wrote. All print the tables, and with
 --out write them as Markdown, LaTeX, CSV and JSON. 'lass table MODE --help' explains the
 options of each.
 """
@@ -22,7 +24,12 @@ if TYPE_CHECKING:
 
 HELP = "tables of scores, parameters, disk and speed, in Markdown, LaTeX, CSV"
 
-MODES = {"scores": "table_scores", "cost": "table_cost", "data": "table_data"}
+MODES = {
+    "scores": "table_scores",
+    "cost": "table_cost",
+    "data": "table_data",
+    "sweeps": "table_sweeps",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ def write_tables(
     """Write ``table-KIND.json``, ``.md``, ``.tex`` and a ``.NAME.csv`` of each table.
 
     Args:
-        kind: ``scores``, ``cost`` or ``data``.
+        kind: ``scores``, ``cost``, ``data`` or ``sweeps``.
         title: of the page in Markdown.
         facts: what stands in the JSON beside the tables.
         notes: sentences that belong to all tables.
