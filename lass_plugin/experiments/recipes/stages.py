@@ -10,11 +10,13 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.content import OUTPUTS, within
+from lass_plugin.experiments.recipes.hydra import PROGRAM as HYDRA
+from lass_plugin.experiments.recipes.hydra import as_options
 from lass_plugin.experiments.recipes.reading import Recipe, WrittenStage
 from lass_plugin.experiments.recipes.words import Scope, items, nearest
 from lass_plugin.experiments.stage import RECORD
 
-TRAINING = ("fairseq-train", "fairseq-hydra-train")
+TRAINING = ("fairseq-train", HYDRA)
 STAGES = "stages"
 """Folder of the records of stages that have none elsewhere."""
 
@@ -192,7 +194,8 @@ def _draft(written: WrittenStage, name: str, scope: Scope, out: Path) -> _Draft:
     command = tuple(scope.words(written.run))
     if not command or not command[0]:
         raise LassError("run: is empty")
-    output, folder = place(written.output), _option(command, *OUTPUTS[:2])
+    folder = _option(as_options(command), *OUTPUTS[:2])
+    output = place(written.output)
     named = [each for part in written.results for each in scope.words(part)]
     results = tuple(map(Path, named))
     record, log = out / STAGES / f"{name}.{RECORD}", out / STAGES / f"{name}.log"
