@@ -130,7 +130,7 @@ def _there(folders: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def lacking(folders: Sequence[Path], needed: Iterable[Needed]) -> list[Needed]:
-    """Those of *needed* that lie in none of *folders*, nor an archive of theirs."""
+    """Needed files that lie in none of *folders*, nor do archives that hold them."""
     there = _there(folders)
     return [
         one

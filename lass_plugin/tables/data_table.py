@@ -102,7 +102,7 @@ def language_table(
     """
     pairs = {name.split(".", 1)[1] for name in counts}
     codes = languages_of([Pair.parse(pair) for pair in pairs])
-    records = [
+    records: list[dict[str, Any]] = [
         {
             "language": code,
             "name": name_of(code),
@@ -118,7 +118,7 @@ def language_table(
     order = {kind: str(number) for number, kind in enumerate(TYPES)}
     keys = ("family", "language")
     records.sort(
-        key=lambda r: (order.get(r.get("type"), "~"), *(r[k] or "~" for k in keys))
+        key=lambda r: (order.get(r.get("type", ""), "~"), *(r[k] or "~" for k in keys))
     )
     return Table(
         "languages",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.records.table import Table
@@ -35,7 +36,10 @@ def stacked(parts: Mapping[str, Sequence[Table]]) -> list[Table]:
 
 
 def _stack(parts: Mapping[str, Table]) -> Table:
-    rows, strong, records, notes = [], set(), [], dict[str, None]()
+    rows: list[Sequence[str]] = []
+    strong: set[tuple[int, int]] = set()
+    records: list[dict[str, Any]] = []
+    notes: dict[str, None] = {}
     for label, table in parts.items():
         strong |= {(row + len(rows), column) for row, column in table.strong}
         rows += [(f"{label}/{row[0]}", *row[1:]) for row in table.rows]

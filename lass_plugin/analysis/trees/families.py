@@ -148,8 +148,8 @@ def family_tree(families: Mapping[str, str | None]) -> Tree | None:
         for depth in range(1, len(names) + 1):
             group = tuple(names[:depth])
             groups[group] = groups.get(group, 0) | 1 << number
-    for group in groups.values():
-        if side := split_of(group, len(paths)):
+    for members in groups.values():
+        if side := split_of(members, len(paths)):
             lengths[side] = lengths.get(side, 0.0) + 1.0
     return Tree(tuple(paths), tuple(lengths), tuple(lengths.values()))
 

@@ -270,7 +270,7 @@ class Makers:
                     self._below.setdefault(folder, set()).add(name)
 
     def of(self, place: Path) -> set[str]:
-        """Those that make *place*, something in it or a folder around it."""
+        """Names of those that make *place*, something in it or a folder around it."""
         found = set(self._below.get(place, ()))
         for each in (place, *place.parents):
             found |= self._at.get(each, set())
