@@ -29,6 +29,7 @@ EXTRAS_REQUIRE = {
     # identifies languages offline; 0.4 has the model that was tried, and needs numpy 2
     "zero-shot": ["py3langid>=0.4,<1"],
     "chinese": ["opencc>=1.1,<2"],  # lass corpus wmt: simplified characters
+    "corpora": ["mtdata>=0.5,<0.6"],  # lass corpus --download; not tried on a network
     "trees": ["biopython>=1.80,<2", "scipy>=1.11,<2"],  # lass tree
     "peft": ["peft>=0.15,<1", "transformers>=4.48,<6"],  # adapters of lass lslo to-peft
     "ctranslate2": ["ctranslate2>=4.5,<5"],  # --engine ctranslate2

@@ -7,6 +7,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
 
     errors, streams, files, signals, devices, tensor_files, locks, settings, registry,
     languages, language_families,
+    language_names,
     resource_types      what everything else stands on
     anatomy             parts of a model: mask targets, matrices, neurons, components
     scores, selection,

@@ -16,7 +16,9 @@ Four stages, each of which is skipped where it has been done:
                          embeddings: older pairs keep their outputs bit for bit
           and with --dense once more without masks, from a model without masks
   report  scores new and older pairs at --points checkpoints: OUT/extend.md, .json,
-          .csv, curve.png, .svg, .csv
+          .csv, curve.png, .svg, .csv; with --bilingual REPORT the picture has the
+          level of models of the new pairs alone, scored by lass evaluate --system
+          'bilingual=DIR/{pair}/checkpoint_best.pt'
 
 Flags of fairseq-train after -- hold for the search and for training; all others are
 those of the checkpoint. The checkpoints of a way in OUT/checkpoints/ carry the masks of

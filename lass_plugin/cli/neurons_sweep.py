@@ -22,7 +22,8 @@ weights under each mask, in minutes. That loss says what a mask costs before it 
 trained, not how good the model will be.
 
 sweep.md, .csv and .json have the tables, sweep.threshold.png and sweep.general.png (and
-.svg) the curves over k and ρ. Progress goes to stderr, the log of a training to
+.svg) the curves over k and ρ, sweep.by.png the pairs by what neurons are allocated to
+(Xie 2021, Fig. 6). Progress goes to stderr, the log of a training to
 DIR/joint/VARIANT/train.log. The same command again goes on where it was; other values
 in the same DIR add to it.
 """

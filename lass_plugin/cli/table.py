@@ -4,11 +4,12 @@
     lass table seeds seed1=runs/1/report seed2=runs/2/report
     lass table cost --system base=base.pt --system joint=joint.pt --data data/
     lass table data data/
+    lass table sweeps base=sweep-base/ big=sweep-big/ --out tables/
 
 'lass table scores' and 'lass table seeds' read what 'lass evaluate --out' wrote,
-'lass table cost' checkpoints, 'lass table data' a prepared data folder. All print the
-tables, and with --out write them as Markdown, LaTeX, CSV and JSON. 'lass table MODE
---help' explains the options of each.
+'lass table cost' checkpoints, 'lass table data' a prepared data folder, 'lass table
+sweeps' what 'lass sweep' wrote. All print the tables, and with --out write them as
+Markdown, LaTeX, CSV and JSON. 'lass table MODE --help' explains the options of each.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ MODES = {
     "seeds": "table_seeds",
     "cost": "table_cost",
     "data": "table_data",
+    "sweeps": "table_sweeps",
 }
 
 

@@ -19,20 +19,34 @@ The first system is the baseline. Tables that the pairs allow are made:
     wins          win ratio between every two systems
     metrics       mean over all pairs in every metric (He 2023, Tables 10 and 11)
 
+Models of several sizes in one table, each with a baseline of its own (Lin 2021,
+Table 2), one report each:
+
+    lass table scores base=runs/base big=runs/big --own-baselines --sizes data/
+
+Scores over the epochs (Cao 2024, Fig. 3), of systems that 'lass evaluate' was given as
+--system NAME@EPOCH=CHECKPOINT:
+
+    lass table scores report/ --resource-types flores --tables types \\
+        --curves H2H,V2V --out tables/
+
 A * marks p < 0.05 by paired bootstrap. For systems of different reports it is computed
 from the translations and references that lie beside the reports.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lass_plugin.cli.table import OutputSettings
+from lass_plugin.errors import LassError
 from lass_plugin.settings import Settings, argument, including, needless, option, switch
 from lass_plugin.tables.layout import Layout
 
 if TYPE_CHECKING:
-    from lass_plugin.tables.compared_reports import ComparedReports
+    from lass_plugin.records.table import Table
+    from lass_plugin.tables.compared_reports import ComparedReports, LabelledReport
 
 HELP = "scores by language, direction and resource group; win ratios"
 
@@ -55,6 +69,9 @@ class ScoreTableSettings(Settings):
     baseline: str | None = option(
         None, "system to compare with (default: the first)", metavar="NAME"
     )
+    own_baselines: bool = switch(
+        "each report has its own, its first system; the systems are LABEL/NAME"
+    )
     common: bool = switch("only the pairs that all systems have, instead of an error")
     metrics: tuple[str, ...] = option(
         (),
@@ -71,6 +88,13 @@ class ScoreTableSettings(Settings):
         "beside the report)",
         metavar="DIR",
     )
+    curves: tuple[str, ...] = option(
+        (),
+        "draw these columns of the tables over N of systems that are called NAME@N; "
+        "one without a number is a level",
+        metavar="COLUMN,…",
+    )
+    over: str = option("epoch", "what N counts (default: %(default)s)", metavar="WORD")
     no_test: bool = switch(
         "do no paired bootstrap; show the tests that the reports have"
     )
@@ -81,6 +105,17 @@ class ScoreTableSettings(Settings):
         super().check()
         if self.no_test:
             needless(self, "references", "with --no-test")
+        if not self.curves:
+            needless(self, "over", "without --curves")
+        elif self.output.out is None:
+            raise LassError("--curves needs a folder for the picture; add --out")
+        if self.own_baselines:
+            needless(self, "baseline", "with --own-baselines")
+            if "wins" in self.tables:
+                raise LassError(
+                    "the table 'wins' compares all systems, so it cannot be made with "
+                    "--own-baselines"
+                )
 
 
 SETTINGS = ScoreTableSettings
@@ -88,24 +123,48 @@ SETTINGS = ScoreTableSettings
 
 def run(settings: ScoreTableSettings) -> int:
     """Read the reports and show their tables."""
-    from lass_plugin.tables.compared_reports import LabelledReport, compare_reports
+    from lass_plugin.tables.compared_reports import LabelledReport
+    from lass_plugin.tables.score_curves import draw_score_curves
+    from lass_plugin.tables.stacking import stacked
+
+    reports = [LabelledReport.read(report) for report in settings.reports]
+    if not settings.own_baselines:
+        tables, facts, notes = _tables(settings, reports)
+    else:
+        found = {each.label: _tables(settings, [each]) for each in reports}
+        if len(found) < len(reports):
+            raise LassError("two reports have one label; give others, LABEL=REPORT")
+        tables = stacked({label: made for label, (made, _, _) in found.items()})
+        facts = {"reports": {label: about for label, (_, about, _) in found.items()}}
+        notes = [
+            f"{label}: {note}" for label, (_, _, of) in found.items() for note in of
+        ]
+    settings.output.show("scores", tables, facts, notes)
+    if settings.curves and settings.output.out is not None:
+        where = (settings.curves, settings.over, settings.output.out)
+        print(*draw_score_curves(tables, *where), sep="\n")
+    return 0
+
+
+def _tables(
+    settings: ScoreTableSettings, reports: "Sequence[LabelledReport]"
+) -> "tuple[list[Table], dict[str, Any], list[str]]":
+    """Tables, facts and notes of reports that are compared with one baseline."""
+    from lass_plugin.tables.compared_reports import compare_reports
     from lass_plugin.tables.retesting import add_tests
     from lass_plugin.tables.score_tables import score_tables
 
-    compared = compare_reports(
-        [LabelledReport.read(report) for report in settings.reports],
-        settings.baseline,
-        settings.systems,
-        settings.common,
-    )
+    chosen = (settings.baseline, settings.systems, settings.common)
+    compared = compare_reports(reports, *chosen)
     if not compared.others:
         needless(settings, "wins_by", "on one system")
     metrics = settings.metrics or compared.metrics
     if not settings.no_test:
         compared = add_tests(compared, settings.references, metrics)
     tables = score_tables(compared, settings.layout, metrics, settings.tables)
-    settings.output.show("scores", tables, _facts(compared), _notes(compared, metrics))
-    return 0
+    if settings.own_baselines:
+        tables = [table for table in tables if not table.name.startswith("wins")]
+    return tables, _facts(compared), _notes(compared, metrics)
 
 
 def _facts(compared: "ComparedReports") -> dict[str, Any]:

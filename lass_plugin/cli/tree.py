@@ -15,7 +15,7 @@ format and drawn, without a root and rooted in the middle of their longest path.
 
 It says how tree-like the distances are, and compares the trees with the languages'
 families: Robinson-Foulds distance and purity, with the probability that families dealt
-out at random do as well.
+out at random do as well. tree.families.png shows the families alone.
 """
 
 from collections.abc import Sequence
@@ -62,11 +62,13 @@ class TreeSettings(Settings):
         "weights of least squares: 1 / distance^P (default: 0, all weights 1)",
         metavar="P",
     )
-    families: Path | None = option(
+    families: str | None = option(
         None,
-        "JSON {LANGUAGE: FAMILY}, or lines of LANGUAGE, a tab, FAMILY; a family can be "
-        "a path, Indo-European/Germanic (default: a built-in table)",
-        metavar="FILE",
+        "the table of a paper: he2023, lin2021 (IWSLT), he2023-data (WMT, too), "
+        "cao2024, li2022; or a file: JSON {LANGUAGE: FAMILY}, or lines of LANGUAGE, a "
+        "tab, FAMILY. A family can be a path, Indo-European/Germanic (default: a "
+        "built-in table of linguists)",
+        metavar="NAME|FILE",
     )
 
     def check(self) -> None:
@@ -86,11 +88,11 @@ def run(settings: TreeSettings) -> int:
     from lass_plugin.analysis.trees.distances import leaf_distances
     from lass_plugin.analysis.trees.reconstruction import need
     from lass_plugin.analysis.trees.results import families_of, grow_trees, write_trees
-    from lass_plugin.language_families import read_families
+    from lass_plugin.language_families import families_at
 
     for module in ("scipy.optimize", "Bio.Phylo.TreeConstruction"):
         need(module)  # before anything is computed
-    table = read_families(settings.families) if settings.families else None
+    table = families_at(settings.families) if settings.families else None
     keys, similarity, notes = _similarity(settings.places, settings.part)
     found = leaf_distances(keys, similarity, settings.leaves, settings.direction)
     families = families_of(found.leaves, table)

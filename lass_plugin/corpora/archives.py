@@ -93,15 +93,7 @@ def find(folders: Sequence[Path], needed: Iterable[Needed], origin: str) -> Sour
         LassError: a file is not there, nor an archive that holds it; or two files of
             one name differ.
     """
-    there: dict[str, list[Path]] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise LassError(f"the folder of archives {folder} does not exist")
-        for path in sorted(folder.rglob("*")):
-            hidden = any(p.startswith(".") for p in path.relative_to(folder).parts)
-            if not hidden and path.is_file():
-                for name in _names(path.as_posix()):
-                    there.setdefault(name, []).append(path)
+    there = _there(folders)
     files: dict[str, Path] = {}
     archives: dict[Path, set[str]] = {}
     missing: list[Needed] = []
@@ -117,6 +109,34 @@ def find(folders: Sequence[Path], needed: Iterable[Needed], origin: str) -> Sour
     if missing:
         raise LassError(_lacking(folders[0], missing, origin))
     return Sources(files, {path: frozenset(names) for path, names in archives.items()})
+
+
+def _there(folders: Sequence[Path]) -> dict[str, list[Path]]:
+    """Name -> files of that name in *folders*, at any depth.
+
+    Raises:
+        LassError: a folder does not exist.
+    """
+    there: dict[str, list[Path]] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise LassError(f"the folder of archives {folder} does not exist")
+        for path in sorted(folder.rglob("*")):
+            hidden = any(p.startswith(".") for p in path.relative_to(folder).parts)
+            if not hidden and path.is_file():
+                for name in _names(path.as_posix()):
+                    there.setdefault(name, []).append(path)
+    return there
+
+
+def lacking(folders: Sequence[Path], needed: Iterable[Needed]) -> list[Needed]:
+    """Needed files that lie in none of *folders*, nor do archives that hold them."""
+    there = _there(folders)
+    return [
+        one
+        for one in needed
+        if not any(name in there for name in (*_suffixed(one.name), *one.archives))
+    ]
 
 
 def _only(paths: list[Path]) -> Path:

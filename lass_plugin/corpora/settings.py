@@ -157,6 +157,11 @@ class ArchiveSettings(Settings):
     fresh: bool = switch(
         "start over, and replace what was made here with other options", matters=False
     )
+    download: bool = switch(
+        "get archives that are missing through mtdata, where it knows them (extra "
+        "'corpora')",
+        matters=False,
+    )
     workers: ClassVar[int] = 1
     """Processes."""
 

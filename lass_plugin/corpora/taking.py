@@ -89,7 +89,8 @@ def take(job: Job, pool: Workers, progress: Progress | None = None) -> dict[str,
     """Write the text of a pair into ``work/taken``: in its form, cleaned and split.
 
     Returns:
-        ``parts`` (name -> segments), ``absent`` (parts), and counts of each split.
+        ``parts`` (name -> segments), ``absent`` (parts), ``origins`` (split -> parts),
+        and counts of each split.
     """
     taking = Taking(job, pool, progress)
     return json_once(job.taken / "counts.json", lambda: _take(taking))  # type: ignore[no-any-return]
@@ -122,7 +123,9 @@ def _take(taking: Taking) -> dict[str, Any]:
             counts |= _take_training(taking, parts["train"], writers)
         _refuse_nothing(job, counts)
     names = [part.name for part in absent]
-    return {"parts": dict(taking.segments), "absent": names, **counts}
+    origins = {split: [part.name for part in found] for split, found in parts.items()}
+    about = {"parts": dict(taking.segments), "absent": names, "origins": origins}
+    return {**about, **counts}
 
 
 def _is_there(job: Job, part: Part) -> bool:

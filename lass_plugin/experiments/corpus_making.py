@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lass_plugin.corpora.archives import Sources, Unpacking, find, unpack
+from lass_plugin.corpora.downloading import download
 from lass_plugin.corpora.settings import ArchiveSettings
 from lass_plugin.data.progress import tracked
 from lass_plugin.data.workers import Workers
@@ -48,10 +49,12 @@ def make(
     Returns:
         What ``corpus.json`` holds, and ``done``: False if it was made before.
     Raises:
-        LassError: a file is missing, damaged or in another encoding, sides are of
-            unequal length, or OUT holds something else.
+        LassError: a download failed; a file is missing, damaged or in another
+            encoding, sides are of unequal length, or OUT holds something else.
     """
     settings.check()
+    if settings.download:
+        download(settings.NAME, settings.folders, settings.needed())
     sources = find(settings.folders, settings.needed(), settings.ORIGIN)
     before = read_record(settings.out / STAGE_RECORD) or {}  # and digests of archives
     inputs = _inputs(sources, settings.folders)

@@ -1,5 +1,6 @@
 """Extended vocabularies, checkpoints and what was counted, on small numbers."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,18 @@ from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.data.parallel_text import find_bitexts, sha256
 from lass_plugin.data.text_steps import TextSteps
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation import report_file
 from lass_plugin.experiments.new_pairs.checkpoint import extended
 from lass_plugin.experiments.new_pairs.models import SubwordModel
-from lass_plugin.experiments.new_pairs.report import draw_curve, mean_curve
+from lass_plugin.experiments.new_pairs.report import (
+    bilingual_scores,
+    draw_curve,
+    mean_curve,
+    read_bilingual,
+)
 from lass_plugin.experiments.new_pairs.run import watches_fewer
 from lass_plugin.experiments.new_pairs.scores import effect_of
+from lass_plugin.experiments.new_pairs.settings import ExtendSettings
 from lass_plugin.experiments.new_pairs.vocabulary import (
     Vocabulary,
     count_text,
@@ -334,6 +342,33 @@ def test_the_curve_is_the_mean_of_the_pairs(tmp_path: Path):
     assert [
         path.read_bytes() for path in draw_curve(points, tmp_path / "curve")
     ] == before
+    alone = {"en-uk": {"BLEU": 17.0}}
+    _, svg = draw_curve(points, tmp_path / "level", bilingual=alone)
+    assert "bilingual" in svg.read_text()
+
+
+def test_models_of_the_new_pairs_alone(tmp_path: Path):
+    from made_up_reports import report_of
+
+    report_file.write(report_of(alone={"en-uk": 17.0}), tmp_path)
+    settings = partial(
+        ExtendSettings,
+        checkpoint=Path("c.pt"),
+        data=Path("data"),
+        text=Path("text"),
+        out=tmp_path,
+        bilingual=tmp_path,
+    )
+    with pytest.raises(LassError, match="no scores of the new pair uk-en"):
+        read_bilingual(settings(pairs=parse_pairs("en-uk,uk-en")))
+    system = read_bilingual(settings(pairs=parse_pairs("en-uk")))
+    bleu = {"value": 9.0, "signature": "nrefs:1|tok:13a"}
+    new = {"pair": "en-uk", "new": True, "sentences": 50, "scores": {"BLEU": bleu}}
+    old = {**new, "pair": "de-en", "new": False}
+    assert bilingual_scores(system, [old, new])["en-uk"]["BLEU"] == 17.0
+    for change in ({"sentences": 49}, {"scores": {"BLEU": {"signature": "other"}}}):
+        with pytest.raises(LassError, match="other sentences of en-uk"):
+            bilingual_scores(system, [{**new, **change}])
 
 
 @pytest.mark.parametrize(

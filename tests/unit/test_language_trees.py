@@ -16,6 +16,7 @@ from lass_plugin.analysis.trees.families import (
     amount_of_work,
     compare_with_families,
     family_splits,
+    family_tree,
     restrict,
 )
 from lass_plugin.analysis.trees.results import draw_trees, families_of, read_tree
@@ -23,7 +24,12 @@ from lass_plugin.analysis.trees.topology import Tree, at_midpoint
 from lass_plugin.anatomy.components import WHOLE
 from lass_plugin.cli.main import main as lass
 from lass_plugin.errors import LassError
-from lass_plugin.language_families import FAMILIES, family_of, read_families
+from lass_plugin.language_families import (
+    FAMILIES,
+    PAPERS,
+    family_of,
+    read_families,
+)
 from lass_plugin.masks import Mask, MaskSet, Provenance, load_masks, save_masks
 
 FC1, FC2 = "encoder.layers.0.fc1.weight", "decoder.layers.0.fc2.weight"
@@ -270,6 +276,30 @@ def test_tables_of_families(tmp_path):
             read_families(path)
     with pytest.raises(LassError, match="cannot be read as a family table"):
         read_families(tmp_path / "none")
+
+
+def test_the_tree_of_families_alone():
+    tree = family_tree({**PAPERS["lin2021"], "en": None})
+    assert "en" not in tree.leaves and len(tree.leaves) == 8
+    distances = dict(zip(tree.leaves, tree.distances(), strict=True))
+    place = {leaf: number for number, leaf in enumerate(tree.leaves)}
+    far = [distances["es"][place[other]] for other in ("it", "de", "fa", "he")]
+    assert far == [2, 4, 6, 6]  # one branch, one script, another script
+    uneven = family_tree({"a": "x/y", "b": "x", "c": "z"}).distances()
+    assert uneven.tolist() == [[0, 4, 6], [4, 0, 6], [6, 6, 0]]
+    assert family_tree({"a": "x", "b": "y", "c": None}) is None
+
+
+def test_families_of_a_paper_by_name(grown, capsys):
+    out = grown / "named"
+    words = ["tree", str(grown / "masks"), "--out", str(out), "--families"]
+    assert lass([*words, "lin2021"]) == 0
+    assert (out / "tree.families.svg").is_file()
+    assert json.loads((out / "tree.json").read_text())["families"]["de"] == (
+        "Latin/Germanic"
+    )
+    assert lass([*words, "lin2022"]) == 1
+    assert "is neither a file nor one of he2023" in capsys.readouterr().err
 
 
 # -- the command ---------------------------------------------------------------------

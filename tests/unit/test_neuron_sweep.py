@@ -12,7 +12,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.metrics import Score
 from lass_plugin.evaluation.significance import Difference
-from lass_plugin.experiments.sweeps import tables
+from lass_plugin.experiments.sweeps import neuron_sweep, tables
 from lass_plugin.experiments.sweeps.neuron_sweep import NEURONS, NeuronSweep, series
 from lass_plugin.experiments.sweeps.settings import Axes, NeuronVariant
 from lass_plugin.experiments.sweeps.variants import parse_numbers
@@ -303,6 +303,27 @@ def test_pictures_are_made_from_the_file_beside_them(which, level, tmp_path, req
     (tmp_path / "sweep.threshold.svg").unlink()
     tables.draw(NEURONS, tmp_path / "sweep.json")
     assert (tmp_path / "sweep.threshold.svg").read_bytes() == svg
+
+
+def test_bars_of_each_pair_by_what_neurons_belong_to(record, tmp_path, monkeypatch):
+    drawn = {}
+    real = neuron_sweep.draw_bars
+
+    def draw(labels, series, *words):
+        drawn.update(labels=labels, series=series)
+        return real(labels, series, *words)
+
+    monkeypatch.setattr(neuron_sweep, "draw_bars", draw)
+    rows = {row["name"]: row for row in record["variants"]}
+    other = {**rows[at(0.5).name], "name": "other", "by": "target", "threshold": 0.7}
+    record["variants"].append(other)
+    written = tables.write(NEURONS, record, tmp_path)
+    assert [path.name for path in written[-2:]] == ["sweep.by.png", "sweep.by.svg"]
+    assert drawn["labels"] == ["de-en", "en-de"]
+    assert drawn["series"] == {
+        "by pair": pytest.approx([3.0, -1.0]),
+        "by target": pytest.approx([2.0, 0.5]),
+    }
 
 
 @pytest.mark.parametrize("change", [{"version": 9}, {"format": "?"}, {"variants": []}])

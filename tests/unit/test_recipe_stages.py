@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.recipes.jobs import stage_record, updates_of
 from lass_plugin.experiments.recipes.reading import read_recipe
 from lass_plugin.experiments.recipes.stages import selected, stages_of
 from lass_plugin.experiments.recipes.words import Scope
@@ -210,3 +211,41 @@ def test_the_shape_of_a_selection_that_is_not_there(stages):
     found = stages("stages:\n  base: {run: e, output: a}")
     with pytest.raises(LassError, match="--only bsae: there is no such stage; did you"):
         selected(found, ["bsae"])
+
+
+def test_a_configuration_of_hydra_is_a_training_like_another(stages, tmp_path):
+    (tmp_path / "configs").mkdir()
+    config = tmp_path / "configs" / "base.yaml"
+    config.write_text("optimization: {max_update: 70}\ntask: {_name: x}\n")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dict.txt").write_text("a 1\n")
+    text = """
+    variables: {more: []}
+    stages:
+      base:
+        run: >-
+          fairseq-hydra-train --config-dir configs --config-name base ${more}
+          common.user_dir=package task.data=data checkpoint.save_dir=${out}/base
+          "task.lang_pairs='de-en,en-de'" ${hydra_cpu}
+      joint:
+        run: >-
+          fairseq-hydra-train --config-dir configs --config-name base
+          checkpoint.finetune_from_model=${out}/base/checkpoint_last.pt
+          checkpoint.save_dir=${out}/joint +optimization.max_update=9
+        results: ${out}/joint/checkpoint_best.pt
+    """
+    base, joint = stages(text, hydra_cpu=["common.cpu=true"])
+    assert base.results == (Path("out/base/checkpoint_last.pt"),)
+    assert base.record == Path("out/base/stage.json")
+    assert joint.needs == ("base",) and joint.log == Path("out/joint/log")
+    assert [updates_of(stage.command) for stage in (base, joint)] == [70, 9]
+    made = stage_record(base).identity
+    assert made["inputs"].keys() == {"1 --config", "2 --data"}
+    assert made["words"]["--lang-pairs"] == "de-en,en-de"
+    assert "--cpu" not in made["words"] and "--user-dir" not in made["words"]
+    (other, _) = stages(text, hydra_cpu=[])
+    assert stage_record(other).identity == made
+    (other, _) = stages(text, hydra_cpu=[], more=["common.seed=2"])
+    assert stage_record(other).identity != made
+    config.write_text("optimization: {max_update: 71}\n")
+    assert stage_record(base).identity != made

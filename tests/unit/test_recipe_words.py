@@ -9,6 +9,7 @@ from lass_plugin.experiments.recipes.words import Scope, nearest
 SCOPE = Scope(
     {
         "text": "two words",
+        "languages": "de,en,nl",
         "pairs": "de-en,en-de,nl-en",
         "ratios": ["0.2", "0.4 0.6"],
         "flags": ["--dropout 0.1", "--adam-betas '(0.9, 0.98)'"],
@@ -48,6 +49,7 @@ SCOPE = Scope(
         ("[ --sample ${empty} ] x [ --seed ${joint} ]", ["x", "--seed", "800"]),
         ("[ --x ${none} ]", []),
         ("${pairs.1}:${ratios.3}", ["de-en:0.6"]),
+        ("${languages*} ${empty*}", ["de-en,de-nl,en-de,en-nl,nl-de,nl-en", ""]),
         ("a ${pairs...} ${empty...}", ["a", "de-en", "en-de", "nl-en"]),
         (
             "[ -r ${ratios}:${text} ]...",

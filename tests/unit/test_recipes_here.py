@@ -3,19 +3,23 @@
 import os
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import ROOT
 from fairseq import options
 
 import lass_plugin.models.transformer_architectures
 import lass_plugin.optim.strict_adam  # noqa: F401, registers
 from lass_plugin.cli.main import build_parser, main
+from lass_plugin.experiments.recipes.hydra import config_of
 from lass_plugin.experiments.recipes.reading import MUST_BE_GIVEN, read_recipe
 from lass_plugin.experiments.recipes.run import BUILT_IN
 from lass_plugin.experiments.recipes.stages import stages_of
 from lass_plugin.experiments.recipes.words import NAME, Scope
+from lass_plugin.resource_types import LANG12, LANG30
 from lass_plugin.tasks import register_tasks
 
 register_tasks()
@@ -38,8 +42,16 @@ GIVEN = {
 }
 BUILT = {name: name for name in BUILT_IN} | {"jobs": "2", "threads": "1"}
 BUILT |= {"cpu": ["--cpu"], "bf16": ["--bf16-autocast"], "out": "OUT"}
+BUILT |= {"hydra_cpu": ["common.cpu=true"], "here": str(ROOT / "configs" / "recipes")}
+FURTHER = {  # what papers have and a first run leaves out
+    "he2023": {"ratios": ["0.1", "0.2"], "parts": ["attention"], "speed": "3"},
+    "lin2021_wmt": {"sweep_updates": "10", "opus": "OPUS", "tested": "fr-zh"},
+    "xie2021": {"iwslt17": "IWSLT", "europarl": "EUROPARL"},
+    "cao2024": {"epochs": ["1", "2"], "epoch_files": "false"},
+}
 
 
+@cache
 def stages(path: Path):
     recipe = read_recipe(path)
     lacking = (MUST_BE_GIVEN, "", "0")
@@ -48,12 +60,14 @@ def stages(path: Path):
         for name, value in recipe.variables.items()
         if value in lacking
     }
+    given |= FURTHER.get(path.stem, {})
     return stages_of(recipe, Scope({**recipe.variables, **given, **BUILT}), Path("OUT"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_command_of_a_recipe_has_the_options_that_are_given(path):
     parser = build_parser()
+    register_tasks()
     for stage in stages(path):
         program, *words = stage.command
         assert not any("${" in word for word in words), stage.name
@@ -63,6 +77,22 @@ def test_every_command_of_a_recipe_has_the_options_that_are_given(path):
             at = words.index("--user-dir")
             del words[at : at + 2]
             options.parse_args_and_arch(options.get_training_parser(), words)
+        elif program == "fairseq-hydra-train":
+            check_overrides(stage.command)
+
+
+@cache
+def read_config(path: Path) -> dict:
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def check_overrides(command: tuple[str, ...]) -> None:
+    """Every key that is replaced is one of the configuration."""
+    config = read_config(config_of(command))
+    for word in command[5:]:
+        key, _, value = word.partition("=")
+        group, _, name = key.partition(".")
+        assert name in config[group] and value, word
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -75,6 +105,96 @@ def test_every_variable_of_a_recipe_is_used(path):
     }
     assert set(recipe.variables) <= used
     assert recipe.stages and path.name in (ROOT / "docs" / "running.md").read_text()
+
+
+PAPERS = {
+    "he2023": ("archives=A", {"base", "SepaDec", "Adapter.512", "joint-Random"}),
+    "he2023_wmt": ("archives=A", {"search-GradientGradual-en-fr.8", "wins"}),
+    "lin2021": ("archives=A", {"search-fa-en", "joint", "sweep"}),
+    "lin2021_wmt": ("archives=A", {"big-search-gu-en", "base-random", "table"}),
+    "xie2021": ("europarl=A", {"europarl-expansion", "europarl-individual-en-sv"}),
+    "cao2024": ("flores=A", {"64-64-64+WL", "30+Ft-all", "fc+2-2-64", "E7+k2"}),
+}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_paper_from_its_archives_to_its_tables(name, tmp_path, monkeypatch, capsys):
+    given, wanted = PAPERS[name]
+    monkeypatch.chdir(tmp_path)
+    Path("A").mkdir()
+    recipe = ROOT / "configs" / "recipes" / f"{name}.yaml"
+    words = ["run", str(recipe), "--cpu", "--dry-run", "--set", given]
+    words += ["--set", "m2m=M2M"] * (name == "cao2024")
+    assert main(words) == 0
+    lines = capsys.readouterr().out.replace("\\\n", " ")
+    said = dict(re.findall(r"^# (\S+): to do\n.*\n(.*)$", lines, re.M))
+    assert wanted <= said.keys()
+    last = min(wanted)
+    assert main([*words, "--only", last]) == 0
+    alone = capsys.readouterr()
+    assert f"# {last}: to do" in alone.out
+    assert int(alone.err.split()[0]) < len(said)
+
+
+ROWS_OF_CAO = {
+    "table1": "Pretrain Ft-all 4-4-4+WL 8-8-8+WL 16-16-16+WL 64-64-64+WL 2-2-8+WL "
+    "2-2-8+WL+GPS.1 2-2-8+WL+GPS.3 2-2-8+WL+GPS.5 2-2-8+WL+GPS.7 2-2-8+WL+GPS.9 "
+    "2-2-16+WL+GPS.9 2-2-64+WL+GPS.9",
+    "table2": "30+Pretrain 30+Ft-all 30+8-8-8-8+WL 30+16-16-16-16+WL "
+    "30+2-2-8-8+WL+GPS.9",
+    "table3": "Pretrain Ft-all 2-2-8+WL+GPS.9 2-2-8+SRC+GPS.9 2-2-8+TGT+GPS.9",
+    "table4": "Pretrain 2-2-8+WL+GPS.9 2-2-16+WL+GPS.9 attn+2-2-8 attn+2-2-16 "
+    "fc+2-2-16 fc+2-2-32 fc+2-2-64",
+    "table8": "Pretrain Ft-all 2-2-8+WL+GPS.9 E5+k8 E7+k8 E2+k2 E7+k2",
+}
+
+
+def test_every_row_of_cao_2024_has_its_ranks_places_and_pruning():
+    found = {s.name: s for s in stages(ROOT / "configs" / "recipes" / "cao2024.yaml")}
+    for table, rows in ROWS_OF_CAO.items():
+        reports = [f"OUT/reports/{row}" for row in rows.split()]
+        assert list(found[table].command[3 : 3 + len(reports)]) == reports
+        assert set(found[table].needs) == {f"report-{row}" for row in rows.split()}
+    given = {
+        name: {
+            word.partition("=")[0].removeprefix("task.lslo_"): word.partition("=")[2]
+            for word in stage.command
+            if word.startswith("task.lslo_")
+        }
+        for name, stage in found.items()
+    }
+    first = {"placement": "first:9"}
+    assert given["64-64-64+WL"] == {"ranks": "'64;64;64'", **first}
+    ratio = {"pruning_ratio": "'0.3;0.3;0'"}
+    assert given["2-2-8+WL+GPS.3"] == {"ranks": "'2;2;8'", **ratio, **first}
+    assert given["2-2-8+TGT+GPS.9"] == {"ranks": "'2;2;8'", "placement": "target"}
+    part = {"matrices": "'fc1,fc2'"}
+    assert given["fc+2-2-32"] == {"ranks": "'2;2;32'", **part, **first}
+    strategy = {"pruning_start": "7", "pruning_length": "2"}
+    assert given["E7+k2"] == {"ranks": "'2;2;8'", **strategy, **first}
+    lang30 = {"pruning_ratio": "'0.9;0.9;0;0'"}
+    assert given["30+2-2-8-8+WL+GPS.9"] == {"ranks": "'2;2;8;8'", **lang30, **first}
+    (pairs,) = (w for w in found["30+Ft-all"].command if "lang_pairs" in w)
+    assert pairs.count(",") + 1 == 30 * 29
+    assert set(re.findall(r"(\w+)-", pairs)) == set(LANG30)
+    (pairs,) = (w for w in found["Ft-all"].command if "lang_pairs" in w)
+    assert set(re.findall(r"(\w+)-", pairs)) == set(LANG12)
+
+
+def test_every_configuration_is_begun_by_a_recipe_or_a_test():
+    begun = {
+        config.resolve()
+        for path in RECIPES
+        for stage in stages(path)
+        if (config := config_of(stage.command)) is not None
+    }
+    others = "".join(
+        path.read_text("utf-8") for path in (ROOT / "tests").glob("*/test_*_configs.py")
+    )
+    for path in sorted((ROOT / "configs").glob("*/*.yaml")):
+        if path.parent.name != "recipes" and path.resolve() not in begun:
+            names = (path.parent.name, path.stem.replace("xtreme_", ""))
+            assert all(name in others for name in names), path
 
 
 def test_the_example_of_the_page_is_a_recipe(tmp_path):

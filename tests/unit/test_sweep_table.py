@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lass_plugin.cli.main import main as lass
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.comparison import PairScores, Report, SystemScores
 from lass_plugin.evaluation.metrics import Score
@@ -218,3 +219,28 @@ def test_a_crowd_of_curves_is_told_apart_by_group(tmp_path):
     assert "pair 3" not in text
     _, svg = draw_curves(curves[1:], tmp_path / "d.png", "t", "x", "y")
     assert "pair 3" in svg.read_text() and "kind" not in svg.read_text()
+
+
+def test_sweeps_side_by_side(record, tmp_path, capsys):
+    tables.write(WEIGHTS, record, tmp_path / "small")
+    for row in record["variants"]:
+        row["averages"]["all"]["BLEU"] += 10
+    tables.write(WEIGHTS, record, tmp_path / "other")
+    words = ["table", "sweeps", str(tmp_path / "small"), f"big={tmp_path / 'other'}"]
+    assert lass([*words, "--out", str(tmp_path / "out")]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["BLEU", "0", "0.5"] in lines
+    assert ["small", "gradient-oneshot", "15.00", "16.50"] in lines
+    assert ["big", "gradient-oneshot", "25.00", "26.50"] in lines
+    svg = (tmp_path / "out" / "sweeps.svg").read_text()
+    assert "big gradient-oneshot" in svg and "small gradient-oneshot" in svg
+    for row in record["variants"]:
+        del row["averages"]["all"]["BLEU"], row["averages"]["all"]["loss"]
+    WEIGHTS.form.write(tmp_path / "none.json", record)
+    for more, sentence in (
+        ([str(tmp_path / "none.json")], "some have no joint training"),
+        ([f"big={tmp_path / 'small'}"], "two sweeps are called big"),
+        ([str(tmp_path)], "sweep.json"),
+    ):
+        assert lass([*words, *more]) == 1
+        assert sentence in capsys.readouterr().err

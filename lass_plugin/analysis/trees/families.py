@@ -130,6 +130,30 @@ def family_splits(paths: Sequence[str]) -> set[int]:
     return {split for split in splits if is_inner(split, len(paths))}
 
 
+def family_tree(families: Mapping[str, str | None]) -> Tree | None:
+    """The tree of the families alone, an edge of length 1 for each group (Lin 2021,
+    Fig. 5); all leaves are as far from the root.
+
+    Returns:
+        None where fewer than three leaves have a family.
+    """
+    paths = {leaf: path.split("/") for leaf, path in families.items() if path}
+    if len(paths) < 3:
+        return None
+    deepest = max(map(len, paths.values()))
+    lengths: dict[int, float] = {}
+    groups: dict[tuple[str, ...], int] = {}
+    for number, names in enumerate(paths.values()):
+        lengths[split_of(1 << number, len(paths))] = 1.0 + deepest - len(names)
+        for depth in range(1, len(names) + 1):
+            group = tuple(names[:depth])
+            groups[group] = groups.get(group, 0) | 1 << number
+    for members in groups.values():
+        if side := split_of(members, len(paths)):
+            lengths[side] = lengths.get(side, 0.0) + 1.0
+    return Tree(tuple(paths), tuple(lengths), tuple(lengths.values()))
+
+
 class Purity:
     """Dendrogram purity of one rooted tree, for any families of its leaves."""
 

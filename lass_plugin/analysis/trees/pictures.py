@@ -81,16 +81,20 @@ def draw_tree(
     path: Path,
     title: str,
     caption: str = "",
+    measured: bool = True,
 ) -> list[Path]:
     """Draw *tree*, without a root or rooted at its midpoint, as PNG and SVG.
 
     A tree that would look like a star is drawn with shorter leaf edges. What is special
     is said in lines before *caption*.
+
+    Args:
+        measured: its lengths are distances; else nothing is said of them.
     """
     from matplotlib.figure import Figure
 
-    tree, cut = tree.with_shorter_leaves()
-    if rooted:
+    tree, cut = tree.with_shorter_leaves() if measured else (tree, 0.0)
+    if rooted and measured:
         caption = f"root in the middle of the longest path\n{caption}".rstrip()
     if cut:
         caption = f"every leaf edge is drawn shorter by {cut:.3g}\n{caption}".rstrip()
@@ -105,7 +109,7 @@ def draw_tree(
     if not rooted:
         axes.set_aspect("equal", adjustable="box")
     axes.margins(0.12, 0.5 / count if rooted else 0.12)
-    _finish(axes, drawing, title, caption)
+    _finish(axes, drawing, title, caption, measured)
     return save_figure(figure, path)
 
 
@@ -146,7 +150,9 @@ def _draw(axes: "Axes", tree: Tree, drawing: Drawing, families: Families) -> Non
         axes.figure.legend(fontsize=8, loc="outside right center", frameon=False)
 
 
-def _finish(axes: "Axes", drawing: Drawing, title: str, caption: str) -> None:
+def _finish(
+    axes: "Axes", drawing: Drawing, title: str, caption: str, measured: bool
+) -> None:
     """Title, a scale bar and the caption instead of axes."""
     axes.figure.suptitle(title, fontsize=11)
     for spine in axes.spines.values():
@@ -155,7 +161,7 @@ def _finish(axes: "Axes", drawing: Drawing, title: str, caption: str) -> None:
     axes.set_yticks([])
     xs, ys = zip(*(point for line in drawing.lines for point in line), strict=True)
     width = max(xs) - min(xs)
-    if width > 0:
+    if width > 0 and measured:
         length = _round_down(width / 4)
         below = min(ys) - max(0.08 * (max(ys) - min(ys)), 0.04 * width)
         ends = [min(xs), min(xs) + length]

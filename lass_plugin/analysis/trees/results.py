@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 
 from lass_plugin.analysis.trees.distances import LeafDistances
-from lass_plugin.analysis.trees.families import amount_of_work, compare_with_families
+from lass_plugin.analysis.trees.families import (
+    amount_of_work,
+    compare_with_families,
+    family_tree,
+)
 from lass_plugin.analysis.trees.pictures import draw_fit, draw_tree
 from lass_plugin.analysis.trees.reconstruction import (
     delta_score,
@@ -206,6 +210,10 @@ def draw_trees(data: str | os.PathLike) -> list[Path]:
         for rooted, kind in ((False, "unrooted"), (True, "rooted")):
             path = data.with_name(f"tree.{name}.{kind}.png")
             written += draw_tree(tree, rooted, families, path, title, captions[name])
+    if (known := family_tree(families)) is not None:
+        path = data.with_name("tree.families.png")
+        words = ("Families of the leaves", "the lengths of the edges mean nothing")
+        written += draw_tree(known, True, families, path, *words, measured=False)
     return written + draw_fit(
         distances,
         {titles[name]: tree.distances() for name, tree in trees.items()},

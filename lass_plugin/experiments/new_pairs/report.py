@@ -9,7 +9,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.choice import METRICS, digits_of
+from lass_plugin.evaluation.comparison import SystemScores
 from lass_plugin.experiments.new_pairs.settings import WAYS, ExtendSettings
 from lass_plugin.files import write_text
 from lass_plugin.records.csv_table import write_csv
@@ -60,6 +63,8 @@ def write_report(settings: ExtendSettings, scores: Mapping[str, Any]) -> list[Pa
     path = settings.out / "extend.json"
     holds = {way: list(WAYS[way]) for way in settings.all_ways}
     record = {"settings": settings.record(), "holds": holds, **scores}
+    if (alone := read_bilingual(settings)) is not None:
+        record["bilingual"] = bilingual_scores(alone, scores["points"])
     EXTENSION.write(path, record)
     page = path.with_suffix(".md")
     write_text(page, to_markdown(record))
@@ -68,8 +73,59 @@ def write_report(settings: ExtendSettings, scores: Mapping[str, Any]) -> list[Pa
         write_csv(path.with_name("curve.csv"), map(_point_row, record["points"])),
         write_csv(path.with_suffix(".csv"), map(_change_row, record["changes"])),
         page,
-        *draw_curve(record["points"], path.with_name("curve")),
+        *draw_curve(
+            record["points"],
+            path.with_name("curve"),
+            bilingual=record.get("bilingual", {}),
+        ),
     ]
+
+
+def read_bilingual(settings: ExtendSettings) -> SystemScores | None:
+    """The first system of the report of models of single pairs, if there is one.
+
+    Raises:
+        LassError: it lacks a new pair.
+    """
+    place = settings.bilingual
+    if place is None:
+        return None
+    report = report_file.read(place / "scores.json" if place.is_dir() else place)
+    for pair in map(str, settings.pairs):
+        if pair not in report.baseline.pairs:
+            raise LassError(f"--bilingual {place} has no scores of the new pair {pair}")
+    return report.baseline
+
+
+def bilingual_scores(
+    system: SystemScores, points: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, float]]:
+    """New pair -> metric -> its score in a model of that pair alone.
+
+    Args:
+        points: of the extension, which must have been scored in the same way.
+
+    Raises:
+        LassError: they were not.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for point in points:
+        pair = point["pair"]
+        if not point["new"] or pair in found:
+            continue
+        scored = system.pairs[pair]
+        same = scored.sentences == point["sentences"] and all(
+            name in scored.scores and scored.scores[name].signature == of["signature"]
+            for name, of in point["scores"].items()
+        )
+        if not same:
+            raise LassError(
+                f"the report of --bilingual was scored on other sentences of {pair} "
+                "than the new pair, or in another way; give 'lass evaluate' the same "
+                "text, --limit, --tokenize and --metrics"
+            )
+        found[pair] = {name: score.value for name, score in scored.scores.items()}
+    return found
 
 
 def to_markdown(record: Mapping[str, Any]) -> str:
@@ -150,7 +206,10 @@ def _change_row(change: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def draw_curve(
-    points: Sequence[Mapping[str, Any]], path: Path, metric: str = "BLEU"
+    points: Sequence[Mapping[str, Any]],
+    path: Path,
+    metric: str = "BLEU",
+    bilingual: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[Path]:
     """Draw the *points* of an ``extend.json``.
 
@@ -159,6 +218,7 @@ def draw_curve(
 
     Args:
         path: picture to write; its suffix is replaced by ``.png`` and ``.svg``.
+        bilingual: see :func:`bilingual_scores`; their mean is a level of the new pairs.
 
     Returns:
         The files written.
@@ -174,6 +234,10 @@ def draw_curve(
         for number, way in enumerate(ways if pairs else ()):
             curves = _curves([p for p in of_kind if p["way"] == way], metric, number)
             panels.setdefault(title, []).extend(curves)
+        if new and bilingual and pairs:
+            level = fmean(bilingual[pair][metric] for pair in pairs)
+            ends = [of(point["step"] for point in of_kind) for of in (min, max)]
+            panels[title].append(Curve("bilingual", ends, [level, level]))
     words = (f"{metric} over the updates", "updates on the new pairs", metric)
     return draw_panels(panels, path, *words, one_scale=False, least=LEAST)
 

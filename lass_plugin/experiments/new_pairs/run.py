@@ -10,7 +10,7 @@ import torch
 from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.devices import cores, single_device
 from lass_plugin.experiments.new_pairs.models import check, extend_models
-from lass_plugin.experiments.new_pairs.report import write_report
+from lass_plugin.experiments.new_pairs.report import read_bilingual, write_report
 from lass_plugin.experiments.new_pairs.scores import score
 from lass_plugin.experiments.new_pairs.settings import STAGES, ExtendSettings
 from lass_plugin.experiments.new_pairs.training import flags_of, train_ways
@@ -49,6 +49,7 @@ def extend(settings: ExtendSettings) -> list[Path]:
     last = STAGES.index(settings.until)
     _say(1, "room for the new pairs: data, dictionary, checkpoints")
     plan = check(settings)
+    read_bilingual(settings)
     on_gpu = single_device(settings.cpu).gpu is not None
     choice = settings.scored.choice(on_gpu)
     choice.check([*settings.pairs, *plan.watched])

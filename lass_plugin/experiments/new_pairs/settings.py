@@ -119,6 +119,14 @@ class ExtendSettings(Settings):
         None, "first N sentences of every pair only", group=_SCORES, matters=False
     )
     beam: int = count(5, "beam (default %(default)s)", group=_SCORES, matters=False)
+    bilingual: Path | None = option(
+        None,
+        "a report of lass evaluate of a model of each new pair alone, for a level in "
+        "the picture (Lin 2021, Fig. 3)",
+        metavar="REPORT",
+        group=_SCORES,
+        matters=False,
+    )
     scored: MetricSettings = including(MetricSettings)
     flags: tuple[str, ...] = passed_on()
     """Further flags of fairseq-train, for the search and for training."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.processes import Work
 from lass_plugin.experiments.once import stage_of
+from lass_plugin.experiments.recipes.hydra import as_options, updates_in
 from lass_plugin.experiments.recipes.stages import TRAINING, RecipeStage
 from lass_plugin.experiments.stage import Stage, State
 
@@ -53,7 +54,9 @@ def stage_record(planned: RecipeStage, coming: Sequence[Path] = ()) -> Stage:
         coming: files and folders that other stages have still to make.
     """
     what = f"stage {planned.name}"
-    made = stage_of(planned.command, planned.record, what, planned.written, coming)
+    made = stage_of(
+        as_options(planned.command), planned.record, what, planned.written, coming
+    )
     results = ", ".join(map(str, planned.made))
     made.advice = f"run it with the same words, or remove {results} to do it again"
     return made
@@ -156,8 +159,10 @@ def is_done(planned: RecipeStage, stage: Stage) -> bool:
 
 def updates_of(command: Sequence[str]) -> int:
     """Updates of the trainings that *command* makes; 0 where it does not say."""
-    given = dict(zip(command, command[1:], strict=False))
+    words = as_options(command)
+    given = dict(zip(words, words[1:], strict=False))
     updates = given.get("--max-update") or given.get("--updates") or ""
+    updates = updates or updates_in(command)
     pairs = given.get("--pairs", "") if command[0] not in TRAINING else ""
     return int(updates) * (pairs.count(",") + 1) if updates.isdigit() else 0
 

@@ -33,7 +33,17 @@ from lass_plugin.experiments.stage import RECORD, Stage, read_record
 from lass_plugin.files import check_space
 from lass_plugin.locks import FolderLock
 
-BUILT_IN = ("out", "here", "stage", "user_dir", "jobs", "threads", "cpu", "bf16")
+BUILT_IN = (
+    "out",
+    "here",
+    "stage",
+    "user_dir",
+    "jobs",
+    "threads",
+    "cpu",
+    "hydra_cpu",
+    "bf16",
+)
 """Variables that every recipe has."""
 
 MANY = 1000
@@ -194,6 +204,7 @@ def _scope(
         "jobs": str(len(places) if settings.cluster is None else max(1, settings.gpus)),
         "threads": str(places[0].threads),
         "cpu": ["--cpu"] if on_the_cpu else [],
+        "hydra_cpu": ["common.cpu=true"] if on_the_cpu else [],
         "bf16": lambda: ["--bf16-autocast"] if _gains_by_bfloat16() else [],
     }
     return Scope({**variables, **built_in})

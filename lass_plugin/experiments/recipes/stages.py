@@ -10,11 +10,13 @@ from typing import Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.content import OUTPUTS, within
+from lass_plugin.experiments.recipes.hydra import PROGRAM as HYDRA
+from lass_plugin.experiments.recipes.hydra import as_options
 from lass_plugin.experiments.recipes.reading import Recipe, WrittenStage
 from lass_plugin.experiments.recipes.words import Scope, items, nearest
 from lass_plugin.experiments.stage import RECORD
 
-TRAINING = ("fairseq-train", "fairseq-hydra-train")
+TRAINING = ("fairseq-train", HYDRA)
 STAGES = "stages"
 """Folder of the records of stages that have none elsewhere."""
 
@@ -101,7 +103,8 @@ def stages_of(recipe: Recipe, scope: Scope, out: Path) -> list[RecipeStage]:
         raise LassError(f"{recipe.path} leaves out all of its stages")
     _check_places(recipe, drafts)
     made = {n: [path.resolve() for path in d.stage.made] for n, d in drafts.items()}
-    bound = [_bound(recipe, each, made, left_out) for each in drafts.values()]
+    makers = Makers(made)
+    bound = [_bound(recipe, each, makers, left_out) for each in drafts.values()]
     return _ordered(recipe, bound)
 
 
@@ -192,7 +195,8 @@ def _draft(written: WrittenStage, name: str, scope: Scope, out: Path) -> _Draft:
     command = tuple(scope.words(written.run))
     if not command or not command[0]:
         raise LassError("run: is empty")
-    output, folder = place(written.output), _option(command, *OUTPUTS[:2])
+    folder = _option(as_options(command), *OUTPUTS[:2])
+    output = place(written.output)
     named = [each for part in written.results for each in scope.words(part)]
     results = tuple(map(Path, named))
     record, log = out / STAGES / f"{name}.{RECORD}", out / STAGES / f"{name}.log"
@@ -248,26 +252,43 @@ def _check_places(recipe: Recipe, drafts: Mapping[str, _Draft]) -> None:
                 raise LassError(f"{recipe.path}: {other} and {name} both write {path}")
 
 
+class Makers:
+    """Stages by the places that they make; thousands of words are looked up.
+
+    Args:
+        made: name of a stage -> resolved places.
+    """
+
+    def __init__(self, made: Mapping[str, Sequence[Path]]):
+        self.names = list(made)
+        self._at: dict[Path, set[str]] = {}
+        self._below: dict[Path, set[str]] = {}
+        for name, places in made.items():
+            for place in places:
+                self._at.setdefault(place, set()).add(name)
+                for folder in place.parents:
+                    self._below.setdefault(folder, set()).add(name)
+
+    def of(self, place: Path) -> set[str]:
+        """Names of those that make *place*, something in it or a folder around it."""
+        found = set(self._below.get(place, ()))
+        for each in (place, *place.parents):
+            found |= self._at.get(each, set())
+        return found
+
+
 def _bound(
-    recipe: Recipe,
-    draft: _Draft,
-    made: Mapping[str, Sequence[Path]],
-    left_out: Sequence[str],
+    recipe: Recipe, draft: _Draft, makers: Makers, left_out: Sequence[str]
 ) -> RecipeStage:
     """The stage with what it needs: what the recipe says, and what its words name."""
     stage = draft.stage
     needs: dict[str, None] = {}
     files = []
-    others = {name: path for name, path in made.items() if name != stage.name}
-    names = list(made)
-
-    def makers(place: Path) -> list[str]:
-        return [n for n, made in others.items() if any(within(place, p) for p in made)]
-
+    names = makers.names
     with _naming(recipe, stage.name):
         for wanted in draft.wanted:
             found = [name for name in names if fnmatchcase(name, wanted)]
-            found = found or makers(Path(wanted).resolve())
+            found = found or [*makers.of(Path(wanted).resolve()) - {stage.name}]
             if found:
                 needs.update(dict.fromkeys(found))
             elif any(fnmatchcase(name, wanted) for name in left_out):
@@ -280,7 +301,7 @@ def _bound(
                     f"{nearest(wanted, names)}"
                 )
     for place in _named_places(stage):
-        needs.update(dict.fromkeys(makers(place)))
+        needs.update(dict.fromkeys(makers.of(place) - {stage.name}))
     needed = tuple(name for name in names if name in needs)
     return replace(stage, needs=needed, files=tuple(files))
 

@@ -5,6 +5,7 @@
 ``${name,}``       a list in one word, joined by commas
 ``${name...}``     by itself: what is between the commas of a text, as many words
 ``${name.1}``      the first of a list, or of what is between the commas of a text
+``${name*}``       of languages, all directions between them: ``de-en,en-de``
 ``${#name}``       how many there are
 ``${a / b}``       whole numbers: ``+ - * /``, and ``< > =`` for 1 or 0
 ``[ … ]``          words that are left out where a variable in them is empty
@@ -110,6 +111,8 @@ class Scope:
             return self._calculated(found[1], found[2], found[3])
         if inside.startswith("#"):
             return str(self._number(inside))
+        if found := re.fullmatch(rf"({NAME})\*", inside):
+            return _directions(items(self.value(found[1])))
         if found := re.fullmatch(rf"({NAME})\.(\d+)", inside):
             return self._item(found[1], int(found[2]))
         joined, name = inside.endswith(","), inside.removesuffix(",")
@@ -201,6 +204,10 @@ class Scope:
             one = {name: _plain(v) for name, v in zip(lists, each, strict=True)}
             words += [self.within(one).text(token) for token in tokens]
         return words
+
+
+def _directions(languages: Sequence[str]) -> str:
+    return ",".join(f"{a}-{b}" for a, b in itertools.permutations(languages, 2))
 
 
 def items(value: Value) -> list[str]:

@@ -20,6 +20,7 @@ from lass_plugin.masks import MaskSet
 from lass_plugin.masks.file import digest
 from lass_plugin.neurons.allocation import allocate, write_allocation
 from lass_plugin.neurons.importance import check_model, load_importance
+from lass_plugin.records.bars import draw_bars
 from lass_plugin.records.curves import Curve, draw_curves
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.text_tables import markdown_table
@@ -118,11 +119,12 @@ def _of_pairs(row: Row) -> dict[str, float]:
 
 
 def _draw(rows: Sequence[Row], data: Path) -> list[Path]:
-    """Draw the curves of a ``sweep.json`` (Xie 2021, Fig. 4 and Table 3).
+    """Draw the curves of a ``sweep.json`` (Xie 2021, Fig. 4 and Table 3), and bars.
 
     ``sweep.threshold.png`` and ``sweep.general.png`` (and ``.svg``) show the mean
     difference in BLEU to the dense baseline, or without joint training the validation
-    loss; each only where at least two values were tried.
+    loss, ``sweep.by.png`` that of each pair by what neurons belong to (Fig. 6); each
+    only where at least two values were tried.
     """
     what, title, _ = _measure(rows)
     level, unit = 0.0, _BLEU
@@ -140,7 +142,25 @@ def _draw(rows: Sequence[Row], data: Path) -> list[Path]:
             unit_of_axis = f"{unit}, mean of {len(_of_pairs(rows[0]))} pairs"
             words = (title[0].upper() + title[1:], label, unit_of_axis)
             written += draw_curves(curves, path, *words, levels=[(DENSE, level)])
-    return written
+    return written + _draw_by(rows, data, title)
+
+
+def _draw_by(rows: Sequence[Row], data: Path, title: str) -> list[Path]:
+    """Each pair's difference to the dense baseline (Xie 2021, Fig. 6)."""
+    dense, bars, found = (
+        _of_pairs(rows[0]),
+        dict[str, list[float]](),
+        series(rows, "by"),
+    )
+    for name, each in zip(_labels(list(found)), found.values(), strict=True):
+        for row in each:
+            label = f"by {row['by']}" + (f", {name}" if len(found) > 1 else "")
+            bars[label] = [of - dense[pair] for pair, of in _of_pairs(row).items()]
+    if not bars:
+        return []
+    unit = f"{_BLEU if rows[0]['scores'] else 'bits a token'}, difference to {DENSE}"
+    path = data.with_name("sweep.by.png")
+    return draw_bars(list(dense), bars, path, title[0].upper() + title[1:], unit)
 
 
 def _measure(rows: Sequence[Row]) -> tuple[str, str, str]:

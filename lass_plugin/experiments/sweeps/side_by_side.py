@@ -1,0 +1,97 @@
+"""Several sweeps over ratios in one table and one picture (Lin 2021, Fig. 7)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lass_plugin.errors import LassError
+from lass_plugin.evaluation.comparison import METRICS
+from lass_plugin.experiments.sweeps.tables import LOSS
+from lass_plugin.experiments.sweeps.variants import DENSE
+from lass_plugin.experiments.sweeps.weight_sweep import WEIGHTS
+from lass_plugin.experiments.sweeps.weight_variants import RATIO
+from lass_plugin.records.curves import Curve, draw_curves
+from lass_plugin.records.table import Table
+
+Lines = Mapping[str, Mapping[float, float]]
+"""``LABEL method`` -> ratio -> mean over the pairs; ratio 0 is the dense baseline."""
+
+
+def read_sweep(place: Path) -> list[dict[str, Any]]:
+    """The variants of a folder of ``lass sweep``, or of its ``sweep.json``.
+
+    Raises:
+        LassError: it is none.
+    """
+    path = place / "sweep.json" if place.is_dir() else place
+    with WEIGHTS.form.reading(path) as record:
+        rows: list[dict[str, Any]] = record["variants"]
+        for row in rows:
+            row["averages"]["all"], row["kind"], row["method"], row["ratio"]
+        if sum(row["kind"] == DENSE for row in rows) != 1:
+            raise ValueError("it has no dense baseline")
+        return rows
+
+
+def measure_of(sweeps: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """What all *sweeps* have measured of all variants: BLEU, or the validation loss.
+
+    Raises:
+        LassError: there is neither.
+    """
+    rows = [row for sweep in sweeps.values() for row in sweep]
+    for what in (METRICS[0], LOSS):
+        if all(what in row["averages"]["all"] for row in rows):
+            return what
+    raise LassError(
+        f"of the sweeps {', '.join(sweeps)} some have no joint training and some no "
+        "losses; give sweeps of one kind"
+    )
+
+
+def lines_of(
+    sweeps: Mapping[str, Sequence[Mapping[str, Any]]], measure: str
+) -> dict[str, dict[float, float]]:
+    """The lines of all *sweeps*, see :data:`Lines`.
+
+    Raises:
+        LassError: a sweep has no variant at a ratio.
+    """
+    found: dict[str, dict[float, float]] = {}
+    for label, rows in sweeps.items():
+        (start,) = (row for row in rows if row["kind"] == DENSE)
+        dense = {0.0: start["averages"]["all"][measure]}
+        chosen = [row for row in rows if row["kind"] == RATIO]
+        if not chosen:
+            raise LassError(f"the sweep {label} has no masks at a ratio")
+        for row in chosen:
+            line = found.setdefault(f"{label} {row['method']}", dict(dense))
+            line[row["ratio"]] = row["averages"]["all"][measure]
+    return {name: dict(sorted(line.items())) for name, line in found.items()}
+
+
+def table_of(lines: Lines, measure: str) -> Table:
+    """A row a line, a column a ratio."""
+    ratios = sorted({ratio for line in lines.values() for ratio in line})
+    digits = 3 if measure == LOSS else 2
+    rows = [
+        (name, *(f"{line[r]:.{digits}f}" if r in line else "–" for r in ratios))
+        for name, line in lines.items()
+    ]
+    records = [
+        {"sweep": name, "ratio": ratio, measure: value}
+        for name, line in lines.items()
+        for ratio, value in line.items()
+    ]
+    title = f"Sweeps over ratios ({measure}, mean of the pairs)"
+    notes = ("0: the dense baseline, trained as long without masks",)
+    header = (measure, *(f"{ratio:g}" for ratio in ratios))
+    return Table("sweeps", title, header, rows, notes=notes, records=tuple(records))
+
+
+def draw_sweeps(lines: Lines, measure: str, folder: Path) -> list[Path]:
+    """Draw all lines as ``sweeps.png`` and ``.svg`` in *folder*."""
+    curves = [Curve(name, list(of), list(of.values())) for name, of in lines.items()]
+    label = f"{measure}, mean of the pairs"
+    words = (f"{measure} over the pruning ratio", "pruning ratio", label)
+    return draw_curves(curves, folder / "sweeps.png", *words)

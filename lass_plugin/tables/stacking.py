@@ -1,0 +1,55 @@
+"""Tables of several reports under one another, each with its own baseline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lass_plugin.errors import LassError
+from lass_plugin.records.table import Table
+
+
+def stacked(parts: Mapping[str, Sequence[Table]]) -> list[Table]:
+    """One table for each name, with the rows of all *parts* (Lin 2021, Table 2).
+
+    Args:
+        parts: label -> tables; a row becomes ``LABEL/ROW``. The best of a column are
+            those of each part.
+
+    Raises:
+        LassError: a part has other tables or columns than the first.
+    """
+    (first, tables), *_ = parts.items()
+    for label, others in parts.items():
+        shapes = [
+            [(table.name, list(table.header)) for table in each]
+            for each in (tables, others)
+        ]
+        if shapes[0] != shapes[1]:
+            raise LassError(
+                f"{first} and {label} have other columns, so their tables cannot stand "
+                "under one another; give reports of the same pairs and metrics"
+            )
+    return [
+        _stack({label: of[place] for label, of in parts.items()})
+        for place in range(len(tables))
+    ]
+
+
+def _stack(parts: Mapping[str, Table]) -> Table:
+    rows: list[Sequence[str]] = []
+    strong: set[tuple[int, int]] = set()
+    records: list[dict[str, Any]] = []
+    notes: dict[str, None] = {}
+    for label, table in parts.items():
+        strong |= {(row + len(rows), column) for row, column in table.strong}
+        rows += [(f"{label}/{row[0]}", *row[1:]) for row in table.rows]
+        for record in table.records:
+            records.append({**record, "system": f"{label}/{record['system']}"})
+        notes.update(dict.fromkeys(table.notes))
+    return replace(
+        next(iter(parts.values())),
+        rows=tuple(rows),
+        strong=frozenset(strong),
+        records=tuple(records),
+        notes=tuple(notes),
+    )
