@@ -109,7 +109,7 @@ def test_a_search(start, monkeypatch, half_precision_on_cpu, criterion, flags):
     assert state["settled"] == other["settled"]
 
 
-@pytest.mark.parametrize("most", [8, 2048])
+@pytest.mark.parametrize("most", [100, 2048])
 def test_pieces_of_any_size(draw_masks, both_ways, monkeypatch, most):
     monkeypatch.setattr(pieces, "GPU_PIECE", most)
     both_ways("--masks", draw_masks(), "--optimizer", "strict_adam")
