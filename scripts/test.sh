@@ -16,8 +16,9 @@ set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/scripts/environment.sh"
 
-# Tests of one file share trained models, so a file stays on one core.
-cores=(-n auto --maxprocesses 8 --dist loadfile)
+# Tests of one file share trained models, so a file stays on one core. Files are begun
+# in their order: the long ones are those of integration, the short ones come last.
+cores=(-n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder)
 arguments=()
 extras=test
 for argument in "$@"; do

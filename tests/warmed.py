@@ -9,9 +9,18 @@ import os
 from pathlib import Path
 
 import forked  # noqa: F401, what a forked process is asked for
-from in_process import training_config
+from in_process import training_config, translation_config
 
-training_config(Path("data"), "--lang-pairs", "de-en", "--max-update", 2)
+from lass_plugin.cli.main import build_parser
+
+TRAINED = ("subnetwork", "subnetwork_search", "lslo", "gates", "adapters", "decoders")
+
+for name in TRAINED:
+    task = ("--task", f"translation_{name}")
+    training_config(Path("data"), "--lang-pairs", "de-en", "--max-update", 2, *task)
+for name in ("subnetwork", "lslo", "gates"):
+    translation_config(Path("data"), f"--task translation_{name} --source-lang de")
+build_parser()
 gc.collect()
 gc.freeze()  # a collection would copy every page that the processes share
 

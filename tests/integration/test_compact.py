@@ -84,7 +84,7 @@ def test_a_compacted_pair_translates_the_same_in_stock_fairseq(
     for side in ("encoder", "decoder"):
         most = max(hidden.kept(f"{side}.layers.{n}.fc1") for n in range(2))
         assert options[f"{side}_ffn_embed_dim"] == -(-most // 8) * 8 < 64
-    stock = in_stock_fairseq(commands, told.splitlines()[-1])
+    stock = in_stock_fairseq(told.splitlines()[-1])
     assert len(stock) == 13
     assert nearly_the_same(stock, with_the_plugin(commands, joint_neurons, "de-en"))
 

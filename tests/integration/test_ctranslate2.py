@@ -69,7 +69,9 @@ def learned(commands, dense, tmp_path_factory) -> Path:
     return folder / "checkpoint_last.pt"
 
 
-@pytest.mark.parametrize("kind", ["joint", "learned"])
+@pytest.mark.parametrize(
+    "kind", ["joint", pytest.param("learned", marks=pytest.mark.slow)]
+)
 def test_what_a_method_added_is_left_out_of_the_dense_model(
     library, kind, request, data, tmp_path
 ):
@@ -80,12 +82,20 @@ def test_what_a_method_added_is_left_out_of_the_dense_model(
     assert translated(data, checkpoint, fast(tmp_path))[1] == expected
 
 
+@pytest.mark.slow
 def test_a_base_is_not_in_the_checkpoint(library, modules, data, tmp_path):
     with pytest.raises(LassError, match="has no weights of its own.*give its base as"):
         translated(data, modules, fast(tmp_path), dense=True)
 
 
-@pytest.mark.parametrize("kind", ["joint", "modules", "dense"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("modules", marks=pytest.mark.slow),
+        "joint",
+        pytest.param("dense", marks=pytest.mark.slow),
+    ],
+)
 def test_translations_are_those_of_fairseq(library, kind, request, data, tmp_path):
     checkpoint = request.getfixturevalue(kind)
     _, expected = translated(data, checkpoint, Decoding(**PLAIN))

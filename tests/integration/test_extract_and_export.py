@@ -47,7 +47,7 @@ def test_an_exported_pair_translates_the_same_in_stock_fairseq(
     commands, joint, tmp_path, capsys
 ):
     command = export(joint, "de-en", tmp_path / "de-en.pt", capsys)
-    stock = in_stock_fairseq(commands, command)
+    stock = in_stock_fairseq(command)
     assert len(stock) == 13  # all of them: no batch is dropped
     assert stock == with_the_plugin(commands, joint, "de-en")
 
@@ -61,7 +61,7 @@ def test_half_precision_translates_nearly_the_same(commands, joint, tmp_path, ca
     weights, rounded = (load(path)["model"] for path in (whole, half))
     for name, weight in weights.items():
         torch.testing.assert_close(weight, rounded[name].float(), rtol=1e-3, atol=1e-4)
-    assert len(in_stock_fairseq(commands, command)) == 13
+    assert len(in_stock_fairseq(command)) == 13
 
 
 def test_an_exported_file_holds_no_class(joint, tmp_path, capsys):

@@ -1,9 +1,8 @@
 """``lass gates export``: what it writes is trained further, and loads elsewhere."""
 
-import subprocess
-import sys
 from pathlib import Path
 
+import bare
 import pytest
 import torch
 from conftest import ROOT, load
@@ -132,13 +131,7 @@ def test_filled_up_it_loads_in_stock_fairseq(text, dense, gates, tmp_path, capsy
         out,
     )
     assert "stock fairseq loads it" in capsys.readouterr().out
-    found = subprocess.run(
-        [sys.executable, "-c", LOAD, str(out), str(text)],
-        capture_output=True,
-        cwd=tmp_path,
-        encoding="utf-8",
-        env={"OMP_NUM_THREADS": "1"},
-    )
+    found = bare.run(LOAD, out, text)
     assert found.stdout.strip().endswith("RobertaModel"), found.stderr[-2000:]
 
 

@@ -30,7 +30,10 @@ def trained(commands, base, folder, *flags):
     return folder / "checkpoint_last.pt"
 
 
-@pytest.fixture(scope="module", params=["layer", "language"])
+@pytest.fixture(
+    scope="module",
+    params=["layer", pytest.param("language", marks=pytest.mark.slow)],
+)
 def pruned(request, commands, base, tmp_path_factory):
     """Group of pruning, and the checkpoint of a training of four epochs."""
     folder = tmp_path_factory.mktemp(request.param)

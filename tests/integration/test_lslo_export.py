@@ -32,7 +32,7 @@ def test_an_exported_direction_translates_the_same_in_stock_fairseq(
     assert main(words) == 0
     told = capsys.readouterr().out.splitlines()
     assert told[0] == f"en-nl: 26 low-rank modules merged -> {out}"
-    stock = in_stock_fairseq(commands, told[-1])
+    stock = in_stock_fairseq(told[-1])
     ours = with_the_plugin(commands, low_rank, "en-nl")
     assert len(stock) == 13
     assert {n: text for n, (_, text) in stock.items()} == {

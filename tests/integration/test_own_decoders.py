@@ -235,7 +235,7 @@ def test_export_is_a_stock_model_of_the_target(
     told = capsys.readouterr().out.splitlines()
     assert told[0] == f"en-nl: own decoder of nl -> {out}"
     assert_same(load(out)["model"], by_hand(own_decoders, "nl"))
-    stock = in_stock_fairseq(commands, told[-1])
+    stock = in_stock_fairseq(told[-1])
     ours = with_the_plugin(commands, own_decoders, "en-nl")
     assert len(stock) == 13 and stock == ours
 

@@ -55,10 +55,10 @@ def settings(data: Path, base: Path, out: Path, **changes) -> SearchSettings:
 
 
 @pytest.fixture(scope="module")
-def searched(processes, data, base, tmp_path_factory):
+def searched(commands, data, base, tmp_path_factory):
     """The folder of two searches, and what the command said."""
     out = tmp_path_factory.mktemp("search") / "out"
-    return out, processes.run("lass", *arguments(data, base, out, *SHORT))
+    return out, commands.run("lass", *arguments(data, base, out, *SHORT))
 
 
 # -- two pairs -------------------------------------------------------------------

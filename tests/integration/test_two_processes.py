@@ -10,7 +10,7 @@ from runs import differences, train_by_two
 LENGTH = ("--max-update", 8, "--save-interval-updates", 4, "--no-epoch-checkpoints")
 LENGTH += ("--keep-interval-updates", 1, "--disable-validation")
 BACKENDS = ("legacy_ddp", "pytorch_ddp")
-QUICK = [("joint", "legacy_ddp"), ("learned-gates", "legacy_ddp")]
+QUICK = [("joint", "legacy_ddp")]
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,20 @@ def start(data):
     return build
 
 
+@pytest.fixture(scope="session")
+def sites(data) -> dict[str, torch.nn.Parameter]:
+    """The weights that masks are of, of a model that nobody trains."""
+    return Run(data).sites
+
+
 @pytest.fixture
-def draw_masks(start, tmp_path):
+def draw_masks(sites, tmp_path):
     """Write random masks and return their folder: ``--masks`` of a run."""
     from lass_plugin.masks import save_masks
 
     def draw(
         keys=PAIRS, ratio: float = 0.5, seed: int = 1, name: str = "masks"
     ) -> Path:
-        sites = start().sites
         save_masks(tmp_path / name, random_masks(sites, keys, ratio, seed))
         return tmp_path / name
 

@@ -1,9 +1,6 @@
 """Law 1. A vanilla model stays vanilla."""
 
-import os
-import subprocess
-import sys
-
+import bare
 import pytest
 import torch
 from conftest import MODEL_FLAGS, PAIRS, TRAIN_FLAGS, load
@@ -15,26 +12,19 @@ from lass_plugin.masks.packing import unpack
 PAIR_FLAGS = ("--lang-pairs", ",".join(PAIRS))
 
 
-def stock(command: str, *arguments) -> subprocess.CompletedProcess:
+def stock(command: str, *arguments) -> bare.Ended:
     """A command of fairseq that knows nothing of this package.
 
     Since torch 2.6 stock fairseq cannot read its own checkpoints unless torch is told
     that ``argparse.Namespace`` is harmless; nothing else is allowed here.
     """
     entry = (
-        "import argparse, torch; "
+        "import argparse, sys, torch; "
         "torch.serialization.add_safe_globals([argparse.Namespace]); "
-        f"from fairseq_cli.{command} import cli_main; cli_main()"
+        f"from fairseq_cli.{command} import cli_main; cli_main(); "
+        "assert not [name for name in sys.modules if name.startswith('lass')]"
     )
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    return subprocess.run(
-        [sys.executable, "-c", entry, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**environment, "OMP_NUM_THREADS": "1"},
-        cwd="/",
-        timeout=300,
-    )
+    return bare.run(entry, *arguments)
 
 
 STOCK_TASK = (

@@ -142,8 +142,8 @@ def numbers_of(output: str, kind: str = "H") -> list[int]:
     return [int(n) for n in re.findall(rf"^{kind}-(\d+)\t", output, re.M)]
 
 
-def test_generate_translates_all_13_sentences(processes, data, base):
-    result = processes.run(
+def test_generate_translates_all_13_sentences(commands, data, base):
+    result = commands.run(
         "generate",
         data,
         *USER_DIR,

@@ -87,8 +87,22 @@ def test_tied_embeddings_among_the_targets(start, both_ways, tmp_path):
     both_ways(*flags)
 
 
-@pytest.mark.parametrize("criterion", ["gradient", "fisher", "magnitude"])
-@pytest.mark.parametrize("flags", [(), ("--fp16",), ("--encoder-layerdrop", 0.5)])
+FLAGS = {"float32": (), "fp16": ("--fp16",), "dropped": ("--encoder-layerdrop", 0.5)}
+
+
+@pytest.mark.parametrize(
+    ("criterion", "flags"),
+    [
+        pytest.param(
+            *(criterion, flags),
+            # every criterion and every way of training once, the other pairs slowly
+            marks=() if "gradient" in criterion or not flags else pytest.mark.slow,
+            id=f"{criterion}-{name}",
+        )
+        for criterion in ("gradient", "fisher", "magnitude")
+        for name, flags in FLAGS.items()
+    ],
+)
 def test_a_search(start, monkeypatch, half_precision_on_cpu, criterion, flags):
     task = ("--task", "translation_subnetwork_search", "--lang-pairs", "de-en")
     gradual = ("--pruning-schedule", "gradual", "--pruning-ramp", 3)
@@ -109,7 +123,7 @@ def test_a_search(start, monkeypatch, half_precision_on_cpu, criterion, flags):
     assert state["settled"] == other["settled"]
 
 
-@pytest.mark.parametrize("most", [8, 2048])
+@pytest.mark.parametrize("most", [64, 2048])
 def test_pieces_of_any_size(draw_masks, both_ways, monkeypatch, most):
     monkeypatch.setattr(pieces, "GPU_PIECE", most)
     both_ways("--masks", draw_masks(), "--optimizer", "strict_adam")

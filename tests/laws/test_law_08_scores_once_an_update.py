@@ -170,7 +170,15 @@ def test_what_the_optimizer_has_yet_to_multiply_by_is_undone(criterion, kind, ha
     assert gradient_factor(SimpleNamespace()) == 1.0
 
 
-@pytest.mark.parametrize("clip", [0.0, 0.05])
+@pytest.mark.parametrize(
+    "clip, criterion",
+    [
+        (0.05, "gradient"),
+        (0.05, "sensitivity"),
+        (0.0, "gradient"),
+        pytest.param(0.0, "sensitivity", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(
     "flags",
     [
@@ -180,7 +188,6 @@ def test_what_the_optimizer_has_yet_to_multiply_by_is_undone(criterion, kind, ha
     ],
     ids=["flat", "by matrix", "memory efficient"],
 )
-@pytest.mark.parametrize("criterion", ["gradient", "sensitivity"])
 def test_scores_in_half_precision_are_those_in_single(
     start, half_precision_on_cpu, flags, clip, criterion
 ):

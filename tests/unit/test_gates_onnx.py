@@ -35,7 +35,9 @@ def run(path, tokens: Tensor) -> Tensor:
     return torch.from_numpy(session.run(None, {TOKENS: tokens.numpy()})[0])
 
 
-@pytest.mark.parametrize("output", ["scores", "topic"])
+@pytest.mark.parametrize(
+    "output", ["scores", pytest.param("topic", marks=pytest.mark.slow)]
+)
 @torch.no_grad()
 def test_outputs_are_equal_for_any_batch_and_length(small, output, tmp_path):
     pytest.importorskip("onnxscript")

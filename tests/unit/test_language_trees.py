@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from lass_plugin.analysis import similarity_files
 from lass_plugin.analysis.similarity import overlaps
+from lass_plugin.analysis.trees import results
 from lass_plugin.analysis.trees.distances import leaf_distances
 from lass_plugin.analysis.trees.families import (
     Purity,
@@ -377,7 +379,14 @@ def test_pictures_are_drawn_again_from_the_data(grown, tmp_path):
         draw_trees(data)
 
 
-def test_a_similarity_file_gives_the_same_tree(grown, tmp_path, capsys):
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Files without their pictures, of which other tests are."""
+    monkeypatch.setattr(results, "draw_trees", lambda _: [])
+    monkeypatch.setattr(similarity_files, "draw_similarity", lambda _: [])
+
+
+def test_a_similarity_file_gives_the_same_tree(grown, no_pictures, tmp_path, capsys):
     masks, out = str(grown / "masks"), str(tmp_path)
     assert lass(["similarity", masks, "--by", "component", "--out", out]) == 0
     data = str(tmp_path / "similarity.json")
@@ -440,7 +449,7 @@ def test_identical_masks_work(tmp_path, capsys):
     assert "distances are zero" in mistake(capsys, *arguments, "--out", tmp_path)
 
 
-def test_unknown_languages_are_said_and_left_out(tmp_path, capsys):
+def test_unknown_languages_are_said_and_left_out(no_pictures, tmp_path, capsys):
     save_masks(tmp_path / "masks", draw(["en-de", "en-qq", "en-it", "en-nl"]))
     assert lass(["tree", str(tmp_path / "masks"), "--out", str(tmp_path / "out")]) == 0
     assert "no family is known of qq" in capsys.readouterr().out

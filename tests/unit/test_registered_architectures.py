@@ -1,8 +1,6 @@
 """What builds a model from a checkpoint knows the architectures of this package."""
 
-import subprocess
-import sys
-
+import bare
 from conftest import ROOT
 
 PROGRAM = """
@@ -14,6 +12,5 @@ print(sorted(wanted - set(known)))
 
 
 def test_a_command_that_loads_one_kind_knows_all():
-    command = [sys.executable, "-W", "ignore", "-c", PROGRAM]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    result = bare.run(PROGRAM, path=ROOT)
     assert result.stdout.strip() == "[]", result.stderr

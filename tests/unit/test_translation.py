@@ -1,11 +1,10 @@
 """Many pairs, one model: switching masks, order, limits, text, errors that name."""
 
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import bare
 import pytest
 import torch
 from conftest import PAIRS, ROOT, load
@@ -337,17 +336,11 @@ def test_nothing_is_translated_when_a_later_system_is_at_fault(loud, data, tmp_p
 
 def test_a_new_process_knows_every_task_that_translates():
     """The tests' own process has imported them all."""
-    told = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from lass_plugin.evaluation.systems import _own_tasks\n"
-            "print(*_own_tasks(), sep='\\n')",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    ).stdout
+    program = (
+        "from lass_plugin.evaluation.systems import _own_tasks\n"
+        "print(*_own_tasks(), sep='\\n')"
+    )
+    told = bare.run(program, path=ROOT)
+    assert told.returncode == 0, told.stderr
     there = {path.stem for path in ROOT.glob("lass_plugin/tasks/translation_*.py")}
-    assert {*told.split()} == there and len(there) == 7
+    assert {*told.stdout.split()} == there and len(there) == 7
