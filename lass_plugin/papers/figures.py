@@ -241,9 +241,7 @@ def paper_of(name: str) -> Paper:
         return known[normal(name)]
     near = get_close_matches(normal(name), known, 1, 0.4)
     meant = f"did you mean {near[0]}? " if near else ""
-    raise LassError(
-        f"there is no paper '{name}' ({meant}there are {', '.join(known)})"
-    )
+    raise LassError(f"there is no paper '{name}' ({meant}there are {', '.join(known)})")
 
 
 def read_paper(path: Path) -> Paper:

@@ -188,7 +188,10 @@ def test_figures_that_stand_in_two_tables_are_the_same():
     li = row_of("li2022", 1, "Grad (shared)", 1).figures
     for code in ("xnli", "udpos", "panx", "tydiqa.F1", "tydiqa.EM"):
         assert row_of("li2022", 3, "Grad (shared)").figures[code] == li[code]
-        found = [row_of("li2022", 2, "Impv. L0"), row_of("li2022", 3, "L0 (non-shared)")]
+        found = [
+            row_of("li2022", 2, "Impv. L0"),
+            row_of("li2022", 3, "L0 (non-shared)"),
+        ]
         assert found[0].figures[code] == found[1].figures[code]
 
 
@@ -234,7 +237,9 @@ def test_papers_and_tables_that_are_not_there_name_the_nearest():
         paper_of("zzz")
     with pytest.raises(LassError, match=r"no Table 15 \(did you mean 13\?\).*are 1, 2"):
         paper_of("he2023").table(15)
-    with pytest.raises(LassError, match="Table 4 of He 2023 has no results.*table data"):
+    with pytest.raises(
+        LassError, match="Table 4 of He 2023 has no results.*table data"
+    ):
         paper_of("he2023").table(4)
     with pytest.raises(LassError, match="has no single part 'x', it has no parts"):
         paper_of("he2023").table(1).part("x")
