@@ -114,8 +114,8 @@ SETTINGS = ReportSettings
 
 def run(settings: ReportSettings) -> int:
     """List papers or tables, or show ours beside one."""
-    from lass_plugin.papers.figures import paper_of
     from lass_plugin.papers.listing import list_papers, list_tables
+    from lass_plugin.papers.reading import paper_of
 
     if settings.paper is None:
         settings.output.show("report", [list_papers()], {}, title="Papers")

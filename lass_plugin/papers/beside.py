@@ -134,8 +134,9 @@ def to_table(
         label = " ".join(filter(None, (name, part.rows[name].given)))
         rows.append((f"{label} (paper)", *(_of_paper(line[c.code]) for c in columns)))
         if system := matched.get(name):
-            rows.append((f"{system} (ours)", *(_of_ours(line, c) for c in columns)))
-            rows.append(("difference", *(_difference(line, c) for c in columns)))
+            cells = [(line[c.code], c, _digits(lines, c)) for c in columns]
+            rows.append((f"{system} (ours)", *map(_of_ours, cells)))
+            rows.append(("difference", *map(_difference, cells)))
     suffix = f"-{table.parts.index(part) + 1}" if len(table.parts) > 1 else ""
     made = Table(
         f"{table.paper}-{table.number}{suffix}",
@@ -162,26 +163,27 @@ def _of_paper(one: Pairing) -> str:
     return NOTHING if one.figure is None else one.figure.text
 
 
-def _of_ours(line: Line, column: Column) -> str:
-    one = line[column.code]
+def _of_ours(cell: tuple[Pairing, Column, int]) -> str:
+    one, column, digits = cell
     if one.cell is None or one.value is None:
         return NOTHING
     star = "*" if one.cell.sure else ""
-    digits = _digits(one)
     if one.figure is not None and one.figure.gain:
         return signed(one.value, digits) + star
     return f"{one.value:.{digits}f}{column.unit}{star}"
 
 
-def _difference(line: Line, column: Column) -> str:
-    one = line[column.code]
+def _difference(cell: tuple[Pairing, Column, int]) -> str:
+    one, column, digits = cell
     if one.difference is None:
         return NOTHING
-    return signed(one.difference, _digits(one)) + column.unit
+    return signed(one.difference, digits) + column.unit
 
 
-def _digits(one: Pairing) -> int:
-    return 2 if one.figure is None else one.figure.digits
+def _digits(lines: Mapping[str, Line], column: Column) -> int:
+    """Digits after the point of the most exact figure that the paper has there."""
+    figures = [line[column.code].figure for line in lines.values()]
+    return max((figure.digits for figure in figures if figure is not None), default=2)
 
 
 def _record(

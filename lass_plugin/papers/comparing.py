@@ -9,10 +9,8 @@ from lass_plugin.papers.beside import pair_up, to_table
 from lass_plugin.papers.correlations import correlations_of
 from lass_plugin.papers.costs import costs_of
 from lass_plugin.papers.figures import (
-    COSTS,
     DECODER,
     ENCODER,
-    ON_TARGET,
     TASKS,
     XNLI,
     PaperTable,
@@ -22,7 +20,7 @@ from lass_plugin.papers.matching import match_rows
 from lass_plugin.papers.on_target import on_target_of
 from lass_plugin.papers.ours import Ours
 from lass_plugin.papers.places import Found
-from lass_plugin.papers.scores import KINDS, Wanted, scores_of
+from lass_plugin.papers.scores import Wanted, relevant_systems, scores_of
 from lass_plugin.papers.tasks import read_tasks, tasks_of
 from lass_plugin.records.table import Table
 from lass_plugin.tables.compared_reports import systems_of
@@ -55,26 +53,6 @@ class Compared:
     notes: list[str] = field(default_factory=list)
 
 
-def needs_of(table: PaperTable) -> list[str]:
-    """The results that *table* is compared with, in words."""
-    needs = {
-        "report of lass evaluate": _takes_reports(table),
-        "table-cost.json": _has(table, lambda code: code in COSTS),
-        "zero_shot.json": _has(table, lambda code: code.endswith(f".{ON_TARGET}")),
-        "scores of lass xtreme evaluate": table.columns in (TASKS, XNLI),
-        "estimate.json": table.columns in (ENCODER, DECODER),
-    }
-    return [name for name, needed in needs.items() if needed]
-
-
-def _takes_reports(table: PaperTable) -> bool:
-    return table.columns in KINDS
-
-
-def _has(table: PaperTable, which: Callable[[str], bool]) -> bool:
-    return any(which(column.code) for part in table.parts for column in part.columns)
-
-
 def compare_with_paper(
     table: PaperTable,
     found: Found,
@@ -95,11 +73,11 @@ def compare_with_paper(
         LassError: there are no such results, or none of them has a place in the table.
     """
     parts = table.parts if part is None else (table.part(part),)
-    sources = _sources(table, found, wanted)
+    sources = _sources(table, parts, found, wanted)
     systems = list(dict.fromkeys(name for one in sources for name in one.systems))
     if not systems:
         raise LassError(
-            f"{table.title} needs {' and '.join(needs_of(table))}, of which there is "
+            f"{table.title} needs {' and '.join(table.needs)}, of which there is "
             f"none in {found.shown}; make it with '{table.command}'"
         )
     names = list(dict.fromkeys(name for each in parts for name in each.rows))
@@ -142,11 +120,15 @@ def compare_with_paper(
     return Compared(tables, facts, notes)
 
 
-def _sources(table: PaperTable, found: Found, wanted: Wanted) -> list[Source]:
+def _sources(
+    table: PaperTable, parts: Sequence[Part], found: Found, wanted: Wanted
+) -> list[Source]:
     """What the table takes of what was found."""
     sources = []
-    if _takes_reports(table) and found.reports:
-        names = tuple(each.name for each in systems_of(found.reports))
+    if table.takes_reports and found.reports:
+        every = [each.name for each in systems_of(found.reports)]
+        having = relevant_systems(table, parts, found.reports, wanted.layout)
+        names = tuple(having or every)
 
         def of_reports(part: Part, systems: Sequence[str], first: str | None) -> Ours:
             return scores_of(table, part, found.reports, systems, first, wanted)
@@ -160,9 +142,9 @@ def _sources(table: PaperTable, found: Found, wanted: Wanted) -> list[Source]:
 
         sources.append(Source(tuple(read), of_tasks, True))
     fixed = []
-    if _has(table, lambda code: code in COSTS) and found.costs:
+    if table.takes_costs and found.costs:
         fixed.append(costs_of(found.costs))
-    if _has(table, lambda code: code.endswith(f".{ON_TARGET}")) and found.zero_shot:
+    if table.takes_on_target and found.zero_shot:
         fixed.append(on_target_of(found.zero_shot))
     if table.columns in (ENCODER, DECODER) and found.estimates:
         fixed.append(correlations_of(found.estimates, table.columns))
@@ -209,7 +191,7 @@ def _nothing(
     pairs = dict.fromkeys(pair for each in found.reports for pair in each.report.pairs)
     has = (
         f"; ours have the pairs {', '.join(pairs)}"
-        if pairs and _takes_reports(table)
+        if pairs and table.takes_reports
         else ""
     )
     why = "".join(f"; {note.removeprefix('ours: ')}" for note in ours.notes)

@@ -1,33 +1,30 @@
-"""Tables of results as the papers print them: files in ``data/``, one for each paper.
+"""What a paper's table of results is: rows, columns, figures."""
 
-A table is text, a line a system and a column a figure, so that it can be laid beside
-the paper. Its second line (``=``) says what each column is, see :class:`Column`.
-"""
-
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from lass_plugin.errors import LassError
-
-DATA = Path(__file__).parent / "data"
 
 MEAN, GIVEN, WINS, ON_TARGET = "mean", "given", "wins", "on-target"
 LANGUAGES, PAIRS, GROUPS, TYPES = "languages", "pairs", "groups", "types"
 METRICS, COST, TASKS, XNLI = "metrics", "cost", "tasks", "xnli"
 ENCODER, DECODER = "encoder", "decoder"
 KINDS = (
-    *(LANGUAGES, PAIRS, GROUPS, TYPES),
-    *(METRICS, COST, TASKS, XNLI),
-    *(ENCODER, DECODER),
+    LANGUAGES,
+    PAIRS,
+    GROUPS,
+    TYPES,
+    METRICS,
+    COST,
+    TASKS,
+    XNLI,
+    ENCODER,
+    DECODER,
 )
 """What the columns of a table are."""
+
+NOT_SAID = "not said"
+"""The text that was scored, where the paper says nothing of it."""
 
 MILLIONS = ("parameters", "parameters-of-pair", "own-parameters")
 """Columns in millions of parameters."""
@@ -36,8 +33,6 @@ DISK = "disk"
 SPEEDS = ("GPU", "CPU")
 """Columns in tokens a second."""
 COSTS = (*MILLIONS, DISK, *SPEEDS)
-
-_FIGURE = re.compile(r"([+-]?\d+(?:\.(\d+))?)([MG%]?)(?: ± (\d+\.\d+))?")
 
 
 @dataclass(frozen=True)
@@ -112,11 +107,6 @@ class Part:
         """The columns that a mean is over."""
         return [c for c in self.columns if c.code != MEAN and c.code not in COSTS]
 
-    def digits(self, code: str) -> int:
-        """Digits after the point of a column."""
-        found = [row.figures[code] for row in self.rows.values() if code in row.figures]
-        return max(each.digits for each in found)
-
 
 @dataclass(frozen=True)
 class PaperTable:
@@ -155,6 +145,34 @@ class PaperTable:
     slips: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     differences: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def takes_reports(self) -> bool:
+        return self.columns in (LANGUAGES, PAIRS, GROUPS, TYPES, METRICS)
+
+    @property
+    def takes_costs(self) -> bool:
+        return any(column.code in COSTS for column in self._every_column())
+
+    @property
+    def takes_on_target(self) -> bool:
+        return any(column.score == ON_TARGET for column in self._every_column())
+
+    def _every_column(self) -> Iterator[Column]:
+        return (column for part in self.parts for column in part.columns)
+
+    @property
+    def needs(self) -> list[str]:
+        """The results that it is compared with, in words."""
+        needs = {
+            "a report of 'lass evaluate'": self.takes_reports,
+            "--sizes": self.columns == GROUPS,
+            "a table-cost.json": self.takes_costs,
+            "a zero_shot.json": self.takes_on_target,
+            "scores of 'lass xtreme evaluate'": self.columns in (TASKS, XNLI),
+            "an estimate.json": self.columns in (ENCODER, DECODER),
+        }
+        return [name for name, needed in needs.items() if needed]
 
     @property
     def rows(self) -> list[str]:
@@ -219,138 +237,3 @@ class Paper:
 def normal(name: str) -> str:
     """*name* without case, blanks and punctuation, by which names are compared."""
     return "".join(filter(str.isalnum, name.casefold()))
-
-
-@cache
-def papers() -> dict[str, Paper]:
-    """Key -> each paper that there is, by year."""
-    found = [read_paper(path) for path in DATA.glob("*.yaml")]
-    return {
-        paper.key: paper for paper in sorted(found, key=lambda p: (p.key[-4:], p.key))
-    }
-
-
-def paper_of(name: str) -> Paper:
-    """The paper called *name*: ``he2023``, ``He 2023``.
-
-    Raises:
-        LassError: there is none.
-    """
-    known = papers()
-    if normal(name) in known:
-        return known[normal(name)]
-    near = get_close_matches(normal(name), known, 1, 0.4)
-    meant = f"did you mean {near[0]}? " if near else ""
-    raise LassError(f"there is no paper '{name}' ({meant}there are {', '.join(known)})")
-
-
-def read_paper(path: Path) -> Paper:
-    """Read one file of :data:`DATA`."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    tables, without = {}, {}
-    for number, table in content["tables"].items():
-        if "without" in table:
-            without[number] = table["without"]
-            continue
-        names = {**content["names"], **table.pop("names", {})}
-        tables[number] = _table(path.stem, content["paper"], number, names, table)
-    return Paper(path.stem, content["paper"], content["about"], tables, without)
-
-
-def _table(
-    key: str, name: str, number: int, names: dict[str, list[str]], table: dict[str, Any]
-) -> PaperTable:
-    cells, differences = table.pop("cells"), table.pop("differences", "")
-    read = _cells(cells, table.get("turned", False))
-    gains, baseline = table.get("gains", False), table.get("baseline", "")
-    parts = tuple(_part(*part, baseline if gains else None) for part in read)
-    return PaperTable(
-        key,
-        f"{name}, Table {number}",
-        number,
-        parts=parts,
-        names={str(row): tuple(map(str, of)) for row, of in names.items()},
-        differences={row: tuple(of) for row, *of in _lines(differences)},
-        **table,
-    )
-
-
-def _lines(text: str) -> Iterator[list[str]]:
-    for line in text.splitlines():
-        if line.strip():
-            yield [cell.strip() for cell in line.split("|")]
-
-
-def _cells(text: str, turned: bool) -> list[tuple[str, list[list[str]]]]:
-    """Name of each part, and its lines: headings, codes, systems."""
-    found: list[tuple[str, list[list[str]]]] = []
-    for line in _lines(text):
-        if line[0].startswith("#"):
-            found.append((line[0].lstrip("# "), []))
-            continue
-        if not found:
-            found.append(("", []))
-        found[-1][1].append(line)
-    if not turned:
-        return found
-    return [(name, [list(c) for c in zip(*of, strict=True)]) for name, of in found]
-
-
-def _part(name: str, lines: Sequence[Sequence[str]], baseline: str | None) -> Part:
-    """One part.
-
-    Args:
-        baseline: the row whose scores are no gains, where the others' are.
-    """
-    (_, *headings), (_, *codes), *systems = lines
-    columns = [
-        column
-        for heading, code in zip(headings, codes, strict=True)
-        for column in _split(heading, code)
-    ]
-    rows = {}
-    for system, *cells in systems:
-        texts = [
-            text
-            for code, cell in zip(codes, cells, strict=True)
-            for text in (cell.split("/") if "/" in code else [cell])
-        ]
-        found = dict(zip((c.code for c in columns), texts, strict=True))
-        given = found.pop(GIVEN, "")
-        gains = baseline is not None and system != baseline
-        figures = {
-            code: figure_of(text, code, gains)
-            for code, text in found.items()
-            if text != "-"
-        }
-        rows[system] = Row(system, figures, given)
-    return Part(name, tuple(c for c in columns if c.code != GIVEN), rows)
-
-
-def _split(heading: str, code: str) -> list[Column]:
-    """A column, or the two whose figures share a cell (``XQuAD F1/EM``)."""
-    if "/" not in code:
-        return [Column(heading, code)]
-    name, _, scores = heading.rpartition(" ")
-    both = zip(scores.split("/"), code.split("/"), strict=True)
-    return [Column(f"{name} {score}", each) for score, each in both]
-
-
-def figure_of(text: str, code: str, gains: bool = False) -> Figure:
-    """A cell as a number.
-
-    Args:
-        code: of its column.
-        gains: scores are differences.
-
-    Raises:
-        ValueError: it is none.
-    """
-    found = _FIGURE.fullmatch(text)
-    if found is None:
-        raise ValueError(f"'{text}' in column {code} is no figure")
-    number, digits, unit, deviation = found.groups()
-    value = float(number) * (1024 if unit == "G" else 1)
-    is_gain = gains and code not in COSTS and not code.endswith(f".{WINS}")
-    spread = None if deviation is None else float(deviation)
-    return Figure(text, value, len(digits or ""), is_gain, spread)

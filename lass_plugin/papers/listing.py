@@ -1,7 +1,7 @@
 """Which papers and tables there are, what each needs and which command makes it."""
 
-from lass_plugin.papers.comparing import needs_of
-from lass_plugin.papers.figures import Paper, papers
+from lass_plugin.papers.figures import Paper
+from lass_plugin.papers.reading import papers
 from lass_plugin.records.table import Table
 
 
@@ -31,10 +31,11 @@ def list_papers() -> Table:
 
 def list_tables(paper: Paper) -> Table:
     """A line for each table of results of *paper*."""
-    rows, records = [], []
+    made_by: dict[tuple[str, str], list[str]] = {}
+    records = []
     for table in paper.tables.values():
-        needs = ", ".join(needs_of(table))
-        rows.append((str(table.number), table.about, needs, table.command))
+        needs = " and ".join(table.needs)
+        made_by.setdefault((needs, table.command), []).append(str(table.number))
         records.append(
             {
                 "paper": paper.key,
@@ -45,15 +46,19 @@ def list_tables(paper: Paper) -> Table:
                 "command": table.command,
             }
         )
+    notes = [
+        f"{', '.join(numbers)}: from {needs}, by '{command}'"
+        for (needs, command), numbers in made_by.items()
+    ]
+    notes += [
+        f"{number} has no results: {why}" for number, why in paper.without.items()
+    ]
     return Table(
         f"{paper.key}-tables",
         f"{paper.name}: {paper.about}",
-        ("--table", "about", "needs", "made by"),
-        rows,
-        notes=tuple(
-            f"Table {number} has no results: {why}"
-            for number, why in paper.without.items()
-        ),
+        ("--table", "about"),
+        [(str(table.number), table.about) for table in paper.tables.values()],
+        notes=tuple(notes),
         records=tuple(records),
-        left=4,
+        left=2,
     )

@@ -14,7 +14,8 @@ def match_rows(
 
     A row and a system are matched where their names are alike but for case, blanks and
     punctuation, else where the system has one of the other names of the row; a system
-    stands for one row at most.
+    stands for one row at most. Of LABEL/NAME the name counts, where it is the only one
+    and no other system has that name alone.
 
     Args:
         rows: of the table, those that are shown.
@@ -49,7 +50,12 @@ def _take(
     names: Sequence[str],
 ) -> None:
     wanted, taken = set(map(normal, names)), set(found.values())
-    alike = [s for s in systems if normal(s) in wanted and s not in taken]
+    free = [system for system in systems if system not in taken]
+    alike = [system for system in free if normal(system) in wanted]
+    if not alike:
+        own = {s: normal(s.rpartition("/")[2]) for s in free if "/" in s}
+        labelled = [system for system, name in own.items() if name in wanted]
+        alike = labelled if len(labelled) == 1 else []
     if len(alike) > 1:
         raise LassError(
             f"the systems {' and '.join(alike)} have both the name of the row {row} of "

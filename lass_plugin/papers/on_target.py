@@ -6,11 +6,11 @@ from typing import Any
 
 from lass_plugin.evaluation.language_identifier import ON_TARGET
 from lass_plugin.evaluation.zero_shot_tables import ZERO_SHOT
+from lass_plugin.languages import Pair
 from lass_plugin.papers import figures
 from lass_plugin.papers.ours import Cell, Ours, is_sure
 from lass_plugin.papers.scores import first_code
 from lass_plugin.records.fields import filled
-from lass_plugin.languages import Pair
 
 
 def on_target_of(files: Sequence[Path]) -> Ours:

@@ -18,6 +18,7 @@ from lass_plugin.papers.figures import (
     LANGUAGES,
     MEAN,
     METRICS,
+    NOT_SAID,
     PAIRS,
     TYPES,
     WINS,
@@ -37,9 +38,6 @@ from lass_plugin.tables.retesting import add_tests
 from lass_plugin.tables.score_tables import score_tables
 
 Records = list[dict[str, Any]]
-
-KINDS = (LANGUAGES, PAIRS, GROUPS, TYPES, METRICS)
-"""Columns that are made of reports."""
 
 _FLORES_101 = "tok:flores101"
 
@@ -79,9 +77,7 @@ def scores_of(
         LassError: two systems cannot be compared, see :func:`.compare_reports`.
     """
     ours = Ours(tuple(systems), baseline=baseline)
-    layout = replace(wanted.layout, wins_by=table.wins_by)
-    if table.columns == TYPES and layout.resource_types is None:
-        layout = replace(layout, resource_types=FLORES)
+    layout = _layout(table, wanted.layout)
     if table.columns == GROUPS and layout.sizes is None:
         ours.notes.append("the groups of our pairs are not known; give --sizes")
         return ours
@@ -108,10 +104,33 @@ def scores_of(
             if record["system"] == system:
                 value = _cell(compared, system, first, record, code)
                 ours.cells[system, code] = value
-        signatures |= dict.fromkeys(_signatures(compared, metrics))
+        signatures |= dict.fromkeys(_signatures(table, compared, metrics))
         ours.notes += [n for n in compared.notes if n not in ours.notes]
     ours.notes = [f"ours: {note}" for note in (*signatures, *ours.notes)]
     return ours
+
+
+def relevant_systems(
+    table: PaperTable,
+    parts: Sequence[Part],
+    reports: Sequence[LabelledReport],
+    layout: Layout,
+) -> list[str]:
+    """The systems of *reports* that have pairs of the table's columns."""
+    layout = _layout(table, layout)
+    found = []
+    for system in systems_of(reports):
+        pairs = list(system.scores.pairs)
+        if any(_columns(table, each, layout, pairs) for each in parts):
+            found.append(system.name)
+    return found
+
+
+def _layout(table: PaperTable, layout: Layout) -> Layout:
+    layout = replace(layout, wins_by=table.wins_by)
+    if table.columns == TYPES and layout.resource_types is None:
+        layout = replace(layout, resource_types=FLORES)
+    return layout
 
 
 def first_code(code: str) -> str:
@@ -242,7 +261,17 @@ def _cell(
     )
 
 
-def _signatures(compared: ComparedReports, metrics: Sequence[str]) -> list[str]:
+def _signatures(
+    table: PaperTable, compared: ComparedReports, metrics: Sequence[str]
+) -> list[str]:
+    """What ours were scored with, and whether that is what the paper's were."""
     last = compared.systems[-1].scores.pairs
     scores = [(pair, last[pair].scores[m]) for m in metrics for pair in compared.pairs]
-    return [f"{compared.text} text, {note}" for note in signature_notes(scores)]
+    notes = [f"{compared.text} text, {note}" for note in signature_notes(scores)]
+    other = table.text not in ("", NOT_SAID, compared.text)
+    for _, score in scores:
+        name = "spBLEU" if _FLORES_101 in score.signature else score.metric
+        other |= table.metric not in ("", name)
+    if other:
+        notes.append(f"another metric than the paper's {table.metric}, see above")
+    return notes
