@@ -166,7 +166,9 @@ def figure_of(text: str, code: str, gains: bool = False) -> Figure:
     if found is None:
         raise ValueError(f"'{text}' in column {code} is no figure")
     number, digits, unit, deviation = found.groups()
-    value = float(number) * (1024 if unit == "G" else 1)
+    value = float(number)
+    if unit == "G":  # of bytes; the others of such a column are in M, without fractions
+        value, digits = value * 1024, ""
     is_gain = gains and code not in COSTS and not code.endswith(f".{WINS}")
     spread = None if deviation is None else float(deviation)
     return Figure(text, value, len(digits or ""), is_gain, spread)

@@ -222,7 +222,8 @@ def test_every_table_that_the_page_names_is_here_and_the_other_way_round(key):
 
 def test_cells_are_read_as_numbers_with_their_units():
     assert figure_of("237.56 ± 2.70", "GPU").deviation == 2.7
-    assert figure_of("1.8G", "disk").value == 1843.2
+    disk = figure_of("1.8G", "disk")
+    assert disk.value == 1843.2 and disk.digits == 0
     assert figure_of("64.69M", "parameters").digits == 2
     assert figure_of("+2.8", "fa", gains=True).gain
     assert not figure_of("80.0", "low.wins", gains=True).gain
