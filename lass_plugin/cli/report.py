@@ -130,6 +130,7 @@ def run(settings: ReportSettings) -> int:
 
 def _show(settings: ReportSettings, table: "PaperTable") -> None:
     """Lay what the places hold beside *table*."""
+    needless(settings, table.needless, f"on {table.title}")
     from lass_plugin.papers.comparing import compare_with_paper
     from lass_plugin.papers.places import look_for_results
     from lass_plugin.papers.scores import Wanted

@@ -21,7 +21,7 @@ from lass_plugin.papers.on_target import on_target_of
 from lass_plugin.papers.ours import Ours
 from lass_plugin.papers.places import Found
 from lass_plugin.papers.scores import Wanted, relevant_systems, scores_of
-from lass_plugin.papers.tasks import read_tasks, tasks_of
+from lass_plugin.papers.tasks import TaskResults, tasks_of
 from lass_plugin.records.table import Table
 from lass_plugin.tables.compared_reports import systems_of
 
@@ -84,6 +84,11 @@ def compare_with_paper(
     if table.baseline and table.baseline not in names:
         names.append(table.baseline)
     matched = match_rows(table, names, systems, rows)
+    if not any(row in matched for each in parts for row in each.rows):
+        raise LassError(
+            f"of {table.title} ours have nothing but what it compares with "
+            f"({table.baseline}); say which is which with --rows 'ROW=SYSTEM,…'"
+        )
     first = _baseline(table, matched, sources, baseline)
     tables, without = [], []
     for each in parts:
@@ -135,12 +140,12 @@ def _sources(
 
         sources.append(Source(names, of_reports, True))
     if table.columns in (TASKS, XNLI) and found.xtreme:
-        read = read_tasks(found.xtreme)
+        results = TaskResults.read(found.xtreme, wanted.tested)
 
         def of_tasks(part: Part, systems: Sequence[str], first: str | None) -> Ours:
-            return tasks_of(table, part, read, systems, first)
+            return tasks_of(table, part, results, systems, first)
 
-        sources.append(Source(tuple(read), of_tasks, True))
+        sources.append(Source(tuple(results.systems), of_tasks, True))
     fixed = []
     if table.takes_costs and found.costs:
         fixed.append(costs_of(found.costs))

@@ -175,6 +175,24 @@ class PaperTable:
         return [name for name, needed in needs.items() if needed]
 
     @property
+    def needless(self) -> list[str]:
+        """Options that nothing of it depends on."""
+        tasks = self.columns in (TASKS, XNLI)
+        depends = {
+            "part": len(self.parts) > 1,
+            "baseline": self.takes_reports or tasks,
+            "no_test": self.takes_reports or tasks,
+            "references": self.takes_reports,
+            "metric": self.takes_reports and self.columns != METRICS,
+            "centre": self.columns in (LANGUAGES, GROUPS),
+            "sizes": self.columns == GROUPS,
+            "low": self.columns == GROUPS,
+            "high": self.columns == GROUPS,
+            "resource_types": self.columns == TYPES,
+        }
+        return [name for name, needed in depends.items() if not needed]
+
+    @property
     def rows(self) -> list[str]:
         """The systems of all parts."""
         return list(dict.fromkeys(name for part in self.parts for name in part.rows))

@@ -5,12 +5,13 @@ made of the pairs that the paper's table has, and their records are looked up.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lass_plugin.evaluation.report_tables import signature_notes
+from lass_plugin.evaluation.significance import Difference
 from lass_plugin.language_families import FIRST_CODES
 from lass_plugin.languages import Pair, base_language
 from lass_plugin.papers.figures import (
@@ -51,12 +52,27 @@ class Wanted:
         metric: instead of the table's own.
         tested: do the paired bootstraps that no report has.
         references: for these, see :func:`.add_tests`.
+        known: (baseline, system, metric, pair) -> what was tested for another part.
     """
 
     layout: Layout
     metric: str | None = None
     tested: bool = True
     references: Path | None = None
+    known: dict[tuple[str, str, str, str], Difference] = field(default_factory=dict)
+
+    def test(
+        self, compared: ComparedReports, metrics: Sequence[str]
+    ) -> ComparedReports:
+        """*compared* with its tests in *metrics*, each done once."""
+        if not (self.tested and metrics and compared.others):
+            return compared
+        first = compared.baseline.name
+        known = {key[1:]: of for key, of in self.known.items() if key[0] == first}
+        compared = replace(compared, tests={**known, **compared.tests})
+        compared = add_tests(compared, self.references, metrics)
+        self.known.update({(first, *key): of for key, of in compared.tests.items()})
+        return compared
 
 
 def scores_of(
@@ -97,8 +113,7 @@ def scores_of(
         kept = tuple(pair for pair in compared.pairs if pair in pairs)
         compared = replace(compared, pairs=kept)
         metrics = _metrics(table, part, compared, wanted.metric)
-        if wanted.tested and metrics:
-            compared = add_tests(compared, wanted.references, metrics)
+        compared = wanted.test(compared, metrics)
         found = _cells(table, part, layout, compared, metrics, columns)
         for record, code in found:
             if record["system"] == system:
@@ -185,7 +200,7 @@ def _metrics(
         codes = [column.code for column in part.columns]
         return [code for code in codes if code in compared.metrics]
     if chosen is not None:
-        return [chosen] if chosen in compared.metrics else []
+        return [chosen]  # the tables refuse what not all systems have
     scores = compared.baseline.scores.pairs[compared.pairs[0]].scores
     if table.metric == "spBLEU" and _FLORES_101 not in scores["BLEU"].signature:
         return ["spBLEU" if "spBLEU" in compared.metrics else "BLEU"]

@@ -1,13 +1,13 @@
 """Our scores on the tasks of XTREME, from files of ``lass xtreme evaluate``."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lass_plugin.evaluation.xtreme.report import TaskScores, read_scores
 from lass_plugin.papers.figures import MEAN, XNLI, PaperTable, Part
 from lass_plugin.papers.ours import Cell, Ours, is_sure
-from lass_plugin.records.table import Table
 from lass_plugin.tables.xtreme_tables import (
     Systems,
     by_system,
@@ -16,18 +16,56 @@ from lass_plugin.tables.xtreme_tables import (
     tables_of_languages,
 )
 
+Languages = dict[str, list[dict[str, Any]]]
+"""Metric -> a record of each language."""
 
-def read_tasks(files: Sequence[Path]) -> Systems:
-    """System -> task -> its scores.
 
-    Raises:
-        LassError: a file is damaged, or two cannot stand in one table.
+@dataclass(frozen=True)
+class TaskResults:
+    """What several systems have on the tasks.
+
+    Attributes:
+        systems: system -> task -> its scores.
+        tested: differences are tested.
     """
-    return by_system([read_scores(file) for file in files])
+
+    systems: Systems
+    tested: bool = True
+    _known: dict[tuple[str, str, str | None], Languages] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, files: Sequence[Path], tested: bool = True) -> "TaskResults":
+        """Read *files*.
+
+        Raises:
+            LassError: one is damaged, or two cannot stand in one table.
+        """
+        return cls(by_system([read_scores(file) for file in files]), tested)
+
+    def languages(self, system: str, task: str, base: str | None) -> Languages:
+        """The languages of *task*, compared with *base* where it has the task."""
+        having = base is not None and task in self.systems[base]
+        if base == system or not (self.tested and having):
+            base = None
+        key = (system, task, base)
+        if key not in self._known:
+            both = [system] if base is None else [base, system]
+            scores = {name: {task: self.systems[name][task]} for name in both}
+            tables = tables_of_languages(scores, base)
+            metrics = self.systems[system][task].task.metrics
+            self._known[key] = {
+                metric: [one for one in table.records if one["system"] == system]
+                for metric, table in zip(metrics, tables, strict=True)
+            }
+        return self._known[key]
 
 
 def tasks_of(
-    table: PaperTable, part: Part, read: Systems, names: Sequence[str], base: str | None
+    table: PaperTable,
+    part: Part,
+    results: TaskResults,
+    names: Sequence[str],
+    base: str | None,
 ) -> Ours:
     """The scores of the systems *names* on the tasks (or languages) of *part*.
 
@@ -37,17 +75,16 @@ def tasks_of(
     wanted = [column.of for column in part.measured()]
     if table.columns == XNLI:
         wanted = [XNLI]
-    systems: dict[str, dict[str, TaskScores]] = {
-        name: {task: read[name][task] for task in read[name] if task in wanted}
-        for name in names
-    }
-    systems = {name: of for name, of in systems.items() if of}
+    systems: dict[str, dict[str, TaskScores]] = {}
+    for name in names:
+        of = results.systems[name]
+        if kept := {task: of[task] for task in of if task in wanted}:
+            systems[name] = kept
     ours = Ours(tuple(names), baseline=base)
     if not systems:
         return ours
-    tests = _tests(systems, base)
     if table.columns == XNLI:
-        _add_languages(ours, part, systems, tests)
+        _add_languages(ours, part, results, base, systems)
         return ours
     whole = len(set(wanted)) == len({task for of in systems.values() for task in of})
     for record in table_of_tasks(systems, table.average).records:
@@ -58,32 +95,9 @@ def tasks_of(
             continue
         several = len(scored_by(systems[name][task].task)) > 1
         code = f"{task}.{metric}" if several else task
-        ours.cells[name, code] = _cell(record, tests.get((name, task, metric), []))
+        languages = results.languages(name, task, base)[metric]
+        ours.cells[name, code] = _cell(record, languages)
     return ours
-
-
-Tests = Mapping[tuple[str, str, str], list[dict[str, Any]]]
-"""System, task and metric -> a record of each language."""
-
-
-def _tests(systems: Mapping[str, Mapping[str, TaskScores]], base: str | None) -> Tests:
-    """The languages of each task, compared with *base* where it has the task."""
-    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for task in dict.fromkeys(task for of in systems.values() for task in of):
-        having = {name: {task: of[task]} for name, of in systems.items() if task in of}
-        compared = tables_of_languages(having, base if base in having else None)
-        metrics = next(iter(having.values()))[task].task.metrics
-        for metric, table in zip(metrics, compared, strict=True):
-            for name, records in _by_name(table).items():
-                found[name, task, metric] = records
-    return found
-
-
-def _by_name(table: Table) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for record in table.records:
-        found.setdefault(record["system"], []).append(record)
-    return found
 
 
 def _cell(record: Mapping[str, Any], languages: Sequence[Mapping[str, Any]]) -> Cell:
@@ -101,14 +115,16 @@ def _cell(record: Mapping[str, Any], languages: Sequence[Mapping[str, Any]]) -> 
 def _add_languages(
     ours: Ours,
     part: Part,
+    results: TaskResults,
+    base: str | None,
     systems: Mapping[str, Mapping[str, TaskScores]],
-    tests: Tests,
 ) -> None:
     """XNLI by language, and its mean where all of the paper's languages are there."""
     codes = {column.code for column in part.measured()}
     for name, of in systems.items():
         metric = of[XNLI].task.metrics[0]
-        records = {one["language"]: one for one in tests[name, XNLI, metric]}
+        found = results.languages(name, XNLI, base)[metric]
+        records = {one["language"]: one for one in found}
         for code, record in records.items():
             if code in codes:
                 ours.cells[name, code] = _cell({"metric": metric, **record}, [record])

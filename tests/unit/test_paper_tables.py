@@ -39,7 +39,8 @@ OURS = both({"fa": (12.0, 21.5), "pl": (11.5, 23.5), "xx": (9.0, 9.0)})
 
 def compared(place, paper, number, sizes=None, **options):
     layout = Layout(sizes=sizes) if sizes is not None else Layout()
-    wanted = Wanted(layout, options.pop("metric", None), tested=False)
+    tested = options.pop("tested", False)
+    wanted = Wanted(layout, options.pop("metric", None), tested)
     found = look_for_results([str(place)])
     return compare_with_paper(paper_of(paper).table(number), found, wanted, **options)
 
@@ -348,7 +349,7 @@ def test_tasks_of_xtreme(tmp_path):
     for system, share in (("dense", 0.75), ("gradient", 0.5)):
         for task in ("xnli", "xquad"):
             write_scores(scored(system, task, share), tmp_path / f"{system}-{task}")
-    tables = compared(tmp_path, "li2022", 1).tables
+    tables = compared(tmp_path, "li2022", 1, tested=True).tables
     assert [table.name for table in tables] == ["li2022-1-1", "li2022-1-2"]
     line = row(tables[0], "gradient (ours)")
     assert line["XNLI"] == "50.0*" and line["XQuAD EM"] == "50.0*"
@@ -359,7 +360,7 @@ def test_tasks_of_xtreme(tmp_path):
     (table,) = compared(tmp_path, "li2022", 1, part="translate").tables
     assert one(table, row="XLM-R", of="xnli")["theirs"] == 79.1
     given = ["L0 (non-shared) + DS=gradient", "mMiniLMv1=dense"]
-    (table,) = compared(tmp_path, "li2022", 5, rows=given).tables
+    (table,) = compared(tmp_path, "li2022", 5, rows=given, tested=True).tables
     assert one(table, row="mMiniLMv1", of="en")["ours"] == 75.0
     assert one(table, row="mMiniLMv1", of=MEAN)["ours"] is None
     found = one(table, row="L0 (non-shared) + DS", of="de")
@@ -461,8 +462,21 @@ def test_papers_and_tables_are_listed(capsys):
         (["RUN", "--paper", "he2032", "--table", "1"], "did you mean he2023?"),
         (
             ["RUN", "--paper", "he2023", "--table", "1", "--part", "x"],
-            "no parts at all",
+            "--part has no effect on He 2023, Table 1",
         ),
+        (
+            ["RUN", "--paper", "lin2021", "--table", "2", "--part", "x"],
+            "its parts are Transformer-base, Transformer-big",
+        ),
+        (
+            ["RUN", "--paper", "he2023", "--table", "1", "--resource-types", "flores"],
+            "--resource-types has no effect on He 2023, Table 1",
+        ),
+        (
+            ["RUN", "--paper", "he2023", "--table", "1", "--metric", "COMET"],
+            "not every system has COMET",
+        ),
+        (["RUN", "--paper", "he2023", "--table", "9"], "give --sizes"),
         (["RUN", "--paper", "li2022", "--table", "1"], "needs scores of 'lass xtreme"),
     ],
 )
