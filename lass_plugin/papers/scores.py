@@ -170,7 +170,7 @@ def _columns(
 
 
 def _named(codes: Sequence[str], ours: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Those of *ours* whose languages *codes* name, in any script or region.
+    """Keep what *codes* name of *ours*, in any script or region.
 
     Where several of ours are one of the paper's, only the very code counts.
     """
