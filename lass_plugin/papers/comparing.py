@@ -7,7 +7,7 @@ from typing import Any
 from lass_plugin.errors import LassError
 from lass_plugin.papers.beside import pair_up, to_table
 from lass_plugin.papers.correlations import correlations_of
-from lass_plugin.papers.costs import costs_of
+from lass_plugin.papers.costs import CHECKPOINT, costs_of
 from lass_plugin.papers.figures import (
     DECODER,
     ENCODER,
@@ -18,7 +18,7 @@ from lass_plugin.papers.figures import (
 )
 from lass_plugin.papers.matching import match_rows
 from lass_plugin.papers.on_target import on_target_of
-from lass_plugin.papers.ours import Ours
+from lass_plugin.papers.ours import Cell, Ours
 from lass_plugin.papers.places import Found
 from lass_plugin.papers.scores import Wanted, relevant_systems, scores_of
 from lass_plugin.papers.tasks import TaskResults, tasks_of
@@ -97,8 +97,8 @@ def compare_with_paper(
         chosen = list(dict.fromkeys(of_part.values()))
         for source in sources:
             here = [name for name in chosen if name in source.systems]
-            ours.add(source.values(each, here, first if source.comparable else None))
-        ours.baseline = first
+            ours.add(source.values(each, here, first))
+        ours.notes += _other_checkpoints(found, of_part, ours)
         if any(
             (name, column.code) in ours.cells
             for name in chosen
@@ -157,10 +157,31 @@ def _sources(
 
 
 def _fixed(ours: Ours) -> Values:
-    """Figures that are what they are, whatever the baseline."""
-    return lambda part, systems, first: Ours(
-        ours.systems, dict(ours.cells), None, [*ours.notes]
-    )
+    """Figures that were read; their tests count where they are of our baseline."""
+
+    def values(part: Part, systems: Sequence[str], first: str | None) -> Ours:
+        cells = dict(ours.cells)
+        if first != ours.baseline:
+            cells = {key: Cell(c.value, facts=c.facts) for key, c in cells.items()}
+        return Ours(ours.systems, cells, first, [*ours.notes])
+
+    return values
+
+
+def _other_checkpoints(found: Found, matched: dict[str, str], ours: Ours) -> list[str]:
+    """A note on each system whose costs and scores are of two checkpoints."""
+    scored = {s["name"]: s["checkpoint"] for s in _systems(found, {*matched.values()})}
+    counted = {
+        name: cell.facts[CHECKPOINT]
+        for (name, _), cell in ours.cells.items()
+        if CHECKPOINT in cell.facts
+    }
+    return [
+        f"the scores of {name} are of {scored[name]}, its parameters and disk of "
+        f"{counted[name]}"
+        for name in matched.values()
+        if name in scored and name in counted and scored[name] != counted[name]
+    ]
 
 
 def _baseline(

@@ -9,6 +9,9 @@ from lass_plugin.papers.ours import Cell, Ours
 from lass_plugin.records.fields import filled
 from lass_plugin.tables.table_files import table_format
 
+CHECKPOINT = "checkpoint"
+"""The fact of a cell that says which checkpoint was counted."""
+
 MILLION, MEBIBYTE = 1e6, 2**20
 
 
@@ -31,7 +34,8 @@ def costs_of(files: Sequence[Path]) -> Ours:
                     for code, value in _figures(table["name"], line).items():
                         name = filled(str, line["system"], "system")
                         number = filled(float, value, f"{code} of {name}")
-                        found.cells[name, code] = Cell(number)
+                        facts = {k: line[k] for k in (CHECKPOINT,) if k in line}
+                        found.cells[name, code] = Cell(number, facts=facts)
         found.systems = tuple(dict.fromkeys(name for name, _ in found.cells))
         ours.add(found)
     return ours

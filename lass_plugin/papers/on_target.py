@@ -16,6 +16,8 @@ from lass_plugin.records.fields import filled
 def on_target_of(files: Sequence[Path]) -> Ours:
     """Shares of translations in the target language, in %, of each system and pair.
 
+    Differences are to the first system, which is the baseline.
+
     Raises:
         LassError: a file is damaged.
     """
@@ -25,6 +27,7 @@ def on_target_of(files: Sequence[Path]) -> Ours:
         with ZERO_SHOT.reading(file) as record:
             systems = filled(dict[str, dict[str, Any]], record["systems"], "systems")
             found.systems = tuple(systems)
+            found.baseline = found.systems[0]
             for name, system in systems.items():
                 for pair, scores in system["pairs"].items():
                     if ON_TARGET in scores:

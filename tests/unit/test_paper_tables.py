@@ -254,6 +254,12 @@ def test_pairs_and_parameters_of_xie(tmp_path):
         pytest.approx(5.81)
     )
     assert "ours lack rows Individual, +TS, +Adapter, Our Method-AV" in table.notes
+    assert not any("its parameters" in note for note in table.notes)
+    text = (tmp_path / "cost" / "table-cost.json").read_text()
+    (tmp_path / "cost" / "table-cost.json").write_text(text.replace("base.pt", "b.pt"))
+    (table,) = compared(tmp_path, "xie2021", 1).tables
+    note = "the scores of base are of base.pt, its parameters and disk of b.pt"
+    assert note in table.notes
 
 
 def test_parameters_disk_and_speed_of_he(tmp_path):
@@ -331,6 +337,9 @@ def test_zero_shot_of_lin_with_its_accuracy(tmp_path):
     assert lines["Fr→Zh BLEU"] == ("5.5", "5.0", "-0.5", "32.0", "30.0*", "-2.0")
     assert lines["Fr→Zh ACC"] == ("4.9", "10.0", "+5.1", "31.3", "30.0*", "-1.3")
     assert lines["De→Fr BLEU"][1] == "6.0"
+    (table,) = compared(tmp_path, "lin2021", 3, baseline="merged masks").tables
+    # its accuracy was tested against the other one
+    assert one(table, row="LaSS", of="fr-zh.on-target")["significant"] is None
     assert lines["Zh→Ru BLEU"][1] == "–"
 
 
