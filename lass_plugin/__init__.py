@@ -32,6 +32,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
     evaluation, tables  translations, scores, zero-shot; the papers' tables
     analysis            similarity of masks, trees, how settled a search is
     neurons             importance and allocation of neurons (Xie 2021)
+    papers              the papers' tables as data, and ours beside them
     experiments         stages that know what they were made with: searches, sweeps,
                         new pairs, the fit of low-rank modules, the quick start; recipes
     cli                 the command lass, one subcommand a file

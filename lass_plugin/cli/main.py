@@ -36,6 +36,7 @@ SUBCOMMANDS = {
     "evaluate": "evaluate",
     "translate": "translate",
     "table": "table",
+    "report": "report",
     "zero-shot": "zero_shot",
     "xtreme": "xtreme",
     "import-lass": "import_lass",

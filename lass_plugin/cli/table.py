@@ -58,17 +58,24 @@ class OutputSettings(Settings):
         tables: Sequence["Table"],
         facts: dict,
         notes: Sequence[str] = (),
+        stem: str | None = None,
+        title: str | None = None,
     ) -> None:
-        """Print the tables of one mode; write them where ``--out`` says."""
+        """Print the tables of one mode; write them where ``--out`` says.
+
+        Args:
+            stem: of the names of the files, see :func:`.write_tables`.
+            title: of the page (default: the mode).
+        """
         from lass_plugin.records.table import to_latex, to_markdown, to_text, wrap_note
         from lass_plugin.tables.table_files import write_tables
 
-        title = kind.capitalize()
+        title = title or kind.capitalize()
         if self.transpose:
             tables = [table.transposed() for table in tables]
         paths = []
         if self.out is not None:  # first: printing fails where its reader has gone
-            paths = write_tables(tables, self.out, kind, title, facts, notes)
+            paths = write_tables(tables, self.out, kind, title, facts, notes, stem)
         if self.format == "markdown":
             print(to_markdown(tables, title, notes), end="")
         elif self.format == "latex":

@@ -29,6 +29,8 @@ _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
     "×": r"$\times$",
     "≥": r"$\geq$",
     "–": "--",
+    "−": "$-$",
+    "ρ": r"$\rho$",
     "…": r"\dots{}",
     "∅": "--",
 }

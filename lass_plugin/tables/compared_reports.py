@@ -123,7 +123,7 @@ def compare_reports(
             "some reports are of tokenised and some of detokenised text, which cannot "
             "be compared; evaluate them in the same way"
         )
-    every = ComparedReports(text, tuple(_systems(reports)))
+    every = ComparedReports(text, tuple(systems_of(reports)))
     chosen = list(every.systems)
     if systems:
         chosen = [every.system(name) for name in dict.fromkeys(systems)]
@@ -147,7 +147,12 @@ def compare_reports(
     )
 
 
-def _systems(reports: Sequence[LabelledReport]) -> list[ComparedSystem]:
+def systems_of(reports: Sequence[LabelledReport]) -> list[ComparedSystem]:
+    """The systems of *reports*, each with the name that it has in tables.
+
+    Raises:
+        LassError: two have one name that no label tells apart.
+    """
     found: dict[str, ComparedSystem] = {}
     for each in reports:
         for system in each.report.systems:

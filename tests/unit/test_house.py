@@ -28,6 +28,7 @@ criterions
 tasks
 evaluation
 tables analysis neurons
+papers
 experiments
 cli
 """.split("\n")[1:-1]
