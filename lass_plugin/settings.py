@@ -71,7 +71,9 @@ class Declared:
     choices: Sequence[Any] | None = None
     """Values to choose from (for each word, where there are several)."""
     nargs: str | None = None
-    """``"+"`` for several words after the option."""
+    """``"+"`` for several words after the option, ``"?"`` for one or none."""
+    bare: str | None = None
+    """What stands for the word after the option where there is none."""
     repeated: bool = False
     """Whether the option is given once for each word."""
     group: str | OneOf | None = None
@@ -197,6 +199,8 @@ def _add_option(place: Any, one: Field, declared: Declared) -> None:
                 about["type"] = kind
         if declared.nargs is not None:
             about["nargs"] = declared.nargs
+        if declared.bare is not None:
+            about["const"] = declared.bare
         if declared.repeated:
             about["action"] = "append"
         elif one.default is not MISSING:

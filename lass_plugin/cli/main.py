@@ -46,6 +46,7 @@ SUBCOMMANDS = {
     "differences": "differences",
     "quickstart": "quickstart",
     "run": "run",
+    "report": "report",
 }
 """Name of each subcommand and the module of this package that holds it."""
 

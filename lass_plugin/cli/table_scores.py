@@ -88,7 +88,11 @@ SETTINGS = ScoreTableSettings
 
 def run(settings: ScoreTableSettings) -> int:
     """Read the reports and show their tables."""
-    from lass_plugin.tables.compared_reports import LabelledReport, compare_reports
+    from lass_plugin.tables.compared_reports import (
+        LabelledReport,
+        compare_reports,
+        score_notes,
+    )
     from lass_plugin.tables.retesting import add_tests
     from lass_plugin.tables.score_tables import score_tables
 
@@ -104,7 +108,9 @@ def run(settings: ScoreTableSettings) -> int:
     if not settings.no_test:
         compared = add_tests(compared, settings.references, metrics)
     tables = score_tables(compared, settings.layout, metrics, settings.tables)
-    settings.output.show("scores", tables, _facts(compared), _notes(compared, metrics))
+    settings.output.show(
+        "scores", tables, _facts(compared), score_notes(compared, metrics)
+    )
     return 0
 
 
@@ -124,20 +130,3 @@ def _facts(compared: "ComparedReports") -> dict[str, Any]:
             for system in compared.systems
         ],
     }
-
-
-def _notes(compared: "ComparedReports", metrics: tuple[str, ...]) -> list[str]:
-    """Systems, signatures and how the text was made."""
-    from lass_plugin.evaluation.report_tables import signature_notes, system_note
-
-    notes = [
-        system_note(system.name, system.scores.checkpoint, system.scores.mask)
-        for system in compared.systems
-    ]
-    baseline = compared.baseline.scores.pairs
-    scores = (
-        (pair, baseline[pair].scores[metric])
-        for metric in metrics
-        for pair in compared.pairs
-    )
-    return [*notes, *signature_notes(scores), *compared.notes]

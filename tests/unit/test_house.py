@@ -29,6 +29,7 @@ tasks
 evaluation
 tables analysis neurons
 experiments
+report_page
 cli
 """.split("\n")[1:-1]
 """Rooms from the ground up; those of one line stand on the same floor."""
