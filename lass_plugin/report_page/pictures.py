@@ -14,6 +14,12 @@ from lass_plugin.report_page.stages import Stages
 SHOWN = 4
 """Pictures of a group that are shown at once; the others on demand."""
 
+_FIRST = ("", "encoder", "decoder", "layers")
+"""What names of pictures say behind the first dot, where they show most of a model."""
+
+_LAST = ("fit",)
+"""The same of what is looked at after the rest."""
+
 _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _ELEMENTS = frozenset(
@@ -25,9 +31,9 @@ _ELEMENTS = frozenset(
 _ATTRIBUTES = frozenset(
     "id d x y x1 y1 x2 y2 cx cy r rx ry fx fy dx dy width height points transform "
     "style viewBox preserveAspectRatio clip-path clip-rule clipPathUnits fill "
-    "fill-opacity fill-rule stroke stroke-width stroke-linecap stroke-linejoin stroke-opacity "
-    "stroke-dasharray stroke-dashoffset stroke-miterlimit opacity text-anchor "
-    "font-size font-family font-style font-weight offset stop-color stop-opacity "
+    "fill-opacity fill-rule stroke stroke-width stroke-linecap stroke-linejoin "
+    "stroke-opacity stroke-dasharray stroke-dashoffset stroke-miterlimit opacity "
+    "text-anchor font-size font-family font-style font-weight offset stop-color stop-opacity "
     "gradientUnits gradientTransform".split()
 )
 _REFERENCE = re.compile(r"url\(\s*#([\w.:-]+)\s*\)")
@@ -67,14 +73,13 @@ class Group:
 
 def of_run(holdings: Holdings, stages: Stages) -> list[Group]:
     """The pictures that the commands of the run have drawn, those of a command in one
-    group; the shortest name, which stands for the whole, first.
+    group; what shows most of the model first.
 
     Raises:
         LassError: one cannot be read; names it.
     """
     groups: dict[tuple[str, str, str], list[Picture]] = {}
-    wanted = sorted(holdings.pictures, key=lambda each: (each.parent, len(each.stem)))
-    for number, path in enumerate(wanted, start=1):
+    for number, path in enumerate(sorted(holdings.pictures, key=_order), start=1):
         stage, record = stages.maker(path), holdings.record_of(path)
         if stage is None and record is None:
             continue
@@ -91,6 +96,16 @@ def of_run(holdings: Holdings, stages: Stages) -> list[Group]:
         Group(_title(kind, place, kinds.count(kind)), line, pictures)
         for (kind, place, line), pictures in groups.items()
     ]
+
+
+def _order(picture: Path) -> tuple[Path, int, str]:
+    said = picture.stem.partition(".")[2]
+    rank = [*_FIRST, *_LAST].index(said) if said in (*_FIRST, *_LAST) else None
+    if rank is None:
+        rank = len(_FIRST)
+    elif said in _LAST:
+        rank += 1
+    return picture.parent, rank, picture.stem
 
 
 def _title(kind: str, place: str, times: int) -> str:
