@@ -35,13 +35,8 @@ TEXTS = {
 def write_evaluation(folder: Path, scores=SCORES, **about) -> Path:
     """A folder as ``lass evaluate`` writes it."""
     report_file.write(report_of(**scores), folder)
-    run = {
-        "split": "test",
-        "data": "data",
-        "versions": VERSIONS,
-        "decoding": {"beam": 4},
-    }
-    report_file.RUN.write(folder / "run.json", run | about)
+    run = {"split": "test", "data": "data", "decoding": {"beam": 4}}
+    report_file.RUN.write(folder / "run.json", {**run, "versions": VERSIONS, **about})
     sources = {pair: [f"source {pair} {n}" for n in range(8)] for pair in TEXTS}
     write_texts(folder / "sources", "test", sources, side="source")
     write_texts(folder / "references", "test", TEXTS)
@@ -89,15 +84,7 @@ def write_run(folder: Path, *, about="two systems", values=("text=TEXT",)) -> Pa
     date = "2026-03-01 14:05 UTC"
     call = Called("study.yaml", about, "out", list(values), date, VERSIONS, stages)
     CALLED.write(folder / "stages" / NAME, asdict(call))
-    STAGE.write(
-        folder / "stages" / "recipe.stage.json",
-        {
-            "stage": "recipe",
-            "identity": {"stages": commands},
-            "results": None,
-            "seen": [],
-        },
-    )
+    write_stage(folder / "stages" / "recipe.stage.json", "recipe", None, stages={})
     for name in ("base", "report", "similarity"):
         write_stage(folder / "stages" / f"{name}.stage.json", f"stage {name}", {})
     (folder / "base").mkdir(parents=True)

@@ -33,8 +33,8 @@ _ATTRIBUTES = frozenset(
     "style viewBox preserveAspectRatio clip-path clip-rule clipPathUnits fill "
     "fill-opacity fill-rule stroke stroke-width stroke-linecap stroke-linejoin "
     "stroke-opacity stroke-dasharray stroke-dashoffset stroke-miterlimit opacity "
-    "text-anchor font-size font-family font-style font-weight offset stop-color stop-opacity "
-    "gradientUnits gradientTransform".split()
+    "text-anchor font-size font-family font-style font-weight offset stop-color "
+    "stop-opacity gradientUnits gradientTransform".split()
 )
 _REFERENCE = re.compile(r"url\(\s*#([\w.:-]+)\s*\)")
 _IMAGE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=\s]+")

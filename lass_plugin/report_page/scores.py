@@ -1,6 +1,6 @@
 """Tables of a run: of its reports of scores, and those that its commands have made."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,10 +54,25 @@ def of_reports(holdings: Holdings, stages: Stages) -> list[Tabled]:
         notes = score_notes(compared, compared.metrics)
         maker = stages.maker(folder)
         further = [table for table in tables if table not in shown]
+        shared = _shared_notes(tables)
+        shown, further = (_without(part, shared) for part in (shown, further))
         name = holdings.name(folder)
         line = " ".join(maker.command) if maker else ""
-        found.append(Tabled(name, line, shown, further, notes))
+        found.append(Tabled(name, line, shown, further, [*shared, *notes]))
     return found
+
+
+def _shared_notes(tables: Sequence[Table]) -> list[str]:
+    """The notes of more than one table, to be said once below them all."""
+    every = [note for table in tables for note in table.notes]
+    return [note for note in dict.fromkeys(every) if every.count(note) > 1]
+
+
+def _without(tables: Sequence[Table], notes: Sequence[str]) -> list[Table]:
+    return [
+        replace(each, notes=tuple(note for note in each.notes if note not in notes))
+        for each in tables
+    ]
 
 
 def of_pages(
