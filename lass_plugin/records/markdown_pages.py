@@ -45,6 +45,12 @@ def read_tables(text: str) -> list[Table]:
     return tables
 
 
+def title_of(text: str) -> str:
+    """The title of a page; empty where it has none."""
+    first = text.partition("\n")[0]
+    return _plain(first[2:]) if first.startswith("# ") else ""
+
+
 def _table(name: str, title: str, block: list[str]) -> Table:
     header, places, *rows = map(_cells, block)
     if not all(re.fullmatch(":?-+:?", place) for place in places):

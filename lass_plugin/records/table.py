@@ -1,6 +1,7 @@
 """A table as text, Markdown, LaTeX and HTML, with the unrounded values it shows."""
 
 import html
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -172,7 +173,7 @@ def to_html(table: Table) -> str:
     cells = [f'<th scope="col">{name}</th>' for name in header]
     head = f"<thead>{_html_row(cells, table.left)}</thead>"
     rows = []
-    for first, *others in _marked(table, html.escape, "<strong>{}</strong>"):
+    for first, *others in _marked(table, _html, "<strong>{}</strong>"):
         texts = [f'<th scope="row">{first}</th>', *(f"<td>{t}</td>" for t in others)]
         rows.append(_html_row(texts, table.left))
     body = len(rows) - table.foot
@@ -217,6 +218,14 @@ def _marked(table: Table, escape: Callable[[str], str], mark: str) -> list[list[
         ]
         for row, cells in enumerate(table.rows)
     ]
+
+
+def _html(text: str) -> str:
+    """A cell; the star of a number can be made to hang, so that numbers align."""
+    escaped = html.escape(text)
+    if re.search(r"\d\*$", text):
+        return f'{escaped[:-1]}<span class="star">*</span>'
+    return escaped
 
 
 def _html_row(cells: Sequence[str], left: int) -> str:

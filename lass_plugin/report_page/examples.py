@@ -15,7 +15,7 @@ EACH = 3
 """Sentences of each pair."""
 
 MANY = 12
-"""Of more pairs than this one sentence each is shown."""
+"""Of more pairs than this one sentence each is shown, and so many pairs on paper."""
 
 
 @dataclass(frozen=True)

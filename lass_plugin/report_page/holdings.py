@@ -47,6 +47,8 @@ class Holdings:
 
     def name(self, path: Path) -> str:
         """A file as the page calls it: by its place in the folder."""
+        if path == self.folder:
+            return path.resolve().name
         return path.relative_to(self.folder).as_posix()
 
     def record_of(self, picture: Path) -> Path | None:

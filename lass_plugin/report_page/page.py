@@ -11,7 +11,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.experiments.recipes.standing import Standing
 from lass_plugin.experiments.stage import RECORD
 from lass_plugin.files import write_text
-from lass_plugin.records.table import to_html
+from lass_plugin.records.table import Table, to_html
 from lass_plugin.report_page import examples, pictures, repeating, scores, versions
 from lass_plugin.report_page.holdings import Holdings, look_through
 from lass_plugin.report_page.stages import Stages, earlier_stages, read_stages
@@ -20,6 +20,9 @@ WANTED = (
     "the records of 'lass run' (stages/recipe.stage.json), of 'lass quickstart' "
     "(stage.json) or of 'lass evaluate' (scores.json)"
 )
+PAPER = 100
+"""Characters of a table beside each other that fit on a page of paper."""
+
 _TEMPLATES = Path(__file__).parent
 
 
@@ -63,6 +66,7 @@ def page_of(folder: str | os.PathLike) -> str:
         "scores": reports,
         "tables": scores.of_pages(holdings, stages, reports),
         "examples": examples.of_reports(holdings),
+        "examples_on_paper": examples.MANY,
         "pictures": pictures.of_run(holdings, stages),
         "stages": stages.of_recipe,
         "trainings": stages.trainings(),
@@ -76,11 +80,24 @@ def page_of(folder: str | os.PathLike) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["table"] = lambda table: Markup(to_html(table))
+    environment.filters["table"] = lambda table: Markup(_for_both(table))
     environment.filters["drawn"] = Markup  # of what pictures.drawing has made
     style = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
     template = environment.get_template("page.html")
     return template.render(about=about, style=Markup(style), **parts)
+
+
+def _for_both(table: Table) -> str:
+    """A table for screen and paper; one that is too wide for paper is there in parts,
+    while on a screen the whole can be scrolled."""
+    parts = list(table.fitting(PAPER))
+    if len(parts) == 1:
+        return to_html(table)
+    on_paper = "".join(map(to_html, parts))
+    return (
+        f'<div class="on-screen">\n{to_html(table)}</div>\n'
+        f'<div class="on-paper">\n{on_paper}</div>\n'
+    )
 
 
 def _about(holdings: Holdings, stages: Stages) -> About:
@@ -125,7 +142,8 @@ def _of_recipe(holdings: Holdings, stages: Stages) -> About:
         )
         state = f"{_counted(total - len(left))} of {total} done; left: {names}."
     title, repeat = Path(call.recipe).stem, repeating.of_recipe(call, stages)
-    return About(title, call.about, call.date, state, not left, repeat)
+    date = call.date or _changed(holdings)
+    return About(title, call.about, date, state, not left, repeat)
 
 
 def _of_quickstart(

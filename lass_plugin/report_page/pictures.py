@@ -84,11 +84,10 @@ def of_run(holdings: Holdings, stages: Stages) -> list[Group]:
         if stage is None and record is None:
             continue
         kind = holdings.records[record] if record else stage.name if stage else ""
-        said = f"{stage.program}, stage {stage.name}" if stage else ""
+        said = f"{stage.program} (stage {stage.name})" if stage else ""
         if record is not None:
-            said = f"{said}, of {record.name}".removeprefix(", ")
-        line = " ".join(stage.command) if stage else ""
-        group = (kind, holdings.name(path.parent), line)
+            said = f"{said}, drawn from {record.name}".removeprefix(", ")
+        group = (kind, holdings.name(path.parent), stages.line_of(path))
         picture = _picture(path, holdings.name(path), kind, said, f"p{number}-")
         groups.setdefault(group, []).append(picture)
     kinds = [kind for kind, _, _ in groups]

@@ -1,12 +1,12 @@
 """Tables of a run: of its reports of scores, and those that its commands have made."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lass_plugin.errors import LassError
 from lass_plugin.files import read_text
-from lass_plugin.records.markdown_pages import read_tables
+from lass_plugin.records.markdown_pages import read_tables, title_of
 from lass_plugin.records.table import Table
 from lass_plugin.report_page.holdings import Holdings
 from lass_plugin.report_page.stages import Stages
@@ -21,13 +21,17 @@ from lass_plugin.tables.score_tables import score_tables
 MEANS = "metrics"
 """The table of the means over all pairs, which comes first."""
 
+MOST = 4
+"""Tables of a page that are shown at once."""
+
 
 @dataclass(frozen=True)
 class Tabled:
     """Tables under one heading."""
 
+    title: str
     name: str
-    """Where they are from."""
+    """The folder or page that they are from."""
     made_by: str
     """The command line, where it is known."""
     tables: list[Table]
@@ -51,28 +55,11 @@ def of_reports(holdings: Holdings, stages: Stages) -> list[Tabled]:
         first = f".{compared.metrics[0].lower()}"
         shown = [table for table in tables if table.name == MEANS]
         shown += [table for table in tables if table.name.endswith(first)]
-        notes = score_notes(compared, compared.metrics)
-        maker = stages.maker(folder)
         further = [table for table in tables if table not in shown]
-        shared = _shared_notes(tables)
-        shown, further = (_without(part, shared) for part in (shown, further))
-        name = holdings.name(folder)
-        line = " ".join(maker.command) if maker else ""
-        found.append(Tabled(name, line, shown, further, [*shared, *notes]))
+        notes = score_notes(compared, compared.metrics)
+        name, line = holdings.name(folder), stages.line_of(folder)
+        found.append(_tabled(name, name, line, shown, further, notes))
     return found
-
-
-def _shared_notes(tables: Sequence[Table]) -> list[str]:
-    """The notes of more than one table, to be said once below them all."""
-    every = [note for table in tables for note in table.notes]
-    return [note for note in dict.fromkeys(every) if every.count(note) > 1]
-
-
-def _without(tables: Sequence[Table], notes: Sequence[str]) -> list[Table]:
-    return [
-        replace(each, notes=tuple(note for note in each.notes if note not in notes))
-        for each in tables
-    ]
 
 
 def of_pages(
@@ -86,22 +73,43 @@ def of_pages(
     known = {_content(table) for each in shown for table in each.tables + each.further}
     found = []
     for page in holdings.pages:
-        tables = [table for table in _read(page) if _content(table) not in known]
-        notes: list[str] = []
-        if tables:  # what is said at the end belongs to all of them
-            *others, last = tables
-            notes, tables = list(last.notes), [*others, replace(last, notes=())]
-            known |= set(map(_content, tables))
-            maker = stages.maker(page)
-            line = " ".join(maker.command) if maker else ""
-            found.append(Tabled(holdings.name(page), line, tables, [], notes))
+        title, tables = _read(page)
+        if not tables:
+            continue
+        *others, last = tables  # what is said at the end belongs to all of them
+        tables = [*others, replace(last, notes=())]
+        tables = [table for table in tables if _content(table) not in known]
+        known |= set(map(_content, tables))
+        if tables:
+            name, line = holdings.name(page), stages.line_of(page)
+            parts = tables[:MOST], tables[MOST:]
+            found.append(_tabled(title or name, name, line, *parts, list(last.notes)))
     return found
 
 
-def _read(page: Path) -> list[Table]:
+def _tabled(
+    title: str,
+    name: str,
+    line: str,
+    shown: list[Table],
+    further: list[Table],
+    notes: list[str],
+) -> Tabled:
+    """Tables with the notes of more than one of them said once, below them all."""
+    every = [note for table in [*shown, *further] for note in table.notes]
+    shared = [note for note in dict.fromkeys(every) if every.count(note) > 1]
+    shown, further = (
+        [replace(t, notes=tuple(n for n in t.notes if n not in shared)) for t in part]
+        for part in (shown, further)
+    )
+    said = [*shared, *(note for note in notes if note not in shared)]
+    return Tabled(title, name, line, shown, further, said)
+
+
+def _read(page: Path) -> tuple[str, list[Table]]:
     text = read_text(page, "a page of tables")
     try:
-        return read_tables(text)
+        return title_of(text), read_tables(text)
     except LassError as error:
         raise LassError(f"{page}: {error.message}; make it again") from error
 

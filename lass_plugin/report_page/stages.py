@@ -82,6 +82,11 @@ class Stages:
         ]
         return self.of_recipe[max(makers)[1]] if makers else None
 
+    def line_of(self, path: Path) -> str:
+        """The command that made *path*; empty where it is not known."""
+        stage = self.maker(path)
+        return " ".join(stage.command) if stage else ""
+
     def trainings(self) -> list[Training]:
         """What each training was told; those that were told the same are one."""
         if self.call is not None:

@@ -116,14 +116,15 @@ def test_a_run_of_a_recipe_has_every_section(run):
     assert "lass run study.yaml --out out --set text=TEXT" in page.text
     assert "OMP_NUM_THREADS=1 lass evaluate out/data" in page.text
     assert "torch 2.13.0" in page.text and "this page" not in page.text
-    assert "lass similarity, stage similarity, of similarity.json" in page.text
+    assert "lass similarity (stage similarity), drawn from similarity.json" in page.text
     assert "--max-update 300" in page.text
 
 
 def test_the_scores_are_those_of_lass_table_scores(run):
     page, text = read(run), page_of(run)
     assert "Mean over 2 pairs (detokenised text)" in page.text
-    assert "<strong>22.50 +2.50*</strong>" in text  # p = 0.01
+    star = '<span class="star">*</span>'
+    assert f"<strong>22.50 +2.50{star}</strong>" in text  # p = 0.01
     assert "9.50 -0.50<" in text  # p = 0.3
     assert "Win ratio (BLEU, detokenised text)" in page.text
     assert "50.0 (1/2)" in page.text

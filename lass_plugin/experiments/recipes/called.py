@@ -7,7 +7,7 @@ records of the stages decide what is kept; this one decides nothing.
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lass_plugin.experiments.launching.devices import Device
@@ -50,7 +50,8 @@ class Called:
     values: list[str]
     """``NAME=VALUE``, as given with ``--set``."""
     date: str
-    """When stages were last begun: ``2026-03-01 14:05 UTC``."""
+    """When stages were last begun: ``2026-03-01 14:05 UTC``; empty, as *versions* are,
+    where that was by an earlier release, which did not say so."""
     versions: dict[str, str]
     stages: list[CalledStage]
 
@@ -92,8 +93,11 @@ def called(
 def keep(call: Called, out: Path, begins: bool) -> None:
     """Write *call* down; where nothing *begins* and there is a record, that stays."""
     path = out / STAGES / NAME
-    if begins or not path.is_file():
-        CALLED.write(path, asdict(call), rows=True)
+    if not begins:
+        if path.is_file():
+            return
+        call = replace(call, date="", versions={})
+    CALLED.write(path, asdict(call), rows=True)
 
 
 def read_called(out: Path) -> Called | None:
