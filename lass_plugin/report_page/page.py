@@ -20,7 +20,7 @@ WANTED = (
     "the records of 'lass run' (stages/recipe.stage.json), of 'lass quickstart' "
     "(stage.json) or of 'lass evaluate' (scores.json)"
 )
-PAPER = 100
+PAPER = 112
 """Characters of a table beside each other that fit on a page of paper."""
 
 _TEMPLATES = Path(__file__).parent
@@ -132,7 +132,7 @@ def _of_recipe(holdings: Holdings, stages: Stages) -> About:
         )
         name = holdings.folder.resolve().name
         return About(name, "", _changed(holdings), state, not begun, repeat)
-    left = [each for each in stages.of_recipe if each.standing is not Standing.KEPT]
+    left = [each for each in stages.of_recipe if not each.done]
     total = len(stages.of_recipe)
     state = f"All {total} stages are done."
     if left:

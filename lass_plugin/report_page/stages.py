@@ -1,7 +1,7 @@
 """The commands that made a run: how far each is, and what trainings were told."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -31,6 +31,10 @@ class MadeBy:
     @property
     def name(self) -> str:
         return self.called.name
+
+    @property
+    def done(self) -> bool:
+        return self.standing is Standing.KEPT
 
     @property
     def command(self) -> list[str]:
@@ -189,11 +193,6 @@ def _shown(value: Any) -> str:
 
 def _without_pairs(options: Options) -> Options:
     return [each for each in options if each[0] != "--pairs"]
-
-
-def left(stages: Stages) -> Iterator[MadeBy]:
-    """The stages that are not done."""
-    return (each for each in stages.of_recipe if each.standing is not Standing.KEPT)
 
 
 def earlier_stages(stages: Stages) -> tuple[list[str], list[str]]:
