@@ -124,28 +124,31 @@ def read_stages(holdings: Holdings) -> Stages:
     for path in holdings.of_format("stage"):
         if (record := read_record(path)) is not None:
             records[path] = record
-    of_recipe = tuple(_standing(folder, call, each, records) for each in _called(call))
+    of_recipe: tuple[MadeBy, ...] = ()
+    if call is not None:
+        out = call.out
+        of_recipe = tuple(_standing(folder, out, s, records) for s in call.stages)
     return Stages(call, of_recipe, records)
-
-
-def _called(call: Called | None) -> list[CalledStage]:
-    return call.stages if call else []
 
 
 def _standing(
     folder: Path,
-    call: Called | None,
+    out: str,
     stage: CalledStage,
     records: Mapping[Path, Mapping[str, Any]],
 ) -> MadeBy:
     """How far a stage is, by its record and by whether what it makes is there.
 
     What files hold is not compared, as ``lass run --status`` does: that takes long.
+
+    Args:
+        folder: of the run, where it lies now.
+        out: where it lay when it was called.
     """
 
     def place(text: str) -> Path:
-        inside = call is not None and Path(text).is_relative_to(call.out)
-        return folder / Path(text).relative_to(call.out) if inside else Path(text)
+        path = Path(text)
+        return folder / path.relative_to(out) if path.is_relative_to(out) else path
 
     record = records.get(place(stage.record)) or read_record(place(stage.record))
     made = tuple(map(place, stage.made))
@@ -196,9 +199,10 @@ def _without_pairs(options: Options) -> Options:
 
 
 def earlier_stages(stages: Stages) -> tuple[list[str], list[str]]:
-    """Of a recipe's run by an earlier release: the stages that are done, and those that
-    are begun. Which others there are it did not write down."""
-    done, begun = [], []
+    """The stages of a run by an earlier release that are done, and those that are
+    begun. Which others there are it did not write down."""
+    done: list[str] = []
+    begun: list[str] = []
     for path, record in stages.records.items():
         of_recipe = path.parent.name == STAGES or record["stage"].startswith("stage ")
         if of_recipe and path.name != f"recipe.{RECORD}":
