@@ -14,6 +14,7 @@ _BEGINNING = 200
 """Bytes that are read to know a record by."""
 
 PICTURES = (".svg", ".png")
+PREPARATION = "preparation.json"
 REPORT = "scores"
 """The format of what ``lass evaluate`` writes, without ``lass_plugin``."""
 
@@ -27,6 +28,8 @@ class Holdings:
     """Record -> its format: ``similarity``, ``tree``, ``table cost``, …"""
     pictures: list[Path] = field(default_factory=list)
     """Of a picture in two forms the first one in :data:`PICTURES`."""
+    data: list[Path] = field(default_factory=list)
+    """The records of data folders, which do not begin with a format."""
 
     def of_format(self, *formats: str) -> list[Path]:
         """The records of these formats."""
@@ -38,12 +41,14 @@ class Holdings:
         return [path.parent for path in self.of_format(REPORT)]
 
     @property
-    def pages(self) -> list[Path]:
-        """Pages of tables that lie beside the records that they are made of."""
-        found = (record.with_suffix(".md") for record in self.records)
-        wanted = [path for path in found if path.is_file()]
-        return [path for path in wanted if path.parent not in self.reports
-                or path.stem != REPORT]  # fmt: skip
+    def pages(self) -> dict[Path, str]:
+        """Page of tables -> the format of the record beside it, which it shows; without
+        those of reports, whose tables are made anew."""
+        return {
+            record.with_suffix(".md"): kind
+            for record, kind in self.records.items()
+            if kind != REPORT and record.with_suffix(".md").is_file()
+        }
 
     def name(self, path: Path) -> str:
         """A file as the page calls it: by its place in the folder."""
@@ -59,6 +64,11 @@ class Holdings:
         return max(
             drawn, key=lambda each: _alike(each.stem, picture.stem), default=None
         )
+
+
+def capitalised(kind: str) -> str:
+    """A format as a heading."""
+    return kind[:1].upper() + kind[1:]
 
 
 def _alike(one: str, other: str) -> int:
@@ -78,7 +88,9 @@ def look_through(folder: Path) -> Holdings:
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         for name in sorted(names):
             path = Path(place, name)
-            if path.suffix == ".json" and (kind := _format_of(path)):
+            if name == PREPARATION:
+                found.data.append(path)
+            elif path.suffix == ".json" and (kind := _format_of(path)):
                 found.records[path] = kind
             elif path.suffix in PICTURES and not _drawn_better(path):
                 found.pictures.append(path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lass_plugin.errors import LassError
-from lass_plugin.report_page.holdings import Holdings
+from lass_plugin.report_page.holdings import Holdings, capitalised
 from lass_plugin.report_page.stages import Stages
 
 SHOWN = 4
@@ -108,8 +108,7 @@ def _order(picture: Path) -> tuple[Path, int, str]:
 
 
 def _title(kind: str, place: str, times: int) -> str:
-    name = kind[:1].upper() + kind[1:]
-    return name if times == 1 else f"{name}: {place}"
+    return capitalised(kind) if times == 1 else f"{capitalised(kind)}: {place}"
 
 
 def _picture(path: Path, name: str, kind: str, said: str, prefix: str) -> Picture:

@@ -8,7 +8,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.files import read_text
 from lass_plugin.records.markdown_pages import read_tables, title_of
 from lass_plugin.records.table import Table
-from lass_plugin.report_page.holdings import Holdings
+from lass_plugin.report_page.holdings import Holdings, capitalised
 from lass_plugin.report_page.stages import Stages
 from lass_plugin.tables.compared_reports import (
     LabelledReport,
@@ -72,8 +72,8 @@ def of_pages(
     """
     known = {_content(table) for each in shown for table in each.tables + each.further}
     found = []
-    for page in holdings.pages:
-        title, tables = _read(page)
+    for page, kind in holdings.pages.items():
+        title, tables = _read(page, capitalised(kind))
         if not tables:
             continue
         *others, last = tables  # what is said at the end belongs to all of them
@@ -83,7 +83,7 @@ def of_pages(
         if tables:
             name, line = holdings.name(page), stages.line_of(page)
             parts = tables[:MOST], tables[MOST:]
-            found.append(_tabled(title or name, name, line, *parts, list(last.notes)))
+            found.append(_tabled(title, name, line, *parts, list(last.notes)))
     return found
 
 
@@ -106,12 +106,14 @@ def _tabled(
     return Tabled(title, name, line, shown, further, said)
 
 
-def _read(page: Path) -> tuple[str, list[Table]]:
+def _read(page: Path, kind: str) -> tuple[str, list[Table]]:
+    """The title of a page and its tables; *kind* stands for a title that is lacking."""
     text = read_text(page, "a page of tables")
     try:
-        return title_of(text), read_tables(text)
+        tables = [replace(t, title=t.title or kind) for t in read_tables(text)]
     except LassError as error:
         raise LassError(f"{page}: {error.message}; make it again") from error
+    return title_of(text) or kind, tables
 
 
 def _content(table: Table) -> tuple:

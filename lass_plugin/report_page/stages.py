@@ -1,7 +1,7 @@
 """The commands that made a run: how far each is, and what trainings were told."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -126,30 +126,36 @@ def read_stages(holdings: Holdings) -> Stages:
             records[path] = record
     of_recipe: tuple[MadeBy, ...] = ()
     if call is not None:
-        out = call.out
-        of_recipe = tuple(_standing(folder, out, s, records) for s in call.stages)
+        out, base = Path(call.out), _base(folder, Path(call.out))
+        of_recipe = tuple(
+            _standing(each, lambda text: _place(text, folder, out, base), records)
+            for each in call.stages
+        )
     return Stages(call, of_recipe, records)
 
 
+def _base(folder: Path, out: Path) -> Path:
+    """Where the run was called, if *folder* still lies there; else where we are."""
+    place = folder.resolve()
+    called_here = not out.is_absolute() and place.parts[-len(out.parts) :] == out.parts
+    return place.parents[len(out.parts) - 1] if called_here else Path()
+
+
+def _place(text: str, folder: Path, out: Path, base: Path) -> Path:
+    """Where lies now what the run called *text*."""
+    path = Path(text)
+    return folder / path.relative_to(out) if path.is_relative_to(out) else base / path
+
+
 def _standing(
-    folder: Path,
-    out: str,
     stage: CalledStage,
+    place: Callable[[str], Path],
     records: Mapping[Path, Mapping[str, Any]],
 ) -> MadeBy:
     """How far a stage is, by its record and by whether what it makes is there.
 
     What files hold is not compared, as ``lass run --status`` does: that takes long.
-
-    Args:
-        folder: of the run, where it lies now.
-        out: where it lay when it was called.
     """
-
-    def place(text: str) -> Path:
-        path = Path(text)
-        return folder / path.relative_to(out) if path.is_relative_to(out) else path
-
     record = records.get(place(stage.record)) or read_record(place(stage.record))
     made = tuple(map(place, stage.made))
     standing = Standing.LEFT

@@ -10,9 +10,6 @@ from lass_plugin.report_page.holdings import Holdings
 
 HERE = "of the machine that wrote this page: the run did not write its own down"
 
-_PREPARED = "preparation.json"
-"""It has no format that it begins with."""
-
 
 @dataclass(frozen=True)
 class Versions:
@@ -26,8 +23,7 @@ def of_run(holdings: Holdings) -> list[Versions]:
     """The versions that records of the run name, each set once; where none has that of
     Python, those of this machine come last."""
     known: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    prepared = sorted(holdings.folder.glob(f"**/{_PREPARED}"))
-    for path in [*holdings.of_format("run", "evaluation", "corpus"), *prepared]:
+    for path in [*holdings.of_format("run", "evaluation", "corpus"), *holdings.data]:
         try:
             record = read_json(path, finite=False)
         except (OSError, ValueError, RecursionError) as error:

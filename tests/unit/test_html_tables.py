@@ -1,6 +1,5 @@
 """A table as HTML, and tables read again from pages of Markdown."""
 
-import string
 from dataclasses import replace
 
 import pytest
@@ -70,13 +69,13 @@ def test_what_is_no_table_of_ours_is_refused(rows):
         read_tables(f"## x\n\n{rows}")
 
 
-TEXTS = st.text(string.ascii_letters + " |*_<`\\&~-", max_size=9).map(str.strip)
+TEXTS = st.text("ab |*_<`\\&~-", max_size=6).map(str.strip)
 
 
 @given(
     st.lists(st.lists(TEXTS, min_size=3, max_size=3), min_size=2, max_size=4),
-    st.sets(st.tuples(st.integers(0, 3), st.integers(0, 2))),
-    st.lists(TEXTS.filter(bool), max_size=2),
+    st.sets(st.sampled_from([(0, 0), (0, 2), (1, 1), (2, 2)])),
+    st.lists(TEXTS.map(lambda text: text or "-"), max_size=2),
 )
 def test_every_table_is_read_as_it_was_written(rows, strong, notes):
     rows = [[" ".join(cell.split()) for cell in row] for row in rows]

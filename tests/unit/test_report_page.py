@@ -189,6 +189,17 @@ def test_a_run_that_has_ended_says_so(run):
     assert "left: similarity (begun)." in read(run).text
 
 
+def test_results_outside_the_folder_are_found_from_anywhere(run, monkeypatch):
+    stages = run / "stages" / "run.json"
+    text = stages.read_text().replace('"out/tree"', '"else/tree"')
+    stages.write_text(text.replace("out/stages/tree.stage", "else/tree.stage"))
+    write_stage(run.parent / "else" / "tree.stage.json", "stage tree", {})
+    (run.parent / "else" / "tree").mkdir()
+    assert "All 4 stages are done." in read(run).text
+    monkeypatch.chdir(run.parent)
+    assert "All 4 stages are done." in read(Path("out")).text
+
+
 def test_names_of_anybody_are_text(tmp_path):
     odd = "<b>&\"'{{ 7 * 7 }}</b>"
     scores = {odd: SCORES["dense"], "two": SCORES["sub-networks"]}
@@ -231,6 +242,11 @@ def test_pages_of_tables_are_shown_but_for_what_is_there_already(run):
     (scores / "x.json").write_text('{"format": "lass_plugin later"}')
     (scores / "x.md").write_text(to_markdown([shown]))
     assert "later/x.md" not in read(run).text  # the same, in another order
+    (scores / "x.md").write_text("| a |\n|:--|\n| 1 |\n")
+    assert "Later later/x.md" in read(run).text  # a page without a title
+    (scores / "x.md").write_text("| a |\n| 1 |\n")
+    with pytest.raises(LassError, match="later/x.md: the table '' has no line below"):
+        page_of(run)
 
 
 # -- pictures -------------------------------------------------------------------------
@@ -261,12 +277,14 @@ def test_drawings_keep_what_draws_and_their_ids_apart(tmp_path):
         '<image xlink:href="data:image/svg+xml;base64,PHN2Zz48L3N2Zz4="/>',
     ],
 )
-def test_nothing_in_a_drawing_acts_or_calls_home(run, part):
-    write_drawing(run / "similarity", svg=SVG.replace("<defs>", f"{part}<defs>"))
-    read(run)
-    text = page_of(run)
+def test_nothing_in_a_drawing_acts_or_calls_home(tmp_path, part):
+    svg = SVG.replace("<defs>", f"{part}<defs>")
+    text = drawing(write_drawing(tmp_path, svg=svg), "p1-", "a label")
+    page = Page(text)
+    assert all(each.startswith("#p1-") for each in page.references)
     for word in ("alert", "example.org", "color: red", "ur\\6c", "svg+xml", "animate"):
         assert word not in text
+    assert text.count("<use ") == 1 + ("<use" in part)  # what draws is there
 
 
 def test_a_picture_without_svg_is_in_the_page_as_png(run):
