@@ -20,6 +20,7 @@ INSTALL_REQUIRES = [
     "safetensors>=0.4,<1",
     "matplotlib>=3.8,<4",
     "scipy>=1.11,<2",  # Pearson's correlation with its p-value
+    "Jinja2>=3.1,<4",  # the page of a run; torch has it, too
     "PyYAML>=6,<7",  # recipes of lass run; hydra has it, too
 ]
 EXTRAS_REQUIRE = {
@@ -65,7 +66,16 @@ setup(
     license="MIT",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["lass_plugin", "lass_plugin.*"]),
-    package_data={"lass_plugin": ["py.typed", "**/*.yaml", "**/*.json", "**/*.txt"]},
+    package_data={
+        "lass_plugin": [
+            "py.typed",
+            "**/*.yaml",
+            "**/*.json",
+            "**/*.txt",
+            "**/*.html",
+            "**/*.css",
+        ]
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["lass = lass_plugin.cli.main:main"]},

@@ -35,6 +35,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
     papers              the papers' tables as data, and ours beside them
     experiments         stages that know what they were made with: searches, sweeps,
                         new pairs, the fit of low-rank modules, the quick start; recipes
+    report_page         a run as one page of HTML
     cli                 the command lass, one subcommand a file
 
 A new method or score: docs/extending.md. Where an equation is: docs/equations.md.

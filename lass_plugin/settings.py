@@ -71,7 +71,8 @@ class Declared:
     choices: Sequence[Any] | None = None
     """Values to choose from (for each word, where there are several)."""
     nargs: str | None = None
-    """``"+"`` for several words after the option."""
+    """``"+"`` for several words after the option, ``"?"`` for one or none."""
+    bare: str | None = None  # the word of an option of "?" that is given without one
     repeated: bool = False
     """Whether the option is given once for each word."""
     group: str | OneOf | None = None
@@ -195,8 +196,8 @@ def _add_option(place: Any, one: Field, declared: Declared) -> None:
             about["choices"] = declared.choices
             if kind in (int, float):
                 about["type"] = kind
-        if declared.nargs is not None:
-            about["nargs"] = declared.nargs
+        words = {"nargs": declared.nargs, "const": declared.bare}
+        about |= {name: each for name, each in words.items() if each is not None}
         if declared.repeated:
             about["action"] = "append"
         elif one.default is not MISSING:

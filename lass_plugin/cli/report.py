@@ -1,11 +1,16 @@
-"""Lay our results beside the tables of the papers.
+"""Show a run on one page, or lay its results beside the tables of the papers.
 
+    lass report runs/searches --html
     lass report
     lass report --paper he2023
     lass report runs/searches --paper he2023 --table 1
     lass report base=runs/a/report runs/b --paper cao2024 --table 1 --out tables/
 
-RUN is a report of 'lass evaluate' (its folder or scores.json), a file of 'lass table
+With --html RUN is the folder of 'lass run', of 'lass quickstart' or of 'lass evaluate';
+the page is one file that needs nothing else, for screen and paper: scores, pictures,
+settings, and how to repeat the run.
+
+Beside a paper RUN is a report of 'lass evaluate' (its folder or scores.json), a file of 'lass table
 cost', 'lass zero-shot', 'lass xtreme evaluate' or 'lass lslo estimate', or a folder
 within which these lie, such as that of 'lass run'. Without RUN the tables of a paper
 are listed with what each needs, and without --paper the papers.
@@ -29,15 +34,17 @@ from lass_plugin.tables.layout import Layout
 if TYPE_CHECKING:
     from lass_plugin.papers.figures import PaperTable
 
-HELP = "our results beside the papers' tables, with the difference and significance"
-USAGE = "lass report [[LABEL=]RUN …] [--paper NAME [--table N]] [options]"
+HELP = "a run as one page of HTML, or its results beside the papers' tables"
+USAGE = (
+    "lass report [[LABEL=]RUN …] [--html [FILE] | --paper NAME [--table N]] [options]"
+)
 
 _OF_A_TABLE = ("part", "rows", "baseline", "metric", "references", "no_test")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSettings(Settings):
-    """Whose results are laid beside which table, and how."""
+    """Which run is shown, or laid beside which table, and how."""
 
     GROUP = "the paper"
 
@@ -46,6 +53,15 @@ class ReportSettings(Settings):
         "LABEL/NAME (default: where the report lies)",
         metavar="[LABEL=]RUN",
         nargs="*",
+    )
+    html: str | None = option(
+        None,
+        "write a page of the run to FILE, in which {run} stands for RUN (without FILE: "
+        "{run}/report.html)",
+        metavar="FILE",
+        nargs="?",
+        bare="{run}/report.html",
+        group="the page",
     )
     paper: str | None = option(
         None, "he2023, lin2021, xie2021, cao2024 or li2022", metavar="NAME"
@@ -86,12 +102,18 @@ class ReportSettings(Settings):
 
     def check(self) -> None:
         super().check()
+        if self.html is not None:
+            needless(self, ("paper", "table", *_OF_A_TABLE), "with --html")
+            if len(self.places) != 1:
+                raise LassError("--html makes the page of one run; give its folder")
+            return
         if self.paper is None:
             needless(self, "table", "without --paper")
             if self.places:
                 raise LassError(
-                    "say which table the results are laid beside: --paper NAME "
-                    "--table N; 'lass report' alone lists the papers"
+                    "say what to make of the run: its page, --html, or the table that "
+                    "its results are laid beside, --paper NAME --table N ('lass report' "
+                    "alone lists the papers)"
                 )
         if self.table is None:
             needless(self, _OF_A_TABLE, "without --table")
@@ -113,7 +135,14 @@ SETTINGS = ReportSettings
 
 
 def run(settings: ReportSettings) -> int:
-    """List papers or tables, or show ours beside one."""
+    """Write the page, list papers or tables, or show ours beside one."""
+    if settings.html is not None:
+        from lass_plugin.report_page.page import write_page
+
+        (folder,) = settings.places
+        target = Path(settings.html.replace("{run}", folder))
+        print(f"written to {write_page(Path(folder), target)}")
+        return 0
     from lass_plugin.papers.listing import list_papers, list_tables
     from lass_plugin.papers.reading import paper_of
 

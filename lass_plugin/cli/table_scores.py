@@ -35,7 +35,7 @@ from the translations and references that lie beside the reports.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +150,7 @@ def _tables(
     settings: ScoreTableSettings, reports: "Sequence[LabelledReport]"
 ) -> "tuple[list[Table], dict[str, Any], list[str]]":
     """Tables, facts and notes of reports that are compared with one baseline."""
-    from lass_plugin.tables.compared_reports import compare_reports
+    from lass_plugin.tables.compared_reports import compare_reports, score_notes
     from lass_plugin.tables.retesting import add_tests
     from lass_plugin.tables.score_tables import score_tables
 
@@ -164,7 +164,7 @@ def _tables(
     tables = score_tables(compared, settings.layout, metrics, settings.tables)
     if settings.own_baselines:
         tables = [table for table in tables if not table.name.startswith("wins")]
-    return tables, _facts(compared), _notes(compared, metrics)
+    return tables, _facts(compared), score_notes(compared, metrics)
 
 
 def _facts(compared: "ComparedReports") -> dict[str, Any]:
@@ -183,17 +183,3 @@ def _facts(compared: "ComparedReports") -> dict[str, Any]:
             for system in compared.systems
         ],
     }
-
-
-def _notes(compared: "ComparedReports", metrics: tuple[str, ...]) -> list[str]:
-    """Systems, signatures and how the text was made."""
-    from lass_plugin.evaluation.report_tables import signature_notes, system_note
-
-    notes = [system_note(replace(s.scores, name=s.name)) for s in compared.systems]
-    baseline = compared.baseline.scores.pairs
-    scores = (
-        (pair, baseline[pair].scores[metric])
-        for metric in metrics
-        for pair in compared.pairs
-    )
-    return [*notes, *signature_notes(scores), *compared.notes]

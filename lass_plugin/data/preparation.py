@@ -1,6 +1,5 @@
 """From parallel text to a fairseq data folder: one subword model, one dictionary."""
 
-import importlib.metadata
 import sys
 from collections import Counter
 from functools import partial
@@ -35,6 +34,7 @@ from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
 from lass_plugin.files import json_once, write_bytes, write_text
 from lass_plugin.languages import languages_of
+from lass_plugin.records.versions import versions_of
 
 if TYPE_CHECKING:
     from fairseq.data import Dictionary
@@ -112,13 +112,8 @@ def prepare_once(
 def _versions() -> dict[str, str]:
     import fairseq.data
 
-    versions = {"fairseq": fairseq.__version__}
-    for name in ("lass-plugin", "sentencepiece", "subword-nmt", "sacremoses"):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    names = ("lass-plugin", "sentencepiece", "subword-nmt", "sacremoses")
+    return {"fairseq": fairseq.__version__, **versions_of(names, "not installed")}
 
 
 def _hash_inputs(texts: Sequence[Text], pool: Workers) -> dict[str, str]:

@@ -19,6 +19,7 @@ from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready, Saved, System, check_names
 from lass_plugin.evaluation.translation import Speed
 from lass_plugin.languages import Pair
+from lass_plugin.records.versions import versions_here
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def evaluate(
     result = Evaluation(report, test_set, tuple(outputs), speeds)
     if out is not None:
         report_file.write(report, out)
-        report_file.RUN.write(Path(out) / "run.json", _run(result, decoding))
+        report_file.RUN.write(Path(out) / "run.json", _run(result, decoding, data))
     return result
 
 
@@ -202,14 +203,16 @@ def _describe(split: str, decoding: Decoding) -> str:
     )
 
 
-def _run(result: Evaluation, decoding: Decoding) -> dict:
+def _run(result: Evaluation, decoding: Decoding, data: Path) -> dict:
     """What ``run.json`` holds: conditions and speeds, for information."""
     return {
+        "data": str(data),
         "split": result.test_set.split,
         "sentences": result.test_set.sentences,
         "references": result.test_set.origin,
         "decoding": decoding.to_dict(),
         "device": decoding.device.type,
+        "versions": versions_here(),
         "systems": {
             output.name: {
                 "checkpoint": output.checkpoint,

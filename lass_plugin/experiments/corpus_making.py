@@ -4,10 +4,9 @@ All files are finished in a folder of their own before the first of them is in O
 training text comes last, so that what is half there is not taken for a corpus.
 """
 
-import importlib.metadata
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +22,7 @@ from lass_plugin.experiments.stage import RECORD as STAGE_RECORD
 from lass_plugin.files import move
 from lass_plugin.records import plain_settings
 from lass_plugin.records.json_record import RecordFormat
+from lass_plugin.records.versions import versions_of
 
 RECORD = "corpus.json"
 CORPUS = RecordFormat(
@@ -58,7 +58,7 @@ def make(
     sources = find(settings.folders, settings.needed(), settings.ORIGIN)
     before = read_record(settings.out / STAGE_RECORD) or {}  # and digests of archives
     inputs = _inputs(sources, settings.folders)
-    versions = _versions(settings.libraries)
+    versions = versions_of(settings.libraries, "unknown")
     out, work = settings.out, settings.out / WORK
     stage = Stage(
         out,
@@ -109,17 +109,6 @@ def _inputs(sources: Sources, folders: Sequence[Path]) -> dict[str, str]:
 def _below(path: Path, folders: Sequence[Path]) -> Path:
     folder = next(each for each in folders if path.is_relative_to(each))
     return path.relative_to(folder)
-
-
-def _versions(libraries: Iterable[str]) -> dict[str, str]:
-    """Name -> version of packages."""
-    found = {}
-    for name in libraries:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
 
 
 def _unpacked(

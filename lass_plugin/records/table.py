@@ -1,5 +1,7 @@
-"""A table as text, Markdown and LaTeX, with the unrounded values that it shows."""
+"""A table as text, Markdown, LaTeX and HTML, with the unrounded values it shows."""
 
+import html
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -164,6 +166,30 @@ def to_latex(tables: Sequence[Table], notes: Sequence[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
+def to_html(table: Table) -> str:
+    """*table* with its title as caption, its notes as a list below.
+
+    What is wider than the page can be scrolled, by keyboard too.
+    """
+    title, *header = map(html.escape, [table.title, *table.header])
+    cells = [f'<th scope="col">{name}</th>' for name in header]
+    head = f"<thead>{_html_row(cells, table.left)}</thead>"
+    rows = []
+    for first, *others in _marked(table, _html, "<strong>{}</strong>"):
+        texts = [f'<th scope="row">{first}</th>', *(f"<td>{t}</td>" for t in others)]
+        rows.append(_html_row(texts, table.left))
+    body = len(rows) - table.foot
+    parts = [f"<tbody>{''.join(rows[:body])}</tbody>"]
+    if table.foot:
+        parts.append(f'<tbody class="foot">{"".join(rows[body:])}</tbody>')
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in table.notes)
+    return (
+        f'<div class="table" role="region" aria-label="{title}" tabindex="0">\n'
+        f"<table><caption>{title}</caption>{head}\n{''.join(parts)}</table></div>\n"
+        + (f'<ul class="notes">{notes}</ul>\n' if notes else "")
+    )
+
+
 def best_in_columns(
     values: Sequence[Sequence[float | None]], offset: int = 1
 ) -> frozenset[tuple[int, int]]:
@@ -194,6 +220,23 @@ def _marked(table: Table, escape: Callable[[str], str], mark: str) -> list[list[
         ]
         for row, cells in enumerate(table.rows)
     ]
+
+
+def _html(text: str) -> str:
+    """A cell; the star of a number can be made to hang, so that numbers align."""
+    escaped = html.escape(text)
+    if re.search(r"\d\*$", text):
+        return f'{escaped[:-1]}<span class="star">*</span>'
+    return escaped
+
+
+def _html_row(cells: Sequence[str], left: int) -> str:
+    """A row of elements, those of text but the first marked as such."""
+    marked = [
+        cell.replace(">", ' class="text">', 1) if 0 < column < left else cell
+        for column, cell in enumerate(cells)
+    ]
+    return f"<tr>{''.join(marked)}</tr>\n"
 
 
 def _latex(text: str) -> str:

@@ -9,6 +9,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.choice import EVERY_METRIC
 from lass_plugin.evaluation.comparison import Report, SystemScores, check_same_scoring
+from lass_plugin.evaluation.report_tables import signature_notes, system_note
 from lass_plugin.evaluation.significance import Difference
 from lass_plugin.tables.kept_references import check_same_references
 
@@ -222,3 +223,15 @@ def _known_tests(
         if pair in system.pairs
         for metric, test in system.pairs[pair].differences.items()
     }
+
+
+def score_notes(compared: ComparedReports, metrics: Sequence[str]) -> list[str]:
+    """Systems, signatures and how the text was made, a sentence each."""
+    notes = [system_note(replace(s.scores, name=s.name)) for s in compared.systems]
+    baseline = compared.baseline.scores.pairs
+    scores = (
+        (pair, baseline[pair].scores[metric])
+        for metric in metrics
+        for pair in compared.pairs
+    )
+    return [*notes, *signature_notes(scores), *compared.notes]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from unittest.mock import ANY
 
@@ -98,6 +99,7 @@ def test_the_report_has_all_systems_and_says_what_was_done(report_of, data, join
             assert len(written(out, name, pair)) == 13
     run = json.loads((out / "run.json").read_text())
     assert run["systems"]["sub-networks"]["sentences"] == 52
+    assert run["data"] == str(data) and run["versions"]["torch"] == version("torch")
     assert run["systems"]["sub-networks"]["tokens_per_second"] > 0
     assert "translating: done in" in process.stderr
     assert "INFO" not in process.stderr and "Warning" not in process.stderr

@@ -480,3 +480,26 @@ def test_records_say_what_a_stage_was_made_with(lass):
     assert record["format"] == "lass_plugin stage"
     assert record["identity"]["program"] == "python"
     assert list(record["results"]) == [str(Path("out/chain.txt").resolve())]
+
+
+def test_the_call_is_written_down_once_with_every_stage(place, lass):
+    assert lass("--only", "first", "--set", "word=a b")[0] == 0
+    path = Path("out/stages/run.json")
+    record = json.loads(path.read_text())
+    assert (record["recipe"], record["about"]) == (
+        "branch.yaml",
+        "a chain beside branches",
+    )
+    assert record["values"] == ["word=a b"] and record["date"].endswith(" UTC")
+    assert record["versions"]["Python"] == sys.version.split()[0]
+    stages = {stage["name"]: stage for stage in record["stages"]}
+    assert list(stages) == ["first", "branch-1", "branch-2", "branch-3", "chain", "all"]
+    assert stages["first"]["command"][-1] == "a b"
+    assert stages["chain"]["made"] == ["out/chain.txt"]
+    before = path.read_bytes()
+    assert lass("--only", "first", "--set", "word=a b", "--jobs", 2)[0] == 0
+    assert path.read_bytes() == before  # nothing was to be done
+    path.unlink()  # as of an earlier release
+    assert lass("--only", "first", "--set", "word=a b")[0] == 0
+    record = json.loads(path.read_text())
+    assert record["date"] == "" and record["versions"] == {}

@@ -30,6 +30,7 @@ evaluation
 tables analysis neurons
 papers
 experiments
+report_page
 cli
 """.split("\n")[1:-1]
 """Rooms from the ground up; those of one line stand on the same floor."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lass_plugin.evaluation.evaluation import Evaluation
+from lass_plugin.evaluation.telling import telling
 from lass_plugin.experiments.quickstart.recipe import Recipe
 from lass_plugin.languages import Pair
 
@@ -13,7 +14,7 @@ def example_sentences(evaluation: Evaluation, width: int = 96) -> str:
     blocks = []
     test_set = evaluation.test_set
     for pair, references in test_set.references.items():
-        number = _telling(references)
+        (number,) = telling(references)
         lines = [
             ("source", test_set.sources[pair][number]),
             ("reference", references[number]),
@@ -30,12 +31,6 @@ def example_sentences(evaluation: Evaluation, width: int = 96) -> str:
             )
         )
     return "\n\n".join(blocks)
-
-
-def _telling(references: list[str]) -> int:
-    """The sentence nearest to nine words, the first of equals: short enough to read."""
-    lengths = [abs(len(reference.split()) - 9) for reference in references]
-    return lengths.index(min(lengths))
 
 
 def _cut(text: str, width: int) -> str:

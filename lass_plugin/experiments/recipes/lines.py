@@ -25,19 +25,39 @@ def shell_lines(
     for stage in stages:
         state = found[stage.name]
         why = f": {state.why}" if state.why else ""
-        device = together(places) if stage.alone else places[0]
+        settings = environment_of(stage, places)
         block = [f"# {stage.name}: {state.standing.value}{why}"]
-        folders = [path.parent for path in stage.made]
-        folders = [f for f in dict.fromkeys(folders) if f not in (Path("."), Path("/"))]
-        if folders:
-            block.append(_wrapped(["mkdir", "-p", *map(str, folders)], ""))
-        settings = [f"OMP_NUM_THREADS={device.threads}"]
-        if device.gpu:
-            settings.insert(0, f"CUDA_VISIBLE_DEVICES={device.gpu}")
-        end = f">{shlex.quote(str(stage.output))}" if stage.output else ""
-        block.append(_wrapped(stage.command, end, settings))
+        block += command_lines(stage.command, stage.made, stage.output, settings)
         blocks.append("\n".join(block))
     return "\n\n".join(blocks)
+
+
+def command_lines(
+    command: Sequence[str],
+    made: Sequence[Path],
+    output: Path | None,
+    settings: Sequence[str],
+) -> list[str]:
+    """The folders of what a command makes, and the command.
+
+    Args:
+        output: file for what it prints.
+        settings: ``NAME=VALUE``, before the command.
+    """
+    lines = []
+    folders = [path.parent for path in made]
+    folders = [f for f in dict.fromkeys(folders) if f not in (Path("."), Path("/"))]
+    if folders:
+        lines.append(_wrapped(["mkdir", "-p", *map(str, folders)], ""))
+    end = f">{shlex.quote(str(output))}" if output else ""
+    return [*lines, _wrapped(command, end, settings)]
+
+
+def environment_of(stage: RecipeStage, places: Sequence[Device]) -> list[str]:
+    """GPU and threads of a stage, as a shell sets them."""
+    device = together(places) if stage.alone else places[0]
+    gpu = [f"CUDA_VISIBLE_DEVICES={device.gpu}"] if device.gpu else []
+    return [*gpu, f"OMP_NUM_THREADS={device.threads}"]
 
 
 def status_lines(stages: Sequence[RecipeStage], found: Mapping[str, Found]) -> str:

@@ -62,6 +62,8 @@ class Recipe:
     variables: Mapping[str, Any]
     """Name -> a text or a list of texts."""
     stages: tuple[WrittenStage, ...]
+    about: str = ""
+    """What it is, in a line."""
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -82,7 +84,8 @@ def read_recipe(path: Path) -> Recipe:
         raise LassError(f"{path} has no stages")
     _check_variables(str(path), variables)
     written = tuple(_stage(path, name, value) for name, value in stages.items())
-    return Recipe(path, variables, written)
+    about = _text(str(path), "about", content) or ""
+    return Recipe(path, variables, written, about)
 
 
 def _stage(path: Path, name: str, value: Any) -> WrittenStage:

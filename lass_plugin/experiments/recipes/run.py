@@ -17,6 +17,7 @@ from lass_plugin.experiments.launching.devices import (
     on_cpu,
 )
 from lass_plugin.experiments.launching.queue import run_jobs
+from lass_plugin.experiments.recipes.called import Called, called, keep
 from lass_plugin.experiments.recipes.jobs import StageJob
 from lass_plugin.experiments.recipes.lines import shell_lines, status_lines, tally
 from lass_plugin.experiments.recipes.reading import MUST_BE_GIVEN, Recipe, read_recipe
@@ -65,6 +66,7 @@ def run_recipe(settings: RunSettings) -> int:
     scope = _scope(recipe, settings, out, places)
     stages = stages_of(recipe, scope, out)
     _check_recipe(recipe, out)
+    call = called(recipe, out, settings.values, stages, places)
     if settings.only:
         stages = selected(stages, settings.only)
     found = look(stages)
@@ -78,7 +80,7 @@ def run_recipe(settings: RunSettings) -> int:
         return 1 if refused else 0
     if refused:
         raise LassError("\n".join(each.why for each in refused))
-    _run(recipe, settings, out, stages, found, places)
+    _run(recipe, settings, out, stages, found, places, call)
     return 0
 
 
@@ -89,6 +91,7 @@ def _run(
     stages: Sequence[RecipeStage],
     found: Mapping[str, Found],
     places: Sequence[Device],
+    call: Called,
 ) -> None:
     """Run what is not kept.
 
@@ -116,6 +119,7 @@ def _run(
     console = Console()
     with FolderLock(out / STAGES, f"recipe {recipe.path.name}"):
         _record(recipe, out).begin()
+        keep(call, out, begins=bool(to_do))
         if kept := len(stages) - len(to_do):
             console.event(f"{kept} of {len(stages)} stages are kept")
         run_jobs(jobs, places, console, finish, len(stages), unit="stages", needs=needs)
