@@ -10,10 +10,10 @@ With --html RUN is the folder of 'lass run', of 'lass quickstart' or of 'lass ev
 the page is one file that needs nothing else, for screen and paper: scores, pictures,
 settings, and how to repeat the run.
 
-Beside a paper RUN is a report of 'lass evaluate' (its folder or scores.json), a file of 'lass table
-cost', 'lass zero-shot', 'lass xtreme evaluate' or 'lass lslo estimate', or a folder
-within which these lie, such as that of 'lass run'. Without RUN the tables of a paper
-are listed with what each needs, and without --paper the papers.
+Beside a paper RUN is a report of 'lass evaluate' (its folder or scores.json), a file of
+'lass table cost', 'lass zero-shot', 'lass xtreme evaluate' or 'lass lslo estimate', or
+a folder within which these lie, such as that of 'lass run'. Without RUN the tables of a
+paper are listed with what each needs, and without --paper the papers.
 
 Our systems are matched with the rows of the table by name, or by --rows. Three lines
 stand for each: the figure that the paper prints, ours, and the difference. Means and
@@ -111,9 +111,9 @@ class ReportSettings(Settings):
             needless(self, "table", "without --paper")
             if self.places:
                 raise LassError(
-                    "say what to make of the run: its page, --html, or the table that "
-                    "its results are laid beside, --paper NAME --table N ('lass report' "
-                    "alone lists the papers)"
+                    "say what to make of the run: its page, --html, or the table "
+                    "that its results are laid beside, --paper NAME --table N ('lass "
+                    "report' alone lists the papers)"
                 )
         if self.table is None:
             needless(self, _OF_A_TABLE, "without --table")

@@ -1,6 +1,7 @@
 """Which system is which row, and where results are looked for."""
 
 import json
+import re
 
 import pytest
 from conftest import ROOT
@@ -104,7 +105,7 @@ def test_the_papers_are_shipped_with_the_package(monkeypatch):
 
     monkeypatch.chdir(ROOT)
     text = (ROOT / "setup.py").read_text(encoding="utf-8")
-    patterns = text.split('package_data={"lass_plugin": ')[1].split("]")[0] + "]"
+    patterns = re.findall(r'package_data=\{\s*"lass_plugin": (\[.*?\])', text, re.S)[0]
     found = Distribution(
         {"packages": ["lass_plugin"], "package_data": {"lass_plugin": eval(patterns)}}
     )

@@ -464,7 +464,7 @@ def test_papers_and_tables_are_listed(capsys):
     ("words", "message"),
     [
         (["--paper", "he2023", "--table", "15"], "nothing to lay beside"),
-        (["RUN"], "say which table the results are laid beside: --paper"),
+        (["RUN"], "its page, --html, or the table that its results"),
         (["RUN", "--paper", "he2023"], "say which table of he2023: --table N"),
         (["--table", "1"], "--table has no effect without --paper"),
         (["--paper", "he2023", "--part", "x"], "--part has no effect without --table"),

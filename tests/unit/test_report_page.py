@@ -338,4 +338,4 @@ def test_the_command_writes_where_it_is_told(run, tmp_path, capsys):
     assert main(["report", str(run), "--html", str(tmp_path / "a" / "b.html")]) == 0
     assert (tmp_path / "a" / "b.html").read_text() == (run / "report.html").read_text()
     assert main(["report", str(run)]) == 1
-    assert "add --html" in capsys.readouterr().err
+    assert "its page, --html" in capsys.readouterr().err
