@@ -6,6 +6,7 @@ What takes long is imported inside :func:`main`, where signals are heard already
 import signal
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from lass_plugin.errors import LassError, of_the_system
@@ -51,6 +52,7 @@ SUBCOMMANDS = {
 """Name of each subcommand and the module of this package that holds it."""
 
 
+@cache
 def build_parser() -> "argparse.ArgumentParser":
     """The parser of ``lass`` with every subcommand."""
     import argparse
