@@ -12,8 +12,15 @@ from pathlib import Path
 import pytest
 import quick_hydra  # noqa: F401
 import torch
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# a machine with other work is slow, which says nothing of what is tested
+settings.register_profile(
+    "here", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("here")
 
 
 def pytest_collection_finish() -> None:

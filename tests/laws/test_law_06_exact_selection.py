@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lass_plugin import devices, selection
@@ -69,7 +69,6 @@ def test_matrices_of_one_shape_in_one_call(monkeypatch, ratio, most):
     scores=st.lists(st.sampled_from([-1.0, -0.0, 0.0, 2.0]), min_size=1, max_size=40),
     ratio=st.floats(0, 1, exclude_max=True),
 )
-@settings(deadline=None)
 def test_ties_go_by_index_and_never_all_at_once(scores, ratio):
     values = torch.tensor(scores)
     assert torch.equal(select(values, ratio), slowly(values, ratio))
@@ -79,7 +78,6 @@ def test_ties_go_by_index_and_never_all_at_once(scores, ratio):
     scores=st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=60),
     ratio=st.floats(0, 1, exclude_max=True),
 )
-@settings(deadline=None)
 def test_any_numbers_infinities_too(scores, ratio):
     values = torch.tensor(scores, dtype=torch.float32)
     assert torch.equal(select(values, ratio), slowly(values, ratio))

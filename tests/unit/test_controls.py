@@ -78,7 +78,7 @@ RATIO = st.floats(0, 1, exclude_max=True)
 
 
 @given(SIZES, RATIO, st.floats(0, 1), st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_overlap_leaves_the_counts_exact(size, ratio, place, seed):
     units = size[0] * size[1]
     assume(round(ratio * units) < units)
@@ -91,7 +91,7 @@ def test_an_overlap_leaves_the_counts_exact(size, ratio, place, seed):
 
 
 @given(SIZES, st.tuples(RATIO, RATIO, RATIO), st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_pair_keeps_as_many_in_every_bin(size, ratios, seed):
     base = weights({FC1: size})
     masks = searched(base, 0.5, ratios)

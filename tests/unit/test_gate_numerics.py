@@ -218,7 +218,7 @@ def test_of_equal_ones_the_first_go():
     assert gates[HEADS].tolist() == [0, 1] and bool(gates[FC1].all())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 5), min_size=9, max_size=9),
     st.floats(0.0, 0.99),

@@ -79,7 +79,7 @@ def test_what_is_written_is_read_and_the_bytes_are_the_same(make, tmp_path):
     same(from_state(sets.to_state()), sets)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.booleans(), min_size=70, max_size=70))
 def test_any_bits_come_back(bits):
     row = torch.tensor(bits + [True] * (COMPONENTS.total - 70))

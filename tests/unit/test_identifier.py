@@ -117,7 +117,7 @@ def test_unequal_numbers_of_sentences_are_refused(identifier):
         metric.statistics([GERMAN])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(texts=st.lists(st.sampled_from([GERMAN, DUTCH, ENGLISH, ""]), min_size=1))
 def test_accuracy_is_a_mean_of_sentences(identifier, texts):
     metric = OnTarget("en-de", texts, identifier)

@@ -258,7 +258,7 @@ def test_damaged_modules_are_named(tmp_path, name, value):
 # -- the file -------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     group=st.sampled_from([MATRIX, LAYER, LANGUAGE]),
     ratio=st.floats(0.01, 0.99),

@@ -55,7 +55,7 @@ def slow(linear, low, x, languages, scales=None):
     languages=st.lists(st.sampled_from(list(RANKS)), min_size=1, max_size=6),
     alpha=st.sampled_from([0.0, 4.0]),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_batch_of_any_languages_is_eq_3_of_each_sentence(languages, alpha):
     scales = {code: alpha / rank for code, rank in RANKS.items() if rank and alpha}
     scales = scales or dict.fromkeys(RANKS, 1.0)

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lass_plugin.anatomy.matrices import KINDS
@@ -34,7 +34,6 @@ ranks_of_modules = st.dictionaries(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ranks=ranks_of_modules, alpha=st.sampled_from([0.0, 1.0, 3.0, 0.5, 16.0]))
 def test_ranks_and_scales_survive_the_file(ranks, alpha, tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapter")
@@ -48,7 +47,6 @@ def test_ranks_and_scales_survive_the_file(ranks, alpha, tmp_path_factory):
         assert found.alpha(name) / rank == scale
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ranks=ranks_of_modules)
 def test_earlier_releases_of_peft_read_the_same_ranks(ranks):
     """They want a name before the key: ``re.match(r".*\\.KEY$", name)``."""

@@ -49,7 +49,7 @@ def by_steps(x, linears, beside, low=None):
     own_input=st.booleans(),
     transposed=st.booleans(),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_values_and_gradients_are_those_of_single_steps(
     ranks, sentences, mixed, bias, own_input, transposed
 ):

@@ -155,7 +155,7 @@ def test_pruning_twice_in_an_epoch_changes_nothing():
 # -- what is selected -----------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     ratio=st.floats(0.01, 0.99),
     group=st.sampled_from([MATRIX, LAYER, LANGUAGE]),

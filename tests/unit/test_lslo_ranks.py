@@ -75,7 +75,7 @@ CLAIMS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(claims=CLAIMS, more=st.integers(0, 10**6))
 def test_never_above_the_budget_and_within_the_bounds(claims, more):
     budget = sum(c.cost * c.least for c in claims) + more
@@ -93,7 +93,7 @@ def test_never_above_the_budget_and_within_the_bounds(claims, more):
         assert budget - spent < max(c.cost for c in claims)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     demands=st.lists(
         st.fractions(0, 64, max_denominator=4096), min_size=2, max_size=30
@@ -112,7 +112,7 @@ def test_who_demands_more_never_gets_less(demands, budget, most):
         assert of_group == sorted(of_group)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(claims=CLAIMS, rank=st.integers(1, 8))
 def test_equal_demands_of_a_whole_rank_get_it(claims, rank):
     """As many parameters as a uniform rank, and nobody demands more: that rank."""
@@ -121,7 +121,7 @@ def test_equal_demands_of_a_whole_rank_get_it(claims, rank):
     assert share_ranks(equal, budget) == [rank] * len(equal)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     claims=CLAIMS, factor=st.fractions(Fraction(1, 50), 50), more=st.integers(0, 10**5)
 )
@@ -215,7 +215,7 @@ def test_ranks_in_proportion_to_what_was_kept():
     assert plan.ranks[names[2]] == {"de": 1, "wo": 3, "zz": 0}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shares=st.lists(st.floats(0, 0.5), min_size=6, max_size=6),
     budget=st.integers(200, 3000),

@@ -36,7 +36,7 @@ def test_shares_of_what_stands_in_place_of_a_token():
 
 
 @given(st.lists(st.integers(0, SYMBOLS - 1), max_size=30), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_own_symbols_are_never_chosen_and_never_put(tokens, seed):
     shown, chosen = masked(Masking(0.5, 0.1, 0.6), tokens, seed)
     able = [FIRST <= token < MASK_INDEX for token in tokens]

@@ -112,7 +112,7 @@ def test_the_union_holds_a_weight_that_any_mask_keeps():
     ),
     st.integers(0, 100),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_file_gives_back_what_was_saved(tmp_path_factory, shapes, seed):
     path = tmp_path_factory.mktemp("mask") / "de-en.safetensors"
     mask = make(seed=seed, shapes=shapes, updates=7, note="§ 4")

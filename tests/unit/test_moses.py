@@ -4,7 +4,7 @@ import string
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sacremoses import MosesTruecaser
 
@@ -108,7 +108,6 @@ def test_steps_are_undone(tmp_path):
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "fi", "zh", "hi", "xx"])
-@settings(deadline=None)
 @given(line=st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" ")))
 def test_no_letter_is_lost_there_and_back(language, line):
     def letters(text):

@@ -60,7 +60,7 @@ def test_the_ends_of_k_are_what_the_paper_says_of_them():
         assert torch.equal(specific, (best == number) & ~alone.general[FC1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 5),
     st.integers(1, 12),
@@ -166,7 +166,7 @@ def test_weights_between_two_kinds_of_neurons_are_a_product():
     assert float(half) == 6 + 3 + 3 + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.floats(0.34, 1.0),
     st.integers(0, 2**16),

@@ -162,7 +162,7 @@ def test_the_control_takes_nothing_from_its_pair_and_as_many_neurons():
         assert control.lost_by(masks, pair) == own.lost_by(masks, other) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 70), min_size=1, max_size=3),
     st.floats(0.0, 1.0),

@@ -37,7 +37,7 @@ def zeros(count):
     return {name: torch.zeros(count, dtype=torch.float64) for name in CRITERIA}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 4),
     st.integers(1, 3),
@@ -348,7 +348,7 @@ def test_the_file_is_the_same_for_the_same_sums_and_comes_back(tmp_path):
             assert torch.equal(again.sums[criterion][site], value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_file_is_refused_by_name(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damaged") / "importance.safetensors"

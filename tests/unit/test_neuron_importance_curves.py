@@ -55,7 +55,7 @@ def test_a_pair_to_which_all_neurons_are_alike_has_no_correlation():
     assert np.isnan(found[0, 1]) and np.isnan(found[1, 0]) and np.isnan(found[1, 1])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 30), st.integers(1, 6), st.integers(0, 2**16))
 def test_spearman_is_that_of_scipy(neurons, levels, seed):
     stats = pytest.importorskip("scipy.stats")

@@ -111,7 +111,7 @@ def importance_of(rows, pairs, sites) -> Importance:
     return Importance(sums, counts, sides, dict.fromkeys(sites, 0.0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 4), st.floats(0.2, 1.0), st.floats(0.0, 1.0), st.integers(0, 99))
 def test_they_are_the_slow_loops_of_the_equations(pairs, rho, k, seed):
     rows = torch.rand(

@@ -96,7 +96,7 @@ def test_masks_of_weights_stay_as_they_are(data):
     assert weight_masks(masks, run.sites) is masks
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**16), st.floats(0.0, 0.9))
 def test_every_weight_is_kept_where_all_its_owners_are(seed, share):
     counts = {"encoder.layers.0.fc1": 5, "encoder.layers.0.fc2": 3}

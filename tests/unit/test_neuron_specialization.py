@@ -74,7 +74,7 @@ class TestShares:
         with pytest.raises(ValueError, match="negative or NaN"):
             kept([1.0, value], 0.5)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.lists(st.integers(0, 9), min_size=1, max_size=8), st.integers(1, 100))
     def test_no_smaller_set_reaches_it(self, scores, percent):
         """Every set is tried; exact fractions."""

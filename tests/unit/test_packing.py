@@ -26,7 +26,7 @@ def test_the_last_byte_is_filled_with_zeros():
 
 
 @given(MATRICES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_unpack_undoes_pack_and_count_counts(array):
     mask = torch.from_numpy(array)
     packed = packing.pack(mask)
@@ -37,7 +37,7 @@ def test_unpack_undoes_pack_and_count_counts(array):
 
 
 @given(MATRICES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_gpu_packs_the_same_without_the_host(array):
     mask = torch.from_numpy(array)
     expected = packing.pack(mask)
@@ -51,7 +51,7 @@ def test_a_gpu_packs_the_same_without_the_host(array):
 
 
 @given(st.integers(1, 200), st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_shared_ones_are_those_of_the_intersection(size, seed):
     generator = np.random.default_rng(seed)
     first, second = (torch.from_numpy(generator.random(size) < 0.5) for _ in "ab")

@@ -114,7 +114,7 @@ def test_as_many_merges_are_learned_as_are_asked_for(text, tmp_path, merges):
     lines=st.lists(st.text("abc", min_size=1, max_size=6), min_size=1, max_size=12),
     merges=st.integers(1, 6),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_merges_are_those_of_a_slow_count(lines, merges):
     words = Counter((*word[:-1], f"{word[-1]}</w>") for word in lines)
     expected = []
@@ -447,7 +447,7 @@ def slow_judgement(pairs, held_out, asked: TextSettings):
     limits=st.sampled_from([(None, None, None), (1, 3, None), (2, None, 1.5)]),
     block=st.integers(1, 9),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_what_is_kept_and_counted_is_so_by_a_slow_look(
     tmp_path_factory, pairs, held_out, duplicates, drop, limits, block
 ):

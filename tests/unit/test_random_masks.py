@@ -19,7 +19,7 @@ STORED = [116, 193, 254, 136]
     st.floats(0, 1, exclude_max=True),
     st.integers(0, 10**9),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_exactly_the_rounded_share_is_removed(shape, ratio, seed):
     mask = random_mask("de-en", {FC1: shape}, ratio, seed)
     units = shape[0] * shape[1]

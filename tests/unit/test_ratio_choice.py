@@ -99,7 +99,7 @@ def brute_force(losses, budget: float) -> float:
 GRID = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.lists(st.integers(0, 40), min_size=5, max_size=5), min_size=1, max_size=3
@@ -122,7 +122,7 @@ def test_no_other_choice_has_a_lower_loss(table, percent):
         )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 40), min_size=5, max_size=5))
 def test_the_envelope_is_convex_and_below_all_points(row):
     points = dict(zip(GRID, map(float, row), strict=True))

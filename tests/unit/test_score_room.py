@@ -62,7 +62,7 @@ def test_sums_are_the_same_wherever_they_are(places, one_by_one, monkeypatch):
     names = [(key, half) for key in (A, B, C) for half in (0, 1)]
     before = {"second": torch.arange(7.0)}
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(steps=STEPS)
     def check(steps) -> None:
         still = ScoreRoom(SHAPES, None)

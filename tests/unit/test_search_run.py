@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import PAIRS
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from runs import Run, assert_same
 
@@ -298,7 +298,6 @@ def run_keys(method: Search) -> list[str]:
 # -- updates of one pair ---------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 99))
 def test_whole_updates_hold_every_batch_and_no_more_than_needed(count, size, seed):
     batches = [np.array([number]) for number in range(count)]

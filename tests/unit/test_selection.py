@@ -41,7 +41,7 @@ def test_of_equal_scores_those_with_the_lowest_index_go():
 
 
 @given(SCORES, st.floats(0, 1, exclude_max=True))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_it_agrees_with_a_sort_by_score_and_index(values, ratio):
     scores = torch.tensor(values)
     kept = select(scores, ratio)
@@ -50,7 +50,7 @@ def test_it_agrees_with_a_sort_by_score_and_index(values, ratio):
 
 
 @given(st.integers(1, 3000), st.floats(0, 1, exclude_max=True), st.integers(0, 9))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_exactly_the_rounded_share_goes_also_when_all_are_equal(size, ratio, seed):
     generator = torch.Generator().manual_seed(seed)
     for scores in (torch.zeros(size), torch.rand(size, generator=generator)):

@@ -102,7 +102,7 @@ def test_chance_takes_every_matrix_by_itself():
     st.integers(0, 1000),
     st.floats(0, 1),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_it_agrees_with_a_loop_over_weights(shapes, count, seed, density):
     shapes = {f"encoder.layers.{i}.fc1.weight": s for i, s in enumerate(shapes)}
     masks = draw([f"{c}-en" for c in "abcd"[:count]], shapes, seed, density)

@@ -38,7 +38,7 @@ class TestSelection:
         with pytest.raises(ValueError, match="give of_weight, accumulate or of_change"):
             Score("both", of_weight=torch.abs, of_change=change)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), min_size=1),
         st.floats(0, 1, exclude_max=True),
@@ -58,7 +58,7 @@ def coded(kept: np.ndarray):
 
 
 class TestPositions:
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=120)
     @given(st.lists(st.lists(st.booleans(), max_size=60), min_size=1, max_size=4))
     def test_they_are_decoded_as_they_were(self, rows):
         sites = {

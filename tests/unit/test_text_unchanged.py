@@ -115,7 +115,7 @@ text = st.text(
 
 
 @pytest.mark.parametrize("kind", UNDONE)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(line=text)
 def test_undoing_the_subwords_gives_back_the_normalised_text(
     models, tmp_path_factory, kind, line
@@ -184,7 +184,7 @@ TOKEN_WORDS = ["[de]", "[en]", "__de__", "__en__", "[nl]", "de", "[", "x[de]", "
 
 
 @pytest.mark.parametrize("impl", ["mmap", "cached"])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     lines=st.lists(
         st.lists(st.sampled_from(TOKEN_WORDS), min_size=1, max_size=5), min_size=1

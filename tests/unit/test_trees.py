@@ -126,7 +126,7 @@ def test_interchanges_of_a_quartet_are_the_two_other_trees():
 
 
 @given(st.integers(4, 12), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_interchange_changes_one_inner_edge(leaves, seed):
     tree = random_tree(leaves, seed)
     found = [frozenset(other) for other in interchanges(tree.splits, leaves).tolist()]
@@ -145,7 +145,7 @@ def test_a_star_is_joined_to_a_binary_tree(leaves):
 
 
 @given(st.integers(3, 8), st.integers(0, 1000), st.sampled_from([0, 1, 2]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_tree_is_found_again_from_its_distances(leaves, seed, power):
     tree = random_tree(leaves, seed)
     distances = tree.distances()
@@ -235,7 +235,7 @@ def test_equal_distances_make_a_star():
 
 
 @given(st.integers(3, 10), st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_neighbour_joining_finds_a_tree_again(leaves, seed):
     tree = random_tree(leaves, seed)
     joined = join(tree.leaves, tree.distances())
@@ -244,7 +244,7 @@ def test_neighbour_joining_finds_a_tree_again(leaves, seed):
 
 
 @given(st.integers(3, 10), st.integers(0, 1000), st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_biopython_reads_the_same_distances_in_newick(leaves, seed, rooted):
     tree = random_tree(leaves, seed)
     root = (at_midpoint if rooted else at_inner_node)(tree)
@@ -341,7 +341,7 @@ def test_delta_score_of_a_tree_and_of_noise():
 
 
 @given(st.integers(3, 12), st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_edges_of_an_unrooted_drawing_have_their_lengths_and_do_not_cross(leaves, seed):
     tree = random_tree(leaves, seed)
     drawing = equal_angle(at_inner_node(tree))

@@ -228,7 +228,7 @@ def test_folders_without_the_task_are_named(tmp_path):
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.lists(st.tuples(WORDS, st.sampled_from("B-PER I-PER O".split())))))
 def test_sentences_come_back_as_they_were_written(tmp_path_factory, sentences):
     folder = tmp_path_factory.mktemp("ner")

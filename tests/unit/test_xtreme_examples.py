@@ -102,7 +102,7 @@ def perfect(features: list) -> list[torch.Tensor]:
     return outputs
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 14), st.integers(0, 2), st.integers(72, 90), st.integers(3, 40))
 def test_an_answer_is_found_again_from_its_windows(first, more, length, stride):
     encoder = Encoder(Path(_FOLDER[0]))

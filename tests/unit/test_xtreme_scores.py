@@ -107,7 +107,7 @@ def test_without_seqeval_one_sentence_says_so(monkeypatch):
         score_tags(TASKS["panx"], "de", [["O"]], [["O"]])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5), st.integers(1, 7))
 def test_neighbours_are_the_same_in_every_block_size(n, m, k, block):
     generator = torch.Generator().manual_seed(n * 41 + m)
