@@ -306,6 +306,7 @@ def test_families_of_a_paper_by_name(grown, capsys):
 
 # -- the command ---------------------------------------------------------------------
 
+PICTURES = ("png", "svg")
 LANGUAGES = {
     **dict.fromkeys(("de", "nl"), "Germanic"),
     **dict.fromkeys(("es", "it"), "Romance"),
@@ -344,7 +345,7 @@ def test_the_files(grown):
         f"tree.{name}.{kind}.{suffix}"
         for name in ("least-squares", "neighbour-joining")
         for kind in ("unrooted", "rooted")
-        for suffix in ("png", "svg")
+        for suffix in PICTURES
     }
     newick = {
         f"tree.{name}{kind}.nwk"
@@ -352,7 +353,10 @@ def test_the_files(grown):
         for kind in ("", ".rooted")
     }
     tables = {"tree.json", "tree.distances.csv", "tree.fit.csv"}
-    assert names == pictures | newick | tables | {"tree.fit.png", "tree.fit.svg"}
+    others = {
+        f"tree.{name}.{kind}" for name in ("fit", "families") for kind in PICTURES
+    }
+    assert names == pictures | newick | tables | others
     svg = (out / "tree.least-squares.unrooted.svg").read_text()
     assert "Indo-European / Germanic" in svg and ">nl<" in svg
     masks = load_masks(grown / "masks")
