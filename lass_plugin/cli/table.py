@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lass_plugin.settings import Settings, option, switch
+from lass_plugin.settings import Settings, needless, option, switch
 
 if TYPE_CHECKING:
     from lass_plugin.records.table import Table
@@ -31,6 +31,40 @@ MODES = {
     "data": "table_data",
     "sweeps": "table_sweeps",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedSettings(Settings):
+    """Which systems of reports are compared, in what, with which test."""
+
+    GROUP = "what is compared"
+
+    systems: tuple[str, ...] = option(
+        (), "systems, in this order (default: all)", metavar="NAME,…"
+    )
+    baseline: str | None = option(
+        None, "system to compare with (default: the first)", metavar="NAME"
+    )
+    metrics: tuple[str, ...] = option(
+        (),
+        "BLEU, chrF, spBLEU, COMET (default: all that the reports have)",
+        metavar="NAME,…",
+        parse="lass_plugin.evaluation.choice:parse_metrics",
+    )
+    references: Path | None = option(
+        None,
+        "references for the paired bootstrap, SPLIT.SRC-TGT.LANG (default: those "
+        "beside the report)",
+        metavar="DIR",
+    )
+    no_test: bool = switch(
+        "do no paired bootstrap; show the tests that the reports have"
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.no_test:
+            needless(self, "references", "with --no-test")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,12 +36,11 @@ from the translations and references that lie beside the reports.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lass_plugin.cli.table import OutputSettings
+from lass_plugin.cli.table import ComparedSettings, OutputSettings
 from lass_plugin.errors import LassError
-from lass_plugin.settings import Settings, argument, including, needless, option, switch
+from lass_plugin.settings import argument, including, needless, option, switch
 from lass_plugin.tables.layout import Layout
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ HELP = "scores by language, direction and resource group; win ratios"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreTableSettings(Settings):
+class ScoreTableSettings(ComparedSettings):
     """Whose scores are tabled, and how."""
 
     GROUP = "what is compared"
@@ -63,30 +62,12 @@ class ScoreTableSettings(Settings):
         metavar="[LABEL=]REPORT",
         nargs="+",
     )
-    systems: tuple[str, ...] = option(
-        (), "systems, in this order (default: all)", metavar="NAME,…"
-    )
-    baseline: str | None = option(
-        None, "system to compare with (default: the first)", metavar="NAME"
-    )
     own_baselines: bool = switch(
         "each report has its own, its first system; the systems are LABEL/NAME"
     )
     common: bool = switch("only the pairs that all systems have, instead of an error")
-    metrics: tuple[str, ...] = option(
-        (),
-        "BLEU, chrF, spBLEU, COMET (default: all that the reports have)",
-        metavar="NAME,…",
-        parse="lass_plugin.evaluation.choice:parse_metrics",
-    )
     tables: tuple[str, ...] = option(
         (), "tables to make (default: all possible)", metavar="NAME,…"
-    )
-    references: Path | None = option(
-        None,
-        "references for the paired bootstrap, SPLIT.SRC-TGT.LANG (default: those "
-        "beside the report)",
-        metavar="DIR",
     )
     curves: tuple[str, ...] = option(
         (),
@@ -95,16 +76,11 @@ class ScoreTableSettings(Settings):
         metavar="COLUMN,…",
     )
     over: str = option("epoch", "what N counts (default: %(default)s)", metavar="WORD")
-    no_test: bool = switch(
-        "do no paired bootstrap; show the tests that the reports have"
-    )
     layout: Layout = including(Layout)
     output: OutputSettings = including(OutputSettings)
 
     def check(self) -> None:
         super().check()
-        if self.no_test:
-            needless(self, "references", "with --no-test")
         if not self.curves:
             needless(self, "over", "without --curves")
         elif self.output.out is None:

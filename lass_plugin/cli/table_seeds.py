@@ -10,8 +10,8 @@ not be in every report, the baseline must be.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lass_plugin.cli.table import OutputSettings
-from lass_plugin.settings import Settings, argument, including, option, switch
+from lass_plugin.cli.table import ComparedSettings, OutputSettings
+from lass_plugin.settings import argument, including
 
 if TYPE_CHECKING:
     from lass_plugin.tables.seed_tables import Seeds
@@ -20,7 +20,7 @@ HELP = "mean and spread over several seeds"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeedTableSettings(Settings):
+class SeedTableSettings(ComparedSettings):
     """Whose runs are tabled."""
 
     GROUP = "what is compared"
@@ -30,21 +30,6 @@ class SeedTableSettings(Settings):
         "(LABEL: what the run is called, default: the folder's name)",
         metavar="[LABEL=]REPORT",
         nargs="+",
-    )
-    systems: tuple[str, ...] = option(
-        (), "systems, in this order (default: all)", metavar="NAME,…"
-    )
-    baseline: str | None = option(
-        None, "system to compare with (default: the first)", metavar="NAME"
-    )
-    metrics: tuple[str, ...] = option(
-        (),
-        "BLEU, chrF, spBLEU, COMET (default: all that the reports have)",
-        metavar="NAME,…",
-        parse="lass_plugin.evaluation.choice:parse_metrics",
-    )
-    no_test: bool = switch(
-        "do no paired bootstrap; show the tests that the reports have"
     )
     output: OutputSettings = including(OutputSettings)
 
@@ -63,7 +48,10 @@ def run(settings: SeedTableSettings) -> int:
     metrics = settings.metrics or seeds.metrics
     if not settings.no_test:
         seeds = Seeds(
-            {k: add_tests(run, metrics=metrics) for k, run in seeds.runs.items()}
+            {
+                label: add_tests(run, settings.references, metrics)
+                for label, run in seeds.runs.items()
+            }
         )
     tables = [seed_table(seeds, metric) for metric in metrics]
     facts = {"baseline": seeds.first.baseline.name, "runs": list(settings.reports)}
