@@ -32,6 +32,12 @@ class FrozenLinear(nn.Linear):
             self.cast.undo(self)
         return super()._apply(fn, recurse)
 
+    def _load_from_state_dict(self, *args: Any, **more: Any) -> None:
+        """Other weights: in the place of those that were given, not of their cast."""
+        if self.cast is not None:
+            self.cast.undo(self)
+        super()._load_from_state_dict(*args, **more)
+
 
 class CastOnce:
     """What autocast makes of a frozen layer's weight and bias, made once.

@@ -184,3 +184,16 @@ def test_modules_are_merged_into_what_was_given(start, monkeypatch):
         attaching.merge(run.model, {"source": "de", "target": "en"})
         merged.append(dict(run.model.named_parameters()))
     assert_same(*merged)
+
+
+def test_weights_that_are_loaded_after_a_cast_are_those_computed_with():
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(4, 3)).requires_grad_(False)
+    speed_up_frozen(model)
+    cast_once(model)
+    x, others = torch.randn(2, 4), nn.Linear(4, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(x)
+        model.load_state_dict({f"0.{k}": v for k, v in others.state_dict().items()})
+        assert model(x).equal(others(x))
+    assert model(x).equal(others(x)) and model[0].weight.dtype == torch.float32
