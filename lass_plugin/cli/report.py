@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lass_plugin.cli.table import OutputSettings
+from lass_plugin.cli.table import BootstrapSettings, OutputSettings
 from lass_plugin.errors import LassError
-from lass_plugin.settings import Settings, argument, including, needless, option, switch
+from lass_plugin.settings import argument, including, needless, option
 from lass_plugin.tables.layout import Layout
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _OF_A_TABLE = ("part", "rows", "baseline", "metric", "references", "no_test")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportSettings(Settings):
+class ReportSettings(BootstrapSettings):
     """Which run is shown, or laid beside which table, and how."""
 
     GROUP = "the paper"
@@ -86,15 +86,6 @@ class ReportSettings(Settings):
         metavar="NAME",
         choices=("BLEU", "chrF", "spBLEU", "COMET"),
     )
-    references: Path | None = option(
-        None,
-        "references for the paired bootstrap, SPLIT.SRC-TGT.LANG (default: those "
-        "beside the report)",
-        metavar="DIR",
-    )
-    no_test: bool = switch(
-        "do no paired bootstrap; show the tests that the reports have"
-    )
     layout: Layout = including(
         Layout, "sizes", "low", "high", "resource_types", "centre"
     )
@@ -127,8 +118,6 @@ class ReportSettings(Settings):
                 "there is nothing to lay beside the table; give a report of 'lass "
                 "evaluate' or the folder of a 'lass run'"
             )
-        if self.no_test:
-            needless(self, "references", "with --no-test")
 
 
 SETTINGS = ReportSettings

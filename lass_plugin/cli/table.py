@@ -34,7 +34,27 @@ MODES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparedSettings(Settings):
+class BootstrapSettings(Settings):
+    """How differences are tested."""
+
+    references: Path | None = option(
+        None,
+        "references for the paired bootstrap, SPLIT.SRC-TGT.LANG (default: those "
+        "beside the report)",
+        metavar="DIR",
+    )
+    no_test: bool = switch(
+        "do no paired bootstrap; show the tests that the reports have"
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.no_test:
+            needless(self, "references", "with --no-test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedSettings(BootstrapSettings):
     """Which systems of reports are compared, in what, with which test."""
 
     GROUP = "what is compared"
@@ -51,20 +71,6 @@ class ComparedSettings(Settings):
         metavar="NAME,…",
         parse="lass_plugin.evaluation.choice:parse_metrics",
     )
-    references: Path | None = option(
-        None,
-        "references for the paired bootstrap, SPLIT.SRC-TGT.LANG (default: those "
-        "beside the report)",
-        metavar="DIR",
-    )
-    no_test: bool = switch(
-        "do no paired bootstrap; show the tests that the reports have"
-    )
-
-    def check(self) -> None:
-        super().check()
-        if self.no_test:
-            needless(self, "references", "with --no-test")
 
 
 @dataclass(frozen=True, kw_only=True)
