@@ -242,6 +242,24 @@ def test_an_input_that_is_another_now_is_refused_and_lost_ones_are_made_again(la
     assert results(Path("out"))["all.txt"] == WHOLE["all.txt"]
 
 
+def test_results_below_a_hidden_folder_count_too(place, lass):
+    recipe = """
+    stages:
+      a: {run: python -c 'print(1)', output: .runs/a.txt}
+      b: {run: "python ${here}/writes.py .runs/b/c.txt 0", results: .runs/b}
+    """
+    (place / "hidden.yaml").write_text(recipe)
+    (place / ".runs" / "b").mkdir(parents=True)
+    assert lass(recipe="hidden.yaml")[0] == 0
+    for name in ("a.txt", "b/c.txt"):
+        made = place / ".runs" / name
+        before = made.read_text()
+        made.write_text("cut o")
+        assert "2 stages: 1 kept" in lass("--status", recipe="hidden.yaml")[2]
+        assert lass(recipe="hidden.yaml")[0] == 0
+        assert made.read_text() == before
+
+
 def test_a_changed_word_is_found_while_its_inputs_are_still_to_be_made(lass):
     assert lass()[0] == 0
     Path("out/first.txt").unlink()

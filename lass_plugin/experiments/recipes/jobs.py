@@ -111,7 +111,7 @@ class StageJob(Work):
             if not path.exists() or (path.is_dir() and not any(path.iterdir())):
                 raise LassError(f"it has not made {path}")
             inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-            files += [each for each in inside if _counts(each, self.planned)]
+            files += [each for each in inside if _counts(each, path, self.planned)]
         self.stage.finish(files)
 
     @property
@@ -167,9 +167,11 @@ def updates_of(command: Sequence[str]) -> int:
     return int(updates) * (pairs.count(",") + 1) if updates.isdigit() else 0
 
 
-def _counts(path: Path, planned: RecipeStage) -> bool:
-    """Whether a file in a folder of results is one of them."""
-    hidden = any(part.startswith(".") for part in path.parts if part not in (".", ".."))
+def _counts(path: Path, result: Path, planned: RecipeStage) -> bool:
+    """Whether *path* is *result*, or a file in that folder which is one of its."""
+    if path == result:
+        return True
+    hidden = any(part.startswith(".") for part in path.relative_to(result).parts)
     about = path.suffix == ".log" or path.name.endswith("stage.json")
     others = path in (planned.log, planned.record)
     return path.is_file() and not (hidden or about or others)
