@@ -14,12 +14,15 @@ from fairseq import options
 import lass_plugin.models.transformer_architectures
 import lass_plugin.optim.strict_adam  # noqa: F401, registers
 from lass_plugin.cli.main import build_parser, main
+from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.recipes.hydra import config_of
 from lass_plugin.experiments.recipes.reading import MUST_BE_GIVEN, read_recipe
-from lass_plugin.experiments.recipes.run import BUILT_IN
-from lass_plugin.experiments.recipes.stages import stages_of
+from lass_plugin.experiments.recipes.run import BUILT_IN, _scope
+from lass_plugin.experiments.recipes.settings import RunSettings
+from lass_plugin.experiments.recipes.stages import selected, stages_of
 from lass_plugin.experiments.recipes.words import NAME, Scope
 from lass_plugin.resource_types import LANG12, LANG30
+from lass_plugin.settings import parse_words
 from lass_plugin.tasks import register_tasks
 
 register_tasks()
@@ -79,6 +82,37 @@ def test_every_command_of_a_recipe_has_the_options_that_are_given(path):
             options.parse_args_and_arch(options.get_training_parser(), words)
         elif program == "fairseq-hydra-train":
             check_overrides(stage.command)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_within_a_recipe_has_the_stages_that_it_is_to_run(path):
+    for stage in stages(path):
+        if stage.command[:2] != ("lass", "run"):
+            continue
+        settings = parse_words(RunSettings, stage.command[2:])
+        recipe = read_recipe(settings.recipe)
+        scope = _scope(recipe, settings, settings.out, [Device(None, 1)])
+        inner = stages_of(recipe, scope, settings.out)
+        chosen = selected(inner, settings.only) if settings.only else inner
+        made = {str(place) for each in chosen for place in each.made}
+        assert {str(p) for p in stage.results if p != settings.out} <= made
+        if settings.only:  # bases and masks are those of another run
+            assert {each.name for each in chosen} == set(settings.only)
+
+
+def test_a_sweep_of_no_updates_is_left_out_and_what_is_shown_is_trained():
+    path = ROOT / "configs" / "recipes" / "xie2021.yaml"
+    assert "iwslt17-sweep" in {stage.name for stage in stages(path)}
+    recipe = read_recipe(path)
+    none = {"iwslt17": "IWSLT", "sweep_updates": "0"}
+    found = stages_of(recipe, Scope({**recipe.variables, **none, **BUILT}), Path("OUT"))
+    assert "iwslt17-sweep" not in {stage.name for stage in found}
+    recipe = read_recipe(path.with_name("evidence.yaml"))
+    given = dict.fromkeys(("text", "pairs", "languages"), "given")
+    given |= BUILT | {"best": ["magnitude-oneshot-0.4", "random-0.2"]}
+    found = stages_of(recipe, Scope({**recipe.variables, **given}), Path("OUT"))
+    (similarity,) = (stage for stage in found if stage.name == "similarity")
+    assert "OUT/sweep/masks/magnitude-oneshot-0.4" in similarity.command
 
 
 @cache
