@@ -6,6 +6,7 @@ which has not been touched is read once; :class:`.stage.Stage` keeps what is rem
 
 import hashlib
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,12 @@ NO_MATTER = ("--jobs", "--threads", "--devices", "--num-workers", "--log-interva
 
 SWITCHES = ("--cpu", "--no-progress-bar")
 """Options without a value that do not matter to it either."""
+
+PART = "part of "
+"""Beginning of the names of inputs that earlier versions did not look into."""
+
+_EACH = re.compile(r"((?<!\S)[^\s{}=]*=)?([^\s{}=]*/)([^\s{}/]*\{\w+\}[^\s{}]*)")
+"""A place of each pair, such as ``runs/{pair}/checkpoint_best.pt``."""
 
 _remembered: dict[tuple[str, str, int, int], str] = {}
 """(kind, path, size, time of change in ns) -> digest."""
@@ -118,7 +125,8 @@ def of_words(
     """The ``words`` of a command by their options, and what its ``inputs`` hold.
 
     Inputs are the files and folders that words name, but for what the command writes
-    and what holds it.
+    and what holds it: ``A``, ``NAME=A,B``, ``--option=A``, shards ``A:B``,
+    ``de-en:FILE,…`` and ``DIR/{pair}/FILE``.
 
     Args:
         written: files and folders that the command writes.
@@ -127,6 +135,7 @@ def of_words(
     """
     kept: dict[str, list[str]] = {}
     inputs: dict[str, Any] = {}
+    further: dict[str, list[Path]] = {}
     written, coming = _resolved(written), _resolved(coming)
     before = latest = ""
     for word in words:
@@ -136,30 +145,71 @@ def of_words(
         name, _, value = word.rpartition("=")
         places = [Path(part) for part in value.split(",")]
         if not before and all(_is_input(place, written, coming) for place in places):
-            inputs[f"{len(inputs) + 1} {option} {name}".strip()] = {
-                f"{place.name}/{below}".removesuffix("/"): digest
-                for place in places
-                for below, digest in _in(place, read).items()
-            }
+            inputs[f"{len(inputs) + 1} {option} {name}".strip()] = _of(places, read)
             word = f"{name}="
+        elif name not in {*OUTPUTS, *NO_MATTER}:
+            places = [each for part in named(value) for each in _matching(part)]
+            word = movable(word) if _EACH.fullmatch(word) else word
+            if places and all(_is_input(place, written, ()) for place in places):
+                key = PART + f"{option} {word}".strip()
+                further.setdefault(key, []).extend(places)
         latest = before or latest
         kept.setdefault(latest, []).extend([] if before else [word])
     given = {name: " ".join(values) or True for name, values in kept.items()}
+    inputs |= {key: _of(places, read) for key, places in further.items()}
     return {"words": given, "inputs": inputs}
+
+
+def named(value: str) -> list[str]:
+    """Places that a word may name: ``A,B``, shards ``A:B``, ``de-en:FILE,…``."""
+    found: list[str] = []
+    for part in value.split(","):
+        first, *others = part.split(":")
+        found += [first, *others] if not others or _is_there(Path(first)) else others
+    return found
+
+
+def movable(words: str) -> str:
+    """*words* without what is before the ``{pair}`` of places of each pair."""
+    return _EACH.sub(lambda found: (found[1] or "") + found[3], words)
+
+
+def _matching(place: str) -> list[Path]:
+    """*place*, or those that are there where it is of each pair."""
+    if not (each := _EACH.fullmatch(place)):
+        return [Path(place)]
+    try:
+        return sorted(Path(each[2]).glob(re.sub(r"\{\w+\}", "*", each[3])))
+    except OSError:  # too long for a name
+        return []
+
+
+def _of(places: Iterable[Path], read: Callable[[Path], str]) -> dict[str, str]:
+    """Name -> digest of all files of *places*, which may be called alike."""
+    found: dict[str, str] = {}
+    for number, place in enumerate(places, start=1):
+        for below, digest in _in(place, read).items():
+            name = f"{place.name}/{below}".removesuffix("/")
+            found[f"{number} {name}" if name in found else name] = digest
+    return found
 
 
 def _is_input(place: Path, written: Iterable[Path], coming: Iterable[Path]) -> bool:
     """Whether it is there to be read, neither a program nor where results go."""
-    try:
-        there = place.exists()
-    except OSError:  # too long for a name
-        return False
+    there = _is_there(place)
     if place.suffix == ".sh" or place == Path("."):
         return False
     place = place.resolve()
     if not there and not any(within(place, other) for other in coming):
         return False
     return not any(within(place, other) for other in written)
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError:  # too long for a name
+        return False
 
 
 def within(one: Path, other: Path) -> bool:

@@ -11,9 +11,9 @@ import argparse
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
@@ -79,7 +79,19 @@ def stage_of(
     """
     words = content.of_words(command[1:], written, coming=coming)
     identity = {"program": command[0], **words}
-    return Stage(record.parent, what, identity, ADVICE, name=record.name)
+    # what earlier versions did not look into is made again
+    continues: dict[str, Callable[[Any, Any], bool]] = {
+        f"inputs.{name}": lambda before, now: before is None
+        for name in words["inputs"]
+        if name.startswith(content.PART)
+    }
+    for name in words["words"]:
+        continues[f"words.{name}"] = lambda before, now: (
+            isinstance(before, str) and content.movable(before) == now
+        )
+    return Stage(
+        record.parent, what, identity, ADVICE, continues=continues, name=record.name
+    )
 
 
 def _run(command: Sequence[str], log: Path | None, output: Path | None) -> int:

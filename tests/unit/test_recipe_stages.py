@@ -9,6 +9,7 @@ from lass_plugin.experiments.recipes.jobs import stage_record, updates_of
 from lass_plugin.experiments.recipes.reading import read_recipe
 from lass_plugin.experiments.recipes.stages import selected, stages_of
 from lass_plugin.experiments.recipes.words import Scope
+from lass_plugin.experiments.stage import Stage, State
 
 
 @pytest.fixture
@@ -249,3 +250,73 @@ def test_a_configuration_of_hydra_is_a_training_like_another(stages, tmp_path):
     assert stage_record(other).identity != made
     config.write_text("optimization: {max_update: 71}\n")
     assert stage_record(base).identity != made
+
+
+NAMES = {
+    "of each pair": "--system one=${out}/{pair}/model.pt",
+    "listed": "--system one=de-en:${out}/de-en/model.pt,en-de:${out}/en-de/model.pt",
+    "called alike": "--models ${out}/de-en/model.pt,${out}/en-de/model.pt",
+    "shards": "${out}/de-en:${out}/en-de",
+    "by an equals sign": "--models=${out}/de-en,${out}/en-de",
+}
+
+
+@pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
+def test_every_file_that_a_word_names_is_waited_for_and_compared(stages, words):
+    text = f"""
+    stages:
+      report: {{run: "lass evaluate {words}", output: "${{out}}/report"}}
+      train-${{pair}}:
+        for: {{pair: "de-en,en-de"}}
+        run: echo ${{pair}}
+        results: ${{out}}/${{pair}}/model.pt
+    """
+
+    def report(**values):
+        (found,) = (each for each in stages(text, **values) if each.name == "report")
+        assert set(found.needs) == {"train-de-en", "train-en-de"}
+        return stage_record(found)
+
+    for pair in ("de-en", "en-de"):
+        (Path("out") / pair).mkdir(parents=True)
+        (Path("out") / pair / "model.pt").write_text(pair)
+    first = report()
+    first.begin()
+    first.finish([])
+    assert report().state() is State.DONE
+    for pair in ("de-en", "en-de"):
+        place = Path("out") / pair / "model.pt"
+        place.write_text("another")
+        with pytest.raises(LassError, match=r"model\.pt \(content"):
+            report().state()
+        place.write_text(pair)
+    assert report().state() is State.DONE
+
+
+def test_models_of_each_pair_may_lie_elsewhere_and_those_of_before_are_scored_again(
+    stages, tmp_path
+):
+    text = """
+    variables: {models: models}
+    stages:
+      a: {run: "lass evaluate --system one=${models}/{pair}/m.pt x", output: "${out}/a"}
+    """
+    (tmp_path / "models" / "de-en").mkdir(parents=True)
+    (tmp_path / "models" / "de-en" / "m.pt").write_text("m")
+    (stage,) = stages(text)
+    made = stage_record(stage)
+    made.begin()
+    made.finish([])
+    (moved,) = stages(text, models=str(tmp_path / "models"))
+    assert stage_record(moved).state() is State.DONE
+    # as of an earlier release, which did not look into it
+    earlier = {"program": "lass", "words": {}, "inputs": {}}
+    earlier["words"] = {"": "evaluate", "--system": "one=models/{pair}/m.pt x"}
+    old = Stage(made.folder, "stage a", earlier, name=made.name)
+    old.finish([])
+    assert stage_record(moved).state() is State.CONTINUE
+    earlier["words"]["--system"] = "two=models/{pair}/m.pt x"
+    old.identity = earlier
+    old.finish([])
+    with pytest.raises(LassError, match="begun with --system two="):
+        stage_record(moved).state()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.content import OUTPUTS, within
+from lass_plugin.experiments.content import OUTPUTS, named, within
 from lass_plugin.experiments.recipes.hydra import PROGRAM as HYDRA
 from lass_plugin.experiments.recipes.hydra import as_options
 from lass_plugin.experiments.recipes.reading import Recipe, WrittenStage
@@ -270,8 +270,15 @@ class Makers:
                     self._below.setdefault(folder, set()).add(name)
 
     def of(self, place: Path) -> set[str]:
-        """Names of those that make *place*, something in it or a folder around it."""
+        """Names of those that make *place*, something in it or a folder around it.
+
+        ``{pair}`` in it stands for anything.
+        """
         found = set(self._below.get(place, ()))
+        pattern = re.sub(r"\{\w+\}", "*", str(place))
+        for at, names in self._at.items() if pattern != str(place) else ():
+            if fnmatchcase(str(at), pattern):
+                found |= names
         for each in (place, *place.parents):
             found |= self._at.get(each, set())
         return found
@@ -314,7 +321,7 @@ def _named_places(stage: RecipeStage) -> Iterator[Path]:
         option, before = before, word if word.startswith("--") else ""
         if option in OUTPUTS:
             continue
-        for part in word.rpartition("=")[2].split(","):
+        for part in named(word.rpartition("=")[2]):
             if part in ("", ".", "..") or len(part) > _LONGEST:
                 continue
             place = Path(part).resolve()
