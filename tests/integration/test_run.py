@@ -204,6 +204,26 @@ def test_a_stage_that_fails_stops_what_needs_it_and_the_others_go_on(place, lass
     assert "4 of 6 stages are kept" in said
 
 
+def test_what_a_stage_printed_before_is_not_shown_where_it_has_not_begun(place, lass):
+    recipe = """
+    stages:
+      model:
+        run: python ${here}/writes.py ${out}/model.txt 0
+        results: ${out}/model.txt
+      report:
+        run: python -c 'print("scores")' ${out}/model.txt
+        output: ${out}/report.txt
+        show: true
+    """
+    (place / "shown.yaml").write_text(recipe)
+    assert lass(recipe="shown.yaml")[:2] == (0, "scores\n")
+    Path("out/model.txt").unlink()
+    Path("out/stages/model.stage.json").unlink()
+    (place / "writes.py").write_text("raise SystemExit('error: the disk has gone')")
+    status, printed, said = lass(recipe="shown.yaml")
+    assert (status, printed) == (1, "") and "report: not begun, since model" in said
+
+
 def test_a_stage_that_does_not_make_what_it_says_has_failed(place, lass):
     recipe = 'stages: {a: {run: python -c 1, results: "${out}/a.txt"}}'
     (place / "none.yaml").write_text(recipe)

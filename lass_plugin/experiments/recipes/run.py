@@ -123,7 +123,10 @@ def _run(
         if kept := len(stages) - len(to_do):
             console.event(f"{kept} of {len(stages)} stages are kept")
         run_jobs(jobs, places, console, finish, len(stages), unit="stages", needs=needs)
+    failed = {job.key for job in jobs if job.failure is not None}
     for stage in stages:
+        if stage.name in failed:
+            continue  # what it printed is of an earlier run
         if stage.show and stage.output and stage.output.is_file():
             print(stage.output.read_text(encoding="utf-8", errors="replace"), end="")
     _check_failures(jobs, len(stages))
