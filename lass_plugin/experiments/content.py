@@ -125,7 +125,7 @@ def of_words(
     """The ``words`` of a command by their options, and what its ``inputs`` hold.
 
     Inputs are the files and folders that words name, but for what the command writes
-    and what holds it: ``A``, ``NAME=A,B``, ``--option=A``, shards ``A:B``,
+    and what holds it: ``A``, ``NAME=A,B``, ``--masks=A``, shards ``A:B``,
     ``de-en:FILE,…`` and ``DIR/{pair}/FILE``.
 
     Args:
