@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.stage import Stage
 from lass_plugin.experiments.sweeps import sources as sources_module
 from lass_plugin.experiments.sweeps.sources import Source, Sources
 from lass_plugin.experiments.sweeps.weight_variants import (
@@ -132,3 +133,16 @@ def test_what_to_say_of_a_separate_search_and_one_together(weights):
     for name, together in zip(advice.split(" or "), (False, True), strict=True):
         variant = WeightVariant(RATIO, parse_kind(name), 0.4)
         assert given.find("de-en", variant, 0.4).together == together
+
+
+def test_a_search_that_its_stage_says_goes_on_is_refused(tmp_path, monkeypatch):
+    """One-shot scores of 30 of 300 updates look like those of a shorter search."""
+    monkeypatch.setattr(sources_module, "search_states", lambda checkpoint: {})
+    stage = Stage(tmp_path, "search of de-en", {"command": "lass search"})
+    stage.begin()
+    last, earlier = tmp_path / "checkpoint_last.pt", tmp_path / "checkpoint_1_20.pt"
+    with pytest.raises(LassError, match="search of de-en in .* has not ended"):
+        Sources([last], dict)
+    assert Sources([earlier], dict).every == []  # asked for by name
+    stage.finish([])
+    assert Sources([last], dict).every == []

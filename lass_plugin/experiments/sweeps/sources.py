@@ -9,6 +9,8 @@ from typing import Any, Callable, Mapping, Sequence
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
+from lass_plugin.experiments.launching.jobs import LAST
+from lass_plugin.experiments.stage import RECORD, read_record
 from lass_plugin.experiments.sweeps.variants import stamp
 from lass_plugin.experiments.sweeps.weight_variants import SearchKind, WeightVariant
 from lass_plugin.masks import Fingerprint, MaskSet, load_mask, parse_targets, save_mask
@@ -88,7 +90,8 @@ class Sources:
             other matrices than it trained under.
 
     Raises:
-        LassError: a checkpoint is of no search, or of one on another base.
+        LassError: a checkpoint is of no search, of one on another base, or of one that
+            has not ended.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Sources:
         self.recut = recut
         self.every: list[Source] = []
         for path in paths:
+            _check_ended(path)
             checkpoint = Checkpoint.read(path)
             states = search_states(checkpoint)
             for state in states.values():
@@ -256,8 +260,18 @@ def _trained_alike(paths: tuple[Path, ...]) -> bool:
     )
 
 
+def _check_ended(path: Path) -> None:
+    """Refuse the last checkpoint of a training that its stage says goes on."""
+    record = read_record(path.parent / RECORD) if path.name == LAST else None
+    if record is not None and record["results"] is None:
+        raise LassError(
+            f"the {record['stage']} in {path.parent} has not ended, so its scores are "
+            "not those of all its updates; run its command again, which goes on"
+        )
+
+
 def _check_source(source: Source, state: Mapping[str, Any], base: Fingerprint) -> None:
-    """Refuse a search on another base, and one that has not ended."""
+    """Refuse a search on another base, and one that has not reached its ratio."""
     plan, updates = source.plan, int(state["updates"])
     if not same_weights(dict(state["base"]), base):
         raise LassError(
