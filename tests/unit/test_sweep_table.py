@@ -235,6 +235,12 @@ def test_sweeps_side_by_side(record, tmp_path, capsys):
     svg = (tmp_path / "out" / "sweeps.svg").read_text()
     assert "big gradient-oneshot" in svg and "small gradient-oneshot" in svg
     for row in record["variants"]:
+        for each in row["signatures"].values():
+            each["BLEU"] = "tok:none"
+    WEIGHTS.form.write(tmp_path / "tokens.json", record)
+    assert lass([*words, str(tmp_path / "tokens.json")]) == 1
+    assert "small and tokens.json scored" in capsys.readouterr().err.replace("\n", " ")
+    for row in record["variants"]:
         del row["averages"]["all"]["BLEU"], row["averages"]["all"]["loss"]
     WEIGHTS.form.write(tmp_path / "none.json", record)
     for more, sentence in (

@@ -37,16 +37,36 @@ def measure_of(sweeps: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """What all *sweeps* have measured of all variants: BLEU, or the validation loss.
 
     Raises:
-        LassError: there is neither.
+        LassError: there is neither, or one pair was scored in several ways.
     """
     rows = [row for sweep in sweeps.values() for row in sweep]
     for what in (METRICS[0], LOSS):
         if all(what in row["averages"]["all"] for row in rows):
+            if what != LOSS:
+                _check_scored_alike(sweeps, what)
             return what
     raise LassError(
         f"of the sweeps {', '.join(sweeps)} some have no joint training and some no "
         "losses; give sweeps of one kind"
     )
+
+
+def _check_scored_alike(
+    sweeps: Mapping[str, Sequence[Mapping[str, Any]]], metric: str
+) -> None:
+    """Refuse sweeps that scored the same pair in different ways."""
+    seen: dict[str, tuple[str, str]] = {}
+    for label, rows in sweeps.items():
+        for row in rows:
+            # which earlier versions did not keep
+            for pair, of in (row.get("signatures") or {}).items():
+                other, first = seen.setdefault(pair, (label, of[metric]))
+                if of[metric] != first:
+                    raise LassError(
+                        f"the sweeps {other} and {label} scored {pair} in different "
+                        f"ways: {metric} has the signature {first} in {other} and "
+                        f"{of[metric]} in {label}; sweep again with one --tokenize"
+                    )
 
 
 def lines_of(
