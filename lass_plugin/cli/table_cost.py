@@ -71,7 +71,7 @@ SETTINGS = CostTableSettings
 
 def run(settings: CostTableSettings) -> int:
     """Read the checkpoints, measure the speed, show the tables."""
-    from lass_plugin.evaluation.systems import System, check_names
+    from lass_plugin.evaluation.systems import check_names
     from lass_plugin.tables.cost import (
         cost_of_system,
         pair_table,
@@ -90,9 +90,10 @@ def run(settings: CostTableSettings) -> int:
     }
     notes = []
     if settings.data is not None:
+        plain = {"inference_masks": None, "sparsity": None, "dense": True}
         dense = [
-            System(f"{cost.name} (dense)", Path(cost.checkpoint), dense=True)
-            for cost in costs
+            replace(system, name=f"{system.name} (dense)", **plain)
+            for system, cost in zip(systems, costs, strict=True)
             if cost.kept
         ]
         check_names([*systems, *dense])

@@ -81,6 +81,7 @@ def cost_of(
     checkpoint: str | Path,
     inference_masks: str | None = None,
     base: str | Path | None = None,
+    sparsity: float | None = None,
 ) -> Cost:
     """Read what a checkpoint and its masks take.
 
@@ -88,13 +89,14 @@ def cost_of(
         inference_masks: a folder, files (with commas) or a checkpoint with the masks in
             use; None for those that the checkpoint carries, if any.
         base: of low-rank modules; None for where it was in training.
+        sparsity: of gates that serve any.
 
     Raises:
         LassError: a file is missing or damaged, or the masks are of another model.
     """
     path = Path(checkpoint)
     state = Checkpoint.read(path)
-    method = method_of(state.task_state, str(path))
+    method = method_of(state.task_state, str(path)).at_sparsity(sparsity)
     tensors = [t for n, t in state.parameters.items() if method.is_parameter(n)]
     own = not inference_masks and method.carries_masks
     if inference_masks:
@@ -126,8 +128,8 @@ def cost_of_system(system: System, inference_masks: str | None = None) -> Cost:
         LassError: as :func:`cost_of`.
     """
     if not isinstance(system, Individual):
-        where = system.checkpoint
-        return cost_of(system.name, where, inference_masks, system.base)
+        how = inference_masks, system.base, system.sparsity
+        return cost_of(system.name, system.checkpoint, *how)
     each = {path: cost_of(system.name, path) for path in system.of_pairs.values()}
     of_keys = {
         str(pair): each[path].parameters_of_a_pair

@@ -1,15 +1,31 @@
 """Parameters and bytes of made-up checkpoints against hand-worked ones."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
+from gated_models import transformer
 
+from lass_plugin.analysis.gate_parameters import removed_parameters
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation.systems import System
 from lass_plugin.evaluation.throughput import Throughput
 from lass_plugin.masks import Mask, MaskSet, Provenance, save_masks
 from lass_plugin.masks.file import to_state
-from lass_plugin.tables.cost import Cost, cost_of, pair_table, size_table, speed_table
+from lass_plugin.methods.gates.dynamic import TENTHS, slopes_of
+from lass_plugin.methods.gates.gating import find_components
+from lass_plugin.methods.gates.hard_concrete import HardConcrete
+from lass_plugin.methods.gates.method import Gates
+from lass_plugin.methods.gates.sets import GateSets, base_of
+from lass_plugin.tables.cost import (
+    Cost,
+    cost_of,
+    cost_of_system,
+    pair_table,
+    size_table,
+    speed_table,
+)
 
 FC1 = "encoder.layers.0.fc1.weight"
 FC2 = "encoder.layers.0.fc2.weight"
@@ -85,6 +101,25 @@ def test_mask_files_are_counted_as_they_lie_on_disk(tmp_path):
     assert cost_of("base", path, files).mask_bytes == sum(sizes)
     joint = save(tmp_path / "joint.pt", masks=MASKS)
     assert cost_of("base", path, str(joint)).mask_bytes == 36
+
+
+def test_gates_for_any_sparsity_are_counted_at_the_one_that_is_given(tmp_path):
+    model = transformer()
+    parameters = dict(model.named_parameters())
+    components = find_components(model, ("heads", "units"))
+    importance = components.split(torch.rand(components.total))
+    found = slopes_of(components, importance, TENTHS, HardConcrete())
+    rows = {"offset": found.offsets, "slope": found.slopes, "size": found.sizes}
+    base = base_of(components, parameters)
+    sets = GateSets("dynamic", components, {"de-en": rows}, base, grid=TENTHS)
+    state = {"model": model.state_dict(), "task_state": Gates(sets, False).to_state()}
+    torch.save({**state, "cfg": {}}, tmp_path / "any.pt")
+    system = System("any", tmp_path / "any.pt", sparsity=0.5)
+    removed, _ = removed_parameters(components, sets.values("de-en", 0.5), 0)
+    cost = cost_of_system(system)
+    assert removed and cost.kept == {"de-en": cost.parameters - removed}
+    with pytest.raises(LassError, match="say which one with --sparsity"):
+        cost_of_system(replace(system, sparsity=None))
 
 
 def test_half_precision_takes_half(tmp_path):
