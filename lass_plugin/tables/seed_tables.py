@@ -122,7 +122,10 @@ def _check_same_test(
         scores = ours.scores.pairs[pair], theirs.scores.pairs[pair]
         check_same_scoring(pair, names, scores, metrics)
         check_same_references(pair, names, (ours.folders[pair], theirs.folders[pair]))
-    if all(_is_one_model(s, first, second) for s in first.systems):
+    names, others = ({s.name for s in run.systems} for run in (first, second))
+    shared = [s for s in first.systems if s.name in others]
+    nothing_new = names <= others or others <= names
+    if nothing_new and all(_is_one_model(s, first, second) for s in shared):
         raise LassError(
             f"{one} and {other} hold the same models, not those of two seeds; give "
             "one report of each seed"
@@ -162,8 +165,8 @@ def seed_table(seeds: Seeds, metric: str) -> Table:
         row = _Row(seeds, name, metric)
         scores = {group: row.scores(pairs) for group, pairs in groups.items()}
         gains = {group: row.differences(pairs) for group, pairs in groups.items()}
-        better, worse = row.significant()
-        tested = len(row.runs) * len(seeds.first.pairs)
+        better, worse, tested = row.significant()
+        sure = f"{better}, {worse} of {tested}" if tested else "–"
         is_baseline = name == seeds.first.baseline.name
         rows.append(
             (
@@ -173,7 +176,7 @@ def seed_table(seeds: Seeds, metric: str) -> Table:
                     "–" if is_baseline else _spread(found, digits, False, signed)
                     for found in gains.values()
                 ),
-                "–" if is_baseline else f"{better}, {worse} of {tested}",
+                sure,
                 str(1 if row.is_one else len(row.runs)),
             )
         )
@@ -207,7 +210,8 @@ def seed_table(seeds: Seeds, metric: str) -> Table:
             "mean ± standard deviation (n − 1) over n runs "
             f"({', '.join(seeds.runs)}); in parentheses the number of pairs",
             f"Δ: to {seeds.first.baseline.name} of the same run",
-            f"*: pairs of all runs with p < {LEVEL} by paired bootstrap",
+            f"*: pairs of all runs with p < {LEVEL} by paired bootstrap, of those that "
+            "were tested",
         ),
         tuple(records),
     )
@@ -245,8 +249,9 @@ class _Row:
         )
         return [a - b for a, b in zip(self.scores(pairs), before, strict=True)]
 
-    def significant(self) -> tuple[int, int]:
-        """How many pairs of all runs are better and worse, with p below the level."""
+    def significant(self) -> tuple[int, int, int]:
+        """How many pairs of all runs are better and worse, with p below the level; and
+        how many were tested."""
         tests = [
             run.tests[self.name, self.metric, pair]
             for run in self.runs.values()
@@ -254,7 +259,8 @@ class _Row:
             if (self.name, self.metric, pair) in run.tests
         ]
         sure = [test.delta for test in tests if test.p_value < LEVEL]
-        return sum(delta > 0 for delta in sure), sum(delta < 0 for delta in sure)
+        better, worse = sum(d > 0 for d in sure), sum(d < 0 for d in sure)
+        return better, worse, len(tests)
 
 
 def _deviation(values: Sequence[float]) -> float | None:

@@ -68,6 +68,28 @@ def test_a_system_of_some_runs_is_compared_within_these(folders):
     assert dense[4:7] == ("–", "–", "–")
 
 
+def test_what_was_not_tested_is_not_counted_as_without_a_difference(folders):
+    table = seed_table(seeds_of(folders, baseline="base"), "BLEU")
+    assert {row[0]: row[-2] for row in table.rows} == {
+        "base": "–",
+        "dense": "–",  # the reports compare with dense
+        "masked": "–",
+        "once": "–",
+    }
+
+
+def test_runs_that_share_the_baseline_alone_are_two_runs(tmp_path):
+    for name in ("one", "other"):
+        report = report_of(base=BASE, **{name: DENSE[0]})
+        report_file.write(report, tmp_path / name)
+    seeds = seeds_of([tmp_path / "one", tmp_path / "other"])
+    assert seeds.names == ["base", "one", "other"]
+    report = report_of(base=BASE, one=DENSE[0], more=DENSE[1])
+    report_file.write(report, tmp_path / "more")
+    with pytest.raises(LassError, match="one and more hold the same models"):
+        seeds_of([tmp_path / "one", tmp_path / "more"])
+
+
 def test_the_command_writes_each_metric(folders, tmp_path, capsys):
     words = ["table", "seeds", *map(str, folders), "--out", str(tmp_path / "out")]
     assert main(words) == 0
