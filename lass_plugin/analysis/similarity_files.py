@@ -44,13 +44,17 @@ _AVERAGES = ("part", "group", "comparisons", "mean", "least", "most", "chance")
 
 
 def write_similarity(
-    parts: Mapping[str, Overlap], folder: str | os.PathLike, order: str = "direction"
+    parts: Mapping[str, Overlap],
+    folder: str | os.PathLike,
+    order: str = "direction",
+    notes: Sequence[str] = (),
 ) -> list[Path]:
     """Write ``similarity.json``, ``.csv``, ``.groups.csv`` and pictures to *folder*.
 
     Args:
         parts: name of a part -> counts; see :func:`draw_similarity` for the pictures.
         order: see :func:`.languages.order_keys`.
+        notes: sentences on the masks, for whoever reads the JSON.
     """
     data = Path(folder) / "similarity.json"
     keys = order_keys(next(iter(parts.values())).keys, order)
@@ -60,7 +64,13 @@ def write_similarity(
         for name, part in records.items()
     }
     averages = list(average_by_group(keys, matrices))
-    content = {"measure": MEASURE, "keys": keys, "parts": records, "averages": averages}
+    content = {
+        "measure": MEASURE,
+        "notes": list(notes),
+        "keys": keys,
+        "parts": records,
+        "averages": averages,
+    }
     SIMILARITY.write(data, content, rows=True)
     table = write_csv(data.with_suffix(".csv"), _comparisons(content), floats=".6f")
     groups = write_csv(data.with_suffix(".groups.csv"), averages, _AVERAGES)

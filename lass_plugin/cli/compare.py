@@ -71,8 +71,10 @@ def run(settings: CompareSettings) -> int:
         )
     parts = overlaps(masks, parts_of(masks.shapes, settings.by))
     _print_matrix(parts[WHOLE], order_keys(list(masks), settings.order))
+    notes = []
     if bases := base_models(masks.values()):
-        print(f"note: the masks were searched on {bases}, so they need not be alike")
+        notes.append(f"the masks were searched on {bases}, so they need not be alike")
+        print(f"note: {notes[0]}")
     print()
     _print_groups(parts[WHOLE])
     if len(parts) > 1:
@@ -82,7 +84,8 @@ def run(settings: CompareSettings) -> int:
         from lass_plugin.analysis.similarity_files import write_similarity
 
         print()
-        print(*write_similarity(parts, settings.out, settings.order), sep="\n")
+        written = write_similarity(parts, settings.out, settings.order, notes)
+        print(*written, sep="\n")
     return 0
 
 

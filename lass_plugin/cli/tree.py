@@ -93,7 +93,7 @@ def run(settings: TreeSettings) -> int:
     for module in ("scipy.optimize", "Bio.Phylo.TreeConstruction"):
         need(module)  # before anything is computed
     table = families_at(settings.families) if settings.families else None
-    keys, similarity, notes = _similarity(settings.places, settings.part)
+    keys, similarity, measure, notes = _similarity(settings.places, settings.part)
     found = leaf_distances(keys, similarity, settings.leaves, settings.direction)
     families = families_of(found.leaves, table)
     unknown = [leaf for leaf in found.leaves if not families[leaf]]
@@ -102,7 +102,7 @@ def run(settings: TreeSettings) -> int:
             f"no family is known of {', '.join(unknown)}; they are left out of the "
             "comparison with families (give --families FILE)"
         )
-    record = grow_trees(found, families, settings.weights_power)
+    record = grow_trees(found, families, settings.weights_power, measure)
     record["notes"] += notes
     record["part"] = settings.part or "whole model"
     written = write_trees(record, settings.out)
@@ -114,14 +114,16 @@ def run(settings: TreeSettings) -> int:
 
 def _similarity(
     places: Sequence[Path], part: str | None
-) -> "tuple[list[str], np.ndarray, list[str]]":
-    """Keys, ``(n, n)`` similarity of one part, and notes."""
+) -> "tuple[list[str], np.ndarray, str, list[str]]":
+    """Keys, ``(n, n)`` similarity of one part, what distances are made of it, notes."""
     from lass_plugin.analysis.similarity import base_models, overlaps
+    from lass_plugin.analysis.similarity_files import MEASURE as OF_MASKS
     from lass_plugin.analysis.similarity_files import read_similarity
+    from lass_plugin.analysis.trees.results import MEASURE
     from lass_plugin.anatomy.components import WHOLE, parts_of
     from lass_plugin.masks.file import masks_at
 
-    part = part or WHOLE
+    part, measure = part or WHOLE, MEASURE
     if any(place.suffix == ".json" for place in places):
         if len(places) > 1:
             raise LassError("give one similarity.json, or masks, but not several")
@@ -131,7 +133,10 @@ def _similarity(
                 f"{places[0]} has no part '{part}'; it has {', '.join(record['parts'])}"
                 " ('lass compare --by every' writes all parts)"
             )
-        return record["keys"], record["parts"][part]["similarity"], []
+        if (similar := record.get("measure", OF_MASKS)) != OF_MASKS:
+            measure = f"1 - similarity; similarity: {similar}"
+        notes = list(map(str, record.get("notes", ())))
+        return record["keys"], record["parts"][part]["similarity"], measure, notes
     masks = masks_at(places)
     if len(masks) < 2:
         raise LassError(
@@ -147,7 +152,7 @@ def _similarity(
         notes.append(
             f"the masks were searched on {bases}, so their distances may say nothing"
         )
-    return list(masks), overlap.symmetric(), notes
+    return list(masks), overlap.symmetric(), measure, notes
 
 
 def _print(record: dict[str, Any]) -> None:

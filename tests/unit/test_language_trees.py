@@ -338,6 +338,27 @@ def test_relatives_are_found(grown):
     assert record["trees"]["least-squares"]["best"] is True
 
 
+def test_distances_are_called_what_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "draw_trees", lambda _: [])
+    table = [[1.0, 0.5, 0.2], [0.5, 1.0, 0.1], [0.2, 0.1, 1.0]]
+    given = {"keys": ["a", "b", "c"], "notes": ["of two models"]}
+    given["parts"] = {WHOLE: {"similarity": table, "chance": table}}
+    path = tmp_path / "similarity.json"
+    words = ["tree", str(path), "--leaves", "pairs", "--out", str(tmp_path / "out")]
+    for measure, told in (
+        ({}, results.MEASURE),  # as earlier releases wrote it
+        ({"measure": similarity_files.MEASURE}, results.MEASURE),
+        (
+            {"measure": "rank correlation"},
+            "1 - similarity; similarity: rank correlation",
+        ),
+    ):
+        similarity_files.SIMILARITY.write(path, {**given, **measure})
+        assert lass(words) == 0
+        record = json.loads((tmp_path / "out" / "tree.json").read_text())
+        assert record["measure"] == told and "of two models" in record["notes"]
+
+
 def test_the_files(grown):
     out = grown / "out"
     names = {path.name for path in out.iterdir()}

@@ -87,12 +87,14 @@ def grow_trees(
     leaves: LeafDistances,
     families: Mapping[str, str | None],
     weights_power: float = 0.0,
+    measure: str = MEASURE,
 ) -> dict[str, Any]:
     """Make both trees and all that is said of them; shows its progress on stderr.
 
     Args:
         families: see :func:`families_of`.
         weights_power: p of the weights 1 / d^p of least squares and of the fit.
+        measure: what the distances are, in words.
 
     Returns:
         What ``tree.json`` holds.
@@ -126,7 +128,7 @@ def grow_trees(
         }
     progress.finish()
     return {
-        "measure": MEASURE,
+        "measure": measure,
         "described": leaves.described,
         "leaves": list(leaves.leaves),
         "families": dict(families),
