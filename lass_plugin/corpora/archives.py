@@ -166,7 +166,7 @@ def _lacking(folder: Path, missing: list[Needed], origin: str) -> str:
 def unpack(job: Unpacking) -> dict[str, str]:
     """Take files out of an archive; return name -> path of those that it has.
 
-    What was unpacked before is not unpacked again.
+    What was unpacked before is not unpacked again, from wherever that was done.
 
     Raises:
         LassError: the archive is damaged, holds two different files of one name, or
@@ -189,10 +189,11 @@ def unpack(job: Unpacking) -> dict[str, str]:
             raise LassError(
                 f"{job.archive} is damaged, or no archive ({error}); copy it again"
             ) from error
-        return {name: str(path) for name, path in sorted(found.items())}
+        return {name: path.name for name, path in sorted(found.items())}
 
     found: dict[str, str] = json_once(job.folder / "members.json", take)
-    return found
+    # earlier releases noted whole paths
+    return {name: str(job.folder / Path(path).name) for name, path in found.items()}
 
 
 def _take(archive: Path, job: Unpacking, found: dict[str, Path]) -> None:

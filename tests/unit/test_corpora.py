@@ -182,6 +182,23 @@ def test_what_was_ended_goes_on_and_gives_the_same(
     assert not (out / ".making").exists()
 
 
+def test_what_was_unpacked_is_found_from_elsewhere(ted, tmp_path, monkeypatch):
+    name = "train.tags.de-en.de"
+    job = {"wanted": frozenset([name]), "nested": frozenset()}
+    archive = ted / "de-en.tgz"
+    monkeypatch.chdir(tmp_path)
+    archives.unpack(archives.Unpacking(archive, folder=Path("made"), **job))
+    there = tmp_path / "there"
+    there.mkdir()
+    monkeypatch.chdir(there)
+    again = archives.Unpacking(archive, folder=Path("../made"), **job)
+    found = archives.unpack(again)
+    assert found.keys() == {name} and Path(found[name]).is_file()
+    note = tmp_path / "made" / "members.json"  # as earlier releases wrote it
+    note.write_text(json.dumps({name: f"made/{name}"}))
+    assert archives.unpack(again) == found
+
+
 def _interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
