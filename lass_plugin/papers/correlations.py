@@ -35,5 +35,5 @@ def correlations_of(files: Sequence[Path], side: str) -> Ours:
                     if numbers[code] is not None:
                         value = filled(float, numbers[code], f"{code} of {kind}")
                         found.cells[kind, code] = Cell(value)
-        ours.add(found)
+        ours.add(found, file)
     return ours

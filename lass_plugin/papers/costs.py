@@ -37,7 +37,7 @@ def costs_of(files: Sequence[Path]) -> Ours:
                         facts = {k: line[k] for k in (CHECKPOINT,) if k in line}
                         found.cells[name, code] = Cell(number, facts=facts)
         found.systems = tuple(dict.fromkeys(name for name, _ in found.cells))
-        ours.add(found)
+        ours.add(found, file)
     return ours
 
 

@@ -33,7 +33,7 @@ def on_target_of(files: Sequence[Path]) -> Ours:
                     if ON_TARGET in scores:
                         code = f"{_codes(pair)}.{figures.ON_TARGET}"
                         found.cells[name, code] = _cell(pair, scores[ON_TARGET])
-        ours.add(found)
+        ours.add(found, file)
     return ours
 
 

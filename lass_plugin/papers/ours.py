@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lass_plugin.evaluation.significance import LEVEL
@@ -41,8 +42,23 @@ class Ours:
     baseline: str | None = None
     notes: list[str] = field(default_factory=list)
 
-    def add(self, other: "Ours") -> None:
-        """Take over what *other* has and this has not."""
+    def add(self, other: "Ours", file: Path | None = None) -> None:
+        """Take over what *other* has and this has not.
+
+        Args:
+            file: that *other* is from, to say so where it has another figure for what
+                is known.
+        """
+        left = [
+            name
+            for (name, code), cell in other.cells.items()
+            if self.cells.get((name, code), cell).value != cell.value
+        ]
+        if left and file is not None:
+            self.notes.append(
+                f"{file} has other figures of {', '.join(dict.fromkeys(left))} than a "
+                "file before it, which counts; give the file of one run"
+            )
         self.systems = tuple(dict.fromkeys((*self.systems, *other.systems)))
         self.cells = {**other.cells, **self.cells}
         self.baseline = self.baseline or other.baseline

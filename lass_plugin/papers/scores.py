@@ -110,6 +110,13 @@ def scores_of(
         pairs = [pair for of in columns.values() for pair in of]
         if not pairs:
             continue
+        if table.columns == LANGUAGES:
+            alone = [of[0] for of in columns.values() if len(of) == 1]
+            if alone:
+                ours.notes.append(
+                    f"{system} has one direction only of {', '.join(alone)}, and the "
+                    "paper the mean of both"
+                )
         kept = tuple(pair for pair in compared.pairs if pair in pairs)
         compared = replace(compared, pairs=kept)
         metrics = _metrics(table, part, compared, wanted.metric)
