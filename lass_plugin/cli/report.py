@@ -39,7 +39,12 @@ USAGE = (
     "lass report [[LABEL=]RUN …] [--html [FILE] | --paper NAME [--table N]] [options]"
 )
 
-_OF_A_TABLE = ("part", "rows", "baseline", "metric", "references", "no_test")
+_LAYOUT = ("sizes", "low", "high", "resource_types", "centre")
+_OUTPUT = ("format", "transpose", "out")
+_OF_A_TABLE = (
+    *("part", "rows", "baseline", "metric", "references", "no_test"),
+    *_LAYOUT,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +91,14 @@ class ReportSettings(BootstrapSettings):
         metavar="NAME",
         choices=("BLEU", "chrF", "spBLEU", "COMET"),
     )
-    layout: Layout = including(
-        Layout, "sizes", "low", "high", "resource_types", "centre"
-    )
+    layout: Layout = including(Layout, *_LAYOUT)
     output: OutputSettings = including(OutputSettings)
 
     def check(self) -> None:
         super().check()
         if self.html is not None:
-            needless(self, ("paper", "table", *_OF_A_TABLE), "with --html")
+            named = ("paper", "table", *_OF_A_TABLE, *_OUTPUT)
+            needless(self, named, "with --html")
             if len(self.places) != 1:
                 raise LassError("--html makes the page of one run; give its folder")
             return

@@ -402,6 +402,27 @@ def test_a_system_without_the_pairs_of_the_baseline_has_scores_but_no_gains(tmp_
     assert any("cells Fa of LaSS, Pl of Baseline" in note for note in table.notes)
 
 
+def test_a_mean_of_one_direction_is_told(tmp_path):
+    values = {"en-fa": 10.0, "fa-en": 20.0, "en-pl": 5.0}
+    report_file.write(report_of(dense=values), tmp_path)
+    (table,) = compared(tmp_path, "he2023", 1).tables
+    assert one(table, row="Baseline", of="pl")["ours"] == 5.0
+    told = "ours: dense has one direction only of en-pl, and the paper the mean of both"
+    assert told in table.notes
+
+
+def test_figures_of_two_files_are_not_mixed_without_a_word(tmp_path):
+    for name, r in (("a", 0.5), ("b", 0.7), ("c", 0.5)):
+        kinds = {"q": {"n": 5, "r": r, "p": 0.04}}
+        content = {"correlation": {"sides": {"encoder": kinds}}}
+        (tmp_path / name).mkdir()
+        ESTIMATE.write(tmp_path / name / "estimate.json", content)
+    (table,) = compared(tmp_path, "cao2024", 9).tables
+    assert one(table, row="q", of="r")["ours"] == 0.5
+    (told,) = [note for note in table.notes if "has other figures" in note]
+    assert "b/estimate.json has other figures of q than a file before it" in told
+
+
 def test_another_baseline_of_ours(run):
     (table,) = compared(run, "he2023", 1, baseline="wide").tables
     assert one(table, row="GradientGradual", of="fa")["ours"] == 0.0
@@ -468,6 +489,9 @@ def test_papers_and_tables_are_listed(capsys):
         (["RUN", "--paper", "he2023"], "say which table of he2023: --table N"),
         (["--table", "1"], "--table has no effect without --paper"),
         (["--paper", "he2023", "--part", "x"], "--part has no effect without --table"),
+        (["--paper", "he2023", "--centre", "de"], "--centre has no effect without"),
+        (["RUN", "--html", "--out", "there"], "--out has no effect with --html"),
+        (["RUN", "--html", "--centre", "de"], "--centre has no effect with"),
         (["RUN", "--paper", "he2023", "--table", "15"], "did you mean 13?"),
         (["RUN", "--paper", "he2032", "--table", "1"], "did you mean he2023?"),
         (
