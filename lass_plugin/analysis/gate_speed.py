@@ -123,7 +123,7 @@ def read_scores(path: Path) -> dict[tuple[str, float], float]:
             continue
         try:
             name, sparsity, score = words
-            place, number = (name, float(sparsity)), float(score)
+            place, number = (name, round(float(sparsity), 6)), float(score)
             if not math.isfinite(number) or place in found:
                 raise ValueError
             found[place] = number
@@ -133,6 +133,29 @@ def read_scores(path: Path) -> dict[tuple[str, float], float]:
                 "each pair once, such as dynamic 0.5 81.2"
             ) from error
     return found
+
+
+def check_scores(
+    scores: Mapping[tuple[str, float], float], models: Sequence[Sized]
+) -> None:
+    """Refuse a score of a model that is not measured.
+
+    Raises:
+        LassError: names it, and the models that are.
+    """
+    known = [_place(each) for each in models]
+    for place in scores:
+        if place not in known:
+            there = ", ".join(f"{name} {asked:g}" for name, asked in known)
+            raise LassError(
+                f"--scores has a score of {place[0]} {place[1]:g}, which is not "
+                f"measured; give scores of {there}"
+            )
+
+
+def _place(model: Sized) -> tuple[str, float]:
+    """By what a score names a model."""
+    return model.system, round(model.asked, 6)
 
 
 def write_speed(
@@ -149,7 +172,7 @@ def write_speed(
     """
     rows = []
     for number, each in enumerate(models):
-        score = scores.get((each.system, round(each.asked, 6)))
+        score = scores.get(_place(each))
         rows.append(
             {
                 "system": each.system,

@@ -57,6 +57,7 @@ def run(settings: SpeedSettings) -> int:
     from lass_plugin.analysis.gate_speed import (
         Sized,
         at_sparsities,
+        check_scores,
         dense,
         random_tokens,
         read_scores,
@@ -94,6 +95,7 @@ def run(settings: SpeedSettings) -> int:
         if not models:
             models.append(dense(checkpoint, settings.key))
         models += at_sparsities(name, checkpoint, settings.key, settings.sparsities)
+    check_scores(scores, models)
     speeds = {}
     of_device = {"CPU": ("cpu", settings.batch_size)}
     if torch.cuda.is_available() and not settings.cpu:

@@ -9,8 +9,10 @@ from narrow_models import ENCODER, RANKS, UNEQUAL, made
 
 from lass_plugin.analysis.gate_parameters import removed_parameters, write_parameters
 from lass_plugin.analysis.gate_shares import System, distances, shares, write_shares
+from lass_plugin.analysis.gate_speed import Sized, check_scores, read_scores
 from lass_plugin.anatomy.places import find_place
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.components import Components
 from lass_plugin.methods.gates.export import export
 
@@ -112,3 +114,13 @@ def test_parameters_are_those_of_exported_models(tmp_path):
     table = write_parameters([system], dense, tmp_path).read_text().splitlines()
     left = f"ours,0.5,{sizes[1][0]},{sizes[1][1]}"
     assert table == ["system,sparsity,layers,all", left]
+
+
+def test_scores_of_what_is_not_measured_are_refused(tmp_path):
+    models = [Sized("fixed", 0.493827, 0.493827, torch.nn.Module(), 1, 2)]
+    path = tmp_path / "scores.txt"
+    path.write_text("fixed 0.4938272 81\n")
+    check_scores(read_scores(path), models)
+    path.write_text("fixed 0.5 81\n")
+    with pytest.raises(LassError, match="fixed 0.5, which is not .* fixed 0.493827"):
+        check_scores(read_scores(path), models)
