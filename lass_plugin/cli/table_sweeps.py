@@ -36,7 +36,7 @@ def run(settings: SweepsTableSettings) -> int:
     """Read the sweeps, show their table, draw them."""
     from lass_plugin.experiments.sweeps import side_by_side
 
-    sweeps = {}
+    sweeps, texts = {}, {}
     for text in settings.sweeps:
         before, equals, after = text.partition("=")
         label, place = (before, Path(after)) if equals else ("", Path(before))
@@ -44,7 +44,10 @@ def run(settings: SweepsTableSettings) -> int:
         if label in sweeps:
             raise LassError(f"two sweeps are called {label}; give others, LABEL=SWEEP")
         sweeps[label] = side_by_side.read_sweep(place)
+        texts[label] = side_by_side.text_of(place)
     measure = side_by_side.measure_of(sweeps)
+    if measure != side_by_side.LOSS:
+        side_by_side.check_one_text(texts)
     lines = side_by_side.lines_of(sweeps, measure)
     tables = [side_by_side.table_of(lines, measure)]
     settings.output.show("sweeps", tables, {"sweeps": list(settings.sweeps)})

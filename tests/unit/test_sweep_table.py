@@ -250,3 +250,19 @@ def test_sweeps_side_by_side(record, tmp_path, capsys):
     ):
         assert lass([*words, *more]) == 1
         assert sentence in capsys.readouterr().err
+
+
+def test_sweeps_of_losses_and_of_other_text(record, tmp_path, capsys):
+    both = [str(tmp_path / name) for name in ("one", "other")]
+    tables.write(WEIGHTS, record, tmp_path / "one")
+    tables.write(WEIGHTS, {**record, "text": "tokenised"}, tmp_path / "other")
+    assert lass(["table", "sweeps", *both]) == 1
+    assert "has scored detokenised text and other tokenised" in capsys.readouterr().err
+    assert lass(["table", "sweeps", both[0]]) == 0
+    assert "trained as long without masks" in capsys.readouterr().out
+    for row in record["variants"]:
+        row["averages"] = {"all": {"loss": 3.5}}
+    for place in both:
+        WEIGHTS.form.write(f"{place}/sweep.json", record)
+    assert lass(["table", "sweeps", *both]) == 0
+    assert "0: the dense base, not trained on" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Several sweeps over ratios in one table and one picture (Lin 2021, Fig. 7)."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,32 @@ def read_sweep(place: Path) -> list[dict[str, Any]]:
         if sum(row["kind"] == DENSE for row in rows) != 1:
             raise ValueError("it has no dense baseline")
         return rows
+
+
+def text_of(place: Path) -> str | None:
+    """The form of the text that a sweep has scored; None where it does not say."""
+    path = place / "sweep.json" if place.is_dir() else place
+    with WEIGHTS.form.reading(path) as record:
+        text: str | None = record.get("text")
+        return text
+
+
+def check_one_text(texts: Mapping[str, str | None]) -> None:
+    """Refuse BLEU of tokenised text beside BLEU of detokenised text.
+
+    Args:
+        texts: sweep -> form of its text.
+
+    Raises:
+        LassError: names two sweeps.
+    """
+    said = {label: text for label, text in texts.items() if text}
+    for (one, first), (other, second) in combinations(said.items(), 2):
+        if first != second:
+            raise LassError(
+                f"the sweep {one} has scored {first} text and {other} {second} text, "
+                "which cannot be compared; give sweeps that were scored in one way"
+            )
 
 
 def measure_of(sweeps: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -104,7 +131,8 @@ def table_of(lines: Lines, measure: str) -> Table:
         for ratio, value in line.items()
     ]
     title = f"Sweeps over ratios ({measure}, mean of the pairs)"
-    notes = ("0: the dense baseline, trained as long without masks",)
+    trained = "baseline, trained as long without masks"
+    notes = (f"0: the dense {'base, not trained on' if measure == LOSS else trained}",)
     header = (measure, *(f"{ratio:g}" for ratio in ratios))
     return Table("sweeps", title, header, rows, notes=notes, records=tuple(records))
 
