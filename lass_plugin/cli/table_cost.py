@@ -80,7 +80,7 @@ def run(settings: CostTableSettings) -> int:
     )
 
     systems = settings.systems.make()
-    scores = _scores(settings)
+    scores, notes = _scores(settings)
     masks = dict(settings.systems.inference_masks)
     costs = [cost_of_system(each, masks.get(each.name)) for each in systems]
     tables = [size_table(costs, scores), *pair_table(costs)]
@@ -88,7 +88,6 @@ def run(settings: CostTableSettings) -> int:
         "systems": {each.name: str(each.checkpoint) for each in systems},
         "inference_masks": masks,
     }
-    notes = []
     if settings.data is not None:
         plain = {"inference_masks": None, "sparsity": None, "dense": True}
         dense = [
@@ -105,22 +104,31 @@ def run(settings: CostTableSettings) -> int:
     return 0
 
 
-def _scores(settings: CostTableSettings) -> dict[str, tuple[str, float]]:
-    """System -> metric and its mean over all pairs, from a report."""
+def _scores(
+    settings: CostTableSettings,
+) -> tuple[dict[str, tuple[str, float]], list[str]]:
+    """System -> metric and its mean over all pairs, from a report; and notes on those
+    that were scored with another checkpoint than is counted."""
     from lass_plugin.tables.compared_reports import LabelledReport, compare_reports
 
     if settings.scores is None:
-        return {}
+        return {}, []
     compared = compare_reports([LabelledReport.read(settings.scores)])
     metric = settings.metric or "BLEU"
     if metric not in compared.metrics:
         raise LassError(
             f"{settings.scores} has no {metric}; choose {', '.join(compared.metrics)}"
         )
-    return {
-        name: (metric, compared.system(name).scores.average(metric, compared.pairs))
-        for name, _ in settings.systems.system
-    }
+    found, notes = {}, []
+    for name, counted in settings.systems.system:
+        scores = compared.system(name).scores
+        found[name] = metric, scores.average(metric, compared.pairs)
+        if Path(scores.checkpoint).resolve() != Path(counted).resolve():
+            notes.append(
+                f"the score of {name} is of {scores.checkpoint}, its parameters and "
+                f"disk of {counted}"
+            )
+    return found, notes
 
 
 def _speeds(

@@ -6,9 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from gated_models import transformer
+from made_up_reports import report_of
 
 from lass_plugin.analysis.gate_parameters import removed_parameters
+from lass_plugin.cli.table_cost import CostTableSettings, _scores
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.systems import System
 from lass_plugin.evaluation.throughput import Throughput
 from lass_plugin.masks import Mask, MaskSet, Provenance, save_masks
@@ -18,6 +21,7 @@ from lass_plugin.methods.gates.gating import find_components
 from lass_plugin.methods.gates.hard_concrete import HardConcrete
 from lass_plugin.methods.gates.method import Gates
 from lass_plugin.methods.gates.sets import GateSets, base_of
+from lass_plugin.settings import parse_words
 from lass_plugin.tables.cost import (
     Cost,
     cost_of,
@@ -120,6 +124,17 @@ def test_gates_for_any_sparsity_are_counted_at_the_one_that_is_given(tmp_path):
     assert removed and cost.kept == {"de-en": cost.parameters - removed}
     with pytest.raises(LassError, match="say which one with --sparsity"):
         cost_of_system(replace(system, sparsity=None))
+
+
+def test_a_score_of_another_checkpoint_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report_file.write(report_of(base={"en-de": 5.0}, joint={"en-de": 7.0}), tmp_path)
+    words = ["--system", f"base={tmp_path / 'base.pt'}", "--system", "joint=new.pt"]
+    settings = parse_words(CostTableSettings, [*words, "--scores", tmp_path])
+    scores, notes = _scores(settings)
+    assert scores == {"base": ("BLEU", 5.0), "joint": ("BLEU", 7.0)}
+    told = "the score of joint is of joint.pt, its parameters and disk of new.pt"
+    assert notes == [told]
 
 
 def test_half_precision_takes_half(tmp_path):
