@@ -50,6 +50,14 @@ if TYPE_CHECKING:
 HELP = "scores by language, direction and resource group; win ratios"
 
 
+_OF_TABLES = {
+    "groups": ("low", "high"),
+    "groups wins": ("wins_by",),
+    "types": ("resource_types",),
+}
+"""Tables -> options that nothing else depends on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreTableSettings(ComparedSettings):
     """Whose scores are tabled, and how."""
@@ -81,6 +89,11 @@ class ScoreTableSettings(ComparedSettings):
 
     def check(self) -> None:
         super().check()
+        if self.tables:
+            for table, options in _OF_TABLES.items():
+                if not {*table.split()} & {*self.tables}:
+                    which = " or ".join(table.split())
+                    needless(self, options, f"without the table {which}")
         if not self.curves:
             needless(self, "over", "without --curves")
         elif self.output.out is None:

@@ -116,3 +116,17 @@ def test_the_command_writes_it_in_every_format(tmp_path: Path, capsys):
     assert content["tables"][0]["name"] == "types.bleu"
     csv = (tmp_path / "tables" / "table-scores.types.bleu.csv").read_text()
     assert csv.splitlines()[0].startswith("metric,system,column,pairs,score")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--resource-types", "flores", "without the table types"),
+        ("--wins-by", "pair", "without the table groups or wins"),
+    ],
+)
+def test_an_option_of_a_table_that_is_not_made(option, value, told, tmp_path, capsys):
+    report_file.write(report_of(a={"en-de": 10.0}, b={"en-de": 11.0}), tmp_path)
+    words = ["table", "scores", str(tmp_path), "--tables", "metrics", option, value]
+    assert lass(words) == 1
+    assert f"{option} has no effect {told}" in capsys.readouterr().err
