@@ -127,17 +127,18 @@ def _translations(
     every = test_set.sentences * len(systems)
     total = every if store is None else store.missing(how)
     progress = Progress("translating", total)
-    model = checkpoint_of_model = None
+    model = built_of = None
     for system in systems:
         translations: dict[str, list[str]] = {}
         took = Speed(0, 0, 0.0)
         for ready in system.members:
-            if model is not None and checkpoint_of_model == ready.system.checkpoint:
+            wanted = ready.system.checkpoint, ready.system.base
+            if model is not None and built_of == wanted:
                 model = ready.take(model)
             else:
                 model = None  # before the next one is built
             translator = translator_of(ready, how[ready], model)
-            model, checkpoint_of_model = translator.model, ready.system.checkpoint
+            model, built_of = translator.model, wanted
 
             def advance(sentences: int, pair: str, name: str = ready.system.name):
                 done = f"{progress.done + sentences} of {progress.total} sentences"

@@ -1,10 +1,12 @@
 """Translations that are kept: used again if whole, made again if damaged."""
 
 import json
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
 
+from lass_plugin.evaluation import evaluation
 from lass_plugin.evaluation.kept import KeptTranslations
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.translation import Speed
@@ -82,3 +84,32 @@ def test_what_is_no_json_of_ours_is_nothing_kept(evaluated, content):
     path.write_bytes(content)
     assert store.missing([translator.ready]) == 3
     assert translate(store, translator) == whole
+
+
+class Of:
+    """A system of one model."""
+
+    def __init__(self, system, name):
+        self.system, self.name, self.members = system, name, (self,)
+
+    def take(self, model):
+        return model
+
+
+def test_a_model_is_built_anew_for_another_base(monkeypatch):
+    built = []
+
+    def translator_of(ready, decoding, model):
+        built.append(model)
+        made = {"en-de": LINES}, Speed(3, 8, 0.5)
+        return SimpleNamespace(model=ready.name, translate=lambda *_: made)
+
+    monkeypatch.setattr(evaluation, "translator_of", translator_of)
+    systems = []
+    for name, base in (("a", "1.pt"), ("b", "1.pt"), ("c", "2.pt")):
+        system = SimpleNamespace(name=name, checkpoint="x.pt", base=base)
+        systems.append(Of(system, name))
+    test_set = SimpleNamespace(split="test", sentences=3)
+    how = defaultdict(lambda: None)
+    assert len(list(evaluation._translations(systems, test_set, how, None))) == 3
+    assert built == [None, "a", None]
