@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
+from lass_plugin.data.parallel_text import sha256
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_bytes
 from lass_plugin.languages import Pair
@@ -100,11 +101,15 @@ def joint_dictionary(
         side: ``source`` or ``target``.
 
     Raises:
-        LassError: missing, or two languages of the side have different ones.
+        LassError: missing, or two languages of the side have different ones; or text
+            was binarized with another one than *given*.
     """
-    if given:
-        return load_dictionary(Path(given))
     names = sorted({f"dict.{getattr(pair, side)}.txt" for pair in pairs})
+    if given:
+        dictionary = load_dictionary(Path(given))
+        places = [each / name for each in folders for name in names]
+        _check_binarized(dictionary, Path(given), places, side)
+        return dictionary
     (first, *others), *shards = ([each / name for name in names] for each in folders)
     others += [path for shard in shards for path in shard if path.is_file()]
     dictionary = load_dictionary(first)
@@ -116,6 +121,32 @@ def joint_dictionary(
                 f"--{side}-dict"
             )
     return dictionary
+
+
+def _check_binarized(
+    dictionary: "Dictionary", path: Path, places: Iterable[Path], side: str
+) -> None:
+    """Refuse text that other symbols number than those of *dictionary*.
+
+    Args:
+        path: of *dictionary*, which may have more symbols behind those of the text.
+        places: dictionaries that text was binarized with, if they are there.
+
+    Raises:
+        LassError: names the first that differs.
+    """
+    known = {sha256(path)}
+    for place in places:
+        if not place.is_file() or (digest := sha256(place)) in known:
+            continue
+        known.add(digest)
+        symbols = load_dictionary(place).symbols
+        if dictionary.symbols[: len(symbols)] != symbols:
+            raise LassError(
+                f"the text in {place.parent} was binarized with {place}, whose symbols "
+                f"have other numbers in --{side}-dict {path}, so words would be taken "
+                "for others; binarize it with that one (lass prepare --dict …)"
+            )
 
 
 def build_dictionary(

@@ -8,7 +8,11 @@ from fairseq.data import Dictionary
 from in_process import training_task
 
 from lass_plugin.data.data_folder import first_folder
-from lass_plugin.data.dictionaries import load_dictionary, save_dictionary
+from lass_plugin.data.dictionaries import (
+    joint_dictionary,
+    load_dictionary,
+    save_dictionary,
+)
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.new_pairs.vocabulary import Vocabulary, extend_vocabulary
@@ -46,6 +50,21 @@ def test_a_dictionary_is_read_and_written_as_fairseq_does(tmp_path, content):
     again = load_dictionary(path)
     assert again == found and again.symbols == found.symbols
     assert path.read_text(encoding="utf-8") == content.removesuffix("\n") + "\n"
+
+
+def test_text_of_another_dictionary_than_the_given_one_is_refused(tmp_path):
+    pairs = [Pair("de", "en"), Pair("fr", "en")]
+    (tmp_path / "dict.de.txt").write_text("a 5\nb 4\n")
+    given = tmp_path / "given.txt"
+    for content in ("a 5\nb 4\n", "a 1\nb 1\nc 1\n"):  # dict.fr.txt is not there
+        given.write_text(content)
+        found = joint_dictionary([tmp_path], str(given), pairs, "source")
+        assert found.index("b") == 5
+    for content in ("b 4\na 5\n", "a 5\n"):
+        given.write_text(content)
+        with pytest.raises(LassError, match="dict.de.txt, .* --source-dict .*given"):
+            joint_dictionary([tmp_path], str(given), pairs, "source")
+    assert len(joint_dictionary([tmp_path], str(given), pairs, "target")) == 5
 
 
 def test_an_extended_vocabulary_keeps_a_symbol_that_replaced_another(tmp_path):
