@@ -35,6 +35,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.files import json_once, write_bytes, write_text
 from lass_plugin.languages import languages_of
 from lass_plugin.records.versions import versions_of
+from lass_plugin.settings import flag_of
 
 if TYPE_CHECKING:
     from fairseq.data import Dictionary
@@ -148,6 +149,8 @@ def _build(
     kept, counts = encode_texts(texts, encoder, work, pool, total, bitexts)
     if settings.dictionary:
         dictionary = given_dictionary(settings.dictionary, encoder)
+        if told := other_steps(settings.dictionary.parent, asked):
+            print(f"note: {told}", file=sys.stderr, flush=True)
         if not settings.added:
             dictionaries.check_language_tokens(dictionary, languages)
     else:
@@ -170,6 +173,29 @@ def _build(
         "text_form": form,
         **described_here,
     }
+
+
+def other_steps(folder: Path, asked: TextSettings) -> str:
+    """What to say of text that is not made as that of *folder* was; empty if it is.
+
+    Args:
+        folder: of the dictionary that is given; it need not be a data folder.
+    """
+    if not (folder / data_folder.RECORD).is_file():
+        return ""
+    theirs = data_folder.text_settings_of(folder)
+    names = ("moses", "truecase", "normalise_punctuation")
+    other = [name for name in names if getattr(theirs, name) != getattr(asked, name)]
+    if not other:
+        return ""
+    told = (
+        f"{'with' if getattr(theirs, name) else 'without'} {flag_of(asked, name)}"
+        for name in other
+    )
+    return (
+        f"the text of {folder}, whose dictionary is given, was prepared "
+        f"{', '.join(told)}; a model that was trained on it reads text of that form"
+    )
 
 
 def form_of(texts: Sequence[Bitext], asked: TextSettings) -> str | None:

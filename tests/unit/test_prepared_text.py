@@ -172,6 +172,21 @@ def test_given_codes_are_used(text, tmp_path):
     )
 
 
+def test_text_of_another_form_than_that_of_the_dictionary_is_told(
+    text, tmp_path, capsys
+):
+    first = tmp_path / "first"
+    prepare(text, first, moses=True)
+    given = {"dictionary": first / "dict.txt", "bpe_codes": first / "bpe.codes"}
+    capsys.readouterr()
+    prepare(text, tmp_path / "alike", **given, merges=None, moses=True)
+    assert "whose dictionary is given" not in capsys.readouterr().err
+    prepare(text, tmp_path / "raw", **given, merges=None)
+    told = capsys.readouterr().err
+    assert f"the text of {first}, whose dictionary is given, was prepared with" in told
+    assert "prepared with --moses; a model" in told
+
+
 def test_sentencepiece_makes_merges_too(text, tmp_path):
     import sentencepiece
 
