@@ -41,10 +41,8 @@ USAGE = (
 
 _LAYOUT = ("sizes", "low", "high", "resource_types", "centre")
 _OUTPUT = ("format", "transpose", "out")
-_OF_A_TABLE = (
-    *("part", "rows", "baseline", "metric", "references", "no_test"),
-    *_LAYOUT,
-)
+_SCORES = ("part", "rows", "baseline", "metric", "references", "no_test")
+_OF_A_TABLE = (*_SCORES, *_LAYOUT)
 
 
 @dataclass(frozen=True, kw_only=True)
