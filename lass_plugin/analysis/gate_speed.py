@@ -154,7 +154,7 @@ def check_scores(
 
 
 def _place(model: Sized) -> tuple[str, float]:
-    """By what a score names a model."""
+    """System and sparsity, by which a score names a model."""
     return model.system, round(model.asked, 6)
 
 
