@@ -28,7 +28,8 @@ def data_table(
 ) -> Table:
     """Sentences and tokens of each pair, those of one family side by side.
 
-    Pairs that are not trained (zero-shot) come last.
+    Pairs that are trained in neither direction (zero-shot) come last. Where both
+    directions have test sets of their own (WMT since 2019), each is a line.
 
     Args:
         counts: see :func:`.amounts.read_counts`, with tokens.
@@ -37,7 +38,17 @@ def data_table(
     """
     pairs = dict.fromkeys(name.split(".", 1)[1] for name in counts)
     records = [_record(pair, counts, family_of, centre) for pair in pairs]
-    records.sort(key=lambda r: (r["train"] is None, r["family"] or "~", r["pair"]))
+    trained = {
+        frozenset((pair.source, pair.target))
+        for pair in (Pair.parse(r["pair"]) for r in records if r["train"] is not None)
+    }
+
+    def place(record: dict[str, Any]) -> tuple[bool, str, str]:
+        pair = Pair.parse(record["pair"])
+        zero_shot = frozenset((pair.source, pair.target)) not in trained
+        return zero_shot, record["family"] or "~", record["pair"]
+
+    records.sort(key=place)
     rows = [
         (
             record["pair"],

@@ -48,6 +48,14 @@ def test_pairs_of_a_family_stand_side_by_side(folder):
     assert table.records[3]["train"] is None
 
 
+def test_a_test_set_of_the_other_direction_is_of_a_trained_pair(folder):
+    counts = dict(read_counts(folder, tokens=True))
+    counts["test.en-cs"] = count(5, en=(1, 0), cs=(1, 0))
+    table = data_table(counts, {"ru": "Slavic", "cs": "Slavic"}.get)
+    pairs = [record["pair"] for record in table.records]
+    assert pairs == ["cs-en", "en-cs", "ru-en", "de-en", "de-ru"]
+
+
 def test_the_command_takes_families_and_writes_files(folder, tmp_path, capsys):
     (tmp_path / "families.txt").write_text("ru\tEast\ncs\tWest\n")
     words = ["table", "data", folder, "--families", tmp_path / "families.txt"]
