@@ -8,7 +8,6 @@ picture is DIR/sweeps.png and .svg.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from lass_plugin.cli.table import OutputSettings
 from lass_plugin.errors import LassError
@@ -35,11 +34,11 @@ SETTINGS = SweepsTableSettings
 def run(settings: SweepsTableSettings) -> int:
     """Read the sweeps, show their table, draw them."""
     from lass_plugin.experiments.sweeps import side_by_side
+    from lass_plugin.tables.compared_reports import labelled
 
     sweeps, texts = {}, {}
     for text in settings.sweeps:
-        before, equals, after = text.partition("=")
-        label, place = (before, Path(after)) if equals else ("", Path(before))
+        label, place = labelled(text)
         label = label or place.resolve().name
         if label in sweeps:
             raise LassError(f"two sweeps are called {label}; give others, LABEL=SWEEP")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
-from lass_plugin.tables.compared_reports import LabelledReport
+from lass_plugin.tables.compared_reports import LabelledReport, labelled
 
 SCORES, COST, ZERO_SHOT = "scores.json", "table-cost.json", "zero_shot.json"
 ESTIMATE = "estimate.json"
@@ -68,10 +68,7 @@ def look_for_results(places: Sequence[str]) -> Found:
 
 def _place(text: str) -> tuple[str, Path]:
     """Label and path of ``[LABEL=]PATH``."""
-    label, path = "", Path(text)
-    if "=" in text and not path.exists():
-        label, _, after = text.partition("=")
-        path = Path(after)
+    label, path = labelled(text)
     if not path.exists():
         raise LassError(
             f"there is no {path}; give a report of 'lass evaluate' or the folder of a "

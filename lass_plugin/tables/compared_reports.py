@@ -14,6 +14,17 @@ from lass_plugin.evaluation.significance import Difference
 from lass_plugin.tables.kept_references import check_same_references
 
 
+def labelled(text: str | os.PathLike) -> tuple[str, Path]:
+    """Label and path of ``[LABEL=]PATH``; the label is empty where there is none.
+
+    A path that is there is one, whatever is in its name (``ratio=0.3/report``).
+    """
+    before, equals, after = str(text).partition("=")
+    if not equals or Path(text).exists():
+        return "", Path(text)
+    return before, Path(after)
+
+
 @dataclass(frozen=True)
 class LabelledReport:
     """A report and what its systems are called by where a name occurs twice."""
@@ -29,8 +40,7 @@ class LabelledReport:
         Raises:
             LassError: there is no whole report.
         """
-        before, equals, after = str(text).partition("=")
-        label, path = (before, Path(after)) if equals else ("", Path(before))
+        label, path = labelled(text)
         if path.is_dir() and not (path / "scores.json").is_file():
             begun = (path / "translations").is_dir()
             raise LassError(

@@ -26,6 +26,14 @@ def places(tmp_path, *reports_, labels=("a", "b", "c")):
     return found
 
 
+def test_a_place_may_have_an_equals_sign_in_its_name(tmp_path):
+    folder = tmp_path / "ratio=0.3"
+    report_file.write(report_of(base=BASE, ours=GAIN), folder)
+    found = LabelledReport.read(folder)
+    assert (found.label, found.folder) == ("ratio=0.3", folder)
+    assert LabelledReport.read(f"a={folder}").label == "a"
+
+
 def test_one_report_is_as_it_was(tmp_path):
     compared = compare_reports(places(tmp_path, report_of(base=BASE, ours=GAIN)))
     assert [entry.name for entry in compared.systems] == ["base", "ours"]
