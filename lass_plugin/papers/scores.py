@@ -292,7 +292,8 @@ def _signatures(
     notes = [f"{compared.text} text, {note}" for note in signature_notes(scores)]
     other = table.text not in ("", NOT_SAID, compared.text)
     for _, score in scores:
-        name = "spBLEU" if _FLORES_101 in score.signature else score.metric
+        name = "spBLEU of FLORES-200" if score.metric == "spBLEU" else score.metric
+        name = "spBLEU" if _FLORES_101 in score.signature else name
         other |= table.metric not in ("", name)
     if other:
         notes.append(f"another metric than the paper's {table.metric}, see above")

@@ -311,6 +311,21 @@ def test_resource_types_of_cao_and_their_weighted_mean(tmp_path, tokenizer):
     assert warned == (tokenizer == "13a")
 
 
+def test_spbleu_by_the_pieces_of_flores_200_is_another_metric(tmp_path):
+    report = resource_report("nrefs:1|tok:13a")
+    for system in report.systems:
+        for of in system.pairs.values():
+            bleu = of.scores["BLEU"]
+            signature = "nrefs:1|tok:flores200"
+            of.scores["spBLEU"] = type(bleu)("spBLEU", bleu.value, signature)
+            if "BLEU" in of.differences:
+                of.differences["spBLEU"] = of.differences["BLEU"]
+    report_file.write(report, tmp_path)
+    (table,) = compared(tmp_path, "cao2024", 1).tables
+    assert one(table, row="Ft-all", of="H2H")["metric"] == "spBLEU"
+    assert "another metric than the paper's spBLEU" in " ".join(table.notes)
+
+
 def test_zero_shot_of_lin_with_its_accuracy(tmp_path):
     scores = {"fr-zh": 5.0, "de-fra": 6.0}
     merged = {"fr-zh": 30.0, "de-fra": 5.5}
