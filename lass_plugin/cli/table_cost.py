@@ -89,9 +89,14 @@ def run(settings: CostTableSettings) -> int:
         "inference_masks": masks,
     }
     if settings.data is not None:
-        plain = {"inference_masks": None, "sparsity": None, "dense": True}
         dense = [
-            replace(system, name=f"{system.name} (dense)", **plain)
+            replace(
+                system,
+                name=f"{system.name} (dense)",
+                inference_masks=None,
+                dense=True,
+                sparsity=None,
+            )
             for system, cost in zip(systems, costs, strict=True)
             if cost.kept
         ]
