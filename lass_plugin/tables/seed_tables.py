@@ -122,9 +122,9 @@ def _check_same_test(
         scores = ours.scores.pairs[pair], theirs.scores.pairs[pair]
         check_same_scoring(pair, names, scores, metrics)
         check_same_references(pair, names, (ours.folders[pair], theirs.folders[pair]))
-    names, others = ({s.name for s in run.systems} for run in (first, second))
+    own, others = ({s.name for s in run.systems} for run in (first, second))
     shared = [s for s in first.systems if s.name in others]
-    nothing_new = names <= others or others <= names
+    nothing_new = own <= others or others <= own
     if nothing_new and all(_is_one_model(s, first, second) for s in shared):
         raise LassError(
             f"{one} and {other} hold the same models, not those of two seeds; give "
