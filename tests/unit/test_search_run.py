@@ -272,6 +272,23 @@ def test_the_state_of_one_pair_or_of_another_version_is_refused(searched):
         states_of({**state, "version": 3})
 
 
+def test_what_is_saved_changes_no_report(data):
+    """Of several processes one saves, and all have to stop at the same report."""
+    found = []
+    for saves in (False, True):
+        run = together(data, keys=(A,))
+        search = run.task.method.only
+        for number in range(4):
+            run.update(run.batch(A, number))
+            if number in (0, 3):
+                search.report()
+            elif saves:
+                run.task.method.state_dict()
+        found.append((search.history, list(search.state_dict()["snapshots"])))
+    assert "since_halfway" in found[0][0][-1]
+    assert found[0] == found[1] and found[0][1] == [1, 4]
+
+
 def test_all_pairs_go_on_until_all_have_settled(data):
     """A rule that every agreement fulfils, after T1 + T2 = 3 updates of the pair."""
     run = together(data, "--stop-when-settled", 1e-6)

@@ -200,27 +200,33 @@ class SubnetworkSearch:
             return self._halves[number]
         return self.room.parts((self.plan.key, number))
 
-    def settled(self) -> dict[str, float]:
+    def settled(self, reports: bool = False) -> dict[str, float]:
         """How much of the mask at the final ratio is more than chance.
 
         ``halves`` (gradient): Sim of the masks from the even and the odd updates.
         ``since_halfway``: Sim of the mask now and the one after about half as many
         updates. ``chance``: Sim of two random masks. 1 is perfect agreement.
+
+        Args:
+            reports: whether later reports compare with the mask of now. Not so of what
+                is saved: of several processes only the first one saves, and all have
+                to stop at the same report.
         """
         ratio, snapshots = self.plan.ratio, self._snapshots
-        if self.updates not in snapshots:
-            bits = self._select_bits(ratio)
-            snapshots[self.updates] = {name: each.cpu() for name, each in bits.items()}
+        now = snapshots.get(self.updates)
+        if now is None:
+            now = {name: each.cpu() for name, each in self._select_bits(ratio).items()}
+        if reports:
+            snapshots[self.updates] = now
         report = {"chance": 1.0 - ratio}
         if self.plan.score.accumulates and self.updates > 1:
             even, odd = (self._select_bits(ratio, half) for half in (0, 1))
             report["halves"] = _similarity(even, odd)
         earlier = [n for n in snapshots if n <= 0.5 * self.updates]
         if earlier:
-            then, now = snapshots[max(earlier)], snapshots[self.updates]
-            report["since_halfway"] = _similarity(now, then)
-        for number in sorted(earlier)[:-1]:  # no later report asks for these
-            del snapshots[number]
+            report["since_halfway"] = _similarity(now, snapshots[max(earlier)])
+        for number in sorted(earlier)[:-1] if reports else ():
+            del snapshots[number]  # no later report asks for it
         return report
 
     def mask(self) -> dict[str, Tensor]:
@@ -233,7 +239,7 @@ class SubnetworkSearch:
         Args:
             losses: what is to be recorded of them, see :mod:`.figures`.
         """
-        settled, plan = self.settled(), self.plan
+        settled, plan = self.settled(reports=True), self.plan
         self.history = [r for r in self.history if r["updates"] < self.updates]
         self.history.append({"updates": self.updates, **settled, **losses})
         self.take_watched()
