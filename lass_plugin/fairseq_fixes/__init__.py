@@ -3,6 +3,7 @@
 import atexit
 
 from lass_plugin.checkpoints.torch_files import allow_checkpoint_types
+from lass_plugin.fairseq_fixes.amp_steps import unscale_gradients_once
 from lass_plugin.fairseq_fixes.explanations import explain_mistakes
 from lass_plugin.fairseq_fixes.failing_options import explain_other_models
 from lass_plugin.fairseq_fixes.finished_runs import end_finished_runs
@@ -27,6 +28,7 @@ def prepare_fairseq() -> None:
     train_alone()
     explain_other_models()
     take_tokens_of_options()
+    unscale_gradients_once()
     take_layer_norm_eps()
     end_finished_runs()
     close_only_what_is_open()

@@ -142,6 +142,19 @@ def test_amp_is_strict(start, draw_masks, half_precision_on_cpu, optimizer):
     check_strict(run, load_masks(folder))
 
 
+def test_amp_takes_the_loss_scale_out_once(start, half_precision_on_cpu):
+    moved = []
+    for amp in (False, True):
+        run = start("--optimizer", "sgd", "--dropout", 0)
+        run.cfg.common.amp = amp
+        before = run.weights()
+        run.update("de-en")
+        assert (type(run.optimizer).__name__ == "AMPOptimizer") == amp
+        after = run.weights()
+        moved.append(sum(float((after[n] - before[n]).norm()) for n in before))
+    assert moved[1] == pytest.approx(moved[0], rel=0.1)  # autocast rounds
+
+
 # -- participants --------------------------------------------------------------------
 
 
