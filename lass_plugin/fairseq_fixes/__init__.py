@@ -11,6 +11,7 @@ from lass_plugin.fairseq_fixes.half_open_data import close_only_what_is_open
 from lass_plugin.fairseq_fixes.interval_checkpoints import keep_points_at_epoch_ends
 from lass_plugin.fairseq_fixes.layer_norm_eps import take_layer_norm_eps
 from lass_plugin.fairseq_fixes.one_training import train_alone
+from lass_plugin.fairseq_fixes.places_of_checkpoints import find_places_beside
 from lass_plugin.fairseq_fixes.reader_threads import stop_readers
 from lass_plugin.fairseq_fixes.several_processes import train_by_several
 from lass_plugin.fairseq_fixes.tokens_of_options import take_tokens_of_options
@@ -28,6 +29,7 @@ def prepare_fairseq() -> None:
     train_alone()
     explain_other_models()
     take_tokens_of_options()
+    find_places_beside()
     unscale_gradients_once()
     take_layer_norm_eps()
     end_finished_runs()

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 from conftest import PAIRS
+from fairseq import checkpoint_utils
 
 from lass_plugin.errors import LassError
 from lass_plugin.masks import load_masks
@@ -50,6 +51,21 @@ def test_moved_together(run, tmp_path):
     assert list(from_state(entry, str(elsewhere / "run" / "a.pt"))) == sorted(PAIRS)
     with pytest.raises(LassError, match="refers to the masks .*some.*put them back"):
         from_state(entry, str(tmp_path / "run" / "a.pt"))
+
+
+def test_moved_together_and_loaded_by_fairseq(run, tmp_path):
+    """It hands a task the entry alone; the command is given in another folder."""
+    entry_of(run)
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "run").mkdir(parents=True)
+    for name in ("some", "others"):
+        shutil.move(tmp_path / name, elsewhere / name)
+    path = str(elsewhere / "run" / "a.pt")
+    place = {"epoch": 1, "iterations_in_epoch": 0}
+    run.trainer.consolidate_optimizer()
+    run.trainer.save_checkpoint(path, {"train_iterator": place})
+    state = checkpoint_utils.load_checkpoint_to_cpu(path)["task_state"]
+    assert list(from_state(state["masks"])) == sorted(PAIRS)
 
 
 def test_other_masks_there(run, draw_masks, tmp_path):
