@@ -2,8 +2,8 @@
 
 Symptom: a traceback that does not name the option, some of them only after data and
 model were loaded: no optimizer, ``--update-freq 0``, ``--beam 0``, a width that the
-heads do not divide, ``--store-ema``, ``--diverse-beam-groups``, another optimizer on
-resume.
+heads do not divide, ``--store-ema``, ``--diverse-beam-groups``, another optimizer or
+one of other parameters on resume.
 """
 
 import math
@@ -127,6 +127,10 @@ def _value(options: Any, side: str, name: str) -> Any:
     return get(options, f"{side}_{name}") if nested is None else get(nested, name)
 
 
+_OTHER_STATE = "loaded state dict "
+"""How torch begins to say that an optimizer has other parameters than its state."""
+
+
 def _unlike_the_checkpoint(stock: Callable) -> Callable:
     def load(self: Any, filename: str, *arguments: Any, **more: Any) -> Any:
         try:
@@ -142,6 +146,13 @@ def _unlike_the_checkpoint(stock: Callable) -> Callable:
                 "--reset-optimizer"
             ) from error
         except Exception as error:
+            if isinstance(error, ValueError) and _OTHER_STATE in str(error):
+                raise LassError(
+                    f"the optimizer's state in {filename} is of other parameters than "
+                    "this run trains (parts that are new or frozen, or another "
+                    "precision, --fp16); go on as it was begun, or begin from its "
+                    f"weights alone with --finetune-from-model {filename}"
+                ) from error
             if str(error).startswith("Cannot load model parameters"):
                 _compare(filename, self.model)
             raise

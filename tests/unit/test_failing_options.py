@@ -86,6 +86,12 @@ def test_another_optimizer_or_criterion_on_resume_is_named(data, base, tmp_path)
             run.trainer.load_checkpoint(str(path))
 
 
+def test_other_parameters_on_resume_are_named(data, base):
+    run = Run(data, "--task", "translation_decoders")
+    with pytest.raises(LassError, match="other parameters than this run trains"):
+        run.trainer.load_checkpoint(str(base))
+
+
 def test_a_base_of_another_vocabulary_or_shape_is_named(data, base, tmp_path):
     run = Run(data)
     embedding = "encoder.embed_tokens.weight"
