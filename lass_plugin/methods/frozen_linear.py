@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from fairseq.modules import MultiheadAttention
 from torch import Tensor, nn
 
+from lass_plugin.errors import LassError
+
 Parts = tuple[Tensor, Tensor | None]
 """Weight and bias."""
 
@@ -141,6 +143,23 @@ def _cast_projections(attention: nn.Module, _: Any) -> None:
     for projection in attention._modules.values():
         if isinstance(projection, FrozenLinear):
             computed_with(projection)
+
+
+def refuse_noise(options: Any, parts: str) -> None:
+    """Refuse quantization noise, which writes into the weights at every forward pass.
+
+    Args:
+        options: of the model.
+        parts: are trained in the frozen model, for the message.
+
+    Raises:
+        LassError: it is asked for.
+    """
+    if getattr(options, "quant_noise_pq", 0):
+        raise LassError(
+            "--quant-noise-pq changes the weights of the base while it is computed "
+            f"with; leave it out for {parts}"
+        )
 
 
 def speed_up_frozen(model: nn.Module) -> None:

@@ -92,6 +92,18 @@ def test_other_parameters_on_resume_are_named(data, base):
         run.trainer.load_checkpoint(str(base))
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--task translation_lslo --lslo-ranks 3 --base",
+        "--task translation_adapters --freeze-base --finetune-from-model",
+    ],
+)
+def test_noise_in_a_frozen_base_is_refused(data, base, flags):
+    with pytest.raises(LassError, match="--quant-noise-pq changes the weights of the"):
+        Run(data, "--quant-noise-pq", 0.1, *flags.split(), base)
+
+
 def test_a_base_of_another_vocabulary_or_shape_is_named(data, base, tmp_path):
     run = Run(data)
     embedding = "encoder.embed_tokens.weight"

@@ -30,7 +30,7 @@ from lass_plugin.methods.adapters.modules import (
 from lass_plugin.methods.adapters.options import check_adapters, resumed_from
 from lass_plugin.methods.adapters.plan import AdapterPlan
 from lass_plugin.methods.export_settings import ExportSettings
-from lass_plugin.methods.frozen_linear import speed_up_frozen
+from lass_plugin.methods.frozen_linear import refuse_noise, speed_up_frozen
 from lass_plugin.methods.keyed_training import KeyedTraining
 from lass_plugin.methods.method import Method
 from lass_plugin.methods.micro_batch import MicroBatch
@@ -113,6 +113,7 @@ class AdapterMethod(Method):
         trains = self._cfg is not None
         before = sum(parameter.numel() for parameter in model.parameters())
         if self.freezes:
+            refuse_noise(options, "adapters in a frozen model")
             model.requires_grad_(False)
             speed_up_frozen(model)
         attach(model, self.plan, self._cfg.seed if trains else 0, begins=trains)

@@ -25,6 +25,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import SOURCE, TARGET, Pair, languages_of
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.methods.export_settings import ExportSettings
+from lass_plugin.methods.frozen_linear import refuse_noise
 from lass_plugin.methods.lowrank.attaching import (
     KEPT,
     all_matrices,
@@ -133,6 +134,8 @@ class LowRank(Method):
     def attach(self, model: nn.Module, options: Any, cfg: Any) -> None:
         """Put the base's weights and the modules into *model*."""
         trains = self._cfg is not None
+        if trains:
+            refuse_noise(options, self.words)
         parameters = dict(model.named_parameters())
         if self.stored is None:
             FrozenBase.read_whole(self._cfg.base).load_into(model, options)

@@ -25,6 +25,7 @@ from lass_plugin.masks import load_masks
 from lass_plugin.masks.fingerprint import fingerprint, same_weights
 from lass_plugin.masks.neurons import check_fit, check_weights
 from lass_plugin.methods.export_settings import ExportSettings
+from lass_plugin.methods.frozen_linear import refuse_noise
 from lass_plugin.methods.keyed_training import KeyedTraining
 from lass_plugin.methods.lowrank.frozen_base import FrozenBase, check_exists
 from lass_plugin.methods.lowrank.modules import FrozenLinear
@@ -137,11 +138,7 @@ class SparseTuning(Method):
         """Put the base's weights and zero differences into *model*."""
         assert self.stored is not None
         trains = self._cfg is not None
-        if getattr(options, "quant_noise_pq", 0):
-            raise LassError(
-                "--quant-noise-pq changes the weights of the base while it is computed "
-                f"with; leave it out for {PARTS}"
-            )
+        refuse_noise(options, PARTS)
         base = self.stored.read_base(cfg.base)
         base.load_into(model, options)
         self.stored.check_base(dict(model.named_parameters()), base.path)
