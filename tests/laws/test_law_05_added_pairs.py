@@ -22,6 +22,7 @@ def begin(out: Path, *flags: object) -> Run:
     """A training of the new pairs from the extended checkpoint."""
     given: list[object] = ["--lang-pairs", ",".join(NEW), *flags]
     given += ["--masks", out / "masks", "--extend", out / "extended.pt"]
+    given += ["--finetune-from-model", out / "extended.pt"]
     given += ["--weight-decay", 0.1, "--lr", 0.03]
     run = Run(out / "data", *given)
     run.model.load_state_dict(load(out / "extended.pt")["model"])

@@ -247,6 +247,33 @@ def test_damaged_numbers_of_symbols_are_refused(symbols):
 # -- what holds still, what is hidden --------------------------------------------------
 
 
+def test_a_training_begins_from_what_it_extends(tmp_path):
+    kept, removed = [[True, False]], [[False, True]]
+    older, new = mask("de-en", w=kept), mask("en-uk", w=removed)
+
+    def saved(name: str, symbols: dict, *masks: Mask) -> str:
+        state = {"symbols": symbols, "masks": to_state(MaskSet(masks))}
+        content = {"model": {"w": torch.ones(1, 2)}, "task_state": state}
+        torch.save(content, tmp_path / name)
+        return str(tmp_path / name)
+
+    path = saved("extended.pt", {"de-en": 7}, older)
+    extension = Extension.read(path)
+    extension.check_start(path, path)
+    goes_on = saved("checkpoint_last.pt", {"de-en": 7}, older, new)
+    extension.check_start(path, goes_on)
+    with pytest.raises(LassError, match="and this training begins from nothing"):
+        extension.check_start(path, None)
+    for others in (
+        saved("symbols.pt", {"de-en": 8}, older),
+        saved("masks.pt", {"de-en": 7}, mask("de-en", w=removed)),
+        saved("base.pt", {}, older),
+        saved("damaged.pt", {"de-en": 7}, new),
+    ):
+        with pytest.raises(LassError, match="which has other older pairs than --ext"):
+            extension.check_start(path, others)
+
+
 def test_unknown_holds_are_refused_by_name():
     assert parse_holding("shared, others") == ("others", "shared")
     assert parse_holding(None) == parse_holding("") == ()

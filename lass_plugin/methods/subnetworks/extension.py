@@ -87,6 +87,32 @@ class Extension:
                 "checkpoint that carries masks, and leave it out with one that does not"
             )
 
+    def check_start(self, path: str, start: str | None) -> None:
+        """Refuse a training that does not begin from the extended model.
+
+        Args:
+            path: of the extended checkpoint.
+            start: what the training begins from, or goes on from; None for nothing.
+
+        Raises:
+            LassError: names both.
+        """
+        begin = f"begin from it with --finetune-from-model {path}"
+        if start is None:
+            raise LassError(
+                f"--extend {path} carries its older pairs on, and this training begins "
+                f"from nothing; {begin}"
+            )
+        begun = Checkpoint.read(start)
+        symbols, masks = read_symbols(begun.task_state, start), carried_masks(begun)
+        known = masks is None or masks.keys() >= symbols.keys()
+        older = masks.only(symbols) if masks is not None and known else None
+        if not known or Extension(symbols, older).digest() != self.digest():
+            raise LassError(
+                f"this training begins from {start}, which has other older pairs than "
+                f"--extend {path}; {begin}, or leave --extend out"
+            )
+
     def with_older(self, masks: MaskSet | None) -> MaskSet | None:
         """The *masks* of new pairs and those of the older ones."""
         if masks is None or self.masks is None:

@@ -105,6 +105,8 @@ class Subnetworks(Method):
         if cfg.extend:  # the older pairs of the extended checkpoint are taken over
             extension = Extension.read(cfg.extend)
             extension.check_new(pairs, masks)
+            if cfg.save_dir:  # an evaluation trains nothing
+                extension.check_start(cfg.extend, _start(cfg))
         holding, checks = parse_holding(cfg.hold), not cfg.allow_other_base
         refers = (cfg.masks, cfg.save_dir) if cfg.refer_to_masks else None
         return cls(masks, extension, holding, checks, refers)
@@ -303,15 +305,19 @@ def _difference(saved: Mapping[str, Any], mine: Mapping[str, Any]) -> str:
     return f" with --hold '{saved.get('hold', '')}'"
 
 
+def _start(cfg: Any) -> str | None:
+    """What a training begins from or goes on from, None for nothing."""
+    where = (cfg.finetune_from_model, cfg.save_dir or "", cfg.continue_once)
+    return start_of(cfg.restore_file, *where)
+
+
 def _check_start(masks: MaskSet, cfg: Any) -> None:
     """Refuse masks of other weights than those that training starts from.
 
     Done before any data is read. A run that goes on has moved its weights since.
     """
-    begins = cfg.finetune_from_model
-    where = (cfg.restore_file, begins, cfg.save_dir or "", cfg.continue_once)
-    start = start_of(*where)
-    if start is None or start != begins:
+    start = _start(cfg)
+    if start is None or start != cfg.finetune_from_model:
         return
     weights = Checkpoint.read(start).weights
     if len(base_of(masks.shapes, weights)) == len(masks.shapes):
