@@ -13,6 +13,7 @@ from fairseq.tasks import FairseqTask
 from lass_plugin import optim as _registered_optimizers  # noqa: F401
 from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.checkpoints import trained_with
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
 from lass_plugin.data.subwords import Subwords
@@ -21,6 +22,7 @@ from lass_plugin.fairseq_fixes.failing_options import check_shape
 from lass_plugin.fairseq_fixes.missing_start import start_of
 from lass_plugin.methods.method import Dense, Method
 from lass_plugin.methods.micro_batch import MicroBatch
+from lass_plugin.methods.registry import method_of, refuse_parts
 from lass_plugin.training import pair_figures, validation
 from lass_plugin.training.compiled_layers import compile_layers
 from lass_plugin.training.precision import autocast
@@ -106,8 +108,11 @@ class KeyedTask(FairseqTask):
         if not cfg.save_dir:
             return
         starts = (cfg.finetune_from_model, cfg.save_dir, cfg.continue_once)
-        begun = start_of(cfg.restore_file, *starts)
-        paths = [*filter(None, (begun, getattr(cfg, "base", None)))]
+        begun, base = start_of(cfg.restore_file, *starts), getattr(cfg, "base", None)
+        if base:
+            carried = method_of(Checkpoint.read(base).task_state, base)
+            refuse_parts(carried, base, "--base")
+        paths = [*filter(None, (begun, base))]
         self._begins = not paths
         for path in [] if cfg.allow_other_dictionary else paths:
             given = (self.tokens, self._dictionaries(), str(cfg.data), self.subwords)

@@ -11,10 +11,12 @@ import pytest
 import torch
 from conftest import LSLO_FLAGS, PAIRS, load
 from fairseq.data import Dictionary
-from in_process import load_model, training_task, translation_task
+from in_process import load_model, random_mask, training_task, translation_task
 
 from lass_plugin.checkpoints.trained_with import ENTRY, check_dictionaries, entry_of
 from lass_plugin.errors import LassError
+from lass_plugin.masks import MaskSet
+from lass_plugin.masks.file import to_state
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +146,15 @@ def test_commands(commands, base, joint, masks, data, other_order, tmp_path, wor
 
 
 # -- checkpoints that do not say ------------------------------------------------------
+
+
+def test_a_base_with_parts_of_its_own_is_refused(data, tmp_path):
+    weights, path = {"encoder.layers.0.fc1.weight": torch.ones(2, 2)}, tmp_path / "b.pt"
+    masks = to_state(MaskSet([random_mask("de-en", weights)]))
+    torch.save({"model": weights, "task_state": {"masks": masks}}, path)
+    told = "a model with sub-networks, which --base would leave out"
+    with pytest.raises(LassError, match=told):
+        training_task(data, *LSLO_FLAGS, "--base", path)
 
 
 def test_an_older_checkpoint_is_taken_with_a_warning(data, joint, tmp_path, caplog):
