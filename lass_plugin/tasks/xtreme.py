@@ -100,6 +100,8 @@ class XtremeTask(EncoderTask):
 
     def _begin_training(self, keys: Any) -> None:
         super()._begin_training(keys)
+        # a head of another task would be left out and a new one begun, with a warning
+        self.begun_with["task"] = self.xtreme.name
         cfg = self.cfg
         starts = (cfg.finetune_from_model, cfg.save_dir or "", cfg.continue_once)
         if path := start_of(cfg.restore_file, *starts):

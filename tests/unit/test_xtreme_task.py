@@ -152,6 +152,21 @@ def test_mistakes_are_named(prepared, tmp_path, flags, told):
         tasks.setup_task(cfg.task).load_dataset("train")
 
 
+def test_a_run_of_another_task_is_not_gone_on_with(prepared, tmp_path):
+    task = tasks.setup_task(configured(prepared, "--save-dir", tmp_path / "run").task)
+    task.load_dataset("train")
+    iterator = task.get_batch_iterator(
+        task.datasets["train"], max_tokens=200, update_epoch_batch_itr=False
+    )
+    iterator.next_epoch_itr()
+    state = iterator.state_dict()
+    iterator.load_state_dict(state)
+    state["begun_with"]["task"] = "xnli"
+    told = r"begun with other task \(xnli\) than it has now \(pawsx\)"
+    with pytest.raises(LassError, match=told):
+        iterator.load_state_dict(state)
+
+
 def test_losses_against_slow_loops():
     torch.manual_seed(1)
     logits, target = torch.randn(3, 4, 7), torch.tensor([[1, -1, 6, 0]] * 3)
