@@ -1,9 +1,9 @@
 """Measuring importance: one pass over data of every pair, part by part.
 
-The sentences of a pair are put into a random order that depends on the seed and the
-pair only, a sample is its beginning, and it is cut into parts. Each part is a file, so
-a run that is killed goes on, several processes share the parts, and the result does not
-depend on who measured what.
+The sentences of a pair are put into a random order that depends on the seed and on the
+place of the pair among those that are measured, a sample is its beginning, and it is
+cut into parts. Each part is a file, so a run that is killed goes on, several processes
+share the parts, and the result does not depend on who measured what.
 """
 
 import math
