@@ -1,6 +1,7 @@
 """Gates on models of fairseq: every path, no change where gates are one, ranks."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from gated_models import roberta, tokens, transformer, translation_batch
 
 from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.components import Components
+from lass_plugin.methods.gates.dynamic import TENTHS, slopes_of
 from lass_plugin.methods.gates.embedding import FactoredEmbedding, plain_embedding
 from lass_plugin.methods.gates.gating import (
     Gating,
@@ -15,6 +17,9 @@ from lass_plugin.methods.gates.gating import (
     find_components,
     without_ones,
 )
+from lass_plugin.methods.gates.hard_concrete import HardConcrete
+from lass_plugin.methods.gates.method import Gates
+from lass_plugin.methods.gates.sets import DYNAMIC, GateSets, base_of, from_state
 
 RANKS = "encoder.sentence_encoder.embed_tokens"
 
@@ -267,3 +272,38 @@ def test_what_gates_do_not_fit_is_refused_by_name():
     widths = {s: w for s, w in found.widths.items() if s in fewer}
     with pytest.raises(LassError, match="decoder"):
         check_components(model, Components(fewer, widths))
+
+
+def test_slopes_that_were_learned_are_the_same_after_every_loading():
+    """A checkpoint's slopes are multiplied already, and not once more."""
+    model = roberta()
+    components = find_components(model)
+    generator = torch.Generator().manual_seed(1)
+    found = slopes_of(
+        components,
+        components.split(torch.rand(components.total, generator=generator)),
+        TENTHS,
+        HardConcrete(),
+    )
+    rows = {"offset": found.offsets, "slope": found.slopes, "size": found.sizes}
+    base = base_of(components, dict(model.named_parameters()))
+    sets = GateSets(DYNAMIC, components, {"de": rows}, base, HardConcrete(), TENTHS)
+    cfg = SimpleNamespace(gates_sparsity=None)
+    method = Gates(sets, True, cfg, ["de"])
+    method.attach(model, None, cfg)
+    method = method.bind(model)
+    with torch.no_grad():
+        model.gates.alpha["de"].sub_(1.0)
+        model.gates.stretch["de"].fill_(-1.5)
+    learned = components.joined(method.sets.values("de", 0.5))
+    assert bool(((learned > 0) & (learned < 1)).any())
+    for _ in range(2):  # for inference, and for what a fine-tuning of it wrote
+        state, weights = method.to_state()["gates"], model.state_dict()
+        of_state = from_state(state["sets"]).values("de", 0.5)  # what is exported
+        assert torch.equal(components.joined(of_state), learned)
+        model = roberta(seed=2)
+        method = Gates.from_state(state, "it").at_sparsity(0.5)
+        method.attach(model, None, None)
+        method = method.bind(model)
+        model.load_state_dict(dict(weights))
+        assert torch.equal(components.joined(method.sets.values("de", 0.5)), learned)

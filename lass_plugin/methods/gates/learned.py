@@ -30,11 +30,15 @@ class GateParameters(nn.Module):
     on the size of gradients (Adam) moves α by so many times its learning rate. A slope
     is learned as the logarithm of what it is multiplied by: it stays positive, and
     gates go on to open one after the other as the network grows.
+
+    Args:
+        carried: *sets* are of a checkpoint, whose slopes have been multiplied already.
     """
 
-    def __init__(self, sets: GateSets, rate: float = 1.0):
+    def __init__(self, sets: GateSets, rate: float = 1.0, carried: bool = False):
         super().__init__()
         self.rate = rate
+        self._carried = carried
         self.updates = 0
         """Updates that have been taken."""
         first = "alpha" if sets.kind == LEARNED else "offset"
@@ -60,6 +64,9 @@ class GateParameters(nn.Module):
                 f"the checkpoint has gates, but no {missing[0]}; go on with the keys "
                 "that it was trained with"
             )
+        for own in mine if self._carried else ():
+            if own.startswith(f"{name}.stretch."):
+                state[own] = mine[own]  # zeros: not to be multiplied once more
 
     def arguments(
         self, key: str, rows: Mapping[str, Tensor], size: float | None
