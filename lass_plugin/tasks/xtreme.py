@@ -8,6 +8,7 @@ from fairseq.data import Dictionary
 from fairseq.tasks import register_task
 
 from lass_plugin import options
+from lass_plugin.anatomy.vocabulary import is_embedding
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.corpora.xtreme.tasks import Task
 from lass_plugin.criterions import xtreme as _registered_criterion  # noqa: F401
@@ -103,6 +104,7 @@ class XtremeTask(EncoderTask):
         # a head of another task would be left out and a new one begun, with a warning
         self.begun_with["task"] = self.xtreme.name
         cfg = self.cfg
+        self.begun_with["sparsity"] = str(cfg.sparsity)
         starts = (cfg.finetune_from_model, cfg.save_dir or "", cfg.continue_once)
         if path := start_of(cfg.restore_file, *starts):
             start = Checkpoint.read(path)
@@ -155,7 +157,8 @@ class XtremeTask(EncoderTask):
         before = {name for name, _ in model.named_parameters()}
         self.carried.attach(model, cfg, self.cfg)
         for name, parameter in model.named_parameters():
-            if name not in before:  # gates that were learned
+            # gates that were learned; a factor of the embedding is a weight of all
+            if name not in before and not is_embedding(name.rpartition(".")[0]):
                 parameter.requires_grad_(False)
         self.carried = self.carried.bind(model)
         if self.xtreme.trains:

@@ -224,3 +224,60 @@ def test_gates_of_each_language_close_units_while_a_head_is_trained(prepared, tm
     assert losses[0] != losses[1]
     kept = Gates.from_state(task.state_dict()["gates"], "it").sets
     assert torch.equal(kept.rows["de"]["open"], opened["de"])
+
+
+@pytest.fixture
+def for_any_sparsity(prepared, tmp_path):
+    """Flags of a fine-tuning of an encoder with gates for any sparsity."""
+    from lass_plugin.methods.gates.dynamic import TENTHS, slopes_of
+    from lass_plugin.methods.gates.gating import find_components
+    from lass_plugin.methods.gates.hard_concrete import HardConcrete
+    from lass_plugin.methods.gates.method import Gates
+    from lass_plugin.methods.gates.sets import DYNAMIC, SHARED, GateSets, base_of
+
+    quiet = ("--save-dir", tmp_path / "run", "--batch-size", 2)
+    first = tasks.setup_task((cfg := configured(prepared, *quiet)).task)
+    model = first.build_model(cfg.model)
+    components = find_components(model, ("heads", "units", "ranks"))
+    encoder = {n: w for n, w in model.state_dict().items() if "classif" not in n}
+    importance = {s: torch.arange(n) / n for s, n in components.counts.items()}
+    found = slopes_of(components, importance, TENTHS, HardConcrete())
+    rows = {"offset": found.offsets, "slope": found.slopes, "size": found.sizes}
+    base = base_of(components, encoder)
+    of_all = {SHARED: rows}
+    sets = GateSets(DYNAMIC, components, of_all, base, HardConcrete(), TENTHS)
+    tokens = {"language_tokens": first.tokens.to_dict()}
+    state = {**tokens, **Gates(sets, True).to_state()}
+    torch.save({"model": encoder, "task_state": state}, tmp_path / "start.pt")
+    return (*quiet, "--finetune-from-model", tmp_path / "start.pt", "--sparsity")
+
+
+def test_both_factors_of_an_embedding_are_trained_and_no_gate(
+    prepared, for_any_sparsity
+):
+    cfg = configured(prepared, *for_any_sparsity, 0.5)
+    model = tasks.setup_task(cfg.task).build_model(cfg.model)
+    still = {name for name, p in model.named_parameters() if not p.requires_grad}
+    assert still == {"gates.alpha.shared", "gates.stretch.shared"}
+    assert model.encoder.sentence_encoder.embed_tokens.projection.requires_grad
+
+
+def test_a_run_goes_on_at_the_sparsity_that_it_was_begun_with(
+    prepared, for_any_sparsity
+):
+    def iterator(sparsity):
+        cfg = configured(prepared, *for_any_sparsity, sparsity)
+        task = tasks.setup_task(cfg.task)
+        task.build_model(cfg.model)
+        task.load_dataset("train")
+        data = task.datasets["train"]
+        return task.get_batch_iterator(
+            data, max_sentences=2, update_epoch_batch_itr=False
+        )
+
+    begun = iterator(0.5)
+    begun.next_epoch_itr()
+    state = begun.state_dict()
+    iterator(0.5).load_state_dict(state)
+    with pytest.raises(LassError, match=r"other sparsity \(0\.5\) .* \(0\.3\)"):
+        iterator(0.3).load_state_dict(state)
