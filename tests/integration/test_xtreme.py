@@ -202,7 +202,7 @@ def test_pairs_are_mined_with_a_threshold_of_the_dev_set(
     """What is spelt alike on both sides has the same vector, so it is found."""
     raw = tmp_path / "raw"
     raw.mkdir()
-    for split, first in (("training", 0), ("test", 9)):
+    for split, first in (("sample", 0), ("training", 9)):
         shared = [f"{word('de', first + n)} {word('en', n)}" for n in range(6)]
         own = {
             code: [f"{word(code, 20 + n)} {word('sw', first + n)}" for n in range(5)]

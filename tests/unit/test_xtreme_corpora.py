@@ -180,13 +180,21 @@ def test_retrieval_reads_its_pairs_and_its_gold(tmp_path):
     lines = {"tatoeba.deu-eng.deu": "Ja\nNein\n", "tatoeba.deu-eng.eng": "Yes\nNo\n"}
     found = corpus("tatoeba", write(tmp_path, lines)).bitexts("test", "de")
     assert found.sentences == ("Ja", "Nein") and ("1", "1") in found.gold
+    # as published: the test set without its gold; XTREME tests on the training set
     mined = {
         "de-en/de-en.training.de": "de-1\tJa\nde-2\tNein\n",
         "de-en/de-en.training.en": "en-7\tNo\n",
         "de-en/de-en.training.gold": "de-2\ten-7\n",
+        "de-en/de-en.sample.de": "de-3\tGut\n",
+        "de-en/de-en.sample.en": "en-9\tGood\n",
+        "de-en/de-en.sample.gold": "de-3\ten-9\n",
+        "de-en/de-en.test.de": "de-4\tOft\n",
+        "de-en/de-en.test.en": "en-5\tOften\n",
     }
-    found = corpus("bucc2018", write(tmp_path / "b", mined)).bitexts("dev", "de")
-    assert found.gold == {("de-2", "en-7")} and found.english == ("No",)
+    found = corpus("bucc2018", write(tmp_path / "b", mined))
+    assert found.bitexts("test", "de").gold == {("de-2", "en-7")}
+    assert found.bitexts("test", "de").english == ("No",)
+    assert found.bitexts("dev", "de").gold == {("de-3", "en-9")}
 
 
 def test_retrieval_names_files_that_do_not_fit(tmp_path):

@@ -16,7 +16,8 @@ from lass_plugin.errors import LassError
 SEVERAL = "*"
 """Stands for the language of a file that holds several."""
 SPLITS = {
-    "training": "dev",
+    "sample": "dev",
+    "training": "test",
     "translated_train": "train",
     "dev_2k": "dev",
     "valid": "dev",
@@ -24,7 +25,8 @@ SPLITS = {
     "xquad": "test",
     "": "test",
 }
-"""Split in a name -> ours; BUCC's training set, of which gold is known, is its dev."""
+"""Split in a name -> ours; of BUCC, whose own test set has no published gold, XTREME
+takes the training set to test, and the sample as dev."""
 
 _LANG = r"(?P<lang>[a-z]{2,3})"
 _SPLIT = r"(?P<split>train|dev|valid|test)"
@@ -60,7 +62,8 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
         r"tydiqa-goldp-v\d\.\d-(?P<split>train|dev)\.json",
     ),
     "bucc2018": (
-        rf"{_LANG}-en\.(?P<split>training|dev|test)\.(?P<side>[a-z]{{2,3}}|gold)",
+        rf"{_LANG}-en\.(?P<split>sample|training|dev|test)\."
+        r"(?P<side>[a-z]{2,3}|gold)",
     ),
     "tatoeba": (
         r"tatoeba\.en-(?P<lang>[a-z]{2,3})\.(?P<side>[a-z]{2,3})",
@@ -128,6 +131,10 @@ def find_files(task: Task, folder: Path) -> Files:
         )
     if task.name == "tydiqa" and "test" not in files.found:
         files.found["test"] = files.found.pop("dev", {})  # its test set is hidden
+    for sides in files.of("test").values() if task.name == "bucc2018" else ():
+        for paths in sides.values():
+            if len(paths) > 1:  # so is its own
+                paths[:] = [path for path in paths if ".test." not in path.name]
     return files
 
 
@@ -139,6 +146,6 @@ _EXAMPLES = {
     "xquad": "xquad.de.json, train-v1.1.json of SQuAD",
     "mlqa": "test-context-de-question-de.json, train-v1.1.json of SQuAD",
     "tydiqa": "tydiqa-goldp-v1.1-dev.json, or tydiqa.goldp.fi.dev.json",
-    "bucc2018": "de-en.training.de, de-en.training.en, de-en.training.gold",
+    "bucc2018": "de-en.{sample,training}.{de,en,gold}",
     "tatoeba": "tatoeba.deu-eng.deu, tatoeba.deu-eng.eng",
 }
