@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lass_plugin.corpora.xtreme.questions import Answer, Question
+from lass_plugin.corpora.xtreme.retrieval import Bitexts
 from lass_plugin.corpora.xtreme.tasks import TASKS
+from lass_plugin.data.xtreme.stored import GOLD, Prepared, beside, write_gold
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.significance import paired_bootstrap
 from lass_plugin.evaluation.xtreme.answers import (
@@ -25,6 +27,7 @@ from lass_plugin.evaluation.xtreme.nearest import (
     nearest,
     normalised,
 )
+from lass_plugin.evaluation.xtreme.retrieval import gold_of
 from lass_plugin.evaluation.xtreme.tags import score_tags
 
 
@@ -168,3 +171,17 @@ def test_systems_are_compared_example_by_example():
     worse = mean_of("accuracy", "xnli de", np.arange(60) % 2.0, "s")
     difference = paired_bootstrap(worse, worse.rows, better.rows)
     assert difference.delta == 50.0 and difference.p_value < 0.01
+
+
+def test_other_sentences_of_the_same_numbers_are_other_data(tmp_path):
+    prepared = Prepared(tmp_path, TASKS["tatoeba"], {"test": ["de"]}, 1)
+    path, pairs, found = beside(prepared.path("test", "de")), [(0, 0), (1, 1)], []
+    for sentences in (("Ja", "Nein"), ("Ja", "Doch")):
+        names = ("0", "1")
+        texts = Bitexts(names, sentences, names, ("Yes", "No"), frozenset())
+        write_gold(path, pairs, texts)
+        found.append(gold_of(prepared, "test", "de"))
+        assert found[-1][:2] == pairs
+    assert found[0] != found[1]
+    GOLD.write(path, {"gold": [list(pair) for pair in pairs]})  # as folders of before
+    assert gold_of(prepared, "test", "de") == pairs

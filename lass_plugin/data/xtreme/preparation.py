@@ -182,7 +182,7 @@ def _write_sentences(
     ours = {name: number for number, name in enumerate(texts.names)}
     english = {name: number for number, name in enumerate(texts.english_names)}
     gold = sorted((ours[mine], english[theirs]) for mine, theirs in texts.gold)
-    write_gold(beside(path), gold)
+    write_gold(beside(path), gold, texts)
     return len(texts.sentences)
 
 

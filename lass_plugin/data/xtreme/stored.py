@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from lass_plugin.corpora.xtreme.questions import Question
+from lass_plugin.corpora.xtreme.retrieval import Bitexts
 from lass_plugin.corpora.xtreme.tasks import SPANS, TAGS, Task, task_of
 from lass_plugin.data.data_folder import RECORD
 from lass_plugin.data.xtreme.features import Feature
 from lass_plugin.errors import LassError
 from lass_plugin.records.fields import filled, whole
-from lass_plugin.records.json_record import RecordFormat
+from lass_plugin.records.json_record import RecordFormat, digest_of
 from lass_plugin.tensor_files import OtherKind, Unreadable, read_tensors, write_tensors
 
 _ENTRY = "lass_xtreme"
@@ -177,9 +178,14 @@ def write_questions(path: Path, questions: Sequence[Question]) -> None:
     QUESTIONS.write(path, {"questions": plain})
 
 
-def write_gold(path: Path, gold: Sequence[tuple[int, int]]) -> None:
-    """Write which sentence is translated by which English one, by their numbers."""
-    GOLD.write(path, {"gold": [list(pair) for pair in gold]}, rows=True)
+def write_gold(path: Path, gold: Sequence[tuple[int, int]], texts: Bitexts) -> None:
+    """Write which sentence is translated by which English one, by their numbers.
+
+    These say nothing of the text, of which a digest stands beside them.
+    """
+    text = {"sentences": list(texts.sentences), "english": list(texts.english)}
+    content = {"gold": [list(pair) for pair in gold], "text": digest_of(text)}
+    GOLD.write(path, content, rows=True)
 
 
 def read_gold(prepared: Prepared, split: str, language: str) -> set[tuple[int, int]]:
@@ -191,6 +197,16 @@ def read_gold(prepared: Prepared, split: str, language: str) -> set[tuple[int, i
     with GOLD.reading(beside(prepared.path(split, language))) as record:
         pairs = filled(list[list[int]], record["gold"], "gold")
         return {(mine, theirs) for mine, theirs in pairs}
+
+
+def read_text_digest(prepared: Prepared, split: str, language: str) -> str:
+    """The digest of the text that a gold is of, empty in a folder of before.
+
+    Raises:
+        LassError: missing or damaged.
+    """
+    with GOLD.reading(beside(prepared.path(split, language))) as record:
+        return filled(str, record.get("text", ""), "text")
 
 
 def read_questions_of(prepared: Prepared, split: str, language: str) -> list[Question]:

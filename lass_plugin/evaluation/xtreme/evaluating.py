@@ -7,12 +7,7 @@ import numpy as np
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.corpora.xtreme.tasks import MINING, NEAREST, PAIRS, SPANS, TAGS
 from lass_plugin.data.parallel_text import sha256
-from lass_plugin.data.xtreme.stored import (
-    Prepared,
-    read_gold,
-    read_questions_of,
-    read_stored,
-)
+from lass_plugin.data.xtreme.stored import Prepared, read_questions_of, read_stored
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.encoders import build_encoder, chosen_device
 from lass_plugin.evaluation.xtreme.answers import score_answers, words_by
@@ -25,7 +20,7 @@ from lass_plugin.evaluation.xtreme.predicting import (
     tags_of,
 )
 from lass_plugin.evaluation.xtreme.report import TaskScores, write_scores
-from lass_plugin.evaluation.xtreme.retrieval import score_retrieval
+from lass_plugin.evaluation.xtreme.retrieval import gold_of, score_retrieval
 from lass_plugin.evaluation.xtreme.settings import XtremeEvaluationSettings
 from lass_plugin.evaluation.xtreme.tags import find_chunks, score_tags
 from lass_plugin.records.json_record import RecordFormat, digest_of
@@ -103,7 +98,7 @@ def _score(
     task = prepared.task
     if not task.trains:
         score, pairs = score_retrieval(predictor, settings, language)
-        return [score], pairs, sorted(read_gold(prepared, split, language))
+        return [score], pairs, gold_of(prepared, split, language)
     stored = read_stored(prepared.path(split, language), task)
     outputs = predictor.outputs(stored, language)
     if task.kind == PAIRS:

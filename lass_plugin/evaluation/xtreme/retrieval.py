@@ -1,11 +1,19 @@
 """Retrieval without a training: mean vectors of a layer, BUCC and Tatoeba."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from lass_plugin.corpora.xtreme.tasks import MINING
-from lass_plugin.data.xtreme.stored import Stored, read_gold, read_stored
+from lass_plugin.data.xtreme.stored import (
+    Prepared,
+    Stored,
+    read_gold,
+    read_stored,
+    read_text_digest,
+)
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.xtreme.measured import F1, Measured, mean_of
 from lass_plugin.evaluation.xtreme.nearest import (
@@ -82,6 +90,15 @@ def score_retrieval(
     mined = candidates.pairs[candidates.scores >= threshold].tolist()
     signature = f"metric:F1|margin:ratio-{k}|threshold:dev|{pooled}|v:1"
     return Measured("F1", pair, F1, counted(mined, gold, len(ours)), signature), mined
+
+
+def gold_of(prepared: Prepared, split: str, language: str) -> list[Any]:
+    """What is searched: the pairs to find, and the digest of the text if it is known.
+
+    Pairs of Tatoeba are those of equal numbers, whatever the sentences are.
+    """
+    text = read_text_digest(prepared, split, language)
+    return [*sorted(read_gold(prepared, split, language)), *filter(None, [text])]
 
 
 def _threshold(predictor: Predictor, language: str, layer: int, k: int) -> float:
