@@ -319,7 +319,11 @@ def test_the_gates_that_a_model_carries(dense, tmp_path):
     assert not [name for name in small.content["model"] if name.startswith("gates")]
     with pytest.raises(LassError, match="dense.pt carries no gates"):
         gates_for(dense, None)
+    save_gates(tmp_path, sets)
+    assert gates_for(trained, tmp_path).keys == ("de",)
     base = {site: value + 1.0 for site, value in sets.base.items()}
-    save_gates(tmp_path, replace(sets, base=base))
-    with pytest.raises(LassError, match="trained.pt was trained under other gates"):
-        gates_for(trained, tmp_path)
+    opened = {"de": {"open": ~rows["de"]["open"]}}  # of the same model, another choice
+    for other in (replace(sets, base=base), replace(sets, rows=opened)):
+        save_gates(tmp_path, other)
+        with pytest.raises(LassError, match="trained.pt was trained under other gates"):
+            gates_for(trained, tmp_path)

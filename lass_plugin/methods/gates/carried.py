@@ -5,7 +5,12 @@ from pathlib import Path
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError, naming_damage
 from lass_plugin.masks.fingerprint import same_weights
-from lass_plugin.methods.gates.sets import GateSets, from_state, load_gates
+from lass_plugin.methods.gates.sets import (
+    GateSets,
+    digest_of_numbers,
+    from_state,
+    load_gates,
+)
 
 CARRIED = "gates"
 """Entry of ``task_state`` with the gates that a model was trained under, and the module
@@ -45,9 +50,15 @@ def gates_for(checkpoint: Checkpoint, folder: Path | None) -> GateSets:
     given = load_gates(folder)
     if carried is None:
         given.check_base(checkpoint.weights, str(checkpoint.path))
-    elif not same_weights(given.base, carried.base):
+    elif not _same(given, carried):
         raise LassError(
             f"{checkpoint.path} was trained under other gates than those in {folder}; "
             "leave --gates out"
         )
     return given
+
+
+def _same(one: GateSets, other: GateSets) -> bool:
+    """Whether both are of one model and leave out the same."""
+    first, second = (digest_of_numbers(e.to_state()["numbers"]) for e in (one, other))
+    return same_weights(one.base, other.base) and first == second
