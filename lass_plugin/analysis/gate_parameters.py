@@ -17,7 +17,7 @@ NAME = "parameters.csv"
 
 
 def removed_parameters(
-    components: Components, gates: Mapping[str, Tensor], symbols: int
+    components: Components, gates: Mapping[str, Tensor], symbols: int, units: int
 ) -> tuple[int, int]:
     """Weights and biases that go with closed components.
 
@@ -26,13 +26,11 @@ def removed_parameters(
     r·(symbols + units) weights, where that is less than symbols × units.
 
     Args:
-        symbols: rows of the embedding.
+        symbols, units: rows and columns of the embedding.
 
     Returns:
         Those of the layers; those of the embedding.
     """
-    heads = next(iter(components.widths))
-    units = components.counts[heads] * components.widths[heads]  # of the model
     layers, embedding = 0, 0
     for site, gate in gates.items():
         closed = int((gate == 0).sum())
@@ -56,8 +54,8 @@ def write_parameters(
     """
     sizes = {name: tensor.numel() for name, tensor in model.parameters.items()}
     in_layers = sum(n for s, n in sizes.items() if find_place(s).layer is not None)
-    symbols = next(
-        len(tensor)
+    symbols, units = next(
+        tensor.shape
         for name, tensor in model.parameters.items()
         if find_place(name).part == EMBEDDING and find_place(name).tensor == "weight"
     )
@@ -65,7 +63,7 @@ def write_parameters(
     for system in systems:
         for sparsity, of_keys in sorted(system.gates.items()):
             gone = [
-                removed_parameters(system.components, gates, symbols)
+                removed_parameters(system.components, gates, symbols, units)
                 for gates in of_keys.values()
             ]
             layers, embedding = (

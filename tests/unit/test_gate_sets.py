@@ -66,6 +66,16 @@ def same(first, second):
             assert torch.equal(row, second.rows[key][name])
 
 
+@pytest.mark.parametrize("kind", ["heads", "units"])
+def test_gates_may_stand_on_one_kind_of_component(kind, tmp_path):
+    components = find_components(MODEL, (kind,))
+    row = {"open": torch.arange(components.total) % 3 > 0}
+    base = base_of(components, dict(MODEL.named_parameters()))
+    sets = GateSets("fixed", components, {"de": row}, base)
+    save_gates(tmp_path, sets)
+    same(load_gates(tmp_path), sets)
+
+
 @pytest.mark.parametrize("make", [fixed, learned, dynamic])
 def test_what_is_written_is_read_and_the_bytes_are_the_same(make, tmp_path):
     sets = make()

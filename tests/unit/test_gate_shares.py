@@ -107,13 +107,21 @@ def test_parameters_are_those_of_exported_models(tmp_path):
     for each in (dense.parameters, after.parameters):
         inside = [t.numel() for n, t in each.items() if find_place(n).layer is not None]
         sizes.append((sum(inside), sum(t.numel() for t in each.values())))
-    gone = removed_parameters(small.components, given, 40)
+    gone = removed_parameters(small.components, given, 40, 12)
     assert gone[0] == sizes[0][0] - sizes[1][0]
     assert sum(gone) == sizes[0][1] - sizes[1][1]
     system = System("ours", small.components, {0.5: {"de": given}})
     table = write_parameters([system], dense, tmp_path).read_text().splitlines()
     left = f"ours,0.5,{sizes[1][0]},{sizes[1][1]}"
     assert table == ["system,sparsity,layers,all", left]
+
+
+def test_parameters_of_hidden_units_alone():
+    site = LAYER.format(0) + "." + UNITS
+    found = removed_parameters(
+        Components({site: 4}, {}), {site: torch.tensor([0.0, 1, 0, 1])}, 40, 6
+    )
+    assert found == (2 * (6 + 6 + 1), 0)
 
 
 def test_scores_of_what_is_not_measured_are_refused(tmp_path):

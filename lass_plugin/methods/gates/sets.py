@@ -78,7 +78,8 @@ class GateSets:
         if all(map(is_rank, components.counts)):
             raise ValueError("it has neither heads nor hidden units")
         heads = {s for s in components.counts if s.endswith(".heads")}
-        if components.widths.keys() != heads or min(components.widths.values()) < 1:
+        narrowest = min(components.widths.values(), default=1)  # none without heads
+        if components.widths.keys() != heads or narrowest < 1:
             raise ValueError("its widths are not those of its heads")
         if not self.rows:
             raise ValueError("it has no key")
