@@ -208,8 +208,8 @@ def _of_metric(
         mean = scores.mean(metric)
         rows.append((system, *cells, f"{mean:.1f}"))
         values.append([*numbers, mean])
-    of_systems = [each.languages[languages[0]][metric] for each in having.values()]
-    notes = list(dict.fromkeys(each.signature for each in of_systems))
+    every = [of.languages[code][metric] for of in having.values() for code in languages]
+    notes = list(dict.fromkeys(each.signature for each in every))
     if base is not None:
         notes.append(f"*: p < {LEVEL} against {base.system} (paired bootstrap)")
     return Table(

@@ -1,5 +1,7 @@
 """Tables of the XTREME tasks: the paper's averages, significance, what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -109,6 +111,16 @@ def test_encoders_of_other_depths_retrieve_with_other_layers():
     ]
     (table,) = tables_of_languages(by_system(scores), "dense")
     assert table.notes[:2] == signatures
+
+
+def test_the_rules_of_every_language_are_noted():
+    scores = scored("dense", "mlqa", 0.5)
+    for code, of in scores.languages.items():
+        for metric, one in of.items():
+            of[metric] = replace(one, signature=f"metric:{metric}|rules:mlqa-{code}")
+    f1, em = tables_of_languages(by_system([scores]), None)
+    assert f1.notes == ("metric:F1|rules:mlqa-de", "metric:F1|rules:mlqa-en")
+    assert len(em.notes) == 2
 
 
 def test_a_baseline_that_is_not_there_is_named():
