@@ -72,6 +72,10 @@ def test_what_it_has_no_place_for_is_named():
         hugging_face_model(export(made(), "de", UNEQUAL))
     with pytest.raises(LassError, match="an embedding of rank 4"):
         hugging_face_model(export(made(), "de", RANKS))
+    small = export(made(), "de", GIVEN, fill=True)
+    small.options["pooler_activation_fn"] = "relu"
+    with pytest.raises(LassError, match="--pooler-activation-fn relu"):
+        hugging_face_model(small)
 
 
 def theirs_of(kind: str, folder: Path):

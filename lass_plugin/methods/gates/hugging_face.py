@@ -75,6 +75,8 @@ def hugging_face_model(made: Export) -> tuple[dict[str, Any], dict[str, Tensor]]
     heads = {found[1] for name in weights if (found := CLASSIFIER.match(name))}
     if len(heads) > 1:
         _refuse(f"has several classification heads ({', '.join(sorted(heads))})")
+    if heads and options["pooler_activation_fn"] != "tanh":  # as all heads have there
+        _refuse(f"has --pooler-activation-fn {options['pooler_activation_fn']}")
     for task in TASKS.values():
         if task.trains and task.kind != PAIRS and head_name(task) in heads:
             _refuse(f"answers for each token ({head_name(task)})")
