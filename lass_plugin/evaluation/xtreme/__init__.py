@@ -1,4 +1,6 @@
-"""Scores of the nine XTREME tasks (Hu 2020), as its own scripts define them.
+"""Scores of the nine XTREME tasks (Hu 2020).
+
+Where they differ from those of its own scripts is said in ``docs/encoders.md``.
 
 * measured: a metric with what each example adds to it, so that systems are compared.
 * answers: F1 and exact match of spans (SQuAD 1.1; MLQA's rules by language).
