@@ -148,7 +148,8 @@ class XtremeTask(EncoderTask):
             )
         counts = ", ".join(f"{key} {len(part)}" for key, part in parts.items())
         logger.info(f"{split}: {counts} examples")
-        self.datasets[split] = PairsDataset(parts, split)
+        raising = "--max-positions, or prepare the task with a smaller --length"
+        self.datasets[split] = PairsDataset(parts, split, raising=raising)
 
     # -- the model ---------------------------------------------------------------
 

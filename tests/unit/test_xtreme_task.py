@@ -210,6 +210,8 @@ def test_gates_of_each_language_close_units_while_a_head_is_trained(prepared, tm
     model = task.build_model(cfg.model)
     task.load_dataset("train")
     data = task.datasets["train"]
+    with pytest.raises(LassError, match="--max-positions, or prepare the task with"):
+        data.batches(limits=4)
     sample = data.collater([data[data.start("de")], data[data.start("de") + 1]])
     criterion = criterions.build_criterion(cfg.criterion, task)
     optimizer = SimpleNamespace(backward=lambda loss: loss.backward())
