@@ -131,8 +131,9 @@ def find_files(task: Task, folder: Path) -> Files:
         )
     if task.name == "tydiqa" and "test" not in files.found:
         files.found["test"] = files.found.pop("dev", {})  # its test set is hidden
-    for sides in files.of("test").values() if task.name == "bucc2018" else ():
-        for paths in sides.values():
+    tested = files.of("test") if task.name == "bucc2018" else {}
+    for of_language in tested.values():
+        for paths in of_language.values():
             if len(paths) > 1:  # so is its own
                 paths[:] = [path for path in paths if ".test." not in path.name]
     return files
