@@ -183,8 +183,8 @@ class Gates(Method):
             self._sets = random_alpha(components, keys, parameters, self._cfg)
         inner.gating = Gating(model, self._sets.components)
         if self._learns:
-            parameters = GateParameters(self._sets, self._rate, self._cfg is None)
-            inner.add_module(learned.NAME, parameters)
+            learning = GateParameters(self._sets, self._rate, self._cfg is None)
+            inner.add_module(learned.NAME, learning)
         if self._cfg is not None:
             given = self._cfg.gates_sparsity
             if self._sets.kind == DYNAMIC:
