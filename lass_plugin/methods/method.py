@@ -63,6 +63,8 @@ class Method:
     """Whether one key's part is a model of stock fairseq, which CTranslate2 takes."""
     masks: MaskSet | None = None
     """Masks of weights or of neurons, where the method has such."""
+    freezes: bool = False
+    """Whether the weights that a training begins from stand still in it."""
     carries_masks: bool = False
     """Whether a checkpoint holds them, and does not only name them."""
     symbols: Mapping[str, int] = {}

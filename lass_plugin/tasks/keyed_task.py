@@ -109,9 +109,13 @@ class KeyedTask(FairseqTask):
             return
         starts = (cfg.finetune_from_model, cfg.save_dir, cfg.continue_once)
         begun, base = start_of(cfg.restore_file, *starts), getattr(cfg, "base", None)
-        if base:
-            carried = method_of(Checkpoint.read(base).task_state, base)
-            refuse_parts(carried, base, "--base")
+        frozen = {"--base": base}
+        if self.method.freezes and begun == cfg.finetune_from_model:
+            frozen["--finetune-from-model"] = begun
+        for option, path in frozen.items():
+            if path:
+                carried = method_of(Checkpoint.read(path).task_state, path)
+                refuse_parts(carried, path, option)
         paths = [*filter(None, (begun, base))]
         self._begins = not paths
         for path in [] if cfg.allow_other_dictionary else paths:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import LSLO_FLAGS, PAIRS, load
+from conftest import ADAPTERS, LSLO_FLAGS, PAIRS, load
 from fairseq.data import Dictionary
 from in_process import load_model, random_mask, training_task, translation_task
 
@@ -148,13 +148,20 @@ def test_commands(commands, base, joint, masks, data, other_order, tmp_path, wor
 # -- checkpoints that do not say ------------------------------------------------------
 
 
-def test_a_base_with_parts_of_its_own_is_refused(data, tmp_path):
+@pytest.mark.parametrize(
+    ("flags", "option"),
+    [
+        (LSLO_FLAGS, "--base"),
+        ((*ADAPTERS, "--freeze-base"), "--finetune-from-model"),
+    ],
+)
+def test_a_frozen_base_with_parts_of_its_own_is_refused(data, tmp_path, flags, option):
     weights, path = {"encoder.layers.0.fc1.weight": torch.ones(2, 2)}, tmp_path / "b.pt"
     masks = to_state(MaskSet([random_mask("de-en", weights)]))
     torch.save({"model": weights, "task_state": {"masks": masks}}, path)
-    told = "a model with sub-networks, which --base would leave out"
+    told = f"a model with sub-networks, which {option} would leave out"
     with pytest.raises(LassError, match=told):
-        training_task(data, *LSLO_FLAGS, "--base", path)
+        training_task(data, *flags, option, path)
 
 
 def test_an_older_checkpoint_is_taken_with_a_warning(data, joint, tmp_path, caplog):

@@ -186,6 +186,16 @@ def test_a_patient_search_ends_and_says_all_of_its_figures(data, base):
     assert method.only.history[-1]["losses"].keys() == LOSSES.keys()
 
 
+def test_patience_needs_validation_data(data, base, tmp_path):
+    for path in data.iterdir():
+        if not path.name.startswith("valid."):
+            (tmp_path / path.name).symlink_to(path)
+    run = search_run(tmp_path, base, "--stop-patience", 1)
+    with pytest.raises(LassError, match="--stop-patience needs validation data: there"):
+        for number in range(8):
+            run.update(run.batch(A, number))
+
+
 def test_losses_take_about_a_twentieth_of_a_search():
     assert [affordable(n, 1) for n in (0, 10, 80, 600, 80_000)] == [8, 1, 1, 5, 8]
     assert affordable(600, 2) == 2 and affordable(600, 8) == 1

@@ -120,7 +120,8 @@ class Search(Method):
         if batches and vars(cfg).get("_parent") is not None:
             given = cfg.restore_file if cfg.restore_file != DEFAULT else ""
             base = cfg.finetune_from_model or given
-            losses = PairLosses(task, batches)
+            needed = "--stop-patience" if cfg.stop_patience else ""
+            losses = PairLosses(task, batches, needed)
             self._figures = Figures(losses, base, cfg.loss_interval, self._last)
 
     def check_batches(self, batches: Mapping[str, int]) -> None:

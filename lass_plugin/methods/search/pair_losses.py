@@ -30,23 +30,39 @@ class PairLosses:
     Args:
         task: of the training; its data are read when the first loss is asked for.
         batches: of each pair.
+        needed: by this option; a search goes on without losses if it is empty.
     """
 
-    def __init__(self, task: Any, batches: int):
+    def __init__(self, task: Any, batches: int, needed: str = ""):
         self._task = task
         self.batches = batches
+        self._needed = needed
         self._data: PairsDataset | None = None
         self._chosen: dict[str, list] | None = None
 
     def number(self, key: str, model: nn.Module) -> int:
-        """How many batches there are of *key*, 0 where it has no validation data."""
+        """How many batches there are of *key*, 0 where it has no validation data.
+
+        Raises:
+            LassError: it has none, and an option needs them.
+        """
         if self._chosen is None:
             try:
                 self._chosen = self._choose(model)
-            except LassError as error:  # a search goes on without figures
+            except LassError as error:
+                if self._needed:
+                    raise LassError(
+                        f"{self._needed} needs validation data: {error.message}"
+                    ) from error
                 self._chosen = {}
                 logger.info(f"no losses under masks are measured: {error.message}")
-        return len(self._chosen.get(key, ()))
+        found = len(self._chosen.get(key, ()))
+        if self._needed and not found:
+            raise LassError(
+                f"{self._needed} needs validation data, and there is no sentence of "
+                f"{key}; leave the option out, or prepare valid.{key}"
+            )
+        return found
 
     @torch.no_grad()
     def of(self, key: str, model: nn.Module) -> float:
