@@ -136,12 +136,12 @@ PYTHON
         --lr-scheduler polynomial_decay --total-num-update "$steps" \
         --warmup-updates $((steps / 10)) --seed "$seed" --disable-validation
 }
-layer_of() { # ROW: as deep as the seventh of twelve, whose states retrieve
+layer_of() { # ROW: as deep as the eighth of twelve, whose states retrieve
     local words layers
     words=" $(lass encoder flags "$(start_of "$1")") "
     layers=${words#* --encoder-layers }
     layers=${layers%% *}
-    echo "--layer $(((7 * layers + 6) / 12))"
+    echo "--layer $(((8 * layers + 6) / 12))"
 }
 scored() { # ROW SEED TASK SPARSITY NAME SCORES
     local trained=$out/$1-$2/mlm layer=""

@@ -187,7 +187,7 @@ def test_retrieval_needs_no_training(commands, language_data, encoder, tmp_path)
     command = ("xtreme", "evaluate", tmp_path / "data", "--checkpoint", encoder)
     out = ("--out", tmp_path / "scores", "--cpu")
     ended = commands.run("lass", *command, *out, check=False)
-    assert ended.returncode and "--layer 7: the encoder has 2 layers" in ended.told
+    assert ended.returncode and "--layer 8: the encoder has 2 layers" in ended.told
     commands.run("lass", *command, *out, "--layer", 2)
     scores = json.loads((tmp_path / "scores" / "scores.json").read_text())
     assert len(scores["languages"]["de"]["accuracy"]["rows"]) == 36

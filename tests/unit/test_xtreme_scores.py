@@ -1,5 +1,7 @@
 """Scores of the XTREME tasks against values worked by hand and slow loops."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from lass_plugin.corpora.xtreme.tasks import TASKS
 from lass_plugin.data.xtreme.stored import GOLD, Prepared, beside, write_gold
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.significance import paired_bootstrap
+from lass_plugin.evaluation.xtreme import retrieval
 from lass_plugin.evaluation.xtreme.answers import (
     exact_match,
     mlqa_words,
@@ -185,3 +188,16 @@ def test_other_sentences_of_the_same_numbers_are_other_data(tmp_path):
     assert found[0] != found[1]
     GOLD.write(path, {"gold": [list(pair) for pair in pairs]})  # as folders of before
     assert gold_of(prepared, "test", "de") == pairs
+
+
+def test_tatoeba_is_searched_from_english(monkeypatch):
+    ours = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    english = torch.tensor([[0.8, 0.6], [0.0, 1.0]])  # the first is nearest to ours 1
+    prepared = SimpleNamespace(task=TASKS["tatoeba"])
+    predictor = SimpleNamespace(task=SimpleNamespace(prepared=prepared))
+    monkeypatch.setattr(retrieval, "sides", lambda *_: (ours, english))
+    monkeypatch.setattr(retrieval, "read_gold", lambda *_: {(0, 0), (1, 1)})
+    settings = SimpleNamespace(layer=8, split="test")
+    score, found = retrieval.score_retrieval(predictor, settings, "de")
+    assert found == [[1, 0], [1, 1]] and score.rows[:, 0].tolist() == [0.0, 1.0]
+    assert score.signature.endswith("|from:en|layer:8|pooling:mean|v:2")

@@ -1,7 +1,7 @@
 """Nearest neighbours of sentences by their vectors, exactly and in little memory.
 
-Tatoeba: a sentence is translated by the one whose vector is nearest (cosine). BUCC:
-pairs are scored by the ratio margin (Artetxe and Schwenk 2019) over the k nearest
+Tatoeba: an English sentence is translated by the one whose vector is nearest (cosine).
+BUCC: pairs are scored by the ratio margin (Artetxe and Schwenk 2019) over the k nearest
 neighbours of both sides, and mined above a threshold:
 
     margin(x, y) = cos(x, y) / ((mean cos of x's k nearest + mean of y's k nearest) / 2)

@@ -79,10 +79,10 @@ def score_retrieval(
     ours, english = sides(predictor, split, language, layer)
     pooled = f"layer:{layer}|pooling:mean"
     if prepared.task.kind != MINING:
-        places = nearest(ours, english)[1][:, 0].tolist()
-        right = np.array([pair in gold for pair in enumerate(places)], dtype=float)
-        signature = f"metric:accuracy|neighbour:cosine|{pooled}|v:1"
-        found = [[number, place] for number, place in enumerate(places)]
+        places = nearest(english, ours)[1][:, 0].tolist()  # as XTREME searches
+        found = [[place, number] for number, place in enumerate(places)]
+        right = np.array([(mine, theirs) in gold for mine, theirs in found], float)
+        signature = f"metric:accuracy|neighbour:cosine|from:en|{pooled}|v:2"
         return mean_of("accuracy", pair, right, signature), found
     k = settings.neighbours
     threshold = _threshold(predictor, language, layer, k)

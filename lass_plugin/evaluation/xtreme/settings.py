@@ -23,7 +23,7 @@ class XtremeEvaluationSettings(Settings):
     )
     batch_size: int = count(32, "examples of a batch (default: %(default)s)")
     layer: int = option(
-        7,
+        8,
         "layer whose mean stands for a sentence (BUCC, Tatoeba; 0: the embeddings; "
         "default: %(default)s)",
         least=0,
