@@ -26,23 +26,27 @@ from lass_plugin.errors import LassError
 logger = logging.getLogger(__name__)
 
 ENTRY = "dictionaries"
-"""In ``task_state``: side -> number of symbols and digest of its dictionary; and under
-:data:`SUBWORDS` kind and digest of the subword model, where the data has one."""
+"""In ``task_state``: side -> number of symbols and digest of its dictionary; under
+:data:`SUBWORDS` kind and digest of the subword model, where the data has one; and under
+:data:`TEXT` what was done to the text before, where the data says so."""
 
 NAMES = ("source", "target")
 """Of the dictionaries, that of the encoder first."""
 
-SUBWORDS = "subwords"
+SUBWORDS, TEXT = "subwords", "text"
 
 
 def entry_of(
-    dictionaries: Sequence[Dictionary], subwords: Subwords | None = None
+    dictionaries: Sequence[Dictionary],
+    subwords: Subwords | None = None,
+    text: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """The entry for the dictionaries of encoder and decoder, with language tokens.
 
     Args:
         subwords: what the text was encoded with; None, or of kind ``none``, where that
             is not known.
+        text: see :func:`.data_folder.text_stated`.
     """
     entry: dict[str, dict[str, Any]] = {
         name: {"symbols": len(each), "sha256": _digest(each)}
@@ -50,6 +54,8 @@ def entry_of(
     }
     if subwords is not None and subwords.digest is not None:
         entry[SUBWORDS] = {"kind": subwords.kind, "sha256": subwords.digest}
+    if text is not None:
+        entry[TEXT] = dict(text)
     return entry
 
 
@@ -153,12 +159,57 @@ def _short(subwords: Subwords) -> str:
     return f"{subwords.kind}, sha256 {str(subwords.digest)[:8]}"
 
 
+def text_of(task_state: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """How the text of a model came to be; None if that is not said."""
+    entry = task_state.get(ENTRY)
+    stated = entry.get(TEXT) if isinstance(entry, Mapping) else None
+    return stated if isinstance(stated, Mapping) else None
+
+
+def compare_text(
+    task_state: Mapping[str, Any],
+    given: Mapping[str, Any] | None,
+    model: str,
+    data: str,
+) -> None:
+    """Warn of text that came to be otherwise than that of a model.
+
+    It may be the same all the same: what was done to text before it was prepared is not
+    known.
+
+    Args:
+        task_state: of the model's checkpoint.
+        given: of the data, see :func:`.data_folder.text_stated`.
+        model, data: where these and those are from.
+    """
+    stated = text_of(task_state)
+    if stated is None or given is None:
+        return
+    other = []
+    for step in ("tokenised", "normalised"):
+        theirs, ours = stated.get(step), given.get(step)
+        if None not in (theirs, ours) and theirs != ours:
+            other.append(f"{'not ' if ours else ''}{step}")
+    theirs, ours = (dict(each.get("truecased") or {}) for each in (stated, given))
+    if bool(theirs) != bool(ours):
+        other.append(f"{'not ' if ours else ''}truecased")
+    elif any(theirs[code] != ours[code] for code in theirs.keys() & ours):
+        other.append("truecased by other forms (truecase.LANG)")
+    if other:
+        logger.warning(
+            f"{model} was trained on text that was {' and '.join(other)}, and that of "
+            f"{data} is otherwise; a model reads and writes text like its own (lass "
+            "prepare --moses, --normalise-punctuation, --truecase-model DIR)"
+        )
+
+
 def check_start(
     path: str | os.PathLike,
     tokens: LanguageTokens,
     dictionaries: Sequence[Dictionary],
     data: str,
     subwords: Subwords,
+    text: Mapping[str, Any] | None = None,
 ) -> None:
     """Refuse to train on from a model that was trained with something else.
 
@@ -168,6 +219,7 @@ def check_start(
         dictionaries: of encoder and decoder, with their language tokens.
         data: where they are from, for messages.
         subwords: what the text of the training was encoded with.
+        text: see :func:`.data_folder.text_stated`.
 
     Raises:
         LassError: says what is another.
@@ -179,6 +231,7 @@ def check_start(
         check_dictionaries(start.task_state, dictionaries, str(path), data)
     allowed = "--allow-other-dictionary"
     check_subwords(start.task_state, subwords, str(path), allowed)
+    compare_text(start.task_state, text, str(path), data)
     check_counts(start.weights, list(map(len, dictionaries)), str(path), data)
 
 

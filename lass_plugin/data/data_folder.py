@@ -16,7 +16,7 @@ from typing import Any
 
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.data.subwords import Subwords
-from lass_plugin.data.text_form import FORMS
+from lass_plugin.data.text_form import FORMS, TOKENISED
 from lass_plugin.data.text_settings import TextSettings
 from lass_plugin.data.text_steps import CASING, TextSteps, casing_digest
 from lass_plugin.errors import LassError
@@ -173,6 +173,25 @@ def text_form_of(folder: Path) -> str | None:
         return None
     form = _read_record(folder).get("text_form")
     return form if form in FORMS else None
+
+
+def text_stated(folder: Path) -> dict[str, Any] | None:
+    """How the text of a data folder came to be, as checkpoints carry it.
+
+    Returns:
+        ``tokenised`` (by Moses or before; None if not known), ``normalised``, and of
+        ``truecased`` each language with the digest of its forms. None of a folder that
+        does not say.
+    """
+    if not (folder / RECORD).exists():
+        return None
+    steps, form = text_steps_of(folder), text_form_of(folder)
+    files = (each.partition(":") for each in steps.digest.split())
+    return {
+        "tokenised": True if steps.tokenise else form and form == TOKENISED,
+        "normalised": steps.normalise,
+        "truecased": {Path(name).suffix[1:]: digest for name, _, digest in files},
+    }
 
 
 def text_settings_of(folder: Path) -> TextSettings:

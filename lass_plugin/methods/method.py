@@ -63,8 +63,6 @@ class Method:
     """Whether one key's part is a model of stock fairseq, which CTranslate2 takes."""
     masks: MaskSet | None = None
     """Masks of weights or of neurons, where the method has such."""
-    freezes: bool = False
-    """Whether the weights that a training begins from stand still in it."""
     carries_masks: bool = False
     """Whether a checkpoint holds them, and does not only name them."""
     symbols: Mapping[str, int] = {}
@@ -166,6 +164,11 @@ class Method:
     def __deepcopy__(self, memo: dict[int, Any]) -> "Method":
         """The method of a copy of its model."""
         return self._twin(memo.get(id(self._model)))
+
+    @property
+    def freezes(self) -> bool:
+        """Whether what a training begins from stands still in it."""
+        return False
 
     @property
     def model(self) -> nn.Module:

@@ -51,6 +51,8 @@ class KeyedTask(FairseqTask):
         self.tokens = tokens
         self.subwords = Subwords("none")
         """What the text of the data was encoded with, where that is known."""
+        self.text: dict[str, Any] | None = None
+        """How that text came to be, see :func:`.data_folder.text_stated`."""
         self.checkpoint = "the checkpoint"
         """What is computed with, for messages."""
         self.method: Method = Dense()
@@ -120,7 +122,7 @@ class KeyedTask(FairseqTask):
         self._begins = not paths
         for path in [] if cfg.allow_other_dictionary else paths:
             given = (self.tokens, self._dictionaries(), str(cfg.data), self.subwords)
-            trained_with.check_start(path, *given)
+            trained_with.check_start(path, *given, self.text)
 
     def train_step(
         self,
@@ -204,7 +206,7 @@ class KeyedTask(FairseqTask):
         return {
             "language_tokens": self.tokens.to_dict(),
             trained_with.ENTRY: trained_with.entry_of(
-                self._dictionaries(), self.subwords
+                self._dictionaries(), self.subwords, self.text
             ),
             **self.method.to_state(),
         }
@@ -215,6 +217,9 @@ class KeyedTask(FairseqTask):
             task_state, self._dictionaries(), self.checkpoint, str(self.cfg.data)
         )
         trained_with.check_subwords(task_state, self.subwords, self.checkpoint)
+        trained_with.compare_text(
+            task_state, self.text, self.checkpoint, str(self.cfg.data)
+        )
 
     # -- the model ---------------------------------------------------------------
 

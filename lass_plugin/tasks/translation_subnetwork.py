@@ -14,7 +14,11 @@ from fairseq import utils
 from fairseq.tasks import register_task
 
 from lass_plugin import options
-from lass_plugin.data.data_folder import first_folder, subword_model_of
+from lass_plugin.data.data_folder import (
+    first_folder,
+    subword_model_of,
+    text_stated,
+)
 from lass_plugin.data.dictionaries import joint_dictionary
 from lass_plugin.data.language_tokens import (
     LanguageTokens,
@@ -94,6 +98,7 @@ class TranslationSubnetworkTask(PairsTask):
         task._of_checkpoint = of_checkpoint
         one = not trains or cfg.allow_other_dictionary  # translating reads the first
         task.subwords = subword_model_of(folders[:1] if one else folders)
+        task.text = text_stated(folder)
         if trains:
             task._begin_training(pairs)
         return task

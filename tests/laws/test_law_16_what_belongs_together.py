@@ -13,10 +13,16 @@ from conftest import ADAPTERS, LSLO_FLAGS, PAIRS, load
 from fairseq.data import Dictionary
 from in_process import load_model, random_mask, training_task, translation_task
 
-from lass_plugin.checkpoints.trained_with import ENTRY, check_dictionaries, entry_of
+from lass_plugin.checkpoints.trained_with import (
+    ENTRY,
+    check_dictionaries,
+    compare_text,
+    entry_of,
+)
 from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet
 from lass_plugin.masks.file import to_state
+from lass_plugin.tasks import translation_subnetwork
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +224,45 @@ def test_a_flipped_bit_of_a_model_is_noticed(commands, base, joint, tmp_path, us
         words = ("export", damaged, "--pair", "de-en", "--out", out)
         ended = commands.run("lass", *words, check=False)
     assert ended.returncode and f"{damaged} is damaged: its record" in ended.told
+
+
+# -- text that came to be otherwise: a word, for what was done before is not known ----
+
+RAW = {"tokenised": False, "normalised": False, "truecased": {}}
+MOSES = {"tokenised": True, "normalised": False, "truecased": {"de": "1", "en": "2"}}
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "told"),
+    [
+        (RAW, MOSES, "text that was not tokenised and not truecased, and that of data"),
+        (MOSES, RAW, "text that was tokenised and truecased, and that of data is"),
+        (RAW, {**RAW, "normalised": True}, "text that was not normalised, and"),
+        (MOSES, {**MOSES, "truecased": {"de": "3", "nl": "1"}}, "by other forms"),
+        (MOSES, {**MOSES, "truecased": {"de": "1", "nl": "3"}}, ""),
+        (MOSES, {**MOSES, "tokenised": None}, ""),
+        (RAW, RAW, ""),
+        (RAW, None, ""),
+        (None, MOSES, ""),
+    ],
+)
+def test_text_of_another_form_is_told(trained, given, told, caplog):
+    dictionaries = [Dictionary(), Dictionary()]
+    state = {ENTRY: entry_of(dictionaries, text=trained)}
+    check_dictionaries(state, dictionaries, "model.pt", "data")
+    compare_text(state, given, "model.pt", "data")
+    assert told in caplog.text if told else not caplog.text
+
+
+@pytest.mark.parametrize("given", [RAW, None])
+def test_a_training_compares_its_text(data, base, tmp_path, monkeypatch, caplog, given):
+    content, path = load(base), tmp_path / "moses.pt"
+    content["task_state"][ENTRY]["text"] = MOSES
+    torch.save(content, path)
+    monkeypatch.setattr(translation_subnetwork, "text_stated", lambda _: given)
+    task = training_task(data, "--finetune-from-model", path)
+    assert task.state_dict()[ENTRY].get("text") == given
+    assert ("trained on text that was" in caplog.text) == (given is not None)
 
 
 # -- a run that goes on --------------------------------------------------------

@@ -18,10 +18,11 @@ from lass_plugin.data.cleaning import RULES, letters
 from lass_plugin.data.data_folder import (
     text_form_of,
     text_settings_of,
+    text_stated,
     text_steps_of,
 )
 from lass_plugin.data.line_hashes import Seen, pair_hashes
-from lass_plugin.data.parallel_text import Bitext, find_bitexts
+from lass_plugin.data.parallel_text import Bitext, find_bitexts, sha256
 from lass_plugin.data.preparation_settings import PreparationSettings
 from lass_plugin.data.text_settings import TextSettings
 from lass_plugin.data.text_steps import TextSteps
@@ -323,6 +324,9 @@ def test_further_text_is_written_like_that_of_a_folder(text, tmp_path):
     prepare(text, out, **EVERYTHING)
     asked = text_settings_of(out)
     assert asked == TextSettings(**EVERYTHING, truecase_model=out)
+    casing = {code: sha256(out / f"truecase.{code}") for code in ("de", "en")}
+    stated = {"tokenised": True, "normalised": True, "truecased": casing}
+    assert text_stated(out) == stated and text_stated(tmp_path) is None
     write(
         tmp_path / "more",
         "train",
