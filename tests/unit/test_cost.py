@@ -119,7 +119,8 @@ def test_gates_for_any_sparsity_are_counted_at_the_one_that_is_given(tmp_path):
     state = {"model": model.state_dict(), "task_state": Gates(sets, False).to_state()}
     torch.save({**state, "cfg": {}}, tmp_path / "any.pt")
     system = System("any", tmp_path / "any.pt", sparsity=0.5)
-    removed, _ = removed_parameters(components, sets.values("de-en", 0.5), 0)
+    units = model.encoder.embed_tokens.embedding_dim
+    removed, _ = removed_parameters(components, sets.values("de-en", 0.5), 0, units)
     cost = cost_of_system(system)
     assert removed and cost.kept == {"de-en": cost.parameters - removed}
     with pytest.raises(LassError, match="say which one with --sparsity"):
