@@ -20,6 +20,7 @@ import trainings
 GOAL = 0.95
 PAIR = "l01-en"
 CRITERIA = ("gradient", "magnitude")
+OPTIMIZER = ("--optimizer", "strict_adam")
 INTERVAL = 10
 """The default of --pruning-interval."""
 
@@ -70,13 +71,13 @@ def _run(args, folder: Path) -> bool:
     return all(reached)
 
 
-def search_flags(criterion: str, common: list[str]) -> list[str]:
-    """Of a gradual search of :data:`PAIR`."""
-    flags = trainings.our_task_flags([PAIR])
+def search_flags(criterion: str, common: list[str], pair: str = PAIR) -> list[str]:
+    """Of a gradual search of *pair*."""
+    flags = trainings.our_task_flags([pair])
     flags[flags.index("translation_subnetwork")] = "translation_subnetwork_search"
     flags += ["--pruning-criterion", criterion, "--pruning-schedule", "gradual"]
     flags += ["--pruning-ratio", "0.5", "--pruning-ramp", "50000"]
-    return [*flags, *common, "--optimizer", "strict_adam"]
+    return [*flags, *common, *([] if "--optimizer" in common else OPTIMIZER)]
 
 
 def at(training: trainings.Training, samples: list, place: int):

@@ -1,4 +1,5 @@
-"""Bits that a weight's mask takes: in a mask file, and a pair in a checkpoint.
+"""Bits that a weight's mask takes: in a mask file, and a pair in a checkpoint. Bytes that
+a finished search by gradient takes, cut down to its scores, a parameter of the model.
 
 The checkpoints are written by fairseq's trainer, one of base training and one of joint
 training with 16 pairs; their difference is what the masks cost. The masks are random
@@ -13,9 +14,14 @@ from pathlib import Path
 
 import made_up_data
 import pairing
+import torch
 import trainings
+from search import search_flags
 
-GOAL = 1.02
+from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.methods.search.cut_down import cut_down
+
+GOAL, SEARCH_GOAL = 1.02, 8.0
 
 
 def main() -> int:
@@ -52,7 +58,22 @@ def _run(args, folder: Path) -> bool:
         pairing.result(f"sizes_{place}", value, GOAL, at_most=True)
         for place, value in bits.items()
     ]
+    reached.append(_search(data, common, pairs[0], folder))
     return all(reached)
+
+
+def _search(data: Path, common: list[str], pair: str, folder: Path) -> bool:
+    """A search of one update; all that it keeps of longer ones is of the same size."""
+    training = trainings.Training(data, search_flags("gradient", common, pair))
+    training.step(training.batches[0])
+    whole, cut = training.save(folder / "search.pt"), folder / "cut.pt"
+    torch.save(cut_down(Checkpoint.read(whole)), cut)
+    parameters = sum(each.numel() for each in training.model.parameters())
+    before, after = (path.stat().st_size / parameters for path in (whole, cut))
+    print(
+        f"a search: {before:.2f} bytes a parameter, {after:.2f} cut down to its scores"
+    )
+    return pairing.result("sizes_search", after, SEARCH_GOAL, at_most=True)
 
 
 if __name__ == "__main__":
