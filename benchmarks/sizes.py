@@ -1,5 +1,5 @@
-"""Bits that a weight's mask takes: in a mask file, and a pair in a checkpoint. Bytes that
-a finished search by gradient takes, cut down to its scores, a parameter of the model.
+"""Bits that a weight's mask takes: in a mask file, and a pair in a checkpoint. Bytes
+that a finished search by gradient takes, cut down to its scores, a parameter.
 
 The checkpoints are written by fairseq's trainer, one of base training and one of joint
 training with 16 pairs; their difference is what the masks cost. The masks are random
