@@ -13,6 +13,7 @@ from fairseq.tasks import FairseqTask
 from lass_plugin import masks as mask_package
 from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.tasks import (  # noqa: F401, registers
+    translation_adapters,
     translation_lslo,
     translation_sparse_tuning,
     translation_subnetwork_search,

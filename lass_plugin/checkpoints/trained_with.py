@@ -159,11 +159,22 @@ def _short(subwords: Subwords) -> str:
     return f"{subwords.kind}, sha256 {str(subwords.digest)[:8]}"
 
 
-def text_of(task_state: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """How the text of a model came to be; None if that is not said."""
+def text_of(task_state: Mapping[str, Any], model: str) -> Mapping[str, Any] | None:
+    """How the text of a model came to be; None if that is not said.
+
+    Args:
+        task_state: of the model's checkpoint.
+        model: for messages.
+
+    Raises:
+        LassError: the entry is damaged.
+    """
     entry = task_state.get(ENTRY)
     stated = entry.get(TEXT) if isinstance(entry, Mapping) else None
-    return stated if isinstance(stated, Mapping) else None
+    casing = stated.get("truecased") if isinstance(stated, Mapping) else None
+    if stated is not None and not isinstance(casing, Mapping):
+        raise LassError(f"{model} is damaged: its entry '{TEXT}' cannot be read")
+    return stated
 
 
 def compare_text(
@@ -174,15 +185,17 @@ def compare_text(
 ) -> None:
     """Warn of text that came to be otherwise than that of a model.
 
-    It may be the same all the same: what was done to text before it was prepared is not
-    known.
+    Nothing is refused, since it may have got that form before it was prepared.
 
     Args:
         task_state: of the model's checkpoint.
         given: of the data, see :func:`.data_folder.text_stated`.
         model, data: where these and those are from.
+
+    Raises:
+        LassError: the entry of the checkpoint is damaged.
     """
-    stated = text_of(task_state)
+    stated = text_of(task_state, model)
     if stated is None or given is None:
         return
     other = []
@@ -190,7 +203,7 @@ def compare_text(
         theirs, ours = stated.get(step), given.get(step)
         if None not in (theirs, ours) and theirs != ours:
             other.append(f"{'not ' if ours else ''}{step}")
-    theirs, ours = (dict(each.get("truecased") or {}) for each in (stated, given))
+    theirs, ours = (each["truecased"] for each in (stated, given))
     if bool(theirs) != bool(ours):
         other.append(f"{'not ' if ours else ''}truecased")
     elif any(theirs[code] != ours[code] for code in theirs.keys() & ours):

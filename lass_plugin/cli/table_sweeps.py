@@ -42,8 +42,7 @@ def run(settings: SweepsTableSettings) -> int:
         label = label or place.resolve().name
         if label in sweeps:
             raise LassError(f"two sweeps are called {label}; give others, LABEL=SWEEP")
-        sweeps[label] = side_by_side.read_sweep(place)
-        texts[label] = side_by_side.text_of(place)
+        sweeps[label], texts[label] = side_by_side.read_sweep(place)
     measure = side_by_side.measure_of(sweeps)
     if measure != side_by_side.LOSS:
         side_by_side.check_one_text(texts)

@@ -254,6 +254,13 @@ def test_text_of_another_form_is_told(trained, given, told, caplog):
     assert told in caplog.text if told else not caplog.text
 
 
+@pytest.mark.parametrize("entry", [3, {}, {**RAW, "truecased": 3}])
+def test_a_damaged_entry_of_text_is_named(entry):
+    state = {ENTRY: {**entry_of([Dictionary(), Dictionary()]), "text": entry}}
+    with pytest.raises(LassError, match="model.pt is damaged: its entry 'text'"):
+        compare_text(state, RAW, "model.pt", "data")
+
+
 @pytest.mark.parametrize("given", [RAW, None])
 def test_a_training_compares_its_text(data, base, tmp_path, monkeypatch, caplog, given):
     content, path = load(base), tmp_path / "moses.pt"

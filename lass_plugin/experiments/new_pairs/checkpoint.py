@@ -62,7 +62,7 @@ def extended(
     before = read_symbols(task_state, str(path))
     task_state["language_tokens"] = new.tokens.to_dict()
     subwords = trained_with.subwords_of(task_state, str(path))
-    text = trained_with.text_of(task_state)
+    text = trained_with.text_of(task_state, str(path))
     entry = trained_with.entry_of([new.dictionary] * 2, subwords, text)
     task_state[trained_with.ENTRY] = entry
     task_state["symbols"] = {str(p): before.get(str(p), known) for p in pairs}

@@ -18,8 +18,11 @@ Lines = Mapping[str, Mapping[float, float]]
 """``LABEL method`` -> ratio -> mean over the pairs; ratio 0 is the dense baseline."""
 
 
-def read_sweep(place: Path) -> list[dict[str, Any]]:
+def read_sweep(place: Path) -> tuple[list[dict[str, Any]], str | None]:
     """The variants of a folder of ``lass sweep``, or of its ``sweep.json``.
+
+    Returns:
+        These, and the form of the text that was scored; None where it does not say.
 
     Raises:
         LassError: it is none.
@@ -31,15 +34,7 @@ def read_sweep(place: Path) -> list[dict[str, Any]]:
             row["averages"]["all"], row["kind"], row["method"], row["ratio"]
         if sum(row["kind"] == DENSE for row in rows) != 1:
             raise ValueError("it has no dense baseline")
-        return rows
-
-
-def text_of(place: Path) -> str | None:
-    """The form of the text that a sweep has scored; None where it does not say."""
-    path = place / "sweep.json" if place.is_dir() else place
-    with WEIGHTS.form.reading(path) as record:
-        text: str | None = record.get("text")
-        return text
+        return rows, record.get("text")
 
 
 def check_one_text(texts: Mapping[str, str | None]) -> None:
