@@ -5,6 +5,7 @@ from typing import Any, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from lass_plugin.checkpoints.architecture import differing_options
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.trained_with import ENTRY
 from lass_plugin.errors import LassError
@@ -30,6 +31,14 @@ def averaged(checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
             raise LassError(
                 f"{both} differ in {'/'.join(place)}, so they are not of one model; "
                 "average checkpoints that were trained with the same"
+            )
+        for name, *values in differing_options(
+            first.model_options, other.model_options
+        ):
+            raise LassError(
+                f"{both} differ in --{name.replace('_', '-')} ({values[0]} and "
+                f"{values[1]}), so their weights compute other functions; average "
+                "checkpoints of one model"
             )
         for name in first.weights.keys() ^ other.weights.keys():
             raise LassError(f"{both} are of different models: one has no {name}")

@@ -100,10 +100,11 @@ def options_of(content: Any) -> Iterator[tuple[Any, Any]]:
     """Name and value of every option of a checkpoint, ``encoder.layers`` flat, too."""
     for section in SECTIONS:
         if isinstance(content, Mapping):
-            yield from _walk(content.get(section), "")
+            yield from flat(content.get(section))
 
 
-def _walk(section: Any, prefix: str) -> Iterator[tuple[Any, Any]]:
+def flat(section: Any, prefix: str = "") -> Iterator[tuple[Any, Any]]:
+    """Name and value of every option of a section, ``encoder.layers`` flat, too."""
     if isinstance(section, Namespace):
         section = vars(section)
     if not isinstance(section, Mapping):
@@ -112,7 +113,7 @@ def _walk(section: Any, prefix: str) -> Iterator[tuple[Any, Any]]:
         yield (f"{prefix}{name}" if prefix else name), value
         if isinstance(value, Namespace | Mapping):
             nested = f"{name}_" if name in ("encoder", "decoder", "quant_noise") else ""
-            yield from _walk(value, nested)
+            yield from flat(value, nested)
 
 
 def _texts(value: Any) -> Iterator[str]:

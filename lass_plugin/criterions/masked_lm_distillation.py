@@ -79,7 +79,10 @@ class MaskedLmDistillation(MaskedLmLoss):
             for name, weight in teacher.named_parameters()
             if weight.dim() == 2 and len(weight) != len(task.target_dictionary)
         }
-        task.begun_with["teacher"] = short_name(fingerprint(matrices))
+        task.begun_with |= {
+            "teacher": short_name(fingerprint(matrices)),
+            "distillation": {"T": self.temperature, "λ": self.weight},
+        }
 
     def forward(
         self, model: nn.Module, sample: dict[str, Any], reduce: bool = True

@@ -91,6 +91,8 @@ def evaluate(
         outputs.append(Outputs(name, checkpoint, label, hypotheses, kind))
         speeds[name] = speed
         if out is not None:
+            if len(outputs) == 1:
+                report_file.remove(out)  # one of earlier translations
             texts.write_texts(Path(out) / "translations" / name, split, hypotheses)
     if out is not None:
         test_set.write(Path(out))

@@ -35,11 +35,21 @@ RUN = RecordFormat(
 
 def write(report: Report, folder: str | os.PathLike) -> list[Path]:
     """Write ``scores.json``, ``scores.csv`` and ``scores.md`` into *folder*."""
-    paths = [Path(folder) / f"scores.{ending}" for ending in ("json", "csv", "md")]
+    paths = _paths(folder)
     REPORT.write(paths[0], to_json(report))
     write_text(paths[1], to_csv(report))
     write_text(paths[2], to_markdown(report))
     return paths
+
+
+def remove(folder: str | os.PathLike) -> None:
+    """Remove an earlier evaluation, which is not of the translations now made."""
+    for path in (*_paths(folder), Path(folder) / "run.json"):
+        path.unlink(missing_ok=True)
+
+
+def _paths(folder: str | os.PathLike) -> list[Path]:
+    return [Path(folder) / f"scores.{ending}" for ending in ("json", "csv", "md")]
 
 
 def read(path: str | os.PathLike) -> Report:

@@ -13,6 +13,7 @@ from fairseq.tasks import FairseqTask
 from lass_plugin import optim as _registered_optimizers  # noqa: F401
 from lass_plugin.anatomy.targets import unwrap
 from lass_plugin.checkpoints import trained_with
+from lass_plugin.checkpoints.architecture import check_architecture
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.data.pairs_dataset import PairsDataset, PairsIterator
@@ -62,6 +63,8 @@ class KeyedTask(FairseqTask):
         self._trains = False
         self._begins = False
         """Whether it trains from nothing."""
+        self._start: str | None = None
+        """The checkpoint that it begins from or goes on from."""
         self._compiled = False
 
     @property
@@ -110,7 +113,8 @@ class KeyedTask(FairseqTask):
         if not cfg.save_dir:
             return
         starts = (cfg.finetune_from_model, cfg.save_dir, cfg.continue_once)
-        begun, base = start_of(cfg.restore_file, *starts), getattr(cfg, "base", None)
+        begun = self._start = start_of(cfg.restore_file, *starts)
+        base = getattr(cfg, "base", None)
         frozen = {"--base": base}
         if self.method.freezes and begun == cfg.finetune_from_model:
             frozen["--finetune-from-model"] = begun
@@ -225,6 +229,8 @@ class KeyedTask(FairseqTask):
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> torch.nn.Module:
         check_shape(cfg)
+        if self._trains and self._start:
+            check_architecture(Checkpoint.read(self._start), cfg, self._start)
         try:
             model = super().build_model(cfg, from_checkpoint)
         except ValueError as error:  # of options that contradict each other

@@ -73,6 +73,15 @@ def test_what_does_not_belong_together_is_refused(commands, joint, tmp_path, cha
     assert not (tmp_path / "mean.pt").exists()
 
 
+def test_models_that_compute_other_functions_are_refused(commands, joint, tmp_path):
+    content = load(joint)
+    content["cfg"]["model"].encoder_attention_heads = 4
+    torch.save(content, tmp_path / "other.pt")
+    words = ("average", joint, tmp_path / "other.pt", "--out", tmp_path / "mean.pt")
+    refused = commands.run("lass", *words, check=False)
+    assert "differ in --encoder-attention-heads (2 and 4)" in refused.told
+
+
 def test_modules_pruned_at_other_places_are_refused(commands, base, tmp_path):
     pruning = ("--lslo-pruning", "matrix", "--lslo-pruning-ratio", "0.5")
     pruning += ("--lslo-pruning-start", 0, "--lslo-pruning-length", 1)

@@ -135,3 +135,6 @@ def test_a_public_checkpoint_begins_a_training_and_teaches_half_of_it(
     assert not any(".layers.1." in name or "teacher" in name for name in weights)
     more = (*flags, "--teacher", half, *short, 4)
     assert "begun with other teacher" in train(out, *more, check=False).told
+    hotter = ("--teacher", taught, "--distillation-temperature", 3, *short, 4)
+    told = train(out, *flags, *hotter, check=False).told
+    assert "begun with other distillation (T 2.0) than it has now (T 3.0)" in told

@@ -13,6 +13,7 @@ from in_process import random_mask
 
 from lass_plugin.cli import evaluate as command
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation import evaluation
 from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.report_file import read
 from lass_plugin.evaluation.settings import Decoding
@@ -117,6 +118,23 @@ def test_from_python_one_system_has_scores_and_no_comparison(joint, data):
         assert len(result.test_set.sources[pair]) == 13
         assert result.test_set.sources[pair][0].startswith(pair[:2])
         assert result.test_set.references[pair][0].startswith("en")
+
+
+def test_an_evaluation_that_is_interrupted_leaves_no_older_scores(
+    joint, data, tmp_path, monkeypatch
+):
+    systems = [System("one", joint)]
+    pairs = parse_pairs("de-en")
+    evaluate(data, systems, pairs, decoding=PLAIN, out=tmp_path)
+    assert (tmp_path / "scores.json").is_file()
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation, "compare", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(data, systems, pairs, decoding=replace(PLAIN, beam=1), out=tmp_path)
+    assert [*tmp_path.iterdir()] and not [*tmp_path.glob("*.json")]
 
 
 def test_references_may_lie_elsewhere(joint, data, tmp_path):

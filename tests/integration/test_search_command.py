@@ -1,6 +1,7 @@
 """``lass search``: all pairs from one command, resumed, and refused in time."""
 
 import argparse
+import json
 import os
 import shlex
 import shutil
@@ -261,6 +262,20 @@ def test_other_data_in_the_same_folder_are_refused(searched, data, base, tmp_pat
     path.write_bytes(content[:-2] + content[:2])
     with pytest.raises(LassError, match="begun with another train.en-de.de.bin"):
         run_searches(settings(folder, base, out, interval=1))
+
+
+def test_other_validation_data_are_refused_where_they_decide(data, base, tmp_path):
+    out, folder = tmp_path / "out", shutil.copytree(data, tmp_path / "data")
+    wanted = settings(folder, base, out, pairs=one(), stop_patience=3)
+    run_searches(wanted)
+    path = folder / "valid.en-nl.nl.bin"
+    path.write_bytes(path.read_bytes()[::-1])
+    with pytest.raises(LassError, match="begun with another valid.en-nl.nl.bin"):
+        run_searches(wanted)
+    record = json.loads((out / "en-nl/stage.json").read_text())
+    del record["identity"]["validation"]  # as it was once
+    (out / "en-nl/stage.json").write_text(json.dumps(record))
+    assert run_searches(wanted)[0].updates == 6
 
 
 def test_what_does_not_matter_to_a_search_may_differ(searched, data, base):

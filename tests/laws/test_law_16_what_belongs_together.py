@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ADAPTERS, LSLO_FLAGS, PAIRS, load
+from fairseq import tasks
 from fairseq.data import Dictionary
-from in_process import load_model, random_mask, training_task, translation_task
+from in_process import (
+    load_model,
+    random_mask,
+    training_config,
+    training_task,
+    translation_task,
+)
 
 from lass_plugin.checkpoints.trained_with import (
     ENTRY,
@@ -100,6 +107,23 @@ def test_a_training_begins_from_a_model_of_its_languages(other_languages, flags)
 def test_a_training_begins_from_a_model_of_its_tokens(data, flags, tokens, told):
     with pytest.raises(LassError, match=f"was trained with {told}"):
         training_task(data, *flags, *tokens, tokens=False)
+
+
+@pytest.mark.parametrize("flags", TRAININGS, indirect=True)
+@pytest.mark.parametrize(
+    "option, told",
+    [
+        (("--encoder-attention-heads", 4), "--encoder-attention-heads 2, this .* 4"),
+        (("--decoder-normalize-before",), "--decoder-normalize-before False"),
+        (("--activation-fn", "gelu"), "--activation-fn relu"),
+        (("--no-token-positional-embeddings",), "--no-token-positional-embeddings F"),
+    ],
+)
+def test_a_training_begins_from_a_model_that_computes_so(data, flags, option, told):
+    config = training_config(data, *flags, *option)
+    task = tasks.setup_task(config.task)
+    with pytest.raises(LassError, match=f"was trained with {told}"):
+        task.build_model(config.model)
 
 
 def test_another_dictionary_is_taken_if_asked_for(other_order, base):

@@ -66,6 +66,17 @@ def changed(base: Path, target: Path, **entries) -> Path:
     return target
 
 
+def test_a_run_without_a_model_is_not_begun(commands, data, tmp_path):
+    said = commands.run(
+        *("train", data, "--user-dir", ROOT / "lass_plugin", "--cpu", "--lr", 0.1),
+        *("--task", "translation_subnetwork", "--lang-pairs", "de-en"),
+        *("--max-tokens", 500, "--save-dir", tmp_path),
+        check=False,
+    )
+    assert said.returncode == 1 and "Traceback" not in said.stderr
+    assert "error: no model is given; add --arch" in said.stderr
+
+
 def test_a_run_without_an_optimizer_is_not_begun(commands, data, tmp_path):
     said = commands.run(
         *("train", data, "--user-dir", ROOT / "lass_plugin", "--cpu", "--lr", 0.1),

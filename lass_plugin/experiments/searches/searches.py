@@ -156,6 +156,7 @@ class Searches:
                 "options.updates": lambda before, now: had <= now,
                 "options.start": derived("start"),
                 "options.ramp": derived("ramp"),
+                "validation": lambda before, now: before is None,  # not compared once
             },
             hints={"options.ratio": "'lass extract' takes a mask at any ratio"},
         )
@@ -176,9 +177,15 @@ class Searches:
         settings = self.settings
         options = identity(settings)
         options.pop(option_of(SearchSettings, "stop_patience"), None)
-        options |= results.options_of(self.plan_and_course(group)[0])
+        plan = self.plan_and_course(group)[0]
+        options |= results.options_of(plan)
         options["pairs"] = list(map(str, group))
+        losses = {}
+        if plan.stop_patience:  # which validation losses decide
+            folder = settings.folders[:1]
+            losses["validation"] = content.of_data(folder, group, self._valid_subsets)
         return {
+            **losses,
             "command": "lass search",
             "options": options,
             "flags": self._builder.identity(),
@@ -271,13 +278,17 @@ class Searches:
         advice = "choose another --out, or run fewer pairs at once"
         check_space(needed, self.settings.out, "the searches need", advice)
 
+    @property
+    def _valid_subsets(self) -> list[str]:
+        subsets: str = self._builder.chosen("valid_subset", "valid")
+        return subsets.split(",")
+
     def _validates(self, pairs: Iterable[Pair]) -> bool:
         """Whether every pair has data for it."""
-        subsets = self._builder.chosen("valid_subset", "valid").split(",")
         folder = self.settings.folders[0]
         return all(
             find_split(folder, subset, pair, language)
-            for subset, pair in product(subsets, pairs)
+            for subset, pair in product(self._valid_subsets, pairs)
             for language in (pair.source, pair.target)
         )
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lass_plugin.anatomy.places import SIDES, is_computed
 from lass_plugin.anatomy.vocabulary import embedding_of
+from lass_plugin.checkpoints.architecture import check_architecture
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.trained_with import check_tokens
 from lass_plugin.data.language_tokens import LanguageTokens
@@ -16,18 +17,6 @@ from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, languages_of
 from lass_plugin.masks.fingerprint import Fingerprint, fingerprint
 from lass_plugin.methods.lowrank.attaching import is_trained
-
-_OF_BOTH_SIDES = (
-    "layers",
-    "embed_dim",
-    "ffn_embed_dim",
-    "attention_heads",
-    "normalize_before",
-    "learned_pos",
-)
-_SHAPE = [f"{side}_{option}" for option in _OF_BOTH_SIDES for side in SIDES]
-_SHAPE += ["activation_fn", "share_all_embeddings", "share_decoder_input_output_embed"]
-"""Options that decide which function the weights of a transformer compute."""
 
 
 class FrozenBase(Checkpoint):
@@ -57,7 +46,7 @@ class FrozenBase(Checkpoint):
         Raises:
             LassError: it is a model of another shape.
         """
-        self._check_options(options)
+        check_architecture(self, options, f"the base {self.path}")
         given: dict[str, Any] = dict(self.weights)
         fairseq_model: Any = model
         fairseq_model.upgrade_state_dict(given)
@@ -80,17 +69,6 @@ class FrozenBase(Checkpoint):
                     "trained with"
                 )
         fairseq_model.load_state_dict(given, strict=True)
-
-    def _check_options(self, given: Any) -> None:
-        """Refuse another function of weights that have the same shapes."""
-        for name in _SHAPE if given is not None else ():
-            before, now = self.model_options.get(name), getattr(given, name, None)
-            if before is not None and now is not None and before != now:
-                option = name.replace("_", "-")
-                raise LassError(
-                    f"the base {self.path} was trained with --{option} {before}, this "
-                    f"model has {now}; give the options of the model that the base has"
-                )
 
     def languages(self, pairs: Iterable[Pair]) -> tuple[str, ...]:
         """Its languages in the order of their tokens; none where it does not say.
