@@ -308,8 +308,7 @@ def speed_table(
 
 def _kept(cost: Cost) -> str:
     """The smallest and largest sub-network."""
-    sizes = cost.kept.values() or cost.of_keys.values() or [cost.parameters]
-    return _range(sizes)
+    return _range(cost.kept.values() or cost.sizes_of_pairs)
 
 
 def _range(sizes: Collection[int]) -> str:
