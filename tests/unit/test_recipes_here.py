@@ -3,21 +3,20 @@
 import os
 import re
 import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
 from conftest import ROOT
 from fairseq import options
+from paper_recipes import BUILT, RECIPES, read_config, stages
 
 import lass_plugin.models.transformer_architectures
 import lass_plugin.optim.strict_adam  # noqa: F401, registers
 from lass_plugin.cli.main import build_parser, main
 from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.recipes.hydra import config_of
-from lass_plugin.experiments.recipes.reading import MUST_BE_GIVEN, read_recipe
-from lass_plugin.experiments.recipes.run import BUILT_IN, _scope
+from lass_plugin.experiments.recipes.reading import read_recipe
+from lass_plugin.experiments.recipes.run import _scope
 from lass_plugin.experiments.recipes.settings import RunSettings
 from lass_plugin.experiments.recipes.stages import selected, stages_of
 from lass_plugin.experiments.recipes.words import NAME, Scope
@@ -27,44 +26,9 @@ from lass_plugin.tasks import register_tasks
 
 register_tasks()
 
-RECIPES = sorted((ROOT / "configs" / "recipes").glob("*.yaml"))
 EXAMPLE = re.search(
     r"```yaml\n(.*?)```", (ROOT / "docs" / "running.md").read_text("utf-8"), re.S
 )
-GIVEN = {
-    "pairs": "de-en,en-de,nl-en",
-    "searched": "de-en",
-    "types": "H=en,de;V=nl",
-    "compared": "OUT",
-    "new_text": "NEW",
-    "new_pairs": "it-en",
-    "zero_shot": "1",
-    "sizes": "de=5",
-    "sample": "100",
-    "erase": "de-en",
-}
-BUILT = {name: name for name in BUILT_IN} | {"jobs": "2", "threads": "1"}
-BUILT |= {"cpu": ["--cpu"], "bf16": ["--bf16-autocast"], "out": "OUT"}
-BUILT |= {"hydra_cpu": ["common.cpu=true"], "here": str(ROOT / "configs" / "recipes")}
-FURTHER = {  # what papers have and a first run leaves out
-    "he2023": {"ratios": ["0.1", "0.2"], "parts": ["attention"], "speed": "3"},
-    "lin2021_wmt": {"sweep_updates": "10", "opus": "OPUS", "tested": "fr-zh"},
-    "xie2021": {"iwslt17": "IWSLT", "europarl": "EUROPARL"},
-    "cao2024": {"epochs": ["1", "2"], "epoch_files": "false"},
-}
-
-
-@cache
-def stages(path: Path):
-    recipe = read_recipe(path)
-    lacking = (MUST_BE_GIVEN, "", "0")
-    given = {
-        name: GIVEN.get(name, "given" if value == MUST_BE_GIVEN else value)
-        for name, value in recipe.variables.items()
-        if value in lacking
-    }
-    given |= FURTHER.get(path.stem, {})
-    return stages_of(recipe, Scope({**recipe.variables, **given, **BUILT}), Path("OUT"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -113,11 +77,6 @@ def test_a_sweep_of_no_updates_is_left_out_and_what_is_shown_is_trained():
     found = stages_of(recipe, Scope({**recipe.variables, **given}), Path("OUT"))
     (similarity,) = (stage for stage in found if stage.name == "similarity")
     assert "OUT/sweep/masks/magnitude-oneshot-0.4" in similarity.command
-
-
-@cache
-def read_config(path: Path) -> dict:
-    return yaml.safe_load(path.read_text("utf-8"))
 
 
 def check_overrides(command: tuple[str, ...]) -> None:
