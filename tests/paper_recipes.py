@@ -30,7 +30,11 @@ BUILT = {name: name for name in BUILT_IN} | {"jobs": "2", "threads": "1"}
 BUILT |= {"cpu": ["--cpu"], "bf16": ["--bf16-autocast"], "out": "OUT"}
 BUILT |= {"hydra_cpu": ["common.cpu=true"], "here": str(ROOT / "configs" / "recipes")}
 FURTHER = {  # what papers have and a first run leaves out
-    "he2023": {"ratios": ["0.1", "0.2"], "parts": ["attention"], "speed": "3"},
+    "he2023": {
+        "ratios": ["0.1", "0.2"],
+        "parts": ["attention", "feed-forward"],
+        "speed": "3",
+    },
     "lin2021_wmt": {"sweep_updates": "10", "opus": "OPUS", "tested": "fr-zh"},
     "xie2021": {"iwslt17": "IWSLT", "europarl": "EUROPARL"},
     "cao2024": {"epochs": ["1", "2"], "epoch_files": "false"},
