@@ -47,7 +47,7 @@ QUIET = True
 def run(settings: SearchSettings) -> int:
     """Search, and print a table of the results."""
     from lass_plugin.experiments.searches.results import table
-    from lass_plugin.experiments.searches.searches import run_searches, search_commands
+    from lass_plugin.experiments.searches.run import run_searches, search_commands
 
     settings = settings.of_array()
     if settings.print_commands:

@@ -21,12 +21,8 @@ from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.flags import FlagBuilder
 from lass_plugin.experiments.searches import results
-from lass_plugin.experiments.searches.searches import (
-    SEARCH,
-    Searches,
-    run_searches,
-    search_commands,
-)
+from lass_plugin.experiments.searches.run import run_searches, search_commands
+from lass_plugin.experiments.searches.searches import SEARCH, Searches
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import load_masks

@@ -12,7 +12,7 @@ from runs import Run, same_bits, train_by_two
 
 from lass_plugin.cli.main import main
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.searches.searches import run_searches, search_commands
+from lass_plugin.experiments.searches.run import run_searches, search_commands
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import load_masks

@@ -14,7 +14,7 @@ from lass_plugin.experiments.new_pairs.report import read_bilingual, write_repor
 from lass_plugin.experiments.new_pairs.scores import score
 from lass_plugin.experiments.new_pairs.settings import STAGES, ExtendSettings
 from lass_plugin.experiments.new_pairs.training import flags_of, train_ways
-from lass_plugin.experiments.searches.searches import run_searches
+from lass_plugin.experiments.searches.run import run_searches
 from lass_plugin.experiments.stage import OR_FRESH, Stage, State
 from lass_plugin.languages import Pair
 from lass_plugin.records.json_record import read_json

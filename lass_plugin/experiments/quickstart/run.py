@@ -22,7 +22,7 @@ from lass_plugin.experiments.launching.trainings import make_job, train
 from lass_plugin.experiments.quickstart import corpus
 from lass_plugin.experiments.quickstart.closing import example_sentences, what_next
 from lass_plugin.experiments.quickstart.recipe import QuickstartSettings
-from lass_plugin.experiments.searches.searches import run_searches
+from lass_plugin.experiments.searches.run import run_searches
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.experiments.stage import OR_FRESH, Stage, State
 from lass_plugin.files import check_space
