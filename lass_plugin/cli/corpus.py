@@ -1,7 +1,7 @@
 """Make parallel text for 'lass prepare' from the archives of the papers' data sets.
 
     lass corpus iwslt14 ARCHIVES OUT
-    lass prepare --text OUT --out DATA --subword bpe --vocab-size 30000 --pairs …
+    lass prepare --text OUT --out DATA --subword bpe --merges 30000 --pairs …
 
 iwslt14    TED talks in English and eight languages (He 2023, Lin 2021)
 opus100    English with 99 languages, and tests for zero-shot (Lin 2021)

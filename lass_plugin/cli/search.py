@@ -18,7 +18,7 @@ on where it was, after Ctrl-C, a crash or the end of a job's time. Of a finished
 checkpoint_last.pt is kept; 'lass extract' takes masks at other ratios from it. With
 --keep scores that is all it can do, in less than a third of the bytes.
 
-With --together all pairs are searched in one training (by gradient only): each update
+With --together all pairs are searched in one training (not by magnitude): each update
 is of one pair, and the pairs share the weights that are fine-tuned, so that the search
 costs as much as its --updates say, not that for each pair; --start, --ramp and
 --interval count the updates of each pair. --sampling-method after -- says how often a
