@@ -1,11 +1,12 @@
 """Stages of recipes: what a file may say, multiplied by lists, in order."""
 
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.recipes.jobs import stage_record, updates_of
+from lass_plugin.experiments.recipes.jobs import MODULES, stage_record, updates_of
 from lass_plugin.experiments.recipes.reading import read_recipe
 from lass_plugin.experiments.recipes.stages import selected, stages_of
 from lass_plugin.experiments.recipes.words import Scope
@@ -29,6 +30,16 @@ def stages(tmp_path, monkeypatch):
 
 def names(found) -> list[str]:
     return [stage.name for stage in found]
+
+
+def test_every_command_of_fairseq_is_that_of_this_python():
+    """Else it would be whichever program lies first on the path."""
+    scripts = {
+        script.name: script.value.partition(":")[0]
+        for script in entry_points(group="console_scripts")
+        if script.value.startswith("fairseq_cli.")
+    }
+    assert "fairseq-validate" in scripts and scripts.items() <= MODULES.items()
 
 
 def test_values_are_the_texts_that_are_written(stages):

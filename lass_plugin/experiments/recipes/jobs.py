@@ -22,6 +22,8 @@ MODULES = {
     "fairseq-interactive": "fairseq_cli.interactive",
     "fairseq-preprocess": "fairseq_cli.preprocess",
     "fairseq-score": "fairseq_cli.score",
+    "fairseq-validate": "fairseq_cli.validate",
+    "fairseq-eval-lm": "fairseq_cli.eval_lm",
 }
 """Commands that are run by this Python, wherever its programs lie."""
 
