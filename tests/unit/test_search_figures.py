@@ -1,6 +1,8 @@
 """What a search reports of the worth of its masks, against losses by hand."""
 
 import math
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.masks import Mask, MaskSet, Provenance, fingerprint, packing
 from lass_plugin.masks.controls import matched_masks
 from lass_plugin.masks.random import random_mask
-from lass_plugin.methods.search.figures import LOSSES, SEED
+from lass_plugin.methods.search.figures import LOSSES, SEED, Figures
 from lass_plugin.methods.search.pair_losses import affordable
 from lass_plugin.methods.search.settling import StoppingRule, churn, last_losses
 from lass_plugin.selection import select
@@ -152,6 +154,19 @@ def test_a_search_without_validation_data_or_base_goes_on(data, base, tmp_path, 
             other.update(other.batch(A, number))
     assert list(last_losses(other.task.method.only.history)) == ["own"]
     assert "is not what the search began with" in caplog.text
+
+
+def test_a_search_that_began_without_a_base_says_so_once(caplog):
+    losses = SimpleNamespace(number=lambda key, model: 3, of=lambda key, model: 2.5)
+    plan = SimpleNamespace(key=A, schedule="gradual")
+    search = SimpleNamespace(plan=plan, weights=True, mask=dict)
+    search.micro_batch = nullcontext
+    figures = Figures(losses, "", interval=0, last=8)
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            found = figures.of(search, torch.nn.Linear(1, 1), every=True)
+            assert found == {"batches": 3, "losses": {"own": 2.5}}
+    assert caplog.text.count("the search began without --finetune-from-model") == 1
 
 
 def history(*losses: float) -> list[dict]:

@@ -56,7 +56,8 @@ class Figures:
 
     def __init__(self, losses: PairLosses, base: str, interval: int, last: int):
         self._losses = losses
-        self._path = base
+        self._path: str | None = base
+        """Where the base is to be read; None once that has been tried."""
         self._interval = interval or (max(1, last // 4) if last else 5000)
         self._last = last
         self._base: Checkpoint | None = None
@@ -135,29 +136,28 @@ class Figures:
 
     def _has_base(self, search: SubnetworkSearch, model: nn.Module) -> bool:
         """Whether the weights that the search began with are there."""
-        if self._base is None and self._path:
+        if self._base is None and self._path is not None:
+            path, self._path = self._path, None
             try:
-                base = Checkpoint.read(self._path)
-                self._check(base.weights, search, model)
+                if not path:
+                    raise LassError("the search began without --finetune-from-model")
+                base = Checkpoint.read(path)
+                self._check(base, search, model)
                 self._base = base
                 self._sites = {name: base.weights[name] for name in search.sites}
             except LassError as error:
                 logger.info(f"no losses of the base are measured: {error.message}")
-                self._path = ""
         return self._base is not None
 
-    def _check(
-        self,
-        weights: Mapping[str, Tensor],
-        search: SubnetworkSearch,
-        model: nn.Module,
-    ) -> None:
+    @staticmethod
+    def _check(base: Checkpoint, search: SubnetworkSearch, model: nn.Module) -> None:
+        weights = base.weights
         for name, parameter in model.named_parameters():
             if name not in weights or weights[name].shape != parameter.shape:
-                raise LassError(f"{self._path} has no {name} of its shape")
+                raise LassError(f"{base.path} has no {name} of its shape")
         sites = {name: weights[name] for name in search.sites}
         if not same_weights(fingerprint(sites), search.base):
-            raise LassError(f"{self._path} is not what the search began with")
+            raise LassError(f"{base.path} is not what the search began with")
 
 
 def described_losses(losses: Mapping[str, float]) -> str:
