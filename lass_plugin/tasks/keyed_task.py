@@ -96,16 +96,19 @@ class KeyedTask(FairseqTask):
         self.method = self.trains.from_options(self.cfg, keys, self.tokens)
         for dictionary in self._dictionaries():
             self.method.check_dictionary(dictionary)
-        if self.cfg.compile_layers and not self.method.compiles:
-            raise LassError(
-                f"--compile-layers cannot compile a model with {self.method.words}, "
-                "whose layers are others for each key; leave it out"
-            )
+        self._check_compiles(self.method)
         if self.cfg.tf32:
             torch.set_float32_matmul_precision("high")
         self._check_start()
         self.method.begin_training(self)
         self._trains = True
+
+    def _check_compiles(self, method: Method) -> None:
+        if self.cfg.compile_layers and not method.compiles:
+            raise LassError(
+                f"--compile-layers cannot compile a model with {method.words}, whose "
+                "layers are others for each key; leave it out"
+            )
 
     def _check_start(self) -> None:
         """Compare what the training begins from with what it is to be trained with."""

@@ -109,6 +109,7 @@ class XtremeTask(EncoderTask):
         if path := start_of(cfg.restore_file, *starts):
             start = Checkpoint.read(path)
             self._carry(start.task_state, path)
+            self._check_compiles(self.carried)
             if start.language_tokens is not None:
                 self._pretrained = start.language_tokens.languages
         else:

@@ -283,3 +283,9 @@ def test_a_run_goes_on_at_the_sparsity_that_it_was_begun_with(
     iterator(0.5).load_state_dict(state)
     with pytest.raises(LassError, match=r"other sparsity \(0\.5\) .* \(0\.3\)"):
         iterator(0.3).load_state_dict(state)
+
+
+def test_layers_under_gates_are_not_compiled(prepared, for_any_sparsity):
+    cfg = configured(prepared, *for_any_sparsity, 0.5, "--compile-layers")
+    with pytest.raises(LassError, match="cannot compile a model with gates"):
+        tasks.setup_task(cfg.task)
