@@ -210,6 +210,29 @@ def test_the_gradient_of_the_penalty_is_added_once(data):
     assert torch.allclose(moved, -0.5 * gradient, rtol=1e-3, atol=1e-6)
 
 
+def test_the_penalty_is_clipped_with_the_loss(data):
+    """Of one loss (Eq. 13) clipping changes the length of a step, not its direction."""
+    moved = []
+    for limit in (0, 0.01):
+        flags = ("--optimizer", "sgd", "--lr", 0.5, "--clip-norm", limit)
+        plain = ("--warmup-updates", 0, "--lr-scheduler", "fixed", "--dropout", 0)
+        run = Run(data, *LEARN, "--gates-sparsity", 0.6, *flags, *plain)
+        first = {n: p.detach().clone() for n, p in run.model.named_parameters()}
+        run.update(PAIRS[0])
+        parameters = run.model.named_parameters()
+        moved.append({n: (p - first[n]).detach().flatten() for n, p in parameters})
+    whole, clipped = moved
+    shrunk = {
+        name: float((clipped[name] @ step) / (step @ step))
+        for name, step in whole.items()
+        if float(step.norm()) > 1e-6
+    }
+    pulled = f"gates.alpha.{PAIRS[3]}"  # no batch of it: the penalty alone
+    assert 0 < shrunk[pulled] < 0.5 and len(shrunk) > 20
+    for name, factor in shrunk.items():
+        assert factor == pytest.approx(shrunk[pulled], rel=0.02), name
+
+
 def generated(commands, data, checkpoint, *flags):
     out = commands.run(
         *("generate", data, *TASK_FLAGS, "--path", checkpoint, "-s", "nl"),

@@ -16,7 +16,11 @@ from lass_plugin.methods.gates.components import Components
 from lass_plugin.methods.gates.dynamic import Slopes
 from lass_plugin.methods.gates.hard_concrete import HardConcrete
 from lass_plugin.methods.gates.sets import DYNAMIC, LEARNED, GateSets
-from lass_plugin.training.stretches import find_stretches, gradient_factor
+from lass_plugin.training.stretches import (
+    find_stretches,
+    gradient_factor,
+    innermost,
+)
 from lass_plugin.training.strict_update import check_optimizer, strict
 
 NAME = "gates"
@@ -178,6 +182,8 @@ class LearnedTraining:
         self._stretches = find_stretches(optimizer, named)
         if alone:
             check_optimizer(optimizer)
+        self._clip = innermost(optimizer).clip_grad_norm
+        innermost(optimizer).clip_grad_norm = self._pull_and_clip
 
     def belongs_to(self, optimizer: FairseqOptimizer) -> bool:
         """False after the trainer has rebuilt its optimizer."""
@@ -185,13 +191,7 @@ class LearnedTraining:
 
     @contextlib.contextmanager
     def update(self) -> Iterator[None]:
-        """The optimizer's step, the penalty's gradient added to that of the loss.
-
-        fairseq has divided the gradient of the loss by the tokens and clipped it by
-        now; that of the penalty is not clipped. For gates of any sparsity the penalty
-        is the mean over all sizes, whichever were drawn, the same on all ranks.
-        """
-        self._pull()
+        """The optimizer's step; of gates only, as long as they move alone."""
         if self.parameters.updates >= self._alone:
             yield
             return
@@ -203,6 +203,17 @@ class LearnedTraining:
                 held[name] = None
         with strict(self._optimizer, self._stretches, held):
             yield
+
+    def _pull_and_clip(self, *limits: Any, **more: Any) -> Any:
+        """Add the penalty's gradient to that of the loss, and clip both as one.
+
+        fairseq has divided the gradient of the loss by the tokens by now. Clipped
+        alone it would shrink beside the penalty, the more, the higher *rate* is. For
+        gates of any sparsity the penalty is the mean over all sizes, whichever were
+        drawn, the same on all ranks.
+        """
+        self._pull()
+        return self._clip(*limits, **more)
 
     def _pull(self) -> None:
         sets, names = self._sets, {}
