@@ -75,7 +75,7 @@ def of_folder(folder: Path, patterns: Iterable[str] = ("**/*",)) -> dict[str, st
     return {
         name: of_file(path)
         for name, path in sorted(names.items())
-        if path.is_file() and not _is_about_a_run(path.relative_to(folder))
+        if path.is_file() and not is_about_a_run(path.relative_to(folder))
     }
 
 
@@ -303,6 +303,11 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _is_about_a_run(path: Path) -> bool:
+def is_about_a_run(path: Path) -> bool:
+    """Whether a file says how a run went, and is no other input if it went otherwise.
+
+    ``run.json`` has the speed of an evaluation, which is another every time.
+    """
     hidden = any(part.startswith(".") for part in path.parts)
-    return hidden or path.suffix == ".log" or path.name.endswith("stage.json")
+    ours = path.name == "run.json" or path.name.endswith("stage.json")
+    return hidden or ours or path.suffix == ".log"

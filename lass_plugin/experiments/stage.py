@@ -252,6 +252,12 @@ def read_record(path: Path) -> dict[str, Any] | None:
             if not isinstance(value, kind) and (name, value) != ("results", None):
                 raise ValueError(f"{name} is {type(value).__name__}")
         content.remember(record.pop("seen"))
+        inputs = record["identity"].get("inputs")
+        if isinstance(inputs, dict):  # an earlier version compared more of them
+            for files in [inputs, *inputs.values()]:
+                for name in [*files] if isinstance(files, dict) else ():
+                    if content.is_about_a_run(Path(name)):
+                        del files[name]
         return record
 
 

@@ -378,3 +378,26 @@ def test_a_command_that_is_ended_ends_what_it_runs(run, tmp_path):
     assert starter.wait(timeout=20) == 128 + 15
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "log").read_text()), 0)
+
+
+def test_how_fast_an_input_was_made_does_not_matter(tmp_path):
+    report, record = tmp_path / "report", tmp_path / "out" / RECORD
+    report.mkdir()
+    for name in ("scores.json", "run.json"):
+        (report / name).write_text("{}")
+
+    def made() -> Stage:
+        words = ["lass", "table", "--scores", str(report)]
+        return once.stage_of(words, record, "table", [record.parent])
+
+    finish(made())
+    (report / "run.json").write_text('{"seconds": 2}')
+    assert made().state() is State.DONE
+    older = json.loads(record.read_text())  # as an earlier version compared it
+    for files in older["identity"]["inputs"].values():
+        files["report/run.json"] = content.MARK + "0" * 64
+    record.write_text(json.dumps(older))
+    assert made().state() is State.DONE
+    (report / "scores.json").write_text('{"BLEU": 1}')
+    with pytest.raises(LassError, match="another .*report/scores.json"):
+        made().state()
