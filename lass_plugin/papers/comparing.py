@@ -83,7 +83,8 @@ def compare_with_paper(
     names = list(dict.fromkeys(name for each in parts for name in each.rows))
     if table.baseline and table.baseline not in names:
         names.append(table.baseline)
-    matched = match_rows(table, names, systems, rows)
+    masks = {each.name: each.scores.mask or "" for each in systems_of(found.reports)}
+    matched = match_rows(table, names, systems, rows, masks)
     if not any(row in matched for each in parts for row in each.rows):
         raise LassError(
             f"of {table.title} ours have nothing but what it compares with "

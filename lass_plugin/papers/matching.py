@@ -1,14 +1,24 @@
 """Which of our systems stands for which row of a paper's table."""
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from lass_plugin.errors import LassError
 from lass_plugin.papers.figures import PaperTable, normal
 
+_SEARCH = re.compile(r"\((\w+) (oneshot|gradual) ratio ")
+"""In what a report says of masks: by which score and schedule they were found."""
+_SEARCHED = ("oneshot", "gradual")
+"""Ends of the names of rows that say the same: ``GradientGradual``."""
+
 
 def match_rows(
-    table: PaperTable, rows: Sequence[str], systems: Sequence[str], given: Sequence[str]
+    table: PaperTable,
+    rows: Sequence[str],
+    systems: Sequence[str],
+    given: Sequence[str],
+    masks: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Row -> our system, for those rows that have one.
 
@@ -20,6 +30,9 @@ def match_rows(
     Args:
         rows: of the table, those that are shown.
         given: ``ROW=SYSTEM``, which goes before all else.
+        masks: system -> what its report says of its masks. One whose masks were found
+            by another score or schedule than a row is named by does not stand for it
+            by another name of the row; one of the same does, whatever it is called.
 
     Raises:
         LassError: *given* names a row or a system that is not there, two systems have
@@ -27,13 +40,30 @@ def match_rows(
     """
     found = _given(table, rows, systems, given)
     left = [row for row in rows if row not in found]
+    searched = {
+        system: f"{said[1]}{said[2]}"
+        for system, label in (masks or {}).items()
+        if (said := _SEARCH.search(label))
+    }
+
+    def may_be(row: str) -> list[str]:
+        named = normal(row)
+        if not named.endswith(_SEARCHED):
+            return list(systems)
+        return [each for each in systems if searched.get(each, named) == named]
+
     for row in left:
         _take(found, table, row, systems, [row])
     for row in left:
         # the first of its names that one of our systems has
         for name in table.names.get(row, ()):
             if row not in found:
-                _take(found, table, row, systems, [name])
+                _take(found, table, row, may_be(row), [name])
+    for row in left:
+        free = {*searched} - {*found.values()}
+        same = [each for each in systems if each in free and each in may_be(row)]
+        if row not in found and normal(row).endswith(_SEARCHED) and len(same) == 1:
+            found[row] = same[0]
     if not found:
         raise LassError(
             f"none of our systems ({', '.join(systems)}) is a row of {table.title} "

@@ -36,6 +36,23 @@ def test_a_row_has_other_names_of_which_the_first_counts():
     }
 
 
+def test_masks_stand_for_the_row_of_their_search():
+    def of_masks(**masks):
+        said = {
+            name: f"x.safetensors ({kind} ratio 0.4; sha256 1)"
+            for name, kind in masks.items()
+        }
+        return match_rows(TABLE, TABLE.rows, [*said], (), said)
+
+    assert of_masks(gradient="gradient oneshot") == {"GradientOneshot": "gradient"}
+    assert of_masks(gradient="gradient gradual") == {"GradientGradual": "gradient"}
+    found = of_masks(mine="magnitude gradual", gradient="gradient gradual")
+    assert found == {"MagnitudeGradual": "mine", "GradientGradual": "gradient"}
+    assert of_masks(a="random oneshot", GradientGradual="magnitude oneshot") == {
+        "GradientGradual": "GradientGradual"  # called so by the user
+    }
+
+
 def test_a_labelled_system_counts_where_no_other_has_the_name():
     assert matched("a/dense", "b/base") == {"Baseline": "a/dense"}
     assert matched("a/dense", "dense") == {"Baseline": "dense"}
