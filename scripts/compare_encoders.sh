@@ -22,9 +22,9 @@
 # Variables: LANGS (default: all of TEXT), UPDATES=400 TOKENS=1024 LR=0.0002 of masked
 # language modelling; EPOCHS=3 TUNE_LR=0.0001 BATCH=32 of fine-tuning; SPARSITY=0.5
 # SEEDS=1 JOBS=2 (each with OMP_NUM_THREADS=1) RATE=100 (gates learn at so many times the
-# rate) NATIVE=8; SAMPLE=1000 sentences of a language for importance;
-# SWEPT="udpos tatoeba", tasks of the rows dynamic… at 10 to 90 %; CUDA=1 for a GPU. A
-# killed run goes on when it is started again.
+# rate) SIZE=8 NATIVE=8 (λ₁ of l0 and l0-native); SAMPLE=1000 sentences of a language for
+# importance; SWEPT="udpos tatoeba", tasks of the rows dynamic… at 10 to 90 %; CUDA=1 for
+# a GPU. A killed run goes on when it is started again.
 # Writes OUT/tables-SEED (all tasks and languages), OUT/tables-swept-SEED,
 # OUT/pictures-SEED, and OUT/ROW-SEED/sizes/sizes.txt (of the exported English model).
 set -euo pipefail
@@ -101,7 +101,10 @@ flags_of() { # ROW: task and criterion of its masked language modelling
         echo "$gates --gates $out/gates/$1 --criterion masked_lm"
         ;;
     dynamic-l0) echo "$gates --gates $out/gates/dynamic $learn" ;;
-    l0) echo "$gates $learn --gates-sparsity $sparsity" ;;
+    l0)
+        echo "$gates $learn --gates-sparsity $sparsity" \
+            "--gates-size-weight ${SIZE:-8}"
+        ;;
     l0-native)
         echo "$gates $learn --gates-penalty native --gates-size-weight ${NATIVE:-8}"
         ;;
