@@ -27,6 +27,9 @@ NO_MATTER = ("--jobs", "--threads", "--devices", "--num-workers", "--log-interva
 SWITCHES = ("--cpu", "--no-progress-bar")
 """Options without a value that do not matter to it either."""
 
+SPEEDS = "run.json"
+"""Of an evaluation; earlier versions took it for an input where a folder was one."""
+
 PART = "part of "
 """Beginning of the names of inputs that earlier versions did not look into."""
 
@@ -75,7 +78,7 @@ def of_folder(folder: Path, patterns: Iterable[str] = ("**/*",)) -> dict[str, st
     return {
         name: of_file(path)
         for name, path in sorted(names.items())
-        if path.is_file() and not is_about_a_run(path.relative_to(folder))
+        if path.is_file() and not _is_about_a_run(path.relative_to(folder))
     }
 
 
@@ -303,11 +306,11 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def is_about_a_run(path: Path) -> bool:
+def _is_about_a_run(path: Path) -> bool:
     """Whether a file says how a run went, and is no other input if it went otherwise.
 
     ``run.json`` has the speed of an evaluation, which is another every time.
     """
     hidden = any(part.startswith(".") for part in path.parts)
-    ours = path.name == "run.json" or path.name.endswith("stage.json")
+    ours = path.name == SPEEDS or path.name.endswith("stage.json")
     return hidden or ours or path.suffix == ".log"

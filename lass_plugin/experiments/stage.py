@@ -253,11 +253,10 @@ def read_record(path: Path) -> dict[str, Any] | None:
                 raise ValueError(f"{name} is {type(value).__name__}")
         content.remember(record.pop("seen"))
         inputs = record["identity"].get("inputs")
-        if isinstance(inputs, dict):  # an earlier version compared more of them
-            for files in [inputs, *inputs.values()]:
-                for name in [*files] if isinstance(files, dict) else ():
-                    if content.is_about_a_run(Path(name)):
-                        del files[name]
+        for files in inputs.values() if isinstance(inputs, dict) else ():
+            for name in [*files] if isinstance(files, dict) else ():
+                if name.endswith(f"/{content.SPEEDS}"):
+                    del files[name]
         return record
 
 

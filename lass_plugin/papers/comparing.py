@@ -83,7 +83,8 @@ def compare_with_paper(
     names = list(dict.fromkeys(name for each in parts for name in each.rows))
     if table.baseline and table.baseline not in names:
         names.append(table.baseline)
-    masks = {each.name: each.scores.mask or "" for each in systems_of(found.reports)}
+    reports = found.reports if table.takes_reports else ()
+    masks = {each.name: each.scores.mask or "" for each in systems_of(reports)}
     matched = match_rows(table, names, systems, rows, masks)
     if not any(row in matched for each in parts for row in each.rows):
         raise LassError(

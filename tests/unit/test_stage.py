@@ -401,3 +401,23 @@ def test_how_fast_an_input_was_made_does_not_matter(tmp_path):
     (report / "scores.json").write_text('{"BLEU": 1}')
     with pytest.raises(LassError, match="another .*report/scores.json"):
         made().state()
+
+
+def test_what_a_word_names_is_an_input_whatever_it_is_called(tmp_path):
+    hidden, record = tmp_path / ".sacrebleu", tmp_path / "out" / RECORD
+    hidden.mkdir()
+    files = [hidden / "wmt14.en", tmp_path / "train.log", tmp_path / "run.json"]
+    for path in files:
+        path.write_text("1")
+
+    def made() -> Stage:
+        words = ["lass", "x", "--sets", str(hidden), str(files[1]), str(files[2])]
+        return once.stage_of(words, record, "x", [record.parent])
+
+    finish(made())
+    assert made().state() is State.DONE
+    for path in files:
+        path.write_text("another")
+        with pytest.raises(LassError, match=path.name.replace(".", "[.]")):
+            made().state()
+        path.write_text("1")

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -182,8 +183,9 @@ class LearnedTraining:
         self._stretches = find_stretches(optimizer, named)
         if alone:
             check_optimizer(optimizer)
-        self._clip = innermost(optimizer).clip_grad_norm
-        innermost(optimizer).clip_grad_norm = self._pull_and_clip
+        inner = innermost(optimizer)
+        self._clip = partial(type(inner).clip_grad_norm, inner)
+        inner.clip_grad_norm = self._pull_and_clip
 
     def belongs_to(self, optimizer: FairseqOptimizer) -> bool:
         """False after the trainer has rebuilt its optimizer."""
