@@ -1,5 +1,6 @@
 """Small made-up languages, tiny models and ways to run fairseq's commands in tests."""
 
+import functools
 import gc
 import logging
 import os
@@ -443,3 +444,12 @@ def _trainings_start_quickly():
     from forked_trainings import OfServer, fork_trainings
 
     fork_trainings(OfServer)
+
+
+@pytest.fixture
+def half_precision_on_cpu(monkeypatch):
+    """Let fairseq's wrappers for mixed precision run where there is no GPU."""
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: None)
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda self, *_: self)
+    scaler = functools.partial(torch.amp.GradScaler, "cpu")
+    monkeypatch.setattr(torch.cuda.amp, "GradScaler", scaler)

@@ -21,7 +21,7 @@ from lass_plugin.methods.gates.sets import (
     save_gates,
 )
 from lass_plugin.methods.gates.stored_importance import load_importance
-from lass_plugin.training.stretches import find_stretches, torch_optimizer
+from lass_plugin.training.stretches import find_stretches, innermost, torch_optimizer
 
 TASK = ("--task", "translation_gates")
 LEARN = (*TASK, "--gates-learn", "--gates-families", "none")
@@ -210,27 +210,23 @@ def test_the_gradient_of_the_penalty_is_added_once(data):
     assert torch.allclose(moved, -0.5 * gradient, rtol=1e-3, atol=1e-6)
 
 
-def test_the_penalty_is_clipped_with_the_loss(data):
+@pytest.mark.parametrize("precision", [(), ("--fp16",)])
+def test_the_penalty_is_clipped_with_the_loss(data, half_precision_on_cpu, precision):
     """Of one loss (Eq. 13) clipping changes the length of a step, not its direction."""
-    moved = []
+    steps = []
     for limit in (0, 0.01):
-        flags = ("--optimizer", "sgd", "--lr", 0.5, "--clip-norm", limit)
+        flags = ("--optimizer", "sgd", "--lr", 0.5, "--clip-norm", limit, *precision)
         plain = ("--warmup-updates", 0, "--lr-scheduler", "fixed", "--dropout", 0)
-        run = Run(data, *LEARN, "--gates-sparsity", 0.6, *flags, *plain)
-        first = {n: p.detach().clone() for n, p in run.model.named_parameters()}
+        run = Run(data, *LEARN, "--gates-size-weight", 800, *flags, *plain)
+        parameters = list(innermost(run.optimizer).params)
+        before = [parameter.detach().clone() for parameter in parameters]
         run.update(PAIRS[0])
-        parameters = run.model.named_parameters()
-        moved.append({n: (p - first[n]).detach().flatten() for n, p in parameters})
-    whole, clipped = moved
-    shrunk = {
-        name: float((clipped[name] @ step) / (step @ step))
-        for name, step in whole.items()
-        if float(step.norm()) > 1e-6
-    }
-    pulled = f"gates.alpha.{PAIRS[3]}"  # no batch of it: the penalty alone
-    assert 0 < shrunk[pulled] < 0.5 and len(shrunk) > 20
-    for name, factor in shrunk.items():
-        assert factor == pytest.approx(shrunk[pulled], rel=0.02), name
+        moved = zip(parameters, before, strict=True)
+        steps.append(torch.cat([(p.detach() - first).flatten() for p, first in moved]))
+    whole, clipped = steps
+    assert float(clipped.norm()) == pytest.approx(0.5 * 0.01, rel=0.01)
+    expected = whole * (clipped.norm() / whole.norm())
+    assert float((clipped - expected).norm() / clipped.norm()) < 0.02
 
 
 def generated(commands, data, checkpoint, *flags):

@@ -1,6 +1,5 @@
 """Runs of training inside the test's own process, and masks drawn at random."""
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +37,3 @@ def draw_masks(sites, tmp_path):
         return tmp_path / name
 
     return draw
-
-
-@pytest.fixture
-def half_precision_on_cpu(monkeypatch):
-    """Let fairseq's wrappers for mixed precision run where there is no GPU."""
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: None)
-    monkeypatch.setattr(torch.Tensor, "cuda", lambda self, *_: self)
-    scaler = functools.partial(torch.amp.GradScaler, "cpu")
-    monkeypatch.setattr(torch.cuda.amp, "GradScaler", scaler)
