@@ -9,6 +9,7 @@ compared (analysis, evaluation). The rooms, in the order in which data flows:
     languages, language_families,
     language_names,
     resource_types      what everything else stands on
+    places              the GPUs and cores that processes get
     anatomy             parts of a model: mask targets, matrices, neurons, components
     scores, selection,
     schedules           Eq. 2 to 4 of He 2023, Eq. 7 and 8 of Xie 2021

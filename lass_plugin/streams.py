@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,14 @@ def _unchanged(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 codecs.register_error(UNCHANGED, _unchanged)
+
+
+def quiet_logs() -> None:
+    """Let warnings be logged and nothing else; fairseq, imported later, lets that be.
+
+    It sets logging up when it is imported, and whoever is first decides.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
 
 
 def open_streams() -> None:

@@ -3,10 +3,12 @@
     lass evaluate DATA --system baseline=base.pt --system sub-networks=joint.pt
 
 The first system is the baseline. Every pair is translated under its own mask, which a
-jointly trained checkpoint carries; all pairs are done in one process. References are
-the untouched text in DATA/raw, where lass prepare has put it. Where it tokenised the
-text (--moses), translations are detokenised and get their capitals back; with
---tokenize none both are scored in tokens.
+jointly trained checkpoint carries, in one process or, with --jobs, shared by several.
+With --out a run that was killed goes on, and a system more costs only itself.
+
+References are the untouched text in DATA/raw, where lass prepare has put it. Where it
+tokenised the text (--moses), translations are detokenised and get their capitals back;
+with --tokenize none both are scored in tokens.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 from lass_plugin.errors import LassError, of_the_system
 from lass_plugin.signals import signals_as_exceptions
-from lass_plugin.streams import discard_output, open_streams, output_fails
+from lass_plugin.streams import (
+    discard_output,
+    open_streams,
+    output_fails,
+    quiet_logs,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -88,8 +93,7 @@ def _run(argv: Sequence[str] | None, called: list[str]) -> int:
     import logging
     import warnings
 
-    # fairseq sets logging up when it is imported; whoever is first decides
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    quiet_logs()
     disabled = logging.root.manager.disable  # subcommands silence what fairseq logs
     try:
         with warnings.catch_warnings():

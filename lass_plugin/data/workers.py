@@ -1,16 +1,19 @@
 """Running one function over many items in several processes."""
 
+import contextlib
+import logging
 import os
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import Pipe, Process
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from lass_plugin.errors import LassError
+from lass_plugin.streams import quiet_logs
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,11 +27,26 @@ class Workers:
 
     Each process has a pipe of its own, so that one that is killed, at any moment, is
     noticed. Leaving the context kills what is still running.
+
+    Args:
+        places: variables of the environment of each process, which then begins anew:
+            neither a GPU that was asked about nor torch's threads live on in a copy.
+        option: that says how many there are.
     """
 
-    def __init__(self, number: int):
+    def __init__(
+        self,
+        number: int,
+        places: Sequence[Mapping[str, str]] = (),
+        option: str = "--workers",
+    ):
         self.number = number
-        self._processes: list[Process] = []
+        self._places = places
+        self._killed = (
+            "a worker process was killed, perhaps for want of memory; run again with "
+            f"fewer {option}"
+        )
+        self._processes: list[Any] = []
         self._idle: list[Connection] = []
 
     def __enter__(self) -> "Workers":
@@ -63,7 +81,7 @@ class Workers:
                 if index < 0:
                     break
                 connection = self._idle.pop()
-                _send(connection, (function, item))
+                self._send(connection, (function, item))
                 busy[connection] = index
                 begun += 1
             if due in finished:
@@ -72,48 +90,61 @@ class Workers:
             elif busy:
                 ready = wait(list(busy))
                 for connection in [each for each in busy if each in ready]:
-                    finished[busy.pop(connection)] = _receive(connection)
+                    finished[busy.pop(connection)] = self._receive(connection)
                     self._idle.append(connection)
             else:
                 return
 
     def _start(self) -> None:
-        for _ in range(self.number - len(self._processes)):
-            ours, theirs = Pipe()
-            process = Process(target=_work, args=(theirs, os.getpid()), daemon=True)
-            process.start()
+        context = get_context("spawn" if self._places else None)
+        for number in range(len(self._processes), self.number):
+            ours, theirs = context.Pipe()
+            with _variables(self._places[number] if self._places else {}):
+                about = theirs, os.getpid(), logging.root.manager.disable
+                process = context.Process(target=_work, args=about, daemon=True)
+                process.start()
             theirs.close()  # so that its death ends the pipe
             self._processes.append(process)
             self._idle.append(ours)
 
+    def _send(self, connection: Connection, request: object) -> None:
+        try:
+            connection.send(request)
+        except OSError as error:
+            raise LassError(self._killed) from error
 
-_KILLED = (
-    "a worker process was killed, perhaps for want of memory; "
-    "run again with fewer --workers"
-)
+    def _receive(self, connection: Connection) -> Any:
+        try:
+            kind, value = connection.recv()
+        except (EOFError, OSError) as error:
+            raise LassError(self._killed) from error
+        if kind == "mistake":
+            raise LassError(value)
+        if kind == "failure":
+            raise RuntimeError(f"in a worker process:\n{value}")
+        return value
 
 
-def _send(connection: Connection, request: object) -> None:
+@contextlib.contextmanager
+def _variables(those: Mapping[str, str]) -> Iterator[None]:
+    """The environment with *those*, for what is started meanwhile."""
+    before = dict(os.environ)
+    os.environ.update(those)
     try:
-        connection.send(request)
-    except OSError as error:
-        raise LassError(_KILLED) from error
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
-def _receive(connection: Connection) -> Any:
-    try:
-        kind, value = connection.recv()
-    except (EOFError, OSError) as error:
-        raise LassError(_KILLED) from error
-    if kind == "mistake":
-        raise LassError(value)
-    if kind == "failure":
-        raise RuntimeError(f"in a worker process:\n{value}")
-    return value
+def _work(connection: Connection, parent: int, silenced: int) -> None:
+    """Answer requests until the parent kills this process, or is gone.
 
-
-def _work(connection: Connection, parent: int) -> None:
-    """Answer requests until the parent kills this process, or is gone."""
+    Args:
+        silenced: the level of what the parent does not log.
+    """
+    quiet_logs()
+    logging.disable(silenced)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     while True:

@@ -1,9 +1,14 @@
 """Several systems on all pairs of a test set: translate, write, score, compare."""
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import torch
+from fairseq.models import FairseqEncoderDecoderModel
 
 from lass_plugin.data.data_folder import first_folder
 from lass_plugin.data.progress import Progress
@@ -13,12 +18,14 @@ from lass_plugin.evaluation.choice import METRICS, Choice
 from lass_plugin.evaluation.comparison import Outputs, Report, compare
 from lass_plugin.evaluation.engines import translator_of
 from lass_plugin.evaluation.individual import Individual, ReadyPairs, SavedPairs
-from lass_plugin.evaluation.kept import KeptTranslations
+from lass_plugin.evaluation.kept import FOLDER, KeptTranslations
 from lass_plugin.evaluation.scored_form import form_in
 from lass_plugin.evaluation.settings import Decoding
+from lass_plugin.evaluation.sharing import translate_side_by_side
 from lass_plugin.evaluation.systems import Ready, Saved, System, check_names
-from lass_plugin.evaluation.translation import Speed
+from lass_plugin.evaluation.translation import Speed, Translator
 from lass_plugin.languages import Pair
+from lass_plugin.places.devices import Device
 from lass_plugin.records.versions import versions_here
 
 
@@ -41,7 +48,7 @@ def evaluate(
     decoding: Decoding | None = None,
     references: str | os.PathLike | None = None,
     choice: Choice | None = None,
-    kept: str | os.PathLike | None = None,
+    devices: Sequence[Device] = (),
 ) -> Evaluation:
     """Translate *split* with every system, score it, compare it with the first.
 
@@ -52,8 +59,10 @@ def evaluate(
         references: folder of ``SPLIT.SRC-TGT.LANG``; None for ``DATA/raw``, or if that
             has none the text of the dictionary.
         choice: the tokenizer of BLEU and further metrics than BLEU and chrF.
-        kept: folder of translations that are kept, so that a run that was killed goes
-            on and the same mask is translated under once (:mod:`.kept`).
+        devices: of processes that share what is to be translated; none for this one.
+
+    What was translated is kept below *out*, so that a run that was killed goes on and
+    the same mask is translated under once (:mod:`.kept`).
 
     Raises:
         LassError: as far as can be known, before anything is translated.
@@ -78,11 +87,8 @@ def evaluate(
     cut = texts.keeps_subwords(first, decoding)
     form = form_in(first.data, test_set.references, folder, choice.tokenize, cut)
     notes = form.notes(choice.tokenize, choice.further)
-    store = None
-    if kept is not None:
-        store = KeptTranslations(kept, data, split, test_set.sources, decoding)
     outputs, speeds = [], {}
-    translated = _translations(ready, test_set, how, store)
+    translated = _translations(ready, split, how, out, devices)
     test_set = test_set.in_form(form)
     for each, written, speed in translated:
         hypotheses = form.of_translations(written)
@@ -118,43 +124,57 @@ def evaluate(
 
 def _translations(
     systems: Sequence[Ready | ReadyPairs],
-    test_set: texts.TestSet,
+    split: str,
     how: Mapping[Ready, Decoding],
-    store: KeptTranslations | None,
+    out: str | os.PathLike | None,
+    devices: Sequence[Device],
 ) -> Iterator[tuple[Ready | ReadyPairs, dict[str, list[str]], Speed]]:
-    """Yield each system with its translations and how long they took.
+    """Yield each system with its translations and how long they took."""
+    with contextlib.ExitStack() as stack:
+        temporary = tempfile.TemporaryDirectory
+        folder = stack.enter_context(temporary()) if out is None else Path(out) / FOLDER
+        store = KeptTranslations(folder, split)
+        sizes = [size for _, _, size in store.missing(how).values()]
+        progress = Progress("translating", sum(sizes))
+        if min(len(sizes), len(devices)) > 1:
+            translate_side_by_side(store, how, devices, progress)
+        elif devices:
+            torch.set_num_threads(devices[0].threads)
+        models = _Models()
+        for system in systems:
+            name = system.system.name
 
-    One model at a time is in memory, for all systems of a checkpoint in a row.
-    """
-    every = test_set.sentences * len(systems)
-    total = every if store is None else store.missing(how)
-    progress = Progress("translating", total)
-    model = built_of = None
-    for system in systems:
-        translations: dict[str, list[str]] = {}
-        took = Speed(0, 0, 0.0)
-        for ready in system.members:
-            wanted = ready.system.checkpoint, ready.system.base
-            if model is not None and built_of == wanted:
-                model = ready.take(model)
-            else:
-                model = None  # before the next one is built
-            translator = translator_of(ready, how[ready], model)
-            model, built_of = translator.model, wanted
-
-            def advance(sentences: int, pair: str, name: str = ready.system.name):
+            def advance(sentences: int, pair: str, name: str = name) -> None:
                 done = f"{progress.done + sentences} of {progress.total} sentences"
                 progress.advance(sentences, f"{name} {pair}, {done}")
 
-            if store is None:
-                hypotheses, speed = translator.translate(test_set.split, advance)
-            else:
-                hypotheses, speed = store.translate(translator, advance)
-            del translator  # it holds a model, and the next may need the room
-            translations.update(hypotheses)
-            took += speed
-        yield system, translations, took
-    progress.finish()
+            translations: dict[str, list[str]] = {}
+            took = Speed(0, 0, 0.0)
+            for ready in system.members:
+                made = store.translate(ready, how[ready], models.translator, advance)
+                translations.update(made[0])
+                took += made[1]
+            yield system, translations, took
+        progress.finish()
+
+
+class _Models:
+    """One model at a time in memory, for all systems of a checkpoint in a row."""
+
+    def __init__(self) -> None:
+        self._model: FairseqEncoderDecoderModel | None = None
+        self._of: tuple[Path, Path | None] | None = None
+
+    def translator(self, ready: Ready, decoding: Decoding) -> Translator:
+        """A system with a model: the one that is held, or a new one in its place."""
+        wanted = ready.system.checkpoint, ready.system.base
+        if self._model is not None and self._of == wanted:
+            self._model = ready.take(self._model)
+        else:
+            self._model = None  # before the next one is built
+        translator = translator_of(ready, decoding, self._model)
+        self._model, self._of = translator.model, wanted
+        return translator
 
 
 def read_checkpoints(systems: Sequence[System]) -> list[Saved | SavedPairs]:

@@ -1,103 +1,121 @@
 """Translations that are kept: what was translated before is not translated again.
 
 What a pair is translated to depends on its sentences, the checkpoint, the pair's own
-mask and how it is decoded. Each pair under each mask is a file of its own, named after
-these: a run that was killed goes on, and systems in which a pair has the same mask
-share its translations.
+part of it and how it is decoded. Each pair under each part is a file of its own, named
+after these: a run that was killed goes on, several processes share the pairs, and
+systems in which a pair has the same mask share its translations.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
+from lass_plugin.checkpoints.trained_with import entry_of
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
+from lass_plugin.evaluation.texts import load_sources
 from lass_plugin.evaluation.translation import Speed, Translator
 from lass_plugin.files import read_json, write_json
 from lass_plugin.languages import Pair
+from lass_plugin.records.json_record import digest_of
+from lass_plugin.records.versions import versions_here
+
+FOLDER = ".kept"
+"""Of an evaluation; hidden, since it is no result of it."""
+
+COMPUTES = ("torch", "fairseq", "lass-plugin")
+"""What translations depend on the version of."""
 
 
 class KeptTranslations:
-    """A folder of translations of one split.
+    """A folder of translations of one split."""
 
-    Args:
-        sources: pair -> its sentences as text.
-        decoding: with its ``remove_bpe`` found out (:func:`.texts.with_subwords`).
-    """
-
-    def __init__(
-        self,
-        folder: str | os.PathLike,
-        data: Path,
-        split: str,
-        sources: Mapping[str, Sequence[str]],
-        decoding: Decoding,
-    ):
+    def __init__(self, folder: str | os.PathLike, split: str):
         self._folder, self._split = Path(folder), split
-        self._sentences = {key: len(lines) for key, lines in sources.items()}
-        self._conditions = {
-            "data": str(data.resolve()),
-            "split": split,
-            "decoding": decoding.to_dict(),
-            "device": decoding.device.type,
-        }
-        self._sources = {
-            key: hashlib.sha256("\n".join(lines).encode()).hexdigest()
-            for key, lines in sources.items()
-        }
+        versions = versions_here()
+        self._versions = {name: versions[name] for name in COMPUTES}
+        self._identities: dict[tuple[Ready, Pair], dict[str, Any]] = {}
 
-    def missing(self, systems: Iterable[Ready]) -> int:
-        """How many sentences have still to be translated for *systems*."""
-        missing = {
-            self._path(self._identity(ready, pair)): self._sentences[str(pair)]
-            for ready in systems
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to know, which has models of its own."""
+        return {**vars(self), "_identities": {}}
+
+    def missing(
+        self, how: Mapping[Ready, Decoding]
+    ) -> dict[Path, tuple[Ready, Pair, int]]:
+        """What has still to be translated: file -> system, pair, sentences.
+
+        Args:
+            how: system -> how it is decoded, with its ``remove_bpe`` found out
+                (:func:`.texts.with_subwords`).
+        """
+        return {
+            self._path(of): (ready, pair, of["sentences"])
+            for ready, decoding in how.items()
             for pair in ready.task.pairs
-            if self._read(ready, pair) is None
+            if self._read(of := self._identity(ready, pair, decoding)) is None
         }
-        return sum(missing.values())
 
     def translate(
-        self, translator: Translator, advance: Callable[[int, str], None]
+        self,
+        ready: Ready,
+        decoding: Decoding,
+        translator: Callable[[Ready, Decoding], Translator],
+        advance: Callable[[int, str], None] = lambda sentences, pair: None,
+        pairs: Sequence[Pair] | None = None,
     ) -> tuple[dict[str, list[str]], Speed]:
-        """What :meth:`.Translator.translate` gives; translations that are missing are
-        made and kept, pair after pair."""
-        ready = translator.ready
-        hypotheses, speed = {}, Speed(0, 0, 0.0)
-        for pair in ready.task.pairs:
-            found = self._read(ready, pair)
+        """What :meth:`.Translator.translate` gives; what is missing is made and kept.
+
+        Args:
+            translator: called if something is missing, at most once.
+            pairs: some of the pairs of *ready*; None for all.
+        """
+        hypotheses, speed, made_by = {}, Speed(0, 0, 0.0), None
+        for pair in ready.task.pairs if pairs is None else pairs:
+            of = self._identity(ready, pair, decoding)
+            found = self._read(of)
             if found is None:
-                made, took = translator.translate(self._split, advance, [pair])
+                made_by = made_by or translator(ready, decoding)
+                made, took = made_by.translate(self._split, advance, [pair])
                 found = made[str(pair)], took
-                of = self._identity(ready, pair)
                 content = {"of": of, "speed": asdict(took), "translations": found[0]}
                 write_json(self._path(of), content)
             hypotheses[str(pair)] = found[0]
             speed += found[1]
         return hypotheses, speed
 
-    def _identity(self, ready: Ready, pair: Pair) -> dict[str, Any]:
-        """All that decides what the translations are."""
-        state = ready.system.checkpoint.stat()
-        checkpoint = str(ready.system.checkpoint.resolve())
-        return {
-            "checkpoint": [checkpoint, state.st_size, state.st_mtime_ns],
-            "pair": str(pair),
-            **ready.method.translation_identity(str(pair)),
-            "sources": self._sources[str(pair)],
-            **self._conditions,
-        }
+    def _identity(self, ready: Ready, pair: Pair, decoding: Decoding) -> dict[str, Any]:
+        """All that decides what the translations are; plain values."""
+        if (ready, pair) not in self._identities:
+            task, system = ready.task, ready.system
+            sources = load_sources(ready, self._split, decoding.limit, pairs=[pair])
+            base = {} if system.base is None else {"base": _stamp(system.base)}
+            both = (task.source_dictionary, task.target_dictionary)
+            identity = {
+                "checkpoint": _stamp(system.checkpoint),
+                **base,
+                "pair": str(pair),
+                **ready.method.translation_identity(str(pair)),
+                "sources": _digest(sources.parts[str(pair)].src),
+                "sentences": len(sources),
+                "split": self._split,
+                "dictionaries": entry_of(both),
+                "decoding": decoding.to_dict(),
+                "device": decoding.device.type,
+                "versions": self._versions,
+            }
+            self._identities[ready, pair] = json.loads(json.dumps(identity))
+        return self._identities[ready, pair]
 
     def _path(self, identity: Mapping[str, Any]) -> Path:
-        name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-        return self._folder / f"{identity['pair']}.{name}.json"
+        return self._folder / f"{identity['pair']}.{digest_of(identity)[:16]}.json"
 
-    def _read(self, ready: Ready, pair: Pair) -> tuple[list[str], Speed] | None:
+    def _read(self, identity: Mapping[str, Any]) -> tuple[list[str], Speed] | None:
         """What was kept; None where there is nothing, or nothing whole."""
-        identity = self._identity(ready, pair)
         try:
             kept = read_json(self._path(identity), finite=False)
             of, lines, speed = kept["of"], kept["translations"], Speed(**kept["speed"])
@@ -106,8 +124,22 @@ class KeptTranslations:
         whole = (
             of == identity
             and isinstance(lines, list)
-            and len(lines) == self._sentences[str(pair)]
+            and len(lines) == identity["sentences"]
             and all(isinstance(line, str) for line in lines)
             and all(isinstance(value, (int, float)) for value in astuple(speed))
         )
         return (lines, speed) if whole else None
+
+
+def _stamp(path: Path) -> list[Any]:
+    """A file as it is now."""
+    state = path.stat()
+    return [str(path.resolve()), state.st_size, state.st_mtime_ns]
+
+
+def _digest(sentences: Sequence[Any]) -> str:
+    """The digest of the tokens of *sentences*."""
+    found = hashlib.sha256()
+    for index in range(len(sentences)):
+        found.update(sentences[index].numpy().tobytes() + b"\n")
+    return found.hexdigest()

@@ -1,12 +1,13 @@
 """Options that commands share: systems, how to translate and score."""
 
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lass_plugin.errors import LassError
 from lass_plugin.methods.export_settings import QUANTIZATIONS
+from lass_plugin.places.settings import TranslatingSettings
 from lass_plugin.schedules import check_ratio
 from lass_plugin.settings import (
     Settings,
@@ -321,6 +322,7 @@ class ScoringSettings(MetricSettings):
         metavar="DIR",
     )
     decoding: Decoding = including(Decoding)
+    running: TranslatingSettings = including(TranslatingSettings, "jobs", "threads")
 
     @property
     def how(self) -> dict[str, Any]:
@@ -331,5 +333,8 @@ class ScoringSettings(MetricSettings):
         """
         names = ("split", "decoding", "references")
         found = {name: getattr(self, name) for name in names}
+        from lass_plugin.places.devices import devices_to_translate
+
         gpu = self.decoding.device.type == "cuda"
+        found["devices"] = devices_to_translate(replace(self.running, cpu=not gpu))
         return {**found, "choice": self.choice(gpu)}

@@ -54,11 +54,7 @@ class Translator(ABC):
     def __init__(self, ready: Ready, decoding: Decoding, positions: int):
         self.ready, self.task, self.decoding = ready, ready.task, decoding
         self.longest: int = min(self.task.max_positions()[0], positions)
-        found = (
-            self.task.tokens.decoder_token(pair, self.task.target_dictionary)
-            for pair in self.task.pairs
-        )
-        self._language_tokens = {token for token in found if token is not None}
+        self._no_text = self.task.tokens.no_text(self.task.target_dictionary)
 
     def translate(
         self,
@@ -156,7 +152,7 @@ class Translator(ABC):
     def text(self, tokens: Iterable[int]) -> str:
         """A translation as text, without language tokens and subwords."""
         dictionary, subwords = self.task.target_dictionary, self.decoding.remove_bpe
-        return to_text(tokens, dictionary, subwords, self._language_tokens)
+        return to_text(tokens, dictionary, subwords, self._no_text)
 
 
 class FairseqTranslator(Translator):

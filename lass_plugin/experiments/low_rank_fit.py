@@ -9,11 +9,11 @@ from pathlib import Path
 from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.base import Base, check_data
 from lass_plugin.experiments.launching.commands import logging_of
-from lass_plugin.experiments.launching.devices import single_device
 from lass_plugin.experiments.launching.flags import TASK, TRAINED, FlagBuilder, Purpose
 from lass_plugin.experiments.launching.trainings import make_job, train
 from lass_plugin.experiments.low_rank_fit_settings import FitSettings
 from lass_plugin.experiments.stage import Stage
+from lass_plugin.places.devices import single_device
 from lass_plugin.records.plain_settings import identity
 
 LSLO = Purpose(

@@ -233,8 +233,6 @@ class Erasure:
 def erase(settings: ErasureSettings) -> Erasure:
     """Translate every pair with the whole model and without neurons, in one process.
 
-    What was translated is kept under ``out/kept``, so a run that was killed goes on.
-
     Raises:
         LassError: the checkpoint has other masks than the allocation, or nothing can be
             erased; before anything is translated.
@@ -249,8 +247,7 @@ def erase(settings: ErasureSettings) -> Erasure:
         System(each.name, checkpoint, without(masks, each)) for each in erased
     ]
     pairs, out = parse_pairs(masks), settings.out
-    how = {**scoring.how, "kept": out / "kept"}
-    evaluation = evaluate(settings.data, systems, pairs, out=out, **how)
+    evaluation = evaluate(settings.data, systems, pairs, out=out, **scoring.how)
     return Erasure(settings, allocation, masks, tuple(erased), evaluation, tuple(notes))
 
 

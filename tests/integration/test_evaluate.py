@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
+import torch
 from conftest import MODEL_FLAGS, PAIRS, TASK_FLAGS, load
 from in_process import random_mask
 
@@ -18,10 +19,13 @@ from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.report_file import read
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import System
+from lass_plugin.evaluation.translation import Translator
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import MaskSet, save_masks
+from lass_plugin.places.devices import Device
 from lass_plugin.settings import parse_words
 
+PHASES = ("translating", "scoring")
 PLAIN = Decoding(beam=3, max_len_b=20, cpu=True)
 LONGER = ("--max-update", 200, "--no-epoch-checkpoints", "--disable-validation")
 
@@ -135,6 +139,66 @@ def test_an_evaluation_that_is_interrupted_leaves_no_older_scores(
     with pytest.raises(KeyboardInterrupt):
         evaluate(data, systems, pairs, decoding=replace(PLAIN, beam=1), out=tmp_path)
     assert [*tmp_path.iterdir()] and not [*tmp_path.glob("*.json")]
+
+
+def test_an_evaluation_that_was_killed_goes_on(joint, data, tmp_path, monkeypatch):
+    systems = [System("dense", joint, dense=True), System("one", joint)]
+    whole = evaluate(data, systems, decoding=PLAIN, out=tmp_path / "whole")
+    stock, done = Translator.translate, []
+
+    def translate(translator, split, advance, pairs):
+        if len(done) == 5:
+            raise KeyboardInterrupt
+        done.append((translator.ready.system.name, *map(str, pairs)))
+        return stock(translator, split, advance, pairs)
+
+    monkeypatch.setattr(Translator, "translate", translate)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(data, systems, decoding=PLAIN, out=tmp_path / "out")
+    done[:] = done[4:]
+    again = evaluate(data, systems, decoding=PLAIN, out=tmp_path / "out")
+    assert again == replace(whole, speeds=ANY)
+    assert done == [("one", PAIRS[0]), *(("one", pair) for pair in PAIRS[1:])]
+    speeds = again.speeds["one"]
+    assert (speeds.sentences, speeds.tokens) == (52, whole.speeds["one"].tokens)
+    # a system more translates itself, others not again
+    done[:] = []
+    more = [*systems, System("given", joint, str(joint.parent / "masks"))]
+    more.append(System("other", joint, random_masks(joint)))
+    evaluate(data, more, decoding=PLAIN, out=tmp_path / "out")
+    assert done == [("other", pair) for pair in PAIRS[:4]]
+
+
+def random_masks(checkpoint) -> MaskSet:
+    weights = load(checkpoint)["model"]
+    return MaskSet(random_mask(key, weights, ratio=0.6) for key in PAIRS)
+
+
+def test_processes_share_what_is_translated(joint, base, data, tmp_path, capfd):
+    systems = [
+        System("dense", joint, dense=True),
+        System("masks", joint),
+        System("other", base, random_masks(base)),
+    ]
+    alone = evaluate(data, systems, decoding=PLAIN, out=tmp_path / "alone")
+    capfd.readouterr()
+    devices, out = [Device(None, 1)] * 2, tmp_path / "shared"
+    shared = evaluate(data, systems, decoding=PLAIN, out=out, devices=devices)
+    assert shared == replace(alone, speeds=ANY)
+    assert shared.speeds["other"].sentences == 52
+    printed = capfd.readouterr()
+    assert not printed.out and "translating: done in" in printed.err
+    lines = printed.err.splitlines()
+    assert [line for line in lines if not line.startswith(PHASES)] == []
+    # what a process refuses is told as by one
+    too_long = joint.parent / "short.pt"
+    state = load(joint)
+    state["cfg"]["model"].max_source_positions = 3
+    torch.save(state, too_long)
+    systems = [System("short", too_long)]
+    with pytest.raises(LassError, match="--truncate-source") as error:
+        evaluate(data, systems, decoding=PLAIN, out=out, devices=devices)
+    assert "system short takes at most" in error.value.message
 
 
 def test_references_may_lie_elsewhere(joint, data, tmp_path):

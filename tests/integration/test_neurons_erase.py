@@ -242,9 +242,9 @@ def test_the_same_command_translates_nothing_again_and_a_new_seed_only_itself(
     assert lass(*words, "--seed", "1,2") == 0
     assert not done and (out / "erasure.json").read_bytes() == before
     # killed after the first translations of a new seed
-    files = set((out / "kept").iterdir())
+    files = set((out / ".kept").iterdir())
     assert lass(*words, "--seed", "3", "--no-control") == 0
-    new = sorted(set((out / "kept").iterdir()) - files)
+    new = sorted(set((out / ".kept").iterdir()) - files)
     assert len(new) == len(done) and {name for name, _ in done} <= {
         *("general, seed 3", *(f"specific of {pair}, seed 3" for pair in CHOSEN))
     }

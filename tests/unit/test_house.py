@@ -14,7 +14,7 @@ errors
 streams
 files signals devices
 tensor_files registry settings languages locks
-language_families language_names resource_types schedules
+language_families language_names resource_types schedules places
 anatomy selection
 scores records
 corpora data models

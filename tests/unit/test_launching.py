@@ -13,7 +13,6 @@ import torch
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.console import Console, status_line
-from lass_plugin.experiments.launching.devices import Device, find_devices
 from lass_plugin.experiments.launching.jobs import LAST, Job
 from lass_plugin.experiments.launching.processes import end_all
 from lass_plugin.experiments.launching.progress import TrainingProgress, reason
@@ -22,6 +21,7 @@ from lass_plugin.experiments.launching.trainings import make_job, run_trainings
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import parse_pairs
+from lass_plugin.places.devices import Device, find_devices
 from lass_plugin.settings import parse_words
 
 SETTLED = (
@@ -375,7 +375,7 @@ import pathlib, sys
 from lass_plugin.experiments.launching.console import Console
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.queue import run_jobs
-from lass_plugin.experiments.launching.devices import Device
+from lass_plugin.places.devices import Device
 from lass_plugin.experiments.stage import Stage
 sleep = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
 out = pathlib.Path({str(tmp_path)!r})
@@ -402,7 +402,7 @@ run_jobs(jobs, [Device(None, 1)] * 2, Console(), lambda one: "done")
 
 def test_one_job_a_core_and_the_cores_shared_among_the_jobs(tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("lass_plugin.experiments.launching.devices.cores", lambda: 8)
+    monkeypatch.setattr("lass_plugin.places.devices.cores", lambda: 8)
     wanted = settings(tmp_path, cpu=True)
     assert find_devices(wanted, 2) == [Device(None, 4)] * 2
     assert len(find_devices(wanted, 20)) == 8

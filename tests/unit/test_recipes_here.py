@@ -13,13 +13,13 @@ from paper_recipes import BUILT, RECIPES, read_config, stages
 import lass_plugin.models.transformer_architectures
 import lass_plugin.optim.strict_adam  # noqa: F401, registers
 from lass_plugin.cli.main import build_parser, main
-from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.recipes.hydra import config_of
 from lass_plugin.experiments.recipes.reading import read_recipe
 from lass_plugin.experiments.recipes.run import _scope
 from lass_plugin.experiments.recipes.settings import RunSettings
 from lass_plugin.experiments.recipes.stages import selected, stages_of
 from lass_plugin.experiments.recipes.words import NAME, Scope
+from lass_plugin.places.devices import Device
 from lass_plugin.resource_types import LANG12, LANG30
 from lass_plugin.settings import parse_words
 from lass_plugin.tasks import register_tasks

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.console import Console, status_line
-from lass_plugin.experiments.launching.devices import Device, together
 from lass_plugin.experiments.launching.processes import Work, end_all
+from lass_plugin.places.devices import Device, together
 from lass_plugin.signals import signals_as_exceptions
 
 TICK = 0.2

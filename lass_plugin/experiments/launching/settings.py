@@ -2,20 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lass_plugin.errors import LassError
-from lass_plugin.settings import (
-    Settings,
-    argument,
-    count,
-    option,
-    passed_on,
-    required,
-    switch,
-)
-
-RUNNING: dict[str, Any] = {"group": "running", "matters": False}
+from lass_plugin.places.settings import RUNNING, DeviceSettings
+from lass_plugin.settings import Settings, argument, passed_on, required, switch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,29 +21,6 @@ class StartSettings(Settings):
     def folders(self) -> list[Path]:
         """The data folder or its shards."""
         return [Path(part) for part in self.data.split(":") if part]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceSettings(Settings):
-    """Where several trainings run, and how many at a time."""
-
-    cpu: bool = switch("do not use the GPU", matters=False)
-    jobs: int | None = count(
-        None, "at a time (default: one per GPU or core)", **RUNNING
-    )
-    devices: tuple[str, ...] = option(
-        (), "GPUs to use (default: all)", metavar="0,1,…", **RUNNING
-    )
-    threads: int | None = count(
-        None,
-        "CPU threads of each (default: $OMP_NUM_THREADS, or cores / jobs)",
-        **RUNNING,
-    )
-
-    def check(self) -> None:
-        super().check()
-        if self.cpu and self.devices:
-            raise LassError("--cpu and --devices exclude each other; give one of them")
 
 
 @dataclass(frozen=True, kw_only=True)

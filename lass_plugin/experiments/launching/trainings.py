@@ -8,11 +8,11 @@ from lass_plugin.errors import LassError
 from lass_plugin.experiments import content
 from lass_plugin.experiments.launching.commands import arguments_of, train_command
 from lass_plugin.experiments.launching.console import Console
-from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.queue import count_pairs, run_jobs
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import Pair
+from lass_plugin.places.devices import Device
 from lass_plugin.records.json_record import read_json
 
 DONE = "done.json"

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from lass_plugin.experiments import content
-from lass_plugin.experiments.launching.devices import cores, single_device
 from lass_plugin.experiments.new_pairs.models import check, extend_models
 from lass_plugin.experiments.new_pairs.report import read_bilingual, write_report
 from lass_plugin.experiments.new_pairs.scores import score
@@ -17,6 +16,7 @@ from lass_plugin.experiments.new_pairs.training import flags_of, train_ways
 from lass_plugin.experiments.searches.run import run_searches
 from lass_plugin.experiments.stage import OR_FRESH, Stage, State
 from lass_plugin.languages import Pair
+from lass_plugin.places.devices import cores, single_device
 from lass_plugin.records.json_record import read_json
 from lass_plugin.records.plain_settings import identity, option_of
 

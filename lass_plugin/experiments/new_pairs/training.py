@@ -7,12 +7,12 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.experiments.launching.base import Base
 from lass_plugin.experiments.launching.commands import NEVER, logging_of
-from lass_plugin.experiments.launching.devices import single_device
 from lass_plugin.experiments.launching.flags import FlagBuilder, Purpose
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.trainings import make_job, train, unfinished
 from lass_plugin.experiments.new_pairs.settings import DENSE, WAYS, ExtendSettings
 from lass_plugin.files import check_space
+from lass_plugin.places.devices import single_device
 
 PURPOSE = Purpose(
     "translation_subnetwork",

@@ -16,7 +16,6 @@ from lass_plugin.evaluation.report_tables import render
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments import content
-from lass_plugin.experiments.launching.devices import cores, single_device
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.trainings import make_job, train
 from lass_plugin.experiments.quickstart import corpus
@@ -28,6 +27,7 @@ from lass_plugin.experiments.stage import OR_FRESH, Stage, State
 from lass_plugin.files import check_space
 from lass_plugin.languages import Pair
 from lass_plugin.masks import load_masks
+from lass_plugin.places.devices import cores, single_device
 from lass_plugin.records.json_record import read_json
 
 RECORD = "quickstart.json"

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.recipes.lines import environment_of
 from lass_plugin.experiments.recipes.reading import Recipe
 from lass_plugin.experiments.recipes.stages import STAGES, RecipeStage
+from lass_plugin.places.devices import Device
 from lass_plugin.records.fields import filled
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.versions import versions_here

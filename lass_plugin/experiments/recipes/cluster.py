@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.launching.devices import LAUNCHER
 from lass_plugin.experiments.recipes.elsewhere import RunsCommand
 from lass_plugin.experiments.recipes.jobs import StageJob
 from lass_plugin.experiments.recipes.settings import RunSettings
 from lass_plugin.experiments.recipes.stages import STAGES, RecipeStage
+from lass_plugin.places.devices import LAUNCHER
 
 HOURS = 24.0
 EVERY = 10.0

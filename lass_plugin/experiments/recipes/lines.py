@@ -5,9 +5,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lass_plugin.experiments.launching.devices import Device, together
 from lass_plugin.experiments.recipes.stages import RecipeStage
 from lass_plugin.experiments.recipes.standing import Found, Standing
+from lass_plugin.places.devices import Device, together
 
 WIDTH = 88
 _SHOWN = 4

@@ -10,12 +10,6 @@ from typing import Any
 from lass_plugin.data.progress import duration
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.console import Console
-from lass_plugin.experiments.launching.devices import (
-    Device,
-    check_devices,
-    find_devices,
-    on_cpu,
-)
 from lass_plugin.experiments.launching.queue import run_jobs
 from lass_plugin.experiments.recipes.called import Called, called, keep
 from lass_plugin.experiments.recipes.jobs import StageJob
@@ -33,6 +27,12 @@ from lass_plugin.experiments.recipes.words import Scope, nearest
 from lass_plugin.experiments.stage import RECORD, Stage, read_record
 from lass_plugin.files import check_space
 from lass_plugin.locks import FolderLock
+from lass_plugin.places.devices import (
+    Device,
+    check_devices,
+    find_devices,
+    on_cpu,
+)
 
 BUILT_IN = (
     "out",

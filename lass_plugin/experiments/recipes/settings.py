@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.launching.settings import DeviceSettings
+from lass_plugin.places.settings import DeviceSettings
 from lass_plugin.settings import argument, count, needless, option, switch
 
 CLUSTER = {"group": "on a cluster (needs submitit)", "matters": False}

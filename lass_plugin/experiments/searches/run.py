@@ -7,11 +7,6 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.experiments.launching.commands import remove_superseded
 from lass_plugin.experiments.launching.console import Console
-from lass_plugin.experiments.launching.devices import (
-    Device,
-    check_devices,
-    find_devices,
-)
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.launching.trainings import run_trainings, unfinished
 from lass_plugin.experiments.searches import results
@@ -20,6 +15,11 @@ from lass_plugin.experiments.searches.searches import Searches
 from lass_plugin.experiments.searches.settings import SCORES_ONLY, SearchSettings
 from lass_plugin.languages import Pair
 from lass_plugin.methods.search.cut_down import cut_down, is_cut_down
+from lass_plugin.places.devices import (
+    Device,
+    check_devices,
+    find_devices,
+)
 
 
 def run_searches(settings: SearchSettings) -> list[SearchResult]:

@@ -15,9 +15,6 @@ from lass_plugin.experiments.launching.commands import (
     saving,
     train_command,
 )
-from lass_plugin.experiments.launching.devices import (
-    on_cpu,
-)
 from lass_plugin.experiments.launching.flags import TRAINED, FlagBuilder, Purpose
 from lass_plugin.experiments.launching.jobs import Job
 from lass_plugin.experiments.searches import results
@@ -32,6 +29,9 @@ from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint, fingerprint, parse_targets
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import search_states
+from lass_plugin.places.devices import (
+    on_cpu,
+)
 from lass_plugin.records.plain_settings import identity, option_of
 from lass_plugin.scores import SCORES
 

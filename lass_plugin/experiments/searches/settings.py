@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.launching.settings import RUNNING, RunningSettings
+from lass_plugin.experiments.launching.settings import RunningSettings
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.methods.search.plan import SearchPlan, stages_of
+from lass_plugin.places.settings import RUNNING
 from lass_plugin.settings import count, option, required, switch
 
 TOGETHER = "together"

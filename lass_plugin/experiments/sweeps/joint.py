@@ -14,7 +14,7 @@ from lass_plugin.evaluation.comparison import Report
 from lass_plugin.evaluation.evaluation import evaluate
 from lass_plugin.evaluation.systems import System
 from lass_plugin.experiments import content
-from lass_plugin.experiments.launching import commands, devices
+from lass_plugin.experiments.launching import commands
 from lass_plugin.experiments.launching.base import Base, check_data, check_model
 from lass_plugin.experiments.launching.console import Console
 from lass_plugin.experiments.launching.flags import TASK, TRAINED, FlagBuilder, Purpose
@@ -28,6 +28,7 @@ from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, MaskSet, fingerprint
 from lass_plugin.masks.file import digest
 from lass_plugin.masks.fingerprint import short_name
+from lass_plugin.places import devices
 from lass_plugin.records.plain_settings import record
 
 JOINT = Purpose(
@@ -222,7 +223,8 @@ class JointTrainings:
         stage.begin()
         pairs = parse_pairs(self.pairs)
         how = (pairs, split, out, decoding)
-        result = evaluate(data, systems, *how, choice=self.choice)
+        places = devices.devices_to_translate(settings)
+        result = evaluate(data, systems, *how, choice=self.choice, devices=places)
         stage.finish([out / "scores.json"])
         return result.report
 

@@ -1,15 +1,16 @@
-"""Devices: what a training runs on, a GPU or some cores, and its environment."""
+"""Devices: what a process runs on, a GPU or some cores, and its environment."""
 
 import math
 import os
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.launching.settings import DeviceSettings
+from lass_plugin.places.settings import DeviceSettings
 
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """Left by torchrun and the like; one started here is a process by itself."""
@@ -74,6 +75,21 @@ def find_devices(settings: DeviceSettings, trainings: int) -> list[Device]:
     threads = settings.threads or (int(given) if given.isdigit() else 0)
     threads = threads or max(1, cores() // jobs)
     return [Device(gpus[number % len(gpus)], threads) for number in range(jobs)]
+
+
+def devices_to_translate(settings: DeviceSettings) -> list[Device]:
+    """Devices of processes that translate: on a CPU one, unless told otherwise.
+
+    Each has a model in memory, for which a core each would be too many.
+
+    Returns:
+        Nothing where neither their number nor their threads matter: this process will
+        do.
+    """
+    if settings.jobs is None and on_cpu(settings):
+        settings = replace(settings, jobs=1)
+    found = find_devices(settings, sys.maxsize)
+    return found if len(found) > 1 or settings.threads else []
 
 
 def single_device(
