@@ -151,6 +151,7 @@ def test_fairseq_generate_translates_under_a_merged_mask_and_only_when_asked(
     arguments = [
         *(more_data, *TASK_FLAGS, "--path", joint, "-s", "de", "-t", "nl", "--cpu"),
         *("--beam", 2, "--max-len-b", 12, "--num-workers", 0),
+        "--keep-inference-langtok",
     ]
     refused = commands.run("generate", *arguments, check=False)
     assert refused.returncode == 1
