@@ -11,6 +11,8 @@ from typing import Any, Mapping, Sequence
 
 from fairseq.logging.meters import AverageMeter, MetersDict, SumMeter
 
+from lass_plugin.training.validation import nothing_like
+
 EPOCH, INTERVAL = "train", "train_inner"
 """What fairseq collects for the line of an epoch, and for that of a log interval."""
 
@@ -31,9 +33,10 @@ def add_words(
         key: None where the batch mixes pairs, or does not count.
         keys: of the training.
     """
+    words = logging_output["ntokens"]
     for name in keys:
         own = name == key
-        logging_output[f"drawn_words:{name}"] = logging_output["ntokens"] if own else 0
+        logging_output[f"drawn_words:{name}"] = words if own else nothing_like(words)
 
 
 def log_shares(metrics: Any, logging_outputs: Sequence[dict[str, Any]]) -> None:

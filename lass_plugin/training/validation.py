@@ -15,14 +15,23 @@ def add_key(
 ) -> None:
     """Note the loss of a batch under its key; every rank gets the same entries.
 
+    They are of the same kind, too: over processes fairseq sums tensors and plain
+    numbers apart, each by its place among its like.
+
     Args:
         counted: entry of what the loss is a sum over.
     """
     loss = logging_output.get("nll_loss", logging_output["loss"])
+    tokens = logging_output[counted]
     for name in keys:
         own = name == key
-        logging_output[f"key_loss:{name}"] = loss if own else 0
-        logging_output[f"key_tokens:{name}"] = logging_output[counted] if own else 0
+        logging_output[f"key_loss:{name}"] = loss if own else nothing_like(loss)
+        logging_output[f"key_tokens:{name}"] = tokens if own else nothing_like(tokens)
+
+
+def nothing_like(value: Any) -> Any:
+    """Zero of the kind of *value*: a tensor where it is one, else a number."""
+    return torch.zeros_like(value) if isinstance(value, Tensor) else 0
 
 
 def log_keys(
