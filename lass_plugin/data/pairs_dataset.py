@@ -350,13 +350,17 @@ class PairsIterator(iterators.EpochBatchIterator):
                     "--save-dir, or add --reset-dataloader to begin an epoch of these"
                 )
 
+    def keep_companion(self, state: Mapping[str, Any]) -> None:
+        """Go on with the search, or whatever it is, of a run whose data begin anew."""
+        if self._companion is not None and "subnetwork" in state:
+            self._companion.load_state_dict(state["subnetwork"])
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["epoch"] != self.epoch:
             self._frozen_batches = None  # those drawn so far are of another epoch
         # first, because it says what is wrong when the run is another one, whose data
         # need not fit the place where this one stopped
-        if self._companion is not None and "subnetwork" in state_dict:
-            self._companion.load_state_dict(state_dict["subnetwork"])
+        self.keep_companion(state_dict)
         self._check_begun_with(state_dict)
         super().load_state_dict(state_dict)
 

@@ -10,6 +10,7 @@ from lass_plugin.fairseq_fixes.finished_runs import end_finished_runs
 from lass_plugin.fairseq_fixes.half_open_data import close_only_what_is_open
 from lass_plugin.fairseq_fixes.interval_checkpoints import keep_points_at_epoch_ends
 from lass_plugin.fairseq_fixes.layer_norm_eps import take_layer_norm_eps
+from lass_plugin.fairseq_fixes.new_data import keep_what_is_not_data
 from lass_plugin.fairseq_fixes.one_training import train_alone
 from lass_plugin.fairseq_fixes.places_of_checkpoints import find_places_beside
 from lass_plugin.fairseq_fixes.reader_threads import stop_readers
@@ -32,6 +33,7 @@ def prepare_fairseq() -> None:
     find_places_beside()
     unscale_gradients_once()
     take_layer_norm_eps()
+    keep_what_is_not_data()
     end_finished_runs()
     close_only_what_is_open()
     end_in_a_sentence()
