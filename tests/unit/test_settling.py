@@ -90,3 +90,15 @@ def test_a_share_outside_its_range_is_refused_by_name(wrong):
     name = "--stop-when-" + ("settled" if "settled" in wrong else "growth-below")
     with pytest.raises(LassError, match=f"{name} .* outside"):
         StoppingRule(**wrong)
+
+
+def test_patience_compares_losses_of_the_same_batches():
+    rule = StoppingRule(patience=2)
+    measured = [(2, 5.0), (2, 4.0), (7, 6.0), (7, 5.5)]  # went on for longer, with more
+    history = [
+        {"updates": 10 * n, "chance": 0.4, "batches": batches, "losses": {"own": loss}}
+        for n, (batches, loss) in enumerate(measured, start=1)
+    ]
+    assert not rule.reason(history)
+    more = [{**history[-1], "updates": 10 * n, "losses": {"own": 6.0}} for n in (5, 6)]
+    assert "5.500 at 2 reports" in rule.reason(history + more)

@@ -95,7 +95,8 @@ class StoppingRule:
     either.)"""
     patience: int = 0
     """End once the loss of the search's weights under its mask has not been lower than
-    before in so many records; 0: never."""
+    before in so many records; 0: never. What was measured on more or fewer batches, as
+    by a search that went on for longer, is not compared."""
 
     def __post_init__(self) -> None:
         if self.patience < 0:
@@ -118,10 +119,15 @@ class StoppingRule:
             earliest: updates before which losses do not count (the end of a ramp).
         """
         if self.patience:
-            losses = [
-                record["losses"]["own"]
+            measured = [
+                record
                 for record in history
                 if record["updates"] >= earliest and record.get("losses")
+            ]
+            losses = [
+                record["losses"]["own"]
+                for record in measured
+                if record.get("batches") == measured[-1].get("batches")
             ]
             since = len(losses) - 1 - losses.index(min(losses)) if losses else 0
             if since >= self.patience:
