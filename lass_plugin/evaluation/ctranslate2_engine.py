@@ -26,6 +26,7 @@ from lass_plugin.evaluation.translation import Translator
 from lass_plugin.languages import Pair
 from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.registry import method_of
+from lass_plugin.methods.subnetworks.extension import chooses_beyond
 from lass_plugin.records.json_record import digest_of
 
 HELD = 32
@@ -102,6 +103,9 @@ class CTranslate2Translator(Translator):
         """The model of *pair*, of those last used."""
         key = str(pair)
         if key not in self._held:
+            count = len(self.task.target_dictionary)
+            if told := chooses_beyond(self.task.symbols, key, count):
+                raise LassError(f"{told}; leave --engine out")
             folder = self._folder_of(pair)
             self._held[key] = self._library.Translator(
                 str(folder),

@@ -1,7 +1,9 @@
 """Extended vocabularies, checkpoints and what was counted, on small numbers."""
 
+from collections import OrderedDict
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from lass_plugin.data.parallel_text import find_bitexts, sha256
 from lass_plugin.data.text_steps import TextSteps
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
+from lass_plugin.evaluation.ctranslate2_engine import CTranslate2Translator
 from lass_plugin.experiments.new_pairs.checkpoint import extended
 from lass_plugin.experiments.new_pairs.models import SubwordModel
 from lass_plugin.experiments.new_pairs.report import (
@@ -36,6 +39,8 @@ from lass_plugin.experiments.new_pairs.vocabulary import (
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import Mask, MaskSet, Provenance
 from lass_plugin.masks.file import from_state, to_state
+from lass_plugin.methods.export_settings import ExportSettings
+from lass_plugin.methods.subnetworks import method as subnetworks
 from lass_plugin.methods.subnetworks.extension import (
     Extension,
     choosing_from,
@@ -214,6 +219,31 @@ def test_a_second_extension_keeps_what_the_first_pairs_know():
     symbols = {"de-en": len(old), "en-uk": len(middle)}
     assert second["task_state"]["symbols"] == symbols
     assert Extension(symbols).first_new_symbol == len(middle)
+
+
+def test_what_leaves_an_older_pair_all_symbols_says_so(monkeypatch, capsys):
+    old = vocabulary()
+    new = extend_vocabulary(old, parse_pairs("en-uk"), {"x": 1})
+    masks = [mask(**{SITE: [[True, False], [False, True]]})]
+    before = made(checkpoint(old, masks=masks))
+    content = extended(before, old, new, parse_pairs("de-en"))
+    monkeypatch.setattr(subnetworks, "exported", lambda *words: {})
+    given = ExportSettings(
+        checkpoint=Path("x.pt"), out=Path("y.pt"), pair=parse_pairs("de-en")[0]
+    )
+    method = subnetworks.Subnetworks(from_state(content["task_state"]["masks"]))
+    told = f"de-en knows the first {len(old)} of {len(new)} symbols"
+    method.export(made(content), given)
+    assert f"note: {told}" in capsys.readouterr().err
+    method.export(before, given)
+    assert not capsys.readouterr().err
+    engine = object.__new__(CTranslate2Translator)
+    engine._held = OrderedDict()
+    engine.task = SimpleNamespace(
+        symbols={"de-en": len(old)}, target_dictionary=new.dictionary
+    )
+    with pytest.raises(LassError, match=f"{told}.*leave --engine out"):
+        engine.load(["de-en"])
 
 
 def test_masks_of_embeddings_leave_new_rows_out():

@@ -156,6 +156,23 @@ def read_symbols(task_state: Mapping[str, Any], where: str) -> dict[str, int]:
     return dict(found)
 
 
+def chooses_beyond(symbols: Mapping[str, int], key: str, count: int) -> str:
+    """What to say of a pair whose output layer is left to all symbols elsewhere; empty
+    where it knows all.
+
+    Args:
+        symbols: of :func:`read_symbols`.
+        count: of all symbols.
+    """
+    known = symbols.get(key, count)
+    if known >= count:
+        return ""
+    return (
+        f"{key} knows the first {known} of {count} symbols of this extended model, and "
+        "only this package keeps to those"
+    )
+
+
 @contextlib.contextmanager
 def choosing_from(models: Iterable[nn.Module], symbols: int | None) -> Iterator[None]:
     """While open, *models* give a probability to the first *symbols* symbols only.

@@ -16,6 +16,7 @@ from fairseq.optim import FairseqOptimizer
 from torch import nn
 
 from lass_plugin.anatomy.neurons import are_neurons
+from lass_plugin.anatomy.vocabulary import vocabulary_of
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
@@ -38,7 +39,12 @@ from lass_plugin.methods.method import Method
 from lass_plugin.methods.micro_batch import MicroBatch
 from lass_plugin.methods.part_sizes import PartSizes
 from lass_plugin.methods.subnetworks.export import exported
-from lass_plugin.methods.subnetworks.extension import Extension, check_extension
+from lass_plugin.methods.subnetworks.extension import (
+    Extension,
+    check_extension,
+    chooses_beyond,
+    read_symbols,
+)
 from lass_plugin.methods.subnetworks.holding import parse_holding
 from lass_plugin.methods.subnetworks.joint import JointTraining, masked_weights
 from lass_plugin.options import check_training
@@ -254,6 +260,10 @@ class Subnetworks(Method):
         known = (carried_masks(checkpoint), checkpoint.weights, str(checkpoint.path))
         if told := other_base(MaskSet([mask]), *known):
             print(f"note: {told}", file=sys.stderr, flush=True)
+        if symbols := read_symbols(checkpoint.task_state, str(checkpoint.path)):
+            count = len(checkpoint.weights[vocabulary_of(checkpoint.weights)[-1]])
+            if told := chooses_beyond(symbols, mask.key, count):
+                print(f"note: {told}", file=sys.stderr, flush=True)
         result = exported(checkpoint, mask, settings.half)
         kind = "neurons" if are_neurons(mask.shapes) else "weights"
         what = f"{mask.kept():,} of {mask.units:,} {kind} kept"
