@@ -28,6 +28,8 @@ _COMPARED = (
     "no_token_positional_embeddings",
     *(_SHARED := ("share_all_embeddings", "share_decoder_input_output_embed")),
 )
+_UNSAID = {"layer_norm_eps": 1e-5}
+"""Option that a model need not say -> its value then."""
 
 
 def differing_options(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -42,6 +44,10 @@ def differing_options(one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
         values = first.get(name), second.get(name)
         if None not in values and values[0] != values[1]:
             yield name, *values
+    for name, default in _UNSAID.items() if first and second else ():
+        one, other = (said.get(name) or default for said in (first, second))
+        if one != other:
+            yield name, one, other
 
 
 def check_architecture(start: Checkpoint, given: Any, what: str) -> None:

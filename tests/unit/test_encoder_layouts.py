@@ -12,12 +12,13 @@ from runs import assert_same
 from safetensors.torch import save_file
 
 from lass_plugin.anatomy.older_names import todays_names
+from lass_plugin.checkpoints.architecture import differing_options
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.encoders.folder import mlm_head_of, write_encoder
 from lass_plugin.checkpoints.encoders.huggingface import read_encoder
 from lass_plugin.checkpoints.encoders.layers import with_layers
 from lass_plugin.checkpoints.encoders.modules import with_modules
-from lass_plugin.checkpoints.encoders.shape import EncoderShape
+from lass_plugin.checkpoints.encoders.shape import EncoderShape, shape_of
 from lass_plugin.checkpoints.encoders.trimmed import trim_encoder
 from lass_plugin.data.dictionaries import dictionary_of_pieces, load_dictionary
 from lass_plugin.data.masked_blocks import MASK
@@ -355,3 +356,13 @@ def test_modules_begin_as_nothing_and_each_language_has_its_own(dictionary, tmp_
     again = Checkpoint(tmp_path / "xmod.pt", made)
     with pytest.raises(LassError, match="has modules of languages already"):
         with_modules(again, ("de",))
+
+
+def test_what_layer_norms_add_is_compared_also_where_it_is_not_said(dictionary):
+    bert, unsaid = {"layer_norm_eps": 1e-12}, {"layer_norm_eps": None}
+    assert [*differing_options(bert, unsaid)] == [("layer_norm_eps", 1e-12, 1e-5)]
+    assert not [*differing_options(unsaid, {"arch": "roberta"})]
+    assert not [*differing_options(bert, None)]
+    weights = build(SHAPE.options(), dictionary).state_dict()
+    said = {**SHAPE.options(), **unsaid}  # as of a training without the option
+    assert shape_of(weights, said).layer_norm_eps == 1e-5

@@ -89,7 +89,7 @@ def shape_of(weights: Mapping[str, Tensor], options: Mapping[str, Any]) -> Encod
         feed_forward=widths.pop(),
         heads=options.get("encoder_attention_heads", 12),
         positions=positions_of(weights),
-        layer_norm_eps=options.get("layer_norm_eps", 1e-5),
+        layer_norm_eps=options.get("layer_norm_eps") or 1e-5,
         dropout=options.get("dropout", 0.1),
         attention_dropout=options.get("attention_dropout", 0.1),
     )
