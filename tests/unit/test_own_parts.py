@@ -14,7 +14,7 @@ import lass_plugin.models.transformer_architectures  # noqa: F401  (registered)
 from lass_plugin.anatomy.own_parts import PARTS, own_parameters, parse_parts
 from lass_plugin.errors import LassError
 from lass_plugin.languages import parse_pairs
-from lass_plugin.methods.decoders.own_parameters import attach
+from lass_plugin.methods.decoders.own_parameters import attach, beside
 from lass_plugin.methods.decoders.whose import Whose
 
 HE, XIE = (ROOT / "configs" / name for name in ("he2023", "xie2021"))
@@ -158,3 +158,13 @@ def test_whose_parts_a_pair_has():
     assert by["target"].key_of(zero_shot) == "nl"
     with pytest.raises(LassError, match="no decoder for de-nl"):
         by["pair"].key_of(zero_shot)
+
+
+def test_a_language_may_be_called_as_what_a_module_can_do():
+    model = torch.nn.Linear(2, 2)  # "to" is Tongan
+    attach(model, {"weight": ("weight",)}, ("en", "to"), begins=True)
+    before = model.to(torch.float64).weight
+    with beside(model).using(model, "to"):
+        assert model.weight is dict(model.named_parameters())["weight"] is not before
+        assert model.weight.dtype == torch.float64
+    assert model.weight is before and "own.to.weight" in model.state_dict()

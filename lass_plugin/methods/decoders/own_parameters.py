@@ -50,7 +50,8 @@ class OwnParameters(nn.Module):
         super().__init__()
         self.names, self.keys, self.begins = dict(names), tuple(keys), begins
         for key in self.keys[1:]:
-            self.add_module(written(key), tree := nn.Module())
+            # by no attribute: "to" is a language, and what a module can do
+            self._modules[written(key)] = tree = nn.Module()
             for name in names:
                 _put(tree, name, model.get_parameter(name).detach().clone())
 
@@ -58,7 +59,7 @@ class OwnParameters(nn.Module):
         """First name -> parameter that stands beside the model; none of the first."""
         if key == self.keys[0]:
             return {}
-        tree = self.get_submodule(written(key))
+        tree: Any = self._modules[written(key)]
         return {name: tree.get_parameter(name) for name in self.names}
 
     @contextlib.contextmanager

@@ -24,10 +24,9 @@ class OwnPartsTraining(KeyedTraining):
             for key in own.keys
         }
         """Key -> names of its parameters."""
+        known = dict(inner.named_parameters())
         parameters = {
-            name: inner.get_parameter(name)
-            for names in self.names.values()
-            for name in names
+            name: known[name] for names in self.names.values() for name in names
         }
         super().__init__(
             optimizer,
