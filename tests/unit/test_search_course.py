@@ -10,8 +10,10 @@ from runs import Run
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
+from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.launching.flags import FlagBuilder
 from lass_plugin.experiments.searches.course import course_of, peak_rate
+from lass_plugin.experiments.searches.run import _heading
 from lass_plugin.experiments.searches.searches import SEARCH
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import parse_pairs
@@ -42,6 +44,15 @@ def test_stages_are_those_of_the_paper_at_any_length(updates, tmp_path):
     assert start + ramp + rest == updates and rest >= updates / 2
     assert plan.ratio_at(start) == 0.0 and plan.ratio_at(start + ramp) == plan.ratio
     assert plan.ratio_at(updates - 1) == cubic(updates, 0.6, start, ramp) == 0.6
+
+
+def test_the_heading_tells_the_stages_that_a_longer_search_keeps(tmp_path):
+    values = dict(data="data", base=tmp_path / "base.pt", out=tmp_path)
+    settings = SearchSettings(**values, pairs=tuple(parse_pairs("de-en")), updates=80)
+    begun = settings.plan_of(settings.pairs[0])
+    longer = replace(settings, updates=800)
+    told = _heading(longer, begun, longer.pairs, [Device(None, 1)])
+    assert "gradual (T1 4, T2 36)" in told and "800 updates" in told
 
 
 @pytest.mark.parametrize("updates", range(1, 60))

@@ -15,6 +15,7 @@ from lass_plugin.experiments.searches.searches import Searches
 from lass_plugin.experiments.searches.settings import SCORES_ONLY, SearchSettings
 from lass_plugin.languages import Pair
 from lass_plugin.methods.search.cut_down import cut_down, is_cut_down
+from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.places.devices import (
     Device,
     check_devices,
@@ -61,7 +62,8 @@ def run_searches(settings: SearchSettings) -> list[SearchResult]:
                 listener.event(f"{result.key}: finished before, mask {result.mask}")
     if not waiting:
         return [done[pair] for pair in settings.pairs]
-    listener.event(_heading(settings, searched, devices))
+    plan = searches.plan_and_course(jobs[waiting[0]])[0]
+    listener.event(_heading(settings, plan, searched, devices))
     for line in _without_repeats(searches, [jobs[job] for job in waiting]):
         listener.event(line)
 
@@ -121,9 +123,11 @@ def _without_repeats(
 
 
 def _heading(
-    settings: SearchSettings, waiting: Sequence[Pair], devices: Sequence[Device]
+    settings: SearchSettings,
+    plan: SearchPlan,
+    waiting: Sequence[Pair],
+    devices: Sequence[Device],
 ) -> str:
-    plan = settings.plan_of(waiting[0])
     schedule = plan.schedule
     if schedule == "gradual":
         schedule += f" (T1 {plan.start}, T2 {plan.ramp})"
