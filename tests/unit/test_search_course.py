@@ -87,11 +87,13 @@ def test_fairseq_train_derives_what_is_not_given(data, caplog):
     assert {(each.plan.start, each.plan.ramp) for each in searches} == {(2, 18)}
 
 
-def test_a_search_that_goes_on_keeps_its_stages(data):
+def test_a_search_that_goes_on_keeps_its_stages_and_says_so(data, caplog):
     one = ("--lang-pairs", "de-en", "--max-update")
     state = training(data, *one, 80).state_dict()
     longer = training(data, *one, 200)
-    longer.load_state_dict(state)
+    with caplog.at_level("INFO"):
+        longer.load_state_dict(state)
+    assert "the stages that it began with: T1 4, T2 36" in caplog.text
     assert (longer.only.plan.start, longer.only.plan.ramp) == (4, 36)
     earlier = {**state, "plan": {**state["plan"], "start": 0, "ramp": 50}}
     longer.load_state_dict(earlier)

@@ -6,6 +6,7 @@ is more than chance. Several searches may share one training: :class:`.method.Se
 """
 
 import contextlib
+import logging
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ from lass_plugin.training.stretches import (
     gradient_factor,
 )
 from lass_plugin.training.strict_update import check_optimizer, strict
+
+logger = logging.getLogger(__name__)
 
 VERSION, VERSION_TOGETHER = 1, 2
 """Of the state of one search, and of several in one training."""
@@ -299,7 +302,13 @@ class SubnetworkSearch:
                 "--save-dir"
             )
         saved = SearchPlan.from_dict(state["plan"]).to_dict()
-        self.plan = replace(self.plan, **{name: saved[name] for name in self._derived})
+        given = self.plan
+        self.plan = replace(given, **{name: saved[name] for name in self._derived})
+        if self.plan != given:
+            logger.info(
+                f"the search of {given.key} goes on with the stages that it began "
+                f"with: T1 {self.plan.start}, T2 {self.plan.ramp}"
+            )
         for name, value in self.plan.to_dict().items():
             if saved[name] != value:
                 raise LassError(
