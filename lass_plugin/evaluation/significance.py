@@ -62,8 +62,10 @@ def paired_bootstrap(
         gives neither an interval of the difference nor a seed by argument. Since
         |d_i| is centred at its mean, in effect one tail is counted: equally good
         systems have p < 0.05 in about 11 % of comparisons (normal differences), not
-        in 5 %; the interval is two-sided. We depart once: identical statistics have
-        p = 1, where the formula gives 1 / (1 + n_samples).
+        in 5 %; the interval is two-sided. We depart where the formula gives
+        1 / (1 + n_samples) of what shows no difference: p = 1 where the statistics are
+        identical, no sample has a difference (two systems of BLEU 0), or there is one
+        sentence, of which every sample is the whole set.
 
     Raises:
         LassError: the shapes differ, or there are too few samples.
@@ -84,7 +86,7 @@ def paired_bootstrap(
     samples = np.array(values)
     spread = np.abs(samples)
     beyond = int(np.sum(spread - spread.mean() > abs(delta)))
-    same = np.array_equal(baseline, system)
+    same = len(baseline) == 1 or not spread.any() or np.array_equal(baseline, system)
     samples.sort()
     tail = n_samples // 40
     return Difference(

@@ -117,6 +117,18 @@ def test_one_sentence_can_be_compared():
         metric, metric.statistics(WORSE[:1]), metric.statistics(REFERENCES[:1])
     )
     assert result.low == result.delta == result.high
+    assert result.p_value == 1  # every sample is that sentence: nothing is known
+
+
+def test_two_systems_of_no_bleu_are_no_significant_difference():
+    metric = bleu("de-en", REFERENCES)
+    nothing, less = (
+        metric.statistics([line] * 120) for line in ("quux qux", "corge grault garply")
+    )
+    result = paired_bootstrap(metric, nothing, less)
+    assert not np.array_equal(nothing, less)
+    assert (result.delta, result.low, result.high) == (0, 0, 0)
+    assert result.p_value == 1
 
 
 def test_what_cannot_be_compared_is_an_error():
