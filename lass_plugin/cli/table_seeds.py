@@ -39,6 +39,7 @@ SETTINGS = SeedTableSettings
 
 def run(settings: SeedTableSettings) -> int:
     """Read the reports and show a table for each metric."""
+    from lass_plugin.records.notes import said_of
     from lass_plugin.tables.compared_reports import LabelledReport
     from lass_plugin.tables.retesting import add_tests
     from lass_plugin.tables.seed_tables import Seeds, runs_of, seed_table
@@ -55,7 +56,7 @@ def run(settings: SeedTableSettings) -> int:
         )
     tables = [seed_table(seeds, metric) for metric in metrics]
     facts = {"baseline": seeds.first.baseline.name, "runs": list(settings.reports)}
-    notes = dict.fromkeys(note for run in seeds.runs.values() for note in run.notes)
+    notes = said_of({label: run.notes for label, run in seeds.runs.items()})
     settings.output.show("seeds", tables, facts, [*notes, *_signatures(seeds, metrics)])
     return 0
 

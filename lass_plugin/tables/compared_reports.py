@@ -11,6 +11,7 @@ from lass_plugin.evaluation.choice import EVERY_METRIC
 from lass_plugin.evaluation.comparison import Report, SystemScores, check_same_scoring
 from lass_plugin.evaluation.report_tables import signature_notes, system_note
 from lass_plugin.evaluation.significance import Difference
+from lass_plugin.records.notes import said_of
 from lass_plugin.tables.kept_references import check_same_references
 
 
@@ -151,10 +152,20 @@ def compare_reports(
             check_same_scoring(pair, names, both, metrics)
             folders = system.folders[pair], chosen[0].folders[pair]
             check_same_references(pair, names, folders)
-    notes = dict.fromkeys(note for each in reports for note in each.report.notes)
+    used = {system.folders[pair] for system in chosen for pair in pairs}
+    notes = _notes_of([each for each in reports if each.folder in used])
     tests = _known_tests(reports, chosen, pairs)
     return ComparedReports(
         text, tuple(chosen), tuple(pairs), tuple(metrics), tuple(notes), tests
+    )
+
+
+def _notes_of(reports: Sequence[LabelledReport]) -> list[str]:
+    """What *reports* say of their translations, and whose it is where they differ."""
+    labels = [each.label for each in reports]
+    unique = len({*labels}) == len(labels)
+    return said_of(
+        {e.label if unique else str(e.folder): e.report.notes for e in reports}
     )
 
 

@@ -44,6 +44,21 @@ def test_one_report_is_as_it_was(tmp_path):
     assert compared.notes == ("translated in one way",)
 
 
+def test_how_text_was_translated_is_told_of_each_report_where_they_differ(tmp_path):
+    notes = ("beam 5", "in one text"), ("beam 1", "in one text")
+    reports = [
+        replace(report_of(**{name: BASE}), notes=of)
+        for name, of in zip(("base", "ours"), notes, strict=True)
+    ]
+    found = places(tmp_path, *reports)
+    said = compare_reports(found).notes
+    assert said == ("a: beam 5", "in one text", "b: beam 1")
+    alike = [replace(each, label="report") for each in found]
+    assert f"{tmp_path / 'b'}: beam 1" in compare_reports(alike).notes
+    # a report that no system is taken from has no say
+    assert compare_reports(found, systems=["ours"]).notes == notes[1]
+
+
 def test_the_same_system_in_two_reports_is_one_and_keeps_its_tests(tmp_path):
     compared = compare_reports(
         places(
