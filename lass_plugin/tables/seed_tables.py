@@ -109,7 +109,7 @@ def _present(reports: Sequence[LabelledReport]) -> Iterable[str]:
 def _check_same_test(
     one: str, first: ComparedReports, other: str, second: ComparedReports
 ) -> None:
-    if first.text != second.text or first.pairs != second.pairs:
+    if first.text != second.text or {*first.pairs} != {*second.pairs}:
         raise LassError(
             f"{one} and {other} are not of one test set: {one} has {first.text} text "
             f"of {', '.join(first.pairs)}, {other} {second.text} text of "
@@ -209,6 +209,7 @@ def seed_table(seeds: Seeds, metric: str) -> Table:
         (
             "mean ± standard deviation (n − 1) over n runs "
             f"({', '.join(seeds.runs)}); in parentheses the number of pairs",
+            "n is 1, too, of one model in several runs, whose Δ is over these",
             f"Δ: to {seeds.first.baseline.name} of the same run",
             f"*: pairs of all runs with p < {LEVEL} by paired bootstrap, of those that "
             "were tested",

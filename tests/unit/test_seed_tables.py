@@ -55,9 +55,19 @@ def test_what_is_one_model_in_all_runs_has_no_spread(folders):
     table = seed_table(seeds_of(folders), "BLEU")
     base = next(row for row in table.rows if row[0] == "base")
     assert base[1] == "5.50" and base[-1] == "1"
+    # its Δ has a spread all the same, that of the baselines
+    assert "±" in base[4] and "n is 1, too, of one model in" in table.notes[1]
     found = records(table, "base")["all"]
     assert found["deviation"] is None and found["seeds"] == 1
     assert found["difference_deviation"] == pytest.approx(stdev((-9.5, -10.5)))
+
+
+def test_the_order_of_the_pairs_does_not_matter(folders, tmp_path):
+    turned = [dict(reversed(of[1].items())) for of in (DENSE, MASKED)]
+    report_file.write(report_of(dense=turned[0], masked=turned[1]), tmp_path)
+    table = seed_table(seeds_of([folders[0], f"seed2={tmp_path}"]), "BLEU")
+    whole = seed_table(seeds_of(folders), "BLEU")
+    assert records(table, "masked") == records(whole, "masked")
 
 
 def test_a_system_of_some_runs_is_compared_within_these(folders):
