@@ -112,7 +112,7 @@ SETTINGS = ScoreTableSettings
 
 def run(settings: ScoreTableSettings) -> int:
     """Read the reports and show their tables."""
-    from lass_plugin.tables.compared_reports import LabelledReport
+    from lass_plugin.tables.compared_reports import LabelledReport, check_one_test_set
     from lass_plugin.tables.score_curves import draw_score_curves
     from lass_plugin.tables.stacking import stacked
 
@@ -123,6 +123,7 @@ def run(settings: ScoreTableSettings) -> int:
         found = {each.label: _tables(settings, [each]) for each in reports}
         if len(found) < len(reports):
             raise LassError("two reports have one label; give others, LABEL=REPORT")
+        check_one_test_set(reports)
         tables = stacked({label: made for label, (made, _, _) in found.items()})
         facts = {"reports": {label: about for label, (_, about, _) in found.items()}}
         notes = [

@@ -169,6 +169,24 @@ def _notes_of(reports: Sequence[LabelledReport]) -> list[str]:
     )
 
 
+def check_one_test_set(reports: Sequence[LabelledReport]) -> None:
+    """Refuse reports that scored a pair on other sentences or in another way.
+
+    Raises:
+        LassError: names two of them.
+    """
+    seen: dict[str, tuple[LabelledReport, SystemScores]] = {}
+    for each in reports:
+        system = each.report.baseline
+        for pair, result in system.pairs.items():
+            before, other = seen.setdefault(pair, (each, system))
+            names = f"{each.label}/{system.name}", f"{before.label}/{other.name}"
+            scores = other.pairs[pair]
+            metrics = [name for name in result.scores if name in scores.scores]
+            check_same_scoring(pair, names, (result, scores), metrics)
+            check_same_references(pair, names, (each.folder, before.folder))
+
+
 def systems_of(reports: Sequence[LabelledReport]) -> list[ComparedSystem]:
     """The systems of *reports*, each with the name that it has in tables.
 

@@ -16,23 +16,37 @@ def stacked(parts: Mapping[str, Sequence[Table]]) -> list[Table]:
             those of each part.
 
     Raises:
-        LassError: a part has other tables or columns than the first.
+        LassError: a part has other tables or columns than the first, or columns of the
+            same name over other pairs, or other text.
     """
     (first, tables), *_ = parts.items()
     for label, others in parts.items():
         shapes = [
-            [(table.name, list(table.header)) for table in each]
+            [
+                (table.name, table.title, list(table.header), _pairs(table))
+                for table in each
+            ]
             for each in (tables, others)
         ]
         if shapes[0] != shapes[1]:
             raise LassError(
-                f"{first} and {label} have other columns, so their tables cannot stand "
-                "under one another; give reports of the same pairs and metrics"
+                f"{first} and {label} have other columns, pairs or forms of text, so "
+                "their tables cannot stand under one another; give reports of the same "
+                "pairs and metrics, scored in one way"
             )
     return [
         _stack({label: of[place] for label, of in parts.items()})
         for place in range(len(tables))
     ]
+
+
+def _pairs(table: Table) -> dict[str, frozenset[str]]:
+    """Column -> the pairs that it is the mean of."""
+    return {
+        record["column"]: frozenset(record["pairs"].split())
+        for record in table.records
+        if "column" in record
+    }
 
 
 def _stack(parts: Mapping[str, Table]) -> Table:

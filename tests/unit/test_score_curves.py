@@ -116,3 +116,27 @@ def test_what_has_no_baseline_of_its_own(tmp_path, capsys):
     ):
         assert lass([*words, *more]) == 1
         assert sentence in capsys.readouterr().err
+
+
+def test_parts_of_other_text_pairs_or_sentences_do_not_stand_under_one_another(
+    tmp_path, capsys
+):
+    both = {"de-en": 1.0, "en-de": 2.0}
+    way = {"de-en": 1.0}
+    detokenised = report_of(a=both, b=both)
+    report_file.write(detokenised, tmp_path / "one")
+    report_file.write(report_of("tokenised", a=both, b=both), tmp_path / "tokens")
+    report_file.write(report_of(a=way, b=way), tmp_path / "way")
+    content = report_file.to_json(detokenised)
+    for system in content["systems"]:
+        system["pairs"]["de-en"]["sentences"] = 49
+    report_file.REPORT.write(tmp_path / "fewer" / "scores.json", content)
+    words = ["table", "scores", "--own-baselines", "--tables", "languages"]
+    for other, sentence in (
+        ("tokens", "other columns, pairs or forms of text"),
+        ("way", "other columns, pairs or forms of text"),
+        ("fewer", "fewer/a was scored on 49 sentences of de-en and one/a on 50"),
+    ):
+        places = [str(tmp_path / "one"), str(tmp_path / other)]
+        assert lass([*words, *places]) == 1
+        assert sentence in capsys.readouterr().err.replace("\n", " ")
