@@ -34,20 +34,21 @@ SETTINGS = SweepsTableSettings
 def run(settings: SweepsTableSettings) -> int:
     """Read the sweeps, show their table, draw them."""
     from lass_plugin.experiments.sweeps import side_by_side
+    from lass_plugin.records.notes import said_of
     from lass_plugin.tables.compared_reports import labelled
 
-    sweeps, texts = {}, {}
+    sweeps, texts, notes = {}, {}, {}
     for text in settings.sweeps:
         label, place = labelled(text)
         label = label or place.resolve().name
         if label in sweeps:
             raise LassError(f"two sweeps are called {label}; give others, LABEL=SWEEP")
-        sweeps[label], texts[label] = side_by_side.read_sweep(place)
+        sweeps[label], texts[label], notes[label] = side_by_side.read_sweep(place)
     measure = side_by_side.measure_of(sweeps)
     if measure != side_by_side.LOSS:
         side_by_side.check_one_text(texts)
     lines = side_by_side.lines_of(sweeps, measure)
-    tables = [side_by_side.table_of(lines, measure)]
+    tables = [side_by_side.table_of(lines, measure, said_of(notes))]
     settings.output.show("sweeps", tables, {"sweeps": list(settings.sweeps)})
     if settings.output.out is not None:
         print(*side_by_side.draw_sweeps(lines, measure, settings.output.out), sep="\n")

@@ -252,6 +252,24 @@ def test_sweeps_side_by_side(record, tmp_path, capsys):
         assert sentence in capsys.readouterr().err
 
 
+def test_sweeps_of_other_pairs_or_other_training_say_so(record, tmp_path, capsys):
+    tables.write(WEIGHTS, record, tmp_path / "one")
+    dense, half, own = record["variants"]
+    recut = {**half, "exact": False, "ratio": 0.7}
+    for row in (dense, half, recut):
+        row["scores"] = {"de-en": row["scores"]["de-en"]}
+    other = {**record, "notes": ["longer", "note"], "variants": [dense, half, recut]}
+    tables.write(WEIGHTS, other, tmp_path / "other")
+    places = [str(tmp_path / "one"), str(tmp_path / "other")]
+    assert lass(["table", "sweeps", *places]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {"one: mean of de-en, en-de", "other: mean of de-en"} <= {*lines}
+    assert {"other: longer", "note"} <= {*lines}
+    # masks that were cut at another ratio than was searched are no point of the line
+    named = {line.split("  ")[0]: line.split()[-3:] for line in lines}
+    assert named["other gradient-oneshot (recut)"] == ["15.00", "–", "16.50"]
+
+
 def test_sweeps_of_losses_and_of_other_text(record, tmp_path, capsys):
     both = [str(tmp_path / name) for name in ("one", "other")]
     tables.write(WEIGHTS, record, tmp_path / "one")

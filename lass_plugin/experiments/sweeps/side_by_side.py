@@ -18,11 +18,12 @@ Lines = Mapping[str, Mapping[float, float]]
 """``LABEL method`` -> ratio -> mean over the pairs; ratio 0 is the dense baseline."""
 
 
-def read_sweep(place: Path) -> tuple[list[dict[str, Any]], str | None]:
+def read_sweep(place: Path) -> tuple[list[dict[str, Any]], str | None, list[str]]:
     """The variants of a folder of ``lass sweep``, or of its ``sweep.json``.
 
     Returns:
-        These, and the form of the text that was scored; None where it does not say.
+        These; the form of the text that was scored, None where it does not say; and
+        sentences on how they were made, and of which pairs.
 
     Raises:
         LassError: it is none.
@@ -32,9 +33,11 @@ def read_sweep(place: Path) -> tuple[list[dict[str, Any]], str | None]:
         rows: list[dict[str, Any]] = record["variants"]
         for row in rows:
             row["averages"]["all"], row["kind"], row["method"], row["ratio"]
+            row["exact"], row["scores"], row["losses"]
         if sum(row["kind"] == DENSE for row in rows) != 1:
             raise ValueError("it has no dense baseline")
-        return rows, record.get("text")
+        pairs = ", ".join(rows[0]["scores"] or rows[0]["losses"])
+        return rows, record.get("text"), [f"mean of {pairs}", *record.get("notes", ())]
 
 
 def check_one_text(texts: Mapping[str, str | None]) -> None:
@@ -96,6 +99,8 @@ def lines_of(
 ) -> dict[str, dict[float, float]]:
     """The lines of all *sweeps*, see :data:`Lines`.
 
+    Masks of a gradual search that trained under another ratio are a line of their own.
+
     Raises:
         LassError: a sweep has no variant at a ratio.
     """
@@ -107,13 +112,14 @@ def lines_of(
         if not chosen:
             raise LassError(f"the sweep {label} has no masks at a ratio")
         for row in chosen:
-            line = found.setdefault(f"{label} {row['method']}", dict(dense))
+            name = f"{label} {row['method']}" + ("" if row["exact"] else " (recut)")
+            line = found.setdefault(name, dict(dense))
             line[row["ratio"]] = row["averages"]["all"][measure]
     return {name: dict(sorted(line.items())) for name, line in found.items()}
 
 
-def table_of(lines: Lines, measure: str) -> Table:
-    """A row a line, a column a ratio."""
+def table_of(lines: Lines, measure: str, said: Sequence[str] = ()) -> Table:
+    """A row a line, a column a ratio; *said*: how the sweeps were made."""
     ratios = sorted({ratio for line in lines.values() for ratio in line})
     digits = 3 if measure == LOSS else 2
     rows = [
@@ -127,7 +133,8 @@ def table_of(lines: Lines, measure: str) -> Table:
     ]
     title = f"Sweeps over ratios ({measure}, mean of the pairs)"
     trained = "baseline, trained as long without masks"
-    notes = (f"0: the dense {'base, not trained on' if measure == LOSS else trained}",)
+    dense = "base, not trained on" if measure == LOSS else trained
+    notes = (f"0: the dense {dense}", *said)
     header = (measure, *(f"{ratio:g}" for ratio in ratios))
     return Table("sweeps", title, header, rows, notes=notes, records=tuple(records))
 
