@@ -26,7 +26,7 @@ from lass_plugin.data.progress import Progress
 from lass_plugin.languages import order_keys
 from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.curves import LAYER_LABEL, Curve, draw_panels
-from lass_plugin.records.figures import SPAN
+from lass_plugin.records.figures import SPAN, remove_earlier
 from lass_plugin.records.heat_map import heat_map
 from lass_plugin.records.json_record import RecordFormat
 
@@ -136,6 +136,7 @@ def draw_similarity(data: str | os.PathLike) -> list[Path]:
 
     A heat map of the whole model, of every component and of every layer; where there
     are single matrices of layers, curves over the layers for each group of masks.
+    Pictures of an earlier file in its place go.
 
     Raises:
         LassError: *data* is not such a file.
@@ -164,6 +165,7 @@ def draw_similarity(data: str | os.PathLike) -> list[Path]:
         )
         progress.advance(1, name)
     written += draw_layers(curves, data.with_name("similarity.layers.png"))
+    remove_earlier(data, written)
     progress.finish()
     return written
 

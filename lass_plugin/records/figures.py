@@ -1,5 +1,6 @@
 """Figures, for screen and print: PNG and SVG beside the data they are made of."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,3 +64,19 @@ def save_figure(figure: "Figure", path: Path) -> list[Path]:
             figure.savefig(file, format=suffix[1:], dpi=dpi, metadata=extra)
         written.append(target)
     return written
+
+
+def remove_earlier(data: Path, drawn: Iterable[Path]) -> None:
+    """Remove pictures of an earlier record in the place of *data*.
+
+    They are called ``STEM.….png`` or ``.svg`` and lie beside it; left there, they would
+    pass for pictures of what it holds now.
+
+    Args:
+        drawn: those of *data*, which stay.
+    """
+    kept = {*drawn}
+    for path in [*data.parent.iterdir()]:
+        ours = path.name.startswith(f"{data.stem}.") and path.suffix in (".png", ".svg")
+        if ours and path not in kept:
+            path.unlink(missing_ok=True)

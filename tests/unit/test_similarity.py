@@ -267,6 +267,14 @@ def test_the_same_masks_give_the_same_bytes(masks, tmp_path):
         assert one.read_bytes() == other.read_bytes()
 
 
+def test_pictures_of_earlier_masks_do_not_stay(masks, tmp_path):
+    everything = overlaps(masks, parts_of(masks.shapes, "component"))
+    assert len(write_similarity(everything, tmp_path)) > 6
+    (tmp_path / "other.png").touch()
+    written = write_similarity(overlaps(masks), tmp_path)
+    assert {*tmp_path.iterdir()} == {*written, tmp_path / "other.png"}
+
+
 def test_a_picture_can_be_drawn_again_from_its_data(masks, tmp_path):
     data, _, _, *pictures = write_similarity(overlaps(masks), tmp_path)
     before = [path.read_bytes() for path in pictures]

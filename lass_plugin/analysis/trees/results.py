@@ -30,6 +30,7 @@ from lass_plugin.files import write_text
 from lass_plugin.language_families import family_of
 from lass_plugin.languages import Pair
 from lass_plugin.records.csv_table import write_csv
+from lass_plugin.records.figures import remove_earlier
 from lass_plugin.records.json_record import RecordFormat
 
 TREE = RecordFormat(
@@ -196,7 +197,8 @@ def read_tree(record: Mapping[str, Any], name: str) -> Tree:
 
 
 def draw_trees(data: str | os.PathLike) -> list[Path]:
-    """Draw the trees in a ``tree.json`` and how well they fit, beside that file.
+    """Draw the trees in a ``tree.json`` and how well they fit, beside that file; the
+    pictures of an earlier file in its place go.
 
     Raises:
         LassError: *data* is not such a file.
@@ -216,7 +218,7 @@ def draw_trees(data: str | os.PathLike) -> list[Path]:
         path = data.with_name("tree.families.png")
         words = ("Families of the leaves", "the lengths of the edges mean nothing")
         written += draw_tree(known, True, families, path, *words, measured=False)
-    return written + draw_fit(
+    written += draw_fit(
         distances,
         {titles[name]: tree.distances() for name, tree in trees.items()},
         [families.get(leaf) for leaf in record["leaves"]],
@@ -225,6 +227,8 @@ def draw_trees(data: str | os.PathLike) -> list[Path]:
         f"How tree-like the distances are: δ score {_number(record['delta'])} "
         "(0: a tree, 0.5: chance)",
     )
+    remove_earlier(data, written)
+    return written
 
 
 def _caption(record: Mapping[str, Any], name: str) -> str:

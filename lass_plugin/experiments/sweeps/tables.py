@@ -19,6 +19,7 @@ from lass_plugin.experiments.sweeps.losses import MEASURE
 from lass_plugin.experiments.sweeps.variants import DENSE, Variant
 from lass_plugin.masks import MaskSet
 from lass_plugin.records.csv_table import to_csv as csv_of
+from lass_plugin.records.figures import remove_earlier
 from lass_plugin.records.json_record import RecordFormat
 from lass_plugin.records.text_tables import markdown_table, verbatim
 
@@ -127,13 +128,16 @@ def write(
 
 
 def draw(table: SweepTable, data: str | os.PathLike) -> list[Path]:
-    """Draw the pictures of a ``sweep.json`` beside it, from nothing else.
+    """Draw the pictures of a ``sweep.json`` beside it, from nothing else; those of an
+    earlier file in its place go.
 
     Raises:
         LassError: *data* is not such a file.
     """
     with table.form.reading(data) as record:
-        return table.draw(record["variants"], Path(data))
+        drawn = table.draw(record["variants"], Path(data))
+    remove_earlier(Path(data), drawn)
+    return drawn
 
 
 def to_csv(table: SweepTable, record: Mapping[str, Any]) -> str:
