@@ -88,6 +88,13 @@ def run(settings: MergeSettings) -> int:
                 f"--decoder {settings.decoder} is the mask of {decoder.key}, whose "
                 f"decoder does not write {pair.target}, the target of {pair}"
             )
+        between = Pair.parse(encoder.key).target, Pair.parse(decoder.key).source
+        if between[0] != between[1]:
+            raise LassError(
+                f"--encoder {settings.encoder} is the mask of {encoder.key} and "
+                f"--decoder {settings.decoder} that of {decoder.key}, which have no "
+                f"language in between; give masks of {pair.source}-X and X-{pair.target}"
+            )
         merged = MaskSet([merge(encoder, decoder, str(pair))])
     else:
         assert settings.source and settings.through  # or check has refused it

@@ -119,7 +119,7 @@ def test_the_command_merges_one_pair_or_many(tmp_path, capsys):
 
 
 def test_the_command_refuses_what_makes_no_sense(tmp_path, capsys):
-    for seed, key in enumerate(("fr-en", "en-zh")):
+    for seed, key in enumerate(("fr-en", "en-zh", "de-zh")):
         save_mask(tmp_path / f"{key}.safetensors", make(key, seed))
     fr, zh = (tmp_path / f"{key}.safetensors" for key in ("fr-en", "en-zh"))
     out = str(tmp_path / "out.safetensors")
@@ -137,6 +137,8 @@ def test_the_command_refuses_what_makes_no_sense(tmp_path, capsys):
     swapped = ("--encoder", zh, "--decoder", fr, "--pair", "fr-zh")
     assert "does not read fr" in told(*swapped, "--out", out)
     assert "does not write de" in told(*both, "--pair", "fr-de", "--out", out)
+    other = ("--decoder", tmp_path / "de-zh.safetensors", "--pair", "fr-zh")
+    assert "no language in between" in told("--encoder", fr, *other, "--out", out)
     assert "ends in .safetensors" in told(*both, "--pair", "fr-zh", "--out", tmp_path)
     assert "not a language pair" in told(*both, "--pair", "frzh", "--out", out)
     assert load_mask(fr).key == "fr-en"  # the sources are untouched
