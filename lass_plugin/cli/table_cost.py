@@ -112,8 +112,9 @@ def run(settings: CostTableSettings) -> int:
 def _scores(
     settings: CostTableSettings,
 ) -> tuple[dict[str, tuple[str, float]], list[str]]:
-    """System -> metric and its mean over all pairs, from a report; and notes on those
-    that were scored with another checkpoint than is counted."""
+    """System -> metric and its mean over all pairs, from a report; and notes on what
+    was scored, and on those of another checkpoint than is counted."""
+    from lass_plugin.evaluation.report_tables import system_note
     from lass_plugin.tables.compared_reports import LabelledReport, compare_reports
 
     if settings.scores is None:
@@ -124,10 +125,12 @@ def _scores(
         raise LassError(
             f"{settings.scores} has no {metric}; choose {', '.join(compared.metrics)}"
         )
-    found, notes = {}, []
+    found = {}
+    notes = [f"{metric}: mean of {', '.join(compared.pairs)}"]
     for name, counted in settings.systems.system:
         scores = compared.system(name).scores
         found[name] = metric, scores.average(metric, compared.pairs)
+        notes.append(f"{metric} of {system_note(scores)}")
         if Path(scores.checkpoint).resolve() != Path(counted).resolve():
             notes.append(
                 f"the score of {name} is of {scores.checkpoint}, its parameters and "

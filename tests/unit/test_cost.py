@@ -135,7 +135,12 @@ def test_a_score_of_another_checkpoint_is_told(tmp_path, monkeypatch):
     scores, notes = _scores(settings)
     assert scores == {"base": ("BLEU", 5.0), "joint": ("BLEU", 7.0)}
     told = "the score of joint is of joint.pt, its parameters and disk of new.pt"
-    assert notes == [told]
+    assert notes == [
+        "BLEU: mean of en-de",
+        "BLEU of base: checkpoint base.pt, no mask (dense)",
+        "BLEU of joint: checkpoint joint.pt, mask masks",
+        told,
+    ]
 
 
 def test_half_precision_takes_half(tmp_path):
