@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.evaluation.language_identifier import ON_TARGET
+from lass_plugin.evaluation.metrics import Score
+from lass_plugin.evaluation.report_tables import signature_notes
 from lass_plugin.evaluation.zero_shot_tables import ZERO_SHOT
 from lass_plugin.languages import Pair
 from lass_plugin.papers import figures
@@ -28,11 +30,16 @@ def on_target_of(files: Sequence[Path]) -> Ours:
             systems = filled(dict[str, dict[str, Any]], record["systems"], "systems")
             found.systems = tuple(systems)
             found.baseline = found.systems[0]
+            said: list[tuple[str, Score]] = []
             for name, system in systems.items():
                 for pair, scores in system["pairs"].items():
                     if ON_TARGET in scores:
                         code = f"{_codes(pair)}.{figures.ON_TARGET}"
-                        found.cells[name, code] = _cell(pair, scores[ON_TARGET])
+                        cell = _cell(pair, scores[ON_TARGET])
+                        found.cells[name, code] = cell
+                        how = filled(str, scores[ON_TARGET]["signature"], "signature")
+                        said.append((pair, Score(ON_TARGET, cell.value, how)))
+            found.notes = [f"ours: {note}" for note in signature_notes(said)]
         ours.add(found, file)
     return ours
 

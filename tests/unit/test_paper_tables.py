@@ -331,9 +331,9 @@ def test_zero_shot_of_lin_with_its_accuracy(tmp_path):
     merged = {"fr-zh": 30.0, "de-fra": 5.5}
     report = report_of(baseline=scores, **{"merged masks": merged})
     report_file.write(report, tmp_path)
-    base = {"value": 10.0, "signature": "s", "difference": None}
+    base = {"value": 10.0, "signature": "among:all", "difference": None}
     test = {"delta": 20.0, "p_value": 0.001, "low": 1.0, "high": 2.0}
-    ours = {"value": 30.0, "signature": "s", "difference": test}
+    ours = {"value": 30.0, "signature": "among:all", "difference": test}
     systems = {
         name: {"pairs": {"fr-zh": {"on-target": value}, "de-fra": {}}}
         for name, value in (("baseline", base), ("merged masks", ours))
@@ -348,6 +348,7 @@ def test_zero_shot_of_lin_with_its_accuracy(tmp_path):
         "merged masks (ours)",
         "difference",
     )
+    assert "ours: on-target: among:all" in table.notes
     lines = {line[0]: line[1:] for line in table.rows}
     assert lines["Fr→Zh BLEU"] == ("5.5", "5.0", "-0.5", "32.0", "30.0*", "-2.0")
     assert lines["Fr→Zh ACC"] == ("4.9", "10.0", "+5.1", "31.3", "30.0*", "-1.3")
