@@ -151,6 +151,14 @@ def check_sentences(
             f"of Moses (--moses, --truecase) than {data}; prepare both alike"
         )
     own = read_test_set(ready, test_set.split, decoding)
+    kept = keeps_subwords(ready, decoding)
+    for key, lines in own.references.items():
+        if kept and lines != test_set.references[key]:
+            raise LassError(
+                f"--remove-bpe none leaves translations of system "
+                f"{ready.system.name} in the subwords of {ready.data}, which are others "
+                f"than those of {data} in the references; leave that option out"
+            )
     for key, lines in own.sources.items():
         if lines != test_set.sources[key]:
             raise LassError(

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import bare
 import pytest
@@ -11,9 +12,10 @@ from conftest import PAIRS, ROOT, load
 from fairseq.data import Dictionary
 
 from lass_plugin.anatomy.targets import select_sites
+from lass_plugin.data.text_steps import TextSteps
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import texts
-from lass_plugin.evaluation.evaluation import choose_pairs, evaluate
+from lass_plugin.evaluation.evaluation import _describe, choose_pairs, evaluate
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Saved, System, check_names
 from lass_plugin.evaluation.texts import load_sources, read_test_set
@@ -344,3 +346,26 @@ def test_a_new_process_knows_every_task_that_translates():
     assert told.returncode == 0, told.stderr
     there = {path.stem for path in ROOT.glob("lass_plugin/tasks/translation_*.py")}
     assert {*told.stdout.split()} == there and len(there) == 7
+
+
+def test_what_is_left_in_other_subwords_than_the_references_is_refused(monkeypatch):
+    """``--remove-bpe none`` and a system with a dictionary of its own."""
+    first = texts.TestSet("test", {"de-en": ["ab"]}, {"de-en": ["a@@ b"]}, "data")
+    own = replace(first, references={"de-en": ["ab"]})
+    monkeypatch.setattr(texts, "text_steps_of", lambda data: TextSteps())
+    monkeypatch.setattr(texts, "read_test_set", lambda *given: own)
+    monkeypatch.setattr(
+        texts, "keeps_subwords", lambda ready, how: how.remove_bpe == "none"
+    )
+    system = System("words", Path("words.pt"))
+    ready = SimpleNamespace(system=system, data=Path("own"))
+    words = replace(SHORT, remove_bpe="auto")
+    texts.check_sentences(ready, first, words, Path("data"))
+    with pytest.raises(LassError, match="none leaves .* of system words in the subw"):
+        texts.check_sentences(ready, first, SHORT, Path("data"))
+
+
+def test_a_report_says_that_sources_were_cut():
+    assert "cut" not in _describe("test", SHORT)
+    cut = replace(SHORT, truncate_source=True)
+    assert _describe("test", cut).endswith("none, sources cut to what the model takes")
