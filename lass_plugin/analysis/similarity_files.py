@@ -165,7 +165,7 @@ def draw_similarity(data: str | os.PathLike) -> list[Path]:
         )
         progress.advance(1, name)
     written += draw_layers(curves, data.with_name("similarity.layers.png"))
-    remove_earlier(data, written)
+    remove_earlier(data.with_name("similarity.json"), written)
     progress.finish()
     return written
 
