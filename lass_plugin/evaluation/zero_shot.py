@@ -12,6 +12,7 @@ from pathlib import Path
 from lass_plugin.data import pair_data
 from lass_plugin.data.data_folder import first_folder
 from lass_plugin.errors import LassError
+from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.comparison import (
     Outputs,
     PairScores,
@@ -33,6 +34,8 @@ from lass_plugin.masks.merge import merge, merge_through
 
 BASELINE, DENSE, MERGED = "baseline", "dense", "merged masks"
 SIDES = ("encoder", "decoder")
+RESULT, ABLATION = "zero_shot", "ablation"
+"""Names of what is written."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ def zero_shot(settings: ZeroShotSettings) -> ZeroShot:
     if out is not None:
         save_masks(out / "masks", merged)
     result = _score(settings, systems, pairs, out, identifier)
+    if out is not None:
+        _remove_earlier(out)
     ablation = None
     if ablated:
         variants = [System(MERGED, checkpoint, merged.only(map(str, ablated)))]
@@ -109,10 +114,21 @@ def zero_shot(settings: ZeroShotSettings) -> ZeroShot:
             System(name, checkpoint, replaced)
             for name, replaced in replacements(masks, ablated, pivot).items()
         ]
-        folder = None if out is None else out / "ablation"
+        folder = None if out is None else out / ABLATION
         ablation = _score(settings, variants, ablated, folder, identifier)
     sources = {key: mask.provenance.note for key, mask in merged.items()}
     return ZeroShot(pivot, sources, result, ablation)
+
+
+def _remove_earlier(out: Path) -> None:
+    """Remove the tables of an earlier comparison, which are not of this one's scores.
+
+    One without an ablation writes none in the place of an earlier one.
+    """
+    for name in (RESULT, ABLATION):
+        for ending in ("json", "csv", "md"):
+            (out / f"{name}.{ending}").unlink(missing_ok=True)
+    report_file.remove(out / ABLATION)
 
 
 def _score(

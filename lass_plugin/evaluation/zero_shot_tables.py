@@ -19,7 +19,13 @@ from lass_plugin.evaluation.report_tables import (
     system_note,
 )
 from lass_plugin.evaluation.significance import Difference
-from lass_plugin.evaluation.zero_shot import SIDES, Scored, ZeroShot
+from lass_plugin.evaluation.zero_shot import (
+    ABLATION,
+    RESULT,
+    SIDES,
+    Scored,
+    ZeroShot,
+)
 from lass_plugin.files import write_text
 from lass_plugin.languages import Pair
 from lass_plugin.records.csv_table import write_csv
@@ -43,10 +49,10 @@ _PAPER = (
 def write(result: ZeroShot, folder: str | os.PathLike) -> list[Path]:
     """Write ``zero_shot.{json,csv,md}`` and, with an ablation, ``ablation.…`` too."""
     folder = Path(folder)
-    written = _write(folder / "zero_shot", result, result.result, tables(result))
+    written = _write(folder / RESULT, result, result.result, tables(result))
     if result.ablation is not None:
         made = ablation_tables(result)
-        written += _write(folder / "ablation", result, result.ablation, made)
+        written += _write(folder / ABLATION, result, result.ablation, made)
     return written
 
 

@@ -311,13 +311,18 @@ def test_the_command_prints_the_tables_and_the_files(
         from lass_plugin.masks import save_mask
 
         save_mask(place / f"{mask.key}.safetensors", mask)
-    code = main(
-        ["zero-shot", str(more_data), "--checkpoint", str(joint), *FLAGS]
-        + ["--masks", str(place), "--pairs", "de-nl", "--ablation", "de-nl"]
-        + ["--limit", "5", "--out", str(tmp_path / "out")]
-    )
+    words = ["zero-shot", str(more_data), "--checkpoint", str(joint), *FLAGS]
+    words += ["--masks", str(place), "--pairs", "de-nl", "--limit", "5"]
+    words += ["--out", str(tmp_path / "out")]
+    code = main([*words, "--ablation", "de-nl"])
     printed = capsys.readouterr()
     assert code == 0
     assert "decoder mask of X replaced" in printed.out
     assert str(tmp_path / "out" / "ablation.md") in printed.out
     assert "translating: done in" in printed.err
+    # once more without an ablation: that of before is not of these scores
+    assert main([*words, "--identifier", "none"]) == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"zero_shot.json", "scores.json"} <= names
+    assert not {"ablation.json", "ablation.csv", "ablation.md"} & names
+    assert not (tmp_path / "out" / "ablation" / "scores.json").exists()
