@@ -93,7 +93,8 @@ def run(settings: MergeSettings) -> int:
             raise LassError(
                 f"--encoder {settings.encoder} is the mask of {encoder.key} and "
                 f"--decoder {settings.decoder} that of {decoder.key}, which have no "
-                f"language in between; give masks of {pair.source}-X and X-{pair.target}"
+                f"language in between; give masks of {pair.source}-X and "
+                f"X-{pair.target}"
             )
         merged = MaskSet([merge(encoder, decoder, str(pair))])
     else:

@@ -223,7 +223,8 @@ def _describe(split: str, decoding: Decoding) -> str:
         f"{decoding.lenpen:g}, at most {decoding.max_len_a:g} × source + "
         f"{decoding.max_len_b} tokens, {decoding.precision} on "
         f"{decoding.device.type}, subwords {decoding.remove_bpe}"
-        + ", sources cut to what the model takes" * decoding.truncate_source
+        + ", sources cut to what the model takes"
+        * decoding.truncate_source
     )
 
 

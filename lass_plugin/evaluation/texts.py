@@ -155,9 +155,9 @@ def check_sentences(
     for key, lines in own.references.items():
         if kept and lines != test_set.references[key]:
             raise LassError(
-                f"--remove-bpe none leaves translations of system "
-                f"{ready.system.name} in the subwords of {ready.data}, which are others "
-                f"than those of {data} in the references; leave that option out"
+                f"--remove-bpe none leaves translations of system {ready.system.name} "
+                f"in the subwords of {ready.data}, which are others than those of "
+                f"{data} in the references; leave that option out"
             )
     for key, lines in own.sources.items():
         if lines != test_set.sources[key]:
