@@ -117,8 +117,9 @@ def evaluate(
     report = replace(report, notes=tuple(notes))
     result = Evaluation(report, test_set, tuple(outputs), speeds)
     if out is not None:
-        report_file.write(report, out)
+        # the report last: a folder that has one is whole
         report_file.RUN.write(Path(out) / "run.json", _run(result, decoding, data))
+        report_file.write(report, out)
     return result
 
 

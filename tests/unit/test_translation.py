@@ -14,7 +14,7 @@ from fairseq.data import Dictionary
 from lass_plugin.anatomy.targets import select_sites
 from lass_plugin.data.text_steps import TextSteps
 from lass_plugin.errors import LassError
-from lass_plugin.evaluation import texts
+from lass_plugin.evaluation import report_file, texts
 from lass_plugin.evaluation.evaluation import _describe, choose_pairs, evaluate
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Saved, System, check_names
@@ -334,6 +334,24 @@ def test_nothing_is_translated_when_a_later_system_is_at_fault(loud, data, tmp_p
     with pytest.raises(LassError, match="missing.pt"):
         evaluate(data, systems, out=tmp_path / "out", decoding=SHORT)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_a_report_is_whole(loud, data, tmp_path, monkeypatch):
+    """Who is killed before the report has been written leaves none without run.json,
+    whose references nobody could compare."""
+
+    def killed(report, folder):
+        assert {path.name for path in Path(folder).iterdir()} >= {
+            *("run.json", "references", "sources", "translations")
+        }
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report_file, "write", killed)
+    how = replace(SHORT, limit=2, remove_bpe="auto")
+    with pytest.raises(KeyboardInterrupt):
+        pairs, out = parse_pairs("de-en"), tmp_path / "o"
+        evaluate(data, [System("a", loud)], pairs, out=out, decoding=how)
+    assert not (tmp_path / "o" / "scores.json").exists()
 
 
 def test_a_new_process_knows_every_task_that_translates():
