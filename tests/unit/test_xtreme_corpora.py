@@ -197,6 +197,14 @@ def test_retrieval_reads_its_pairs_and_its_gold(tmp_path):
     assert found.bitexts("dev", "de").gold == {("de-3", "en-9")}
 
 
+def test_the_sorted_copies_of_xtremes_download_are_refused(tmp_path):
+    own = write(tmp_path, {"de-en.de": "Nein\nJa\n", "de-en.en": "Yes\nNo\n"})
+    assert corpus("tatoeba", own).bitexts("test", "de").english == ("Yes", "No")
+    write(tmp_path, {"de-en.en": "No\nYes\n"})
+    with pytest.raises(LassError, match="is sorted, as XTREME's download leaves it"):
+        corpus("tatoeba", own).bitexts("test", "de")
+
+
 def test_retrieval_names_files_that_do_not_fit(tmp_path):
     folder = write(tmp_path / "a", {"tatoeba.deu-eng.deu": "Ja\n"})
     with pytest.raises(LassError, match="no file 'en' of de"):

@@ -30,10 +30,17 @@ def read_lines_side_by_side(
     """Read Tatoeba's two files: line n of the one translates line n of the other.
 
     Raises:
-        LassError: a file is missing, or they have other numbers of lines.
+        LassError: a file is missing, they have other numbers of lines, or the English
+            ones were sorted.
     """
     ours, english = _files(sides, language, split, (language, "en"))
     first, second = tuple(read_lines(ours)), tuple(read_lines(english))
+    own = english.name.startswith("tatoeba.")
+    if not own and len(second) > 1 and list(second) == sorted(second):
+        raise LassError(
+            f"{english} is sorted, as XTREME's download leaves it to hide which line "
+            f"translates which of {ours}; give Tatoeba's own tatoeba.deu-eng.eng"
+        )
     if len(first) != len(second) or not first:
         raise LassError(
             f"{ours} has {len(first)} lines and {english} {len(second)}; line n of the "
