@@ -117,6 +117,20 @@ def test_conllu_without_ranges_and_empty_nodes_of_several_treebanks(tmp_path):
     assert sentences[0].tags == ("ADP", "DET", "NOUN")
 
 
+def test_sentences_whose_words_are_not_given_are_left_out(tmp_path):
+    def text(*words: str) -> str:
+        rest = "\t_" * 6
+        lines = [f"{n}\t{w}\t_\tNOUN{rest}\n" for n, w in enumerate(words, 1)]
+        return "".join(lines)
+
+    blocks = [text("_", "_", "_"), text("_", "_", "."), text("_", "a", "b")]
+    files = {"ar_nyuad-ud-test.conllu": "\n".join(blocks), "de/test": "de:_\tO\n"}
+    (one,) = corpus("udpos", write(tmp_path, files)).examples("test", "ar")
+    assert one.words == ("_", "a", "b")
+    (one,) = corpus("panx", tmp_path).examples("test", "de")  # there it is a word
+    assert one.words == ("_",)
+
+
 def test_tags_of_wikiann_and_of_two_columns(tmp_path):
     wikiann = "de:Hans\tB-PER\nde:ist\tO\n\n"
     folder = write(tmp_path, {"de/test": wikiann, "da.train.conll": "Hans\tB-PER\n"})

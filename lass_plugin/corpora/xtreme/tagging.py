@@ -10,6 +10,8 @@ from lass_plugin.errors import LassError
 
 _CONLLU = 10
 """Cells of a line of CoNLL-U: ID FORM LEMMA UPOS …."""
+_HIDDEN = "_"
+"""In place of a word that is not given."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ def read_tags(task: Task, path: Path, language: str) -> Iterator[TaggedSentence]
 
     Of CoNLL-U the words with a whole number are taken: a range (``3-4``) only spells
     what its words are, an empty node (``8.1``) is no word of the text. In two columns,
-    WikiAnn writes the language before each word (``de:Haus``).
+    WikiAnn writes the language before each word (``de:Haus``). Treebanks whose text is
+    not free have ``_`` in place of words; such sentences are left out, as in XTREME.
 
     Raises:
         LassError: a line has other cells, no tag, or one that the task lacks.
@@ -37,7 +40,7 @@ def read_tags(task: Task, path: Path, language: str) -> Iterator[TaggedSentence]
     for number, line in enumerate(read_lines(path), start=1):
         where = f"{path}:{number}"
         if not line.strip():
-            yield from _sentence(words, tags)
+            yield from _sentence(words, tags, universal)
             words, tags = [], []
             continue
         if universal and line.startswith("#"):
@@ -65,11 +68,14 @@ def read_tags(task: Task, path: Path, language: str) -> Iterator[TaggedSentence]
             )
         words.append(word)
         tags.append(tag)
-    yield from _sentence(words, tags)
+    yield from _sentence(words, tags, universal)
 
 
-def _sentence(words: list[str], tags: list[str]) -> Iterator[TaggedSentence]:
-    if words:
+def _sentence(
+    words: list[str], tags: list[str], universal: bool
+) -> Iterator[TaggedSentence]:
+    hidden = words.count(_HIDDEN) if universal else 0
+    if words and not (hidden and hidden >= len(words) - 1):
         yield TaggedSentence(tuple(words), tuple(tags))
 
 
