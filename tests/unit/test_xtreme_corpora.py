@@ -131,6 +131,21 @@ def test_sentences_whose_words_are_not_given_are_left_out(tmp_path):
     assert one.words == ("_",)
 
 
+def test_a_set_that_is_there_twice_is_named(tmp_path):
+    twice = {
+        "pawsx": ("de/test_2k.tsv", "test-de.tsv"),
+        "xquad": ("a/xquad.de.json", "b/xquad.de.json"),
+        "tydiqa": ("tydiqa-goldp-v1.0-dev.json", "tydiqa-goldp-v1.1-dev.json"),
+        "xnli": ("XNLI-1.0/xnli.test.tsv", "xnli.test.tsv"),
+        "udpos": ("de.test.conllu", "de_gsd-ud-test.conllu"),
+    }
+    for task, names in twice.items():
+        folder = write(tmp_path / task, dict.fromkeys(names, CONLLU))
+        with pytest.raises(LassError, match="both have test examples of de for") as e:
+            corpus(task, folder).paths("test", "de")
+        assert all(name in e.value.message for name in names)
+
+
 def test_tags_of_wikiann_and_of_two_columns(tmp_path):
     wikiann = "de:Hans\tB-PER\nde:ist\tO\n\n"
     folder = write(tmp_path, {"de/test": wikiann, "da.train.conll": "Hans\tB-PER\n"})

@@ -6,7 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lass_plugin.corpora.xtreme.files import SEVERAL, Files, find_files
+from lass_plugin.corpora.xtreme.files import (
+    SEVERAL,
+    Files,
+    find_files,
+    is_treebank,
+)
 from lass_plugin.corpora.xtreme.pairs import languages_of_pairs, read_pairs
 from lass_plugin.corpora.xtreme.questions import (
     languages_of_questions,
@@ -47,10 +52,22 @@ class Corpus:
         return sorted(found)
 
     def paths(self, split: str, language: str) -> list[Path]:
-        """The files that hold *language*'s part of a split."""
+        """The files that hold *language*'s part of a split.
+
+        Raises:
+            LassError: there are several, which would be read one after the other, of
+                anything but treebanks and the sides of a retrieval task.
+        """
         of = self.files.of(split)
         named = of.get(language, {}) or of.get(SEVERAL, {})
-        return [path for paths in named.values() for path in paths]
+        found = [path for paths in named.values() for path in paths]
+        several = self.task.trains and len(found) > 1
+        if several and not all(map(is_treebank, found)):
+            raise LassError(
+                f"{found[0]} and {found[1]} both have {split} examples of {language} "
+                f"for {self.task.title}; leave one of them in {self.folder}"
+            )
+        return found
 
     def examples(self, split: str, language: str) -> Iterator[Any]:
         """Yield the examples of a split in *language*, of the class of its kind.

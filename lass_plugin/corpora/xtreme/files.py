@@ -139,6 +139,11 @@ def find_files(task: Task, folder: Path) -> Files:
     return files
 
 
+def is_treebank(path: Path) -> bool:
+    """Whether a file is a treebank, of which a language has several."""
+    return "-ud-" in path.name
+
+
 _EXAMPLES = {
     "xnli": "xnli.test.tsv, xnli.dev.tsv, multinli.train.en.tsv",
     "pawsx": "en/train.tsv, de/test_2k.tsv, or test-de.tsv",
