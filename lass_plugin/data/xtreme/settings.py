@@ -30,7 +30,9 @@ class XtremePreparationSettings(Settings):
         metavar="CODES",
     )
     length: int | None = count(
-        None, "most tokens of an example (default: 384 for questions, else 128)"
+        None,
+        "most tokens of an example (default: 384 for questions, 512 for BUCC and "
+        "Tatoeba, else 128)",
     )
     stride: int = count(128, "tokens from a window of a context to the next")
     test_only: bool = switch("prepare no training and dev data")
