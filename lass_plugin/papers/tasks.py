@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lass_plugin.errors import LassError
 from lass_plugin.evaluation.xtreme.report import TaskScores, read_scores
 from lass_plugin.papers.figures import MEAN, XNLI, PaperTable, Part
 from lass_plugin.papers.ours import Cell, Ours, is_sure
@@ -38,9 +39,18 @@ class TaskResults:
         """Read *files*.
 
         Raises:
-            LassError: one is damaged, or two cannot stand in one table.
+            LassError: one is damaged or not of a test set, or two cannot stand in one
+                table.
         """
-        return cls(by_system([read_scores(file) for file in files]), tested)
+        scores = [read_scores(file) for file in files]
+        for file, one in zip(files, scores, strict=True):
+            if one.split != "test":
+                raise LassError(
+                    f"{file} has scores of '{one.system}' on the {one.split} data of "
+                    f"{one.task.title}, and the paper's are of the test set; evaluate "
+                    "it on that, or leave the file out"
+                )
+        return cls(by_system(scores), tested)
 
     def languages(self, system: str, task: str, base: str | None) -> Languages:
         """The languages of *task*, compared with *base* where it has the task."""

@@ -128,7 +128,11 @@ def table_of_tasks(systems: Systems, rule: str) -> Table:
         header=("system", *(task.title for task in tasks), "Avg"),
         rows=rows,
         strong=best_in_columns(values),
-        notes=(f"F1/EM are {counted} of the average", _languages_of(systems, tasks)),
+        notes=(
+            f"F1/EM are {counted} of the average",
+            _languages_of(systems, tasks),
+            *_not_of_test([of[task] for of in systems.values() for task in of]),
+        ),
         records=tuple(records),
     )
 
@@ -147,6 +151,12 @@ def _languages_of(systems: Systems, tasks: Sequence[Task]) -> str:
         of = next(of[task.name] for of in systems.values() if task.name in of)
         counts.append(f"{task.title} {len(of.languages)}")
     return f"languages: {', '.join(counts)}"
+
+
+def _not_of_test(scores: Sequence[TaskScores]) -> list[str]:
+    """What is said of tasks that were not scored on their test set."""
+    others = {one.task.title: one.split for one in scores if one.split != "test"}
+    return [f"{title}: {split} data, not test" for title, split in others.items()]
 
 
 def tables_of_languages(systems: Systems, baseline: str | None) -> list[Table]:
@@ -210,6 +220,7 @@ def _of_metric(
         values.append([*numbers, mean])
     every = [of.languages[code][metric] for of in having.values() for code in languages]
     notes = list(dict.fromkeys(each.signature for each in every))
+    notes += _not_of_test(list(having.values()))
     if base is not None:
         notes.append(f"*: p < {LEVEL} against {base.system} (paired bootstrap)")
     return Table(

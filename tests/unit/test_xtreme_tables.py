@@ -9,6 +9,7 @@ from lass_plugin.corpora.xtreme.tasks import TASKS
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation.xtreme.measured import mean_of
 from lass_plugin.evaluation.xtreme.report import TaskScores, read_scores, write_scores
+from lass_plugin.papers.tasks import TaskResults
 from lass_plugin.tables.xtreme_tables import (
     MEANS,
     NUMBERS,
@@ -129,3 +130,18 @@ def test_a_baseline_that_is_not_there_is_named():
         tables_of_languages(systems, "none")
     with pytest.raises(LassError, match="--baseline dense has no scores of XQuAD"):
         tables_of_languages(systems, "dense")
+
+
+def test_scores_of_other_data_than_the_test_set_say_so(tmp_path):
+    one = replace(scored("dense", "xnli", 0.5), split="valid")
+    systems = by_system([one, scored("dense", "udpos", 0.5)])
+    said = "XNLI: valid data, not test"
+    first, *others = (
+        table_of_tasks(systems, NUMBERS),
+        *tables_of_languages(systems, None),
+    )
+    assert said in first.notes
+    assert [said in each.notes for each in others] == [True, False, False]
+    path = write_scores(one, tmp_path)
+    with pytest.raises(LassError, match="the valid data of XNLI, and the paper's are"):
+        TaskResults.read([path])
