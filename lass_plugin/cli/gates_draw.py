@@ -54,16 +54,18 @@ SETTINGS = DrawSettings
 
 def run(settings: DrawSettings) -> int:
     """Draw, and print the files and the table."""
+    from lass_plugin.analysis.gate_parameters import write_parameters
     from lass_plugin.analysis.gate_shares import system_of, write_shares
     from lass_plugin.checkpoints.checkpoint import Checkpoint
+    from lass_plugin.methods.gates.export import with_todays_names
 
     places = named_places(settings.gates)
     systems = [system_of(name, place) for name, place in places]
-    model = Checkpoint.read(settings.model) if settings.model else None
+    model = None
+    if settings.model is not None:
+        model = with_todays_names(Checkpoint.read(settings.model))
     written = write_shares(systems, settings.sparsity, settings.out)
     if model is not None:
-        from lass_plugin.analysis.gate_parameters import write_parameters
-
         written.append(write_parameters(systems, model, settings.out))
     for path in written:
         print(path)

@@ -36,7 +36,7 @@ def run(settings: GatesExportSettings) -> int:
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.checkpoints.torch_files import save_tensors
     from lass_plugin.methods.gates.carried import gates_for
-    from lass_plugin.methods.gates.export import export
+    from lass_plugin.methods.gates.export import export, with_todays_names
     from lass_plugin.methods.gates.hugging_face import (
         hugging_face_model,
         write_hugging_face,
@@ -50,7 +50,7 @@ def run(settings: GatesExportSettings) -> int:
 
     if settings.onnx or settings.onnx_int8:
         needed("onnx", "onnxscript", *(["onnxruntime"] if settings.onnx_int8 else []))
-    checkpoint = Checkpoint.read_whole(settings.checkpoint)
+    checkpoint = with_todays_names(Checkpoint.read_whole(settings.checkpoint))
     sets = gates_for(checkpoint, settings.gates)
     gates = sets.values(settings.key, settings.sparsity)
     made = export(checkpoint, settings.key, gates, settings.fill, settings.half)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from encoders import encoder_flags
+from conftest import load
+from encoders import as_public, encoder_flags
 from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.logging import metrics
@@ -180,6 +181,17 @@ def test_a_checkpoint_computes_with_its_gates(
             task, model, batch = loaded(None)
             with task.method_of(model).using("de"):
                 pass
+
+
+def test_gates_are_of_the_public_encoder_with_older_names(
+    language_data, base, gates, tmp_path
+):
+    content = load(base)
+    del content["task_state"]
+    content["model"] = as_public(content["model"])
+    torch.save(content, tmp_path / "public.pt")
+    flags = ("--task", "masked_lm_gates", "--gates", gates / "fixed")
+    EncoderRun(language_data, *flags, base=tmp_path / "public.pt").update("de")
 
 
 def test_pairs_are_none_of_an_encoder(language_data, base, tmp_path):

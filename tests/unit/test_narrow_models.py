@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from encoders import as_public
 from fairseq.data import Dictionary
 from fairseq.models.roberta import RobertaModel
 from narrow_models import (
@@ -38,6 +39,7 @@ from lass_plugin.methods.gates.export import (
     build,
     encoder_outputs,
     export,
+    with_todays_names,
 )
 from lass_plugin.methods.gates.narrowing import components_of
 from lass_plugin.methods.gates.sets import FIXED, GateSets, base_of, save_gates
@@ -293,6 +295,20 @@ def test_gates_of_another_model_are_named(dense, change, message):
     given = {site: values for site, values in given.items() if values is not None}
     with pytest.raises(LassError, match=message):
         export(dense, "de", given)
+
+
+def test_the_public_encoder_with_older_names_is_the_same_one(dense):
+    plain = {n: w for n, w in dense.weights.items() if n.startswith("encoder.")}
+    named = Checkpoint(Path("now.pt"), {**dense.content, "model": plain})
+    public = Checkpoint(Path("old.pt"), {**dense.content, "model": as_public(plain)})
+    components = components_of(plain, OPTIONS)
+    assert base_of(components, public.weights) == base_of(components, plain)
+    first, second = (
+        export(each, "de", UNEQUAL).content["model"]
+        for each in (named, with_todays_names(public))
+    )
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_weights_that_the_model_has_not_are_no_model(dense):

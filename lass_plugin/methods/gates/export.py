@@ -12,6 +12,7 @@ from fairseq.models.roberta.model import base_architecture
 from fairseq.tasks.masked_lm import MaskedLMConfig
 from torch import Tensor, nn
 
+from lass_plugin.anatomy.older_names import todays_names
 from lass_plugin.anatomy.places import EMBEDDING, POSITIONS, SIDES, find_place
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.stock import (
@@ -147,6 +148,12 @@ def export(
     cfg = {**plain["cfg"], "model": smaller}
     content = {**plain, "cfg": cfg, "model": _stored(narrow.tensors, half)}
     return Export(content, components, gates, narrow, difference, alone)
+
+
+def with_todays_names(checkpoint: Checkpoint) -> Checkpoint:
+    """*checkpoint* with its weights by today's names, as the public XLM-R has not."""
+    model = todays_names(checkpoint.content["model"])
+    return Checkpoint(checkpoint.path, {**checkpoint.content, "model": model})
 
 
 def _without_gates(checkpoint: Checkpoint) -> Checkpoint:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from lass_plugin.anatomy.neurons import owned_parameters
+from lass_plugin.anatomy.older_names import todays_names
 from lass_plugin.errors import LassError
 from lass_plugin.masks.fingerprint import Fingerprint, fingerprint, same_weights
 from lass_plugin.masks.packing import pack, packed_size, unpack
@@ -201,7 +202,12 @@ def slopes_in(rows: Mapping[str, Tensor]) -> Slopes:
 
 def base_of(components: Components, tensors: Mapping[str, Tensor]) -> Fingerprint:
     """Fingerprint of the model that gates belong to: the first matrix of each row of
-    heads and of units. The embedding, which is stored in two forms, is left out."""
+    heads and of units. The embedding, which is stored in two forms, is left out.
+
+    Args:
+        tensors: name -> weight; those of the public XLM-R have older names.
+    """
+    tensors = todays_names(tensors)
     owners = {
         site: owned_parameters(site)[0][0]
         for site in components.counts
