@@ -9,6 +9,7 @@ from fairseq.data import Dictionary
 from fairseq.tasks import register_task
 
 from lass_plugin import options
+from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.criterions import (  # noqa: F401
     masked_lm_distillation as _registered,
 )
@@ -20,7 +21,7 @@ from lass_plugin.data.pairs_dataset import PairsDataset
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.fairseq_fixes.failing_options import check_run
-from lass_plugin.methods.registry import method_of
+from lass_plugin.methods.registry import method_of, refuse_parts
 from lass_plugin.options import MaskedLmLanguagesConfig
 from lass_plugin.tasks.encoder_task import EncoderTask
 
@@ -73,7 +74,18 @@ class MaskedLmLanguagesTask(EncoderTask):
         task.subwords = subword_model_of(folders)
         if trains:
             task._begin_training(task.keys)
+            task._check_parts()
         return task
+
+    def _check_parts(self) -> None:
+        """Refuse to go on with all weights of an encoder that has parts of languages.
+
+        Raises:
+            LassError: see above.
+        """
+        if self._start and not self.method.entry:
+            carried = method_of(Checkpoint.read(self._start).task_state, self._start)
+            refuse_parts(carried, self._start, "--task masked_lm_languages")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the method from a checkpoint, to validate with."""

@@ -183,6 +183,30 @@ def test_a_checkpoint_computes_with_its_gates(
                 pass
 
 
+def test_a_start_whose_gates_would_be_lost_or_misread_is_refused(
+    language_data, base, gates, tmp_path
+):
+    task = ("--task", "masked_lm_gates")
+    learn = (*task, *LEARN, "--gates-rate")
+    run = EncoderRun(language_data, *learn, 100, base=base)
+    run.update("de")
+    learned = run.save(tmp_path / "learned.pt")
+    again = EncoderRun(language_data, *learn, 100, base=learned).task.method.sets
+    for key, row in run.task.method.sets.rows.items():
+        assert_same(again.rows[key], row)
+    with pytest.raises(LassError, match="learned its gates at --gates-rate 100"):
+        EncoderRun(language_data, *learn, 1, base=learned)
+    run = EncoderRun(language_data, *task, "--gates", gates / "fixed", base=base)
+    run.update("de")
+    fixed = run.save(tmp_path / "fixed.pt")
+    with pytest.raises(LassError, match="is a model with gates that do not learn"):
+        EncoderRun(language_data, *task, *LEARN, base=fixed)
+    with pytest.raises(
+        LassError, match="gates, which --task masked_lm_languages would"
+    ):
+        EncoderRun(language_data, base=fixed)
+
+
 def test_gates_are_of_the_public_encoder_with_older_names(
     language_data, base, gates, tmp_path
 ):

@@ -125,6 +125,12 @@ class Gates(Method):
                 that which training begins from.
         """
         keys = list(map(str, pairs))
+        begins = cfg.finetune_from_model
+        where = (cfg.restore_file, begins, cfg.save_dir or "", cfg.continue_once)
+        start = start_of(*where)
+        read = None if start is None else Checkpoint.read(start)
+        if read is not None and start == begins and cls.entry in read.task_state:
+            cls.from_state(read.task_state[cls.entry], str(start)).check_begun(cfg)
         if not cfg.gates:
             return cls(None, True, cfg, keys, cfg.gates_rate)
         sets = load_gates(cfg.gates)
@@ -143,15 +149,31 @@ class Gates(Method):
                 f"--gates-sparsity has no effect on gates that are {sets.kind}; leave "
                 "it out"
             )
-        begins = cfg.finetune_from_model
-        where = (cfg.restore_file, begins, cfg.save_dir or "", cfg.continue_once)
-        start = start_of(*where)
-        if start is not None:
-            read = Checkpoint.read(start)
+        if read is not None:
             # weights that have been trained under gates are another base's by now
             if start == begins or cls.entry not in read.task_state:
                 sets.check_base(read.weights, str(start))
         return cls(sets, bool(cfg.gates_learn), cfg, keys, cfg.gates_rate)
+
+    def check_begun(self, cfg: Any) -> None:
+        """Refuse a training by *cfg* that would lose or misread these gates.
+
+        Raises:
+            LassError: they do not learn and new ones would; or at another rate.
+        """
+        begun = cfg.finetune_from_model
+        if not self._learns and not cfg.gates:
+            raise LassError(
+                f"{begun} is a model with gates that do not learn, in whose place new "
+                "ones would begin open; give its gates with --gates, or what 'lass "
+                "gates export' makes of it"
+            )
+        if self._learns and cfg.gates_learn and self._rate != cfg.gates_rate:
+            raise LassError(
+                f"{begun} learned its gates at --gates-rate {self._rate:g}, by which "
+                f"they are divided in it, and this training has {cfg.gates_rate:g}; "
+                "give that one"
+            )
 
     @classmethod
     def from_state(cls, state: Any, where: str) -> "Gates":
