@@ -9,7 +9,9 @@ from torch import Tensor
 from lass_plugin.analysis.gate_shares import System
 from lass_plugin.anatomy.places import EMBEDDING, find_place
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.components import Components, is_rank
+from lass_plugin.methods.gates.frozen import owned_by
 from lass_plugin.records.csv_table import write_csv
 from lass_plugin.records.text_tables import print_table
 
@@ -44,6 +46,39 @@ def removed_parameters(
     return layers, embedding
 
 
+def check_model(system: System, model: Checkpoint) -> None:
+    """Refuse gates that are not of *model*, by the shapes of its weights.
+
+    Raises:
+        LassError: names the system and what does not fit.
+    """
+    weights = model.weights
+    counts, widths = system.components.counts, system.components.widths
+    for site, count in counts.items():
+        name, axis = owned_by(site)[0]
+        there = weights[name].shape[axis] if name in weights else 0
+        if there != count * widths.get(site, 1):
+            raise LassError(
+                f"the gates of {system.name} are not of {model.path}: they are {count} "
+                f"at {site}, whose weights there are of {there} rows or columns; give "
+                "the model that they are of with --model"
+            )
+    ours, theirs = (
+        {
+            (place.side, place.layer)
+            for place in map(find_place, names)
+            if place.layer is not None
+        }
+        for names in (counts, weights)
+    )
+    if missing := theirs - ours:
+        side, layer = min(missing)
+        raise LassError(
+            f"the gates of {system.name} are not of {model.path}: they have nothing of "
+            f"its {side} layer {layer}; give the model that they are of with --model"
+        )
+
+
 def write_parameters(
     systems: Sequence[System], model: Checkpoint, folder: str | os.PathLike
 ) -> Path:
@@ -51,7 +86,12 @@ def write_parameters(
 
     Args:
         model: that the gates are of, not cut.
+
+    Raises:
+        LassError: they are of another one.
     """
+    for system in systems:
+        check_model(system, model)
     sizes = {name: tensor.numel() for name, tensor in model.parameters.items()}
     in_layers = sum(n for s, n in sizes.items() if find_place(s).layer is not None)
     symbols, units = next(

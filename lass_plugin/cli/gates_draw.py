@@ -54,7 +54,7 @@ SETTINGS = DrawSettings
 
 def run(settings: DrawSettings) -> int:
     """Draw, and print the files and the table."""
-    from lass_plugin.analysis.gate_parameters import write_parameters
+    from lass_plugin.analysis.gate_parameters import check_model, write_parameters
     from lass_plugin.analysis.gate_shares import system_of, write_shares
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.methods.gates.export import with_todays_names
@@ -64,6 +64,8 @@ def run(settings: DrawSettings) -> int:
     model = None
     if settings.model is not None:
         model = with_todays_names(Checkpoint.read(settings.model))
+        for system in systems:  # before anything is written
+            check_model(system, model)
     written = write_shares(systems, settings.sparsity, settings.out)
     if model is not None:
         written.append(write_parameters(systems, model, settings.out))

@@ -15,6 +15,7 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.errors import LassError
 from lass_plugin.methods.gates.components import Components
 from lass_plugin.methods.gates.export import export
+from lass_plugin.methods.gates.narrowing import components_of
 
 LAYER = f"{ENCODER}.layers.{{}}"
 HEADS, UNITS = "self_attn.heads", "fc1"
@@ -114,6 +115,25 @@ def test_parameters_are_those_of_exported_models(tmp_path):
     table = write_parameters([system], dense, tmp_path).read_text().splitlines()
     left = f"ours,0.5,{sizes[1][0]},{sizes[1][1]}"
     assert table == ["system,sparsity,layers,all", left]
+
+
+def test_gates_of_another_model_have_no_parameters_of_this_one(tmp_path):
+    dense = made()
+    whole = components_of(dense.weights, dense.model_options)
+    given = {**UNEQUAL, **RANKS}
+    for change, said in (
+        ({f"{LAYER.format(1)}.{UNITS}": 9}, "they are 9 at .*layers.1.fc1"),
+        ({f"{LAYER.format(3)}.{UNITS}": 10}, "they are 10 at .*layers.3.fc1"),
+        (None, "nothing of its encoder layer 2"),
+    ):
+        counts = {**whole.counts, **(change or {})}
+        if change is None:
+            counts = {site: n for site, n in counts.items() if ".layers.2." not in site}
+        of_model = Components(counts, whole.widths)
+        system = System("ours", of_model, {0.5: {"de": given}})
+        with pytest.raises(LassError, match=f"ours are not of dense.pt: .*{said}"):
+            write_parameters([system], dense, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_parameters_of_hidden_units_alone():
