@@ -5,6 +5,7 @@ import random
 import re
 
 import pytest
+import torch
 from conftest import load
 from encoders import ENCODER_FLAGS
 
@@ -194,6 +195,12 @@ def test_retrieval_needs_no_training(commands, language_data, encoder, tmp_path)
     assert "layer:2" in scores["languages"]["de"]["accuracy"]["signature"]
     wrong = commands.run("lass", *command, *out, "--longest", 3, check=False)
     assert wrong.returncode and "--longest has no effect on Tatoeba" in wrong.told
+    content = load(encoder)
+    del content["task_state"]  # as in the public checkpoints
+    torch.save(content, tmp_path / "public.pt")
+    command = (*command[:-1], tmp_path / "public.pt", *out, "--layer", 2)
+    wrong = commands.run("lass", *command, "--sparsity", 0.5, check=False)
+    assert wrong.returncode and "--sparsity has no effect on a model" in wrong.told
 
 
 def test_pairs_are_mined_with_a_threshold_of_the_dev_set(

@@ -23,6 +23,7 @@ from lass_plugin.evaluation.xtreme.report import TaskScores, write_scores
 from lass_plugin.evaluation.xtreme.retrieval import gold_of, score_retrieval
 from lass_plugin.evaluation.xtreme.settings import XtremeEvaluationSettings
 from lass_plugin.evaluation.xtreme.tags import find_chunks, score_tags
+from lass_plugin.methods.registry import method_of
 from lass_plugin.records.json_record import RecordFormat, digest_of
 from lass_plugin.settings import needless
 from lass_plugin.tasks.xtreme import XtremeTask, check_head
@@ -64,6 +65,9 @@ def evaluate(settings: XtremeEvaluationSettings) -> TaskScores:
         for language in languages:
             words_by(task.name, language)
     checkpoint = Checkpoint.read_whole(settings.checkpoint)
+    # fairseq tells a task nothing of a checkpoint that is of no task of ours
+    carried = method_of(checkpoint.task_state, str(settings.checkpoint))
+    carried.at_sparsity(settings.sparsity)
     if task.trains:
         check_head(checkpoint.task_state, task, str(settings.checkpoint))
     encoder = XtremeTask.to_evaluate(prepared, settings.sparsity)
