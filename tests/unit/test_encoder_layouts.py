@@ -248,6 +248,30 @@ def test_pieces_of_another_kind_are_refused(language_data, tmp_path):
         read_encoder(tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    "steps, told",
+    [
+        ([{"type": "Precompiled", "precompiled_charsmap": "AA=="}], None),
+        ([{"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}], None),
+        ([{"type": "Lowercase"}], "normalized by Lowercase"),
+        ([{"type": "Replace", "pattern": {"String": "``"}}], "Replace .*``"),
+        ([5], "normalized by None"),
+    ],
+)
+def test_text_in_another_form_than_xlm_rs_is_refused(
+    language_data, tmp_path, steps, told
+):
+    huggingface(tmp_path, "bert", language_data)
+    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text())
+    tokenizer["normalizer"] = {"type": "Sequence", "normalizers": steps}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    if told is None:
+        assert read_encoder(tmp_path)
+        return
+    with pytest.raises(LassError, match=told):
+        read_encoder(tmp_path)
+
+
 def checkpoint_of(model, tmp_path) -> Checkpoint:
     content = {
         "args": None,

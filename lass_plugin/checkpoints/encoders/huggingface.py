@@ -4,6 +4,7 @@
 ``tokenizer.json`` of unigram pieces.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,7 @@ def _pieces(source: Path) -> tuple[list[str], bytes]:
             f"the pieces of {path} are not of the unigram kind that SentencePiece has, "
             "so text could not be encoded for the encoder; take one with XLM-R's pieces"
         )
+    _check_normalizer(tokenizer.get("normalizer"), path)
     vocabulary = [_scored(entry, path) for entry in found]
     own = [piece for piece, _ in vocabulary[:4]]
     if own != ["<s>", "<pad>", "</s>", "<unk>"] or vocabulary[-1][0] != MASK:
@@ -138,6 +140,31 @@ def _pieces(source: Path) -> tuple[list[str], bytes]:
         )
     pieces = vocabulary[4:-1]
     return [piece for piece, _ in pieces], unigram_model(pieces)
+
+
+_NORMALIZERS = ("Sequence", "Precompiled", "Strip", "Replace")
+"""Kinds of which XLM-R's is made: a table of characters, and white space made one."""
+
+
+def _check_normalizer(given: Any, path: Path) -> None:
+    """Refuse text in another form than XLM-R's, in which the model written here reads.
+
+    Raises:
+        LassError: names the step of the normalization.
+    """
+    if given is None:
+        return
+    kind = given.get("type") if isinstance(given, Mapping) else None
+    pattern = given.get("pattern") if kind == "Replace" else None
+    blanks = pattern in (None, {"Regex": " {2,}"}, {"String": " "})
+    if kind not in _NORMALIZERS or not blanks:
+        what = kind if pattern is None else f"{kind} {json.dumps(pattern)}"
+        raise LassError(
+            f"the text of {path} is normalized by {what}, which XLM-R's is not, so it "
+            "would be encoded otherwise here; take an encoder with XLM-R's pieces"
+        )
+    for step in given.get("normalizers", ()) if kind == "Sequence" else ():
+        _check_normalizer(step, path)
 
 
 def _scored(entry: Any, path: Path) -> tuple[str, float]:
