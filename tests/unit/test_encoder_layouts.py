@@ -17,7 +17,7 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.encoders.folder import mlm_head_of, write_encoder
 from lass_plugin.checkpoints.encoders.huggingface import read_encoder
 from lass_plugin.checkpoints.encoders.layers import with_layers
-from lass_plugin.checkpoints.encoders.modules import with_modules
+from lass_plugin.checkpoints.encoders.modules import check_modules, with_modules
 from lass_plugin.checkpoints.encoders.shape import EncoderShape, shape_of
 from lass_plugin.checkpoints.encoders.trimmed import trim_encoder
 from lass_plugin.data.dictionaries import dictionary_of_pieces, load_dictionary
@@ -380,6 +380,10 @@ def test_modules_begin_as_nothing_and_each_language_has_its_own(dictionary, tmp_
     again = Checkpoint(tmp_path / "xmod.pt", made)
     with pytest.raises(LassError, match="has modules of languages already"):
         with_modules(again, ("de",))
+    check_modules(made["model"], ["sw", "de"], "xmod.pt")
+    check_modules(whole.weights, ["fr"], "model.pt")  # has none, so all do for all
+    with pytest.raises(LassError, match=r"no module of en \(it has those of de, sw\)"):
+        check_modules(made["model"], ["de", "en"], "xmod.pt")
 
 
 def test_what_layer_norms_add_is_compared_also_where_it_is_not_said(dictionary):

@@ -1,5 +1,6 @@
 """X-MOD (Pfeiffer 2022) that begins from an encoder without modules."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from lass_plugin.checkpoints.encoders.changed import changed_encoder
 from lass_plugin.errors import LassError
 
 ARCHITECTURE = "xmod_from_encoder"
+_MODULE = re.compile(r"\.adapter_modules\.([^.]+)\.")
 BOTTLENECK = 2
 """The inner width of a module is that of the encoder divided by this, as X-MOD's."""
 
@@ -20,6 +22,25 @@ BOTTLENECK = 2
 def has_modules(names: Iterable[str]) -> bool:
     """Whether weights of these names are of an encoder with modules of languages."""
     return any(".adapter_modules." in name for name in names)
+
+
+def check_modules(names: Iterable[str], languages: Iterable[str], where: str) -> None:
+    """Refuse languages that an encoder with modules has none of.
+
+    Args:
+        names: of its weights.
+        where: the encoder, for messages.
+
+    Raises:
+        LassError: names the languages.
+    """
+    known = {found[1] for name in names if (found := _MODULE.search(name))}
+    missing = [code for code in languages if known and code not in known]
+    if missing:
+        raise LassError(
+            f"{where} has no module of {', '.join(missing)} (it has those of "
+            f"{', '.join(sorted(known))}); prepare the task for languages that it has"
+        )
 
 
 def with_modules(

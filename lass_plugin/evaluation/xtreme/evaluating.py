@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
+from lass_plugin.checkpoints.encoders.modules import check_modules
 from lass_plugin.corpora.xtreme.tasks import MINING, NEAREST, PAIRS, SPANS, TAGS
 from lass_plugin.data.parallel_text import sha256
 from lass_plugin.data.xtreme.stored import Prepared, read_questions_of, read_stored
@@ -68,6 +69,8 @@ def evaluate(settings: XtremeEvaluationSettings) -> TaskScores:
     # fairseq tells a task nothing of a checkpoint that is of no task of ours
     carried = method_of(checkpoint.task_state, str(settings.checkpoint))
     carried.at_sparsity(settings.sparsity)
+    spoken = [*languages, *([] if task.trains else ["en"])]
+    check_modules(checkpoint.weights, spoken, str(settings.checkpoint))
     if task.trains:
         check_head(checkpoint.task_state, task, str(settings.checkpoint))
     encoder = XtremeTask.to_evaluate(prepared, settings.sparsity)
