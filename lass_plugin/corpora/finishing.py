@@ -16,17 +16,23 @@ from lass_plugin.corpora.jobs import (
 )
 from lass_plugin.corpora.lines import TRUE
 from lass_plugin.data.cleaning import Counts, HeldOut, LinePair, hold_out
-from lass_plugin.data.moses import count_forms, likeliest, truecase
+from lass_plugin.data.moses import (
+    Casing,
+    casing_model,
+    count_forms,
+    read_casing,
+    truecase,
+)
 from lass_plugin.data.parallel_text import read_lines, sha256
 from lass_plugin.data.progress import Progress
 from lass_plugin.data.workers import Workers
 from lass_plugin.errors import LassError
-from lass_plugin.files import json_once, read_json
+from lass_plugin.files import json_once, read_json, write_text
 from lass_plugin.languages import Pair
 
 
 def write_cases(about: tuple[str, Sequence[Pair], Path]) -> None:
-    """Write the form of each word of a language in the training text of all pairs.
+    """Write the forms of each word of a language in the training text of all pairs.
 
     Args:
         about: the language, all pairs, and the folder of work.
@@ -39,11 +45,13 @@ def write_cases(about: tuple[str, Sequence[Pair], Path]) -> None:
             if code in codes_of(pair) and path.is_file():
                 yield from read_lines(path)
 
-    json_once(_cases_of(work, code), lambda: likeliest(count_forms(lines())))
+    path = _cases_of(work, code)
+    if not path.is_file():
+        write_text(path, casing_model(count_forms(lines())))
 
 
 def _cases_of(work: Path, code: str) -> Path:
-    return work / "cases" / f"{code}.json"
+    return work / "cases" / f"truecase.{code}"
 
 
 def taken_size(job: Job) -> int:
@@ -135,7 +143,6 @@ def _case(chunk: tuple[list[tuple[Path, int]], list[LinePair]]) -> list[LinePair
 
 
 @lru_cache(maxsize=2)
-def _cases(path: Path, changed: int) -> dict[str, str]:
+def _cases(path: Path, changed: int) -> Casing:
     """The forms in a file, which was last changed at the time *changed*."""
-    cases: dict[str, str] = read_json(path)
-    return cases
+    return read_casing(path)

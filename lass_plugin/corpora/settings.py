@@ -33,7 +33,7 @@ def case(default: str) -> Any:
     """Declare the option for the case of words."""
     return option(
         default,
-        "lower; true: each word as it is mostly written inside sentences, which needs "
+        "lower; true: words as they are written inside of sentences, which needs "
         "--tokenize moses; as-is (default: %(default)s)",
         choices=(AS_IS, LOWER, TRUE),
         group=_TEXT,

@@ -18,7 +18,7 @@ from lass_plugin.data.parallel_text import sha256
 from lass_plugin.data.subwords import Subwords
 from lass_plugin.data.text_form import FORMS, TOKENISED
 from lass_plugin.data.text_settings import TextSettings
-from lass_plugin.data.text_steps import CASING, TextSteps, casing_digest
+from lass_plugin.data.text_steps import AS_MOSES, CASING, TextSteps, casing_digest
 from lass_plugin.errors import LassError
 from lass_plugin.files import move, write_json
 from lass_plugin.locks import LOCK, FolderLock
@@ -164,7 +164,8 @@ def text_steps_of(folder: Path) -> TextSteps:
     for path in paths:
         if not path.is_file():
             raise LassError(f"{path} is missing; prepare {folder} again")
-    return TextSteps(normalise, tokenise, folder, casing_digest(paths))
+    likeliest, digest = options["truecase"] != AS_MOSES, casing_digest(paths)
+    return TextSteps(normalise, tokenise, folder, digest, likeliest)
 
 
 def text_form_of(folder: Path) -> str | None:

@@ -7,11 +7,11 @@ Chinese, some punctuation is set apart, and no words are found.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lass_plugin.errors import LassError
 from lass_plugin.files import read_text
@@ -70,16 +70,13 @@ def count_forms(lines: Iterable[str]) -> Counter[str]:
     return counts
 
 
-def likeliest(forms: Mapping[str, int]) -> dict[str, str]:
-    """Word in lower case -> its most frequent form, of equal ones the first.
+class Casing(NamedTuple):
+    """The forms that words have where no sentence begins."""
 
-    Args:
-        forms: see :func:`count_forms`.
-    """
-    best: dict[str, str] = {}
-    for form in sorted(forms, key=lambda form: (-forms[form], form)):
-        best.setdefault(form.lower(), form)
-    return best
+    best: Mapping[str, str]
+    """Word in lower case -> its most frequent form."""
+    known: Set[str] = frozenset()
+    """The other forms, which words keep inside of sentences."""
 
 
 def casing_model(forms: Mapping[str, int]) -> str:
@@ -101,13 +98,13 @@ def casing_model(forms: Mapping[str, int]) -> str:
     return "".join(lines)
 
 
-def read_casing(path: Path) -> dict[str, str]:
-    """Word in lower case -> its likeliest form, of a model of Moses' truecaser.
+def read_casing(path: Path) -> Casing:
+    """The forms in a model of Moses' truecaser.
 
     Raises:
         LassError: it cannot be read, or is none.
     """
-    best: dict[str, str] = {}
+    best, known = dict[str, str](), set[str]()
     text = read_text(path, "a model of Moses' truecaser")
     for number, line in enumerate(text.split("\n"), start=1):
         words = line.split()
@@ -120,14 +117,19 @@ def read_casing(path: Path) -> dict[str, str]:
                 "or 'lass prepare --truecase' wrote"
             )
         best[words[0].lower()] = words[0]
-    return best
+        known.update(words[2::2])
+    return Casing(best, known)
 
 
-def truecase(line: str, best: Mapping[str, str]) -> str:
-    """A line of tokens with each known word in its likeliest form."""
+def truecase(line: str, casing: Casing) -> str:
+    """A line of tokens with each known word in its likeliest form.
+
+    A word that does not begin a sentence keeps a form that is known, as Moses'
+    truecase.perl has it: ``May`` beside ``may``.
+    """
     truecaser = _learner()
-    truecaser.model = {"best": best, "known": {}}
-    return truecaser.truecase(line, return_str=True)
+    truecaser.model = casing._asdict()
+    return truecaser.truecase(line, return_str=True, use_known=True)
 
 
 def detruecase(line: str) -> str:

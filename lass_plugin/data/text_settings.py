@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lass_plugin.data.cleaning import HELD_OUT_CHOICES, KEEP, Limits
 from lass_plugin.data.text_form import DETOKENISED, FORMS, TOKENISED
-from lass_plugin.data.text_steps import CASING, TextSteps, casing_digest
+from lass_plugin.data.text_steps import AS_MOSES, CASING, TextSteps, casing_digest
 from lass_plugin.errors import LassError
 from lass_plugin.settings import Settings, count, needless, option, switch
 
@@ -30,8 +30,8 @@ class TextSettings(Settings):
         "tokenise raw text as Moses' tokenizer does; translations are detokenised"
     )
     truecase: bool = switch(
-        "write words in the case that is likeliest for them, learned from the training "
-        "text; translations get their capitals back"
+        "write words in the case that they have inside of sentences, learned from the "
+        "training text; translations get their capitals back"
     )
     truecase_model: Path | None = option(
         None,
@@ -127,7 +127,7 @@ class TextSettings(Settings):
             "text-form": self.text_form,
             "normalise-punctuation": self.normalise_punctuation or None,
             "moses": self.moses or None,
-            "truecase": self.truecase or None,
+            "truecase": AS_MOSES if self.truecase else None,
             "truecase-model": casing_digest(self.given_casing) or None,
             "min-tokens": self.min_tokens,
             "max-tokens": self.max_tokens,

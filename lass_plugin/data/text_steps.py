@@ -10,6 +10,10 @@ from lass_plugin.data.parallel_text import sha256
 CASING = "truecase.{}"
 """File of a data folder with the forms of the words of a language."""
 
+AS_MOSES = "as Moses does"
+"""What a data folder says of truecasing; earlier versions said true, see
+:attr:`TextSteps.likeliest`."""
+
 
 @dataclass(frozen=True)
 class TextSteps:
@@ -25,6 +29,9 @@ class TextSteps:
     """Folder of :data:`CASING`, a file for each language; None for no truecasing."""
     digest: str = ""
     """Of these files, so that a worker never uses stale ones."""
+    likeliest: bool = False
+    """Whether words inside of sentences do not keep other known forms either: in data
+    of earlier versions."""
 
     @property
     def any(self) -> bool:
@@ -47,11 +54,13 @@ class TextSteps:
         return self.truecase(self.split(line, language), language)
 
     def truecase(self, line: str, language: str) -> str:
-        """A line of tokens, its words in their likeliest form."""
+        """A line of tokens, its words as they are inside of sentences."""
         if self.casing is None:
             return line
         path = self.casing / CASING.format(language)
-        return moses.truecase(line, _casing(path, self.digest))
+        casing = _casing(path, self.digest)
+        known = frozenset[str]() if self.likeliest else casing.known
+        return moses.truecase(line, moses.Casing(casing.best, known))
 
     def recase(self, line: str) -> str:
         """A translation with capitals again; its tokens stay apart."""
@@ -69,5 +78,5 @@ def casing_digest(paths: list[Path]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _casing(path: Path, digest: str) -> dict[str, str]:
+def _casing(path: Path, digest: str) -> moses.Casing:
     return moses.read_casing(path)

@@ -1,4 +1,4 @@
-"""Text in the likeliest case of its words, which is learned from training text."""
+"""Text in the case of its words inside of sentences, learned from training text."""
 
 import contextlib
 from collections import Counter

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from sacremoses import MosesTruecaser
 
 from lass_plugin.data import moses
+from lass_plugin.data.data_folder import text_steps_of
 from lass_plugin.data.text_form import DETOKENISED, TOKENISED, common_form, is_tokenised
-from lass_plugin.data.text_steps import CASING, TextSteps, casing_digest
+from lass_plugin.data.text_steps import AS_MOSES, CASING, TextSteps, casing_digest
 from lass_plugin.errors import LassError
+from lass_plugin.files import write_json
 
 TEXT = {
     "en": "The Jones' house isn't \"new\", he said (in 1,000 words).",
@@ -64,13 +66,41 @@ def test_a_model_is_one_of_moses_and_read_by_others(tmp_path):
     forms = Counter({"the": 9, "The": 2, "THE": 1, "Berlin": 3, "ein": 1})
     path = tmp_path / "truecase.en"
     path.write_text(moses.casing_model(forms), encoding="utf-8")
-    best = moses.read_casing(path)
-    assert best == {"the": "the", "berlin": "Berlin", "ein": "ein"}
+    casing = moses.read_casing(path)
+    assert casing.best == {"the": "the", "berlin": "Berlin", "ein": "ein"}
+    assert casing.known == {"The", "THE"}
     theirs = MosesTruecaser(load_from=str(path))
-    assert theirs.model["best"] == best
+    assert theirs.model["best"] == casing.best
     line = "THE house of BERLIN . Ein Haus"
-    assert moses.truecase(line, best) == theirs.truecase(line, return_str=True)
-    assert moses.truecase(line, best) == "the house of Berlin . ein Haus"
+    assert moses.truecase(line, casing) == theirs.truecase(line, return_str=True)
+    assert moses.truecase(line, casing) == "the house of Berlin . ein Haus"
+
+
+def test_inside_of_sentences_known_forms_stay(tmp_path):
+    """Moses' truecase.perl: "don't change known words"."""
+    forms = Counter({"may": 9, "May": 2, "us": 5, "US": 1, "sie": 3, "Sie": 3})
+    path = tmp_path / "truecase.en"
+    path.write_text(moses.casing_model(forms), encoding="utf-8")
+    casing, line = moses.read_casing(path), "May it be in May ? US and US , MAY , Sie"
+    expected = "may it be in May ? us and US , may , Sie"
+    assert moses.truecase(line, casing) == expected
+    steps = TextSteps(casing=tmp_path, digest=casing_digest([path]))
+    assert steps.truecase(line, "en") == expected
+    # data of earlier versions: every word in its likeliest form, Sie of equal ones
+    before = TextSteps(casing=tmp_path, digest=steps.digest, likeliest=True)
+    assert before.truecase(line, "en") == "may it be in may ? us and us , may , Sie"
+
+
+@pytest.mark.parametrize(("stated", "likeliest"), [(True, True), (AS_MOSES, False)])
+def test_a_data_folder_says_which_forms_stay(tmp_path, stated, likeliest):
+    """Earlier versions wrote every word in its likeliest form, and ``true``."""
+    (tmp_path / "truecase.de").write_text("sie (3/4) Sie (1)\n")
+    options = {"truecase": stated, "moses": True}
+    record = {"options": options, "inputs": {}, "files": {"truecase.de": 18}}
+    write_json(tmp_path / "preparation.json", record)
+    steps = text_steps_of(tmp_path)
+    assert steps.likeliest is likeliest
+    assert steps.truecase("hat Sie", "de") == ("hat sie" if likeliest else "hat Sie")
 
 
 @pytest.mark.parametrize("line", ["the", "the (3/3) The", "the 3 The 4"])
@@ -117,7 +147,7 @@ def test_no_letter_is_lost_there_and_back(language, line):
     assert not set(tokens.replace("&", "")) & set("<>|[]\"'")
     if not {"&", *string.digits} & {*line}:  # entities of the text itself are resolved
         assert letters(moses.detokenise(tokens, language)) == letters(line)
-    assert letters(moses.truecase(tokens, {})) == letters(tokens)
+    assert letters(moses.truecase(tokens, moses.Casing({}))) == letters(tokens)
     assert letters(moses.detruecase(tokens)) == letters(tokens)
 
 

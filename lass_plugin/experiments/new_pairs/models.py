@@ -13,7 +13,7 @@ from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.checkpoints.torch_files import save_tensors
 from lass_plugin.checkpoints.trained_with import check_subwords
 from lass_plugin.data import parallel_text
-from lass_plugin.data.data_folder import RECORD, text_settings_of
+from lass_plugin.data.data_folder import RECORD, text_settings_of, text_steps_of
 from lass_plugin.data.pair_data import find_split
 from lass_plugin.data.preparation import prepare
 from lass_plugin.data.preparation_settings import Added, PreparationSettings
@@ -223,6 +223,11 @@ def _prepare_data(
     in characters, which become symbols if they occur often enough.
     """
     texts, _ = parallel_text.find_bitexts(settings.text, settings.pairs)
+    if text_steps_of(settings.data).likeliest:
+        raise LassError(
+            f"an earlier version has truecased {settings.data} otherwise than text is "
+            "now; prepare it again with --fresh and train on that"
+        )
     written = text_settings_of(settings.data)
     steps = written.tokens
     if written.truecase:  # languages that the model does not have are learned
