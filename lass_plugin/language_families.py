@@ -12,6 +12,7 @@ import re
 
 from lass_plugin.errors import LassError
 from lass_plugin.files import read_text
+from lass_plugin.languages import base_language
 
 _TABLE = {
     "Afro-Asiatic/Chadic": "ha:hau",
@@ -79,6 +80,13 @@ FIRST_CODES: dict[str, str] = {
     for code in language.split(":")
 }
 """Code of a language -> its first one, of two letters where there is one."""
+
+
+def first_code(code: str) -> str:
+    """The code of two letters of a language, if it has one: ``de`` of ``deu_Latn``."""
+    base = base_language(code)
+    return FIRST_CODES.get(base, base)
+
 
 MISSING_FAMILY = "Missing"
 """What Li 2022, Table 4, has where no family is known."""

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lass_plugin.languages import base_language
+from lass_plugin.language_families import first_code
 
 LinePair = tuple[str, str]
 """A line and its translation."""
@@ -191,7 +191,7 @@ def broken_limit(
 def length(line: str, language: str) -> int:
     """Number of tokens: words, or characters of a language without spaces."""
     words = line.split()
-    if base_language(language) in WITHOUT_SPACES:
+    if first_code(language) in WITHOUT_SPACES:
         return sum(map(len, words))
     return len(words)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lass_plugin.errors import LassError
 from lass_plugin.files import read_text
-from lass_plugin.languages import base_language
+from lass_plugin.language_families import first_code
 
 if TYPE_CHECKING:
     from sacremoses import (
@@ -40,12 +40,12 @@ def normalise_punctuation(line: str, language: str, every: bool = False) -> str:
             replace-unicode-punctuation and remove-non-printing-char); the latter takes
             the non-joiner out of Persian.
     """
-    return _normalizer(base_language(language), every).normalize(line)
+    return _normalizer(first_code(language), every).normalize(line)
 
 
 def tokenise(line: str, language: str) -> str:
     """The tokens of a line of raw text, separated by spaces."""
-    return _tokenizer(base_language(language)).tokenize(line, return_str=True)
+    return _tokenizer(first_code(language)).tokenize(line, return_str=True)
 
 
 def detokenise(line: str, language: str) -> str:
@@ -54,7 +54,7 @@ def detokenise(line: str, language: str) -> str:
     Where raw text leaves a choice, Moses guesses: French quotes are set apart, and
     Finnish ``EU:n`` comes back as ``EU: n``.
     """
-    return _detokenizer(base_language(language)).detokenize(line.split())
+    return _detokenizer(first_code(language)).detokenize(line.split())
 
 
 def count_forms(lines: Iterable[str]) -> Counter[str]:

@@ -8,10 +8,10 @@ from lass_plugin.evaluation.language_identifier import ON_TARGET
 from lass_plugin.evaluation.metrics import Score
 from lass_plugin.evaluation.report_tables import signature_notes
 from lass_plugin.evaluation.zero_shot_tables import ZERO_SHOT
+from lass_plugin.language_families import first_code
 from lass_plugin.languages import Pair
 from lass_plugin.papers import figures
 from lass_plugin.papers.ours import Cell, Ours, is_sure
-from lass_plugin.papers.scores import first_code
 from lass_plugin.records.fields import filled
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from lass_plugin.evaluation.report_tables import signature_notes
 from lass_plugin.evaluation.significance import Difference
-from lass_plugin.language_families import FIRST_CODES
-from lass_plugin.languages import Pair, base_language
+from lass_plugin.language_families import first_code
+from lass_plugin.languages import Pair
 from lass_plugin.papers.figures import (
     GROUPS,
     LANGUAGES,
@@ -153,12 +153,6 @@ def _layout(table: PaperTable, layout: Layout) -> Layout:
     if table.columns == TYPES and layout.resource_types is None:
         layout = replace(layout, resource_types=FLORES)
     return layout
-
-
-def first_code(code: str) -> str:
-    """The code of a language that the papers' tables use: ``de`` of ``deu_Latn``."""
-    base = base_language(code)
-    return FIRST_CODES.get(base, base)
 
 
 def _columns(

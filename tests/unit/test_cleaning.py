@@ -100,6 +100,8 @@ def test_held_out_lines(choice, left):
 def test_a_script_without_spaces_is_counted_by_characters():
     assert length("你好 世界", "zh") == 4 == length("你好世界", "zho_simpl")
     assert length("你好 世界", "de") == 2
+    for code in ("th", "tha", "tha_Thai", "mya_Mymr", "khm", "lao"):
+        assert length("สวัสดี ชาวโลก", code) == 12
     kept, counts = cleaned([("你好世界", "Hello world")], ("zh", "en"), max_ratio=2)
     assert kept and cleaned(kept, ("zh", "en"), max_ratio=1.9)[1].dropped[UNEVEN] == 1
 

@@ -45,7 +45,10 @@ def test_tokens_become_the_text_that_they_are_of(language):
 def test_what_moses_writes():
     tokens = "It &apos;s &quot; A &amp; B &quot; , isn &apos;t &#91; it &#93; ?"
     assert moses.tokenise("It's \"A & B\", isn't [it]?", "en") == tokens
-    assert moses.tokenise("un l'eau", "fr_FR") == "un l&apos; eau"
+    for code in ("fr_FR", "fra", "fra_Latn"):
+        assert moses.tokenise("un l'eau", code) == "un l&apos; eau"
+        assert moses.detokenise("un l&apos; eau", code) == "un l'eau"
+    assert moses.tokenise("L'acqua", "ita_Latn") == moses.tokenise("L'acqua", "it")
     assert moses.tokenise("state-of-the-art", "en") == "state-of-the-art"
     found = moses.normalise_punctuation("„Ja“ – sagte er…", "de")
     assert found == '"Ja" - sagte er...'

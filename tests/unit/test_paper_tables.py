@@ -15,12 +15,13 @@ from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.xtreme.measured import mean_of
 from lass_plugin.evaluation.xtreme.report import TaskScores, write_scores
 from lass_plugin.evaluation.zero_shot_tables import ZERO_SHOT
+from lass_plugin.language_families import first_code
 from lass_plugin.methods.lowrank.estimation.demands import ESTIMATE
 from lass_plugin.papers.comparing import compare_with_paper
 from lass_plugin.papers.figures import MEAN
 from lass_plugin.papers.places import look_for_results
 from lass_plugin.papers.reading import paper_of
-from lass_plugin.papers.scores import Wanted, first_code
+from lass_plugin.papers.scores import Wanted
 from lass_plugin.resource_types import LANG12, flores_types
 from lass_plugin.tables.cost import Cost, size_table, speed_table
 from lass_plugin.tables.layout import Layout
