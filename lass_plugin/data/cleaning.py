@@ -8,6 +8,7 @@ without spaces has no words to count; there each character but a space is a toke
 import hashlib
 import itertools
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -199,9 +200,11 @@ def length(line: str, language: str) -> int:
 def letters(line: str) -> str:
     """Letters and digits of *line* in one case; the line itself if it has none.
 
-    Lines that differ in spaces, punctuation or case alone have the same.
+    Lines that differ in spaces, punctuation or case alone have the same, and those that
+    write an accent as a character of its own or not (NFD, NFC).
     """
-    return _OTHERS.sub("", line).casefold() or " ".join(line.split())
+    composed = unicodedata.normalize("NFC", line)
+    return _OTHERS.sub("", composed).casefold() or " ".join(line.split())
 
 
 def _of_pair(languages: tuple[str, str], pair: LinePair) -> int:

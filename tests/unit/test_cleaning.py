@@ -1,5 +1,7 @@
 """What a training set keeps: lengths, ratios, repeated and held-out lines."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,6 +111,11 @@ def test_a_script_without_spaces_is_counted_by_characters():
 def test_letters():
     assert letters("Straße, 5!") == letters("STRASSE 5") == "strasse5"
     assert letters(" ? !") == "? !" != letters("...")
+    for line in ("Café à Łódź", "Tiếng Việt", "한국어", "क़लम"):
+        forms = {unicodedata.normalize(form, line) for form in ("NFC", "NFD")}
+        assert len(forms) == 2 or line == "क़लम"
+        assert len({letters(form) for form in forms}) == 1
+    assert letters("Café") == "café" != letters("Cafe")
 
 
 def test_without_languages_tokens_are_words():
