@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from lass_plugin.anatomy.matrices import (
 from lass_plugin.anatomy.places import count_layers
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair
+from lass_plugin.methods.lowrank import options
+from lass_plugin.methods.lowrank.options import TranslationLsloConfig
 from lass_plugin.methods.lowrank.planning.placement import (
     Placement,
     parse_placement,
@@ -192,6 +195,20 @@ def test_a_plan_goes_through_its_file_unchanged(tmp_path_factory, ranks, alpha, 
     )
     write_plan(path, different)
     assert read_plan(path) == different
+
+
+def test_factor_dropout_and_seed_beside_a_plan_are_its_own(tmp_path):
+    """'lass lslo fit' passes on for the last training what it did for the first."""
+    path, fields = tmp_path / "plan.json", vars(TranslationLsloConfig())
+    write_plan(path, plan({"de": 2}, alpha=16.0, dropout=0.1, seed=3))
+    given = {"lslo_plan": str(path), "lslo_alpha": 16.0}
+    options._check_planned(SimpleNamespace(**{**fields, **given}))
+    given |= {"lslo_dropout": 0.1, "lslo_seed": 3}
+    options._check_planned(SimpleNamespace(**{**fields, **given}))
+    for name, value in (("alpha", 8.0), ("dropout", 0.2), ("seed", 2), ("ranks", "8")):
+        other = SimpleNamespace(**{**fields, **given, f"lslo_{name}": value})
+        with pytest.raises(LassError, match=f"--lslo-{name} has no effect with"):
+            options._check_planned(other)
 
 
 def test_parameters_of_a_plan():

@@ -10,6 +10,7 @@ from lass_plugin.anatomy.matrices import DEFAULT_KINDS, KINDS
 from lass_plugin.errors import LassError
 from lass_plugin.languages import languages_of, parse_pairs
 from lass_plugin.methods.lowrank.planning.placement import DEFAULT
+from lass_plugin.methods.lowrank.planning.plan import read_plan
 from lass_plugin.methods.lowrank.pruning import GROUPS, LAYER, PruningPlan
 from lass_plugin.options import (
     TranslationSubnetworkConfig,
@@ -85,9 +86,7 @@ def check_lslo(cfg: Any) -> None:
             "modules stand in is given with --base"
         )
     if cfg.lslo_plan:
-        planned = ("ranks", "placement", "matrices", "alpha", "dropout", "seed")
-        why = "with --lslo-plan, which decides it; leave one of them out"
-        _refuse_given(cfg, planned, why)
+        _check_planned(cfg)
     elif not cfg.lslo_ranks:
         raise LassError(
             "give the ranks of the languages with --lslo-ranks, such as 8 or 2;2;8, or "
@@ -104,6 +103,18 @@ def check_lslo(cfg: Any) -> None:
             "--resource-types has no effect where neither --lslo-ranks nor "
             "--lslo-pruning-ratio has a number for each type (2;2;8); leave it out"
         )
+
+
+def _check_planned(cfg: Any) -> None:
+    """Refuse what a plan decides, unless it is the very factor, dropout or seed of it:
+    those of a training that the plan was made from.
+    """
+    why = "with --lslo-plan, which decides it; leave one of them out"
+    _refuse_given(cfg, ("ranks", "placement", "matrices"), why)
+    plan = read_plan(cfg.lslo_plan)
+    of_plan = {name: getattr(plan, name) for name in ("alpha", "dropout", "seed")}
+    others = [k for k, value in of_plan.items() if getattr(cfg, f"lslo_{k}") != value]
+    _refuse_given(cfg, others, why)
 
 
 def _refuse_given(cfg: Any, names: Sequence[str], why: str) -> None:
