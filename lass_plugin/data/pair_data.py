@@ -43,11 +43,20 @@ def parse_padding(value: str | bool) -> bool:
 
 
 def find_split(folder: Path, split: str, pair: Pair, language: str) -> str | None:
-    """Path prefix of one side of a split, which may be stored in either order."""
+    """Path prefix of one side of a split, which may be stored in either order.
+
+    Where one order has a side, the other one is not looked at: its sentences may be of
+    other text.
+    """
     for order in (str(pair), f"{pair.target}-{pair.source}"):
-        prefix = str(folder / f"{split}.{order}.{language}")
-        if indexed_dataset.dataset_exists(prefix, impl=None):
-            return prefix
+        sides = {
+            code: prefix
+            for code in (pair.source, pair.target)
+            for prefix in (str(folder / f"{split}.{order}.{code}"),)
+            if indexed_dataset.dataset_exists(prefix, impl=None)
+        }
+        if sides:
+            return sides.get(language)
     return None
 
 

@@ -11,7 +11,7 @@ from fairseq.data import indexed_dataset
 
 from lass_plugin.data.dictionaries import joint_dictionary
 from lass_plugin.data.language_tokens import LanguageTokens
-from lass_plugin.data.pair_data import load_pair
+from lass_plugin.data.pair_data import find_split, load_pair
 from lass_plugin.errors import LassError
 from lass_plugin.fairseq_fixes import prepare_fairseq
 from lass_plugin.languages import Pair
@@ -26,6 +26,22 @@ def rewrite(prefix: Path, implementation: str) -> None:
     for sentence in sentences:
         builder.add_item(sentence.int())
     builder.finalize(f"{prefix}.idx")
+
+
+def test_both_sides_are_of_one_order(tmp_path):
+    pair, places = Pair("de", "en"), []
+    for name in ("de-en.de", "en-de.de", "en-de.en"):
+        places.append(tmp_path / f"test.{name}")
+        for ending in ("bin", "idx"):
+            Path(f"{places[-1]}.{ending}").touch()
+    # the English of the other direction is perhaps a test set of its own
+    assert find_split(tmp_path, "test", pair, "de") == str(places[0])
+    assert find_split(tmp_path, "test", pair, "en") is None
+    assert find_split(tmp_path, "test", Pair("en", "de"), "en") == str(places[2])
+    for ending in ("bin", "idx"):
+        Path(f"{places[0]}.{ending}").unlink()
+    found = [find_split(tmp_path, "test", pair, code) for code in ("de", "en")]
+    assert found == list(map(str, places[1:]))
 
 
 @pytest.mark.parametrize("implementation", ["cached", "lazy"])
