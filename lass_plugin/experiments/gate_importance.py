@@ -104,7 +104,7 @@ def _translation(settings: ImportanceSettings, device: torch.device) -> _Ready:
     pairs = list(map(str, settings.pairs or saved.trained_pairs))
     ready = saved.set_up(settings.data, parse_pairs(pairs))
     model, task = ready.build_model(device, fp16=False), ready.task
-    task.load_dataset(settings.split)
+    task.load_dataset(settings.split, combine=settings.split == "train")
     padding = task.target_dictionary.pad()
 
     def loss(model: Any, sample: dict[str, Any]) -> Tensor:
@@ -128,7 +128,7 @@ def _encoder(settings: ImportanceSettings, device: torch.device) -> _Ready:
     cfg.tokens_per_sample = min(LONGEST, positions)
     task = MaskedLmLanguagesTask.setup_task(cfg, from_checkpoint=True)
     model = build_encoder(found, task, device)
-    task.load_dataset(settings.split)
+    task.load_dataset(settings.split, combine=settings.split == "train")
 
     def loss(model: nn.Module, sample: dict[str, Any]) -> Tensor:
         target = sample["target"]

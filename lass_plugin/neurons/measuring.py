@@ -56,7 +56,8 @@ class Measuring:
         self._recorder = Recorder(self._model, settings.units, settings.criteria)
         shapes = {name: (s.neurons,) for name, s in self._recorder.sites.items()}
         self.base = base_of(shapes, dict(self._model.named_parameters()))
-        self._task.load_dataset(settings.split)
+        # all parts of training text (train, train1 …), as training has it
+        self._task.load_dataset(settings.split, combine=settings.split == "train")
         self._data = self._task.datasets[settings.split]
         limits = utils.resolve_max_positions(
             self._task.max_positions(), self._model.max_positions()

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.masks import MaskSet, Provenance
 from lass_plugin.masks.neurons import neuron_mask
 from lass_plugin.methods.subnetworks.joint import masked_weights
+from lass_plugin.neurons import measuring
 from lass_plugin.neurons.allocation import allocate, read_allocation, write_allocation
 from lass_plugin.neurons.budget import Budget, Costs
 from lass_plugin.neurons.importance import (
@@ -254,3 +256,21 @@ def test_units_that_are_not_a_pairs_give_nothing(run):
     layer = run.model.get_submodule("encoder.layers.0")
     by_hand = hidden[first][..., own[first]] @ layer.fc2.weight[:, own[first]].T
     torch.testing.assert_close(result, by_hand + layer.fc2.bias)
+
+
+@pytest.mark.parametrize(("split", "every"), [("train", True), ("valid", False)])
+def test_training_text_is_measured_in_all_its_parts(monkeypatch, split, every):
+    """fairseq trains on train, train1 …, and validates on valid alone."""
+    asked = []
+    task = SimpleNamespace(
+        datasets={split: None},
+        load_dataset=lambda name, combine=False: asked.append((name, combine)),
+        max_positions=lambda: None,
+    )
+    model = SimpleNamespace(named_parameters=dict, max_positions=lambda: None)
+    monkeypatch.setattr(measuring, "Recorder", lambda *_: SimpleNamespace(sites={}))
+    monkeypatch.setattr(measuring, "list_parts", lambda *_: [])
+    asked_for = SimpleNamespace(cpu=True, units=(), criteria=(), split=split)
+    ready = SimpleNamespace(task=task, build_model=lambda *_, **__: model)
+    measuring.Measuring(asked_for, ready)
+    assert asked == [(split, every)]

@@ -294,6 +294,10 @@ def test_a_checkpoint_counts_by_its_weights_and_what_its_task_keeps(tmp_path):
 def test_shards_of_data_are_told_apart(inputs, tmp_path):
     one = content.of_data([inputs], ["en-de"])
     assert set(one) == {"dict.de.txt", "train.de-en.de.bin"}
+    (inputs / "train1.de-en.de.bin").write_text("more to train on")
+    more = content.of_data([inputs], ["en-de"], ["train"])
+    assert set(more) == {*one, "train1.de-en.de.bin"}
+    (inputs / "train1.de-en.de.bin").unlink()
     both = content.of_data([inputs, inputs], ["de-en"])
     assert len(both) == 4 and both["shard 2/dict.de.txt"] == one["dict.de.txt"]
 
