@@ -4,6 +4,7 @@ The table holds facts of FLORES-101 (Goyal et al. 2021) as Cao 2024 lists them i
 Tables 5 and 6, by the codes of the M2M-124 model.
 """
 
+import math
 from pathlib import Path
 from typing import Iterable, Mapping
 
@@ -134,7 +135,12 @@ def spread(
     """
     languages = list(languages)
     if "=" in text:
-        named = dict(_entry(item, option) for item in text.split(",") if item.strip())
+        named: dict[str, float] = {}
+        for item in filter(str.strip, text.split(",")):
+            code, number = _entry(item, option)
+            if code in named:
+                raise LassError(f"{option} names {code} twice; keep one")
+            named[code] = number
         missing = [language for language in languages if language not in named]
         if missing:
             raise LassError(
@@ -170,9 +176,11 @@ def _entry(item: str, option: str) -> tuple[str, float]:
 
 def _number(text: str, option: str) -> float:
     try:
-        return float(text)
-    except ValueError as error:
-        raise LassError(
-            f"{option}: '{text.strip()}' is not a number; write one for all, 2;2;8 by "
-            "resource type, or de=2,or=8"
-        ) from error
+        if math.isfinite(number := float(text)):
+            return number
+    except ValueError:
+        pass
+    raise LassError(
+        f"{option}: '{text.strip()}' is not a number; write one for all, 2;2;8 by "
+        "resource type, or de=2,or=8"
+    )

@@ -142,6 +142,8 @@ def test_numbers_by_type_by_name_or_for_all():
         ("en=1,fr=1,nl=1,oc=1,ja=1", "--x names ja"),
         ("many", "'many' is not a number"),
         ("en=one", "'one' is not a number"),
+        ("inf", "'inf' is not a number"),
+        ("en=1,fr=1,nl=1,oc=8,oc=2", "--x names oc twice"),
     ],
 )
 def test_numbers_that_are_refused(text, words):
