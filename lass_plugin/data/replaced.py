@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lass_plugin.data.dictionaries import load_dictionary
 from lass_plugin.data.parallel_text import sha256
+from lass_plugin.data.text_steps import CASING
 from lass_plugin.errors import LassError
 from lass_plugin.files import write_bytes
 
@@ -30,8 +31,8 @@ _OPTIONS = {
 def keep_replaced(out: Path, new: Path) -> None:
     """Say that a model of *out* cannot go on with *new*; keep what it was made with.
 
-    Nothing is said where dictionary, subword model and list of languages stay, or where
-    nothing was prepared.
+    Nothing is said where dictionary, subword model, casing and list of languages stay,
+    or where nothing was prepared.
 
     Args:
         out: the data folder.
@@ -46,6 +47,11 @@ def keep_replaced(out: Path, new: Path) -> None:
         if _is_in(out, name):
             write_bytes(kept / name, (out / name).read_bytes())
             flags.append(option.format(kept / name))
+    casing = sorted(out.glob(CASING.format("*")))
+    for path in casing:
+        write_bytes(kept / path.name, path.read_bytes())
+    if casing:
+        flags.append(f"--truecase --truecase-model {kept}")
     print(
         f"note: in {out} {' and '.join(changed)}, so a model that was trained on what "
         "was prepared there cannot read what replaces it; to prepare data for such a "
@@ -70,6 +76,11 @@ def _changes(out: Path, new: Path) -> Iterator[str]:
         both = _is_in(out, name) and _is_in(new, name)
         if both and sha256(out / name) != sha256(new / name):
             yield f"the subword model {name} changes"
+    casing = [path.name for path in sorted(out.glob(CASING.format("*")))]
+    both_have = [name for name in casing if _is_in(new, name)]
+    other = [name for name in both_have if sha256(out / name) != sha256(new / name)]
+    if other:
+        yield f"the forms of words in {', '.join(other)} change"
     if _is_in(out, _LANGUAGES) and _is_in(new, _LANGUAGES):
         lists = (each / _LANGUAGES for each in (out, new))
         texts = (each.read_text(encoding="utf-8", errors="replace") for each in lists)

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from pathlib import Path
 
 import pytest
 from fairseq.data import Dictionary
@@ -14,6 +15,7 @@ from lass_plugin.data.dictionaries import (
     save_dictionary,
 )
 from lass_plugin.data.language_tokens import LanguageTokens
+from lass_plugin.data.replaced import keep_replaced
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.new_pairs.vocabulary import Vocabulary, extend_vocabulary
 from lass_plugin.languages import Pair
@@ -89,3 +91,27 @@ def test_a_folder_that_fairseq_would_split_is_named(data, tmp_path):
     assert first_folder(f"{data}:{tmp_path / 'a'}") == data
     with pytest.raises(LassError, match="the data folder .*gone does not exist"):
         first_folder(tmp_path / "gone")
+
+
+def test_casing_is_kept_with_a_dictionary_that_is_replaced(tmp_path, capsys):
+    """Text for the model that was trained with it has to have the same case."""
+    out, new = tmp_path / "data", tmp_path / "new"
+    for folder, words, forms in (
+        (out, "aa 2\nbb 1\n", "sie (3/3)\n"),
+        (new, "bb 2\naa 1\n", "sie (3/4) Sie (1)\n"),
+    ):
+        folder.mkdir()
+        (folder / "dict.txt").write_text(words)
+        (folder / "truecase.de").write_text(forms)
+    keep_replaced(out, new)
+    told = capsys.readouterr().err
+    assert "in another order and the forms of words in truecase.de change" in told
+    *_, flag, option, place = told.split()
+    assert (flag, option) == ("--truecase", "--truecase-model")
+    assert (Path(place) / "truecase.de").read_text() == "sie (3/3)\n"
+    (new / "dict.txt").write_text("aa 2\nbb 1\n")
+    keep_replaced(out, new)  # the casing alone
+    assert "truecase.de change, so a model" in capsys.readouterr().err
+    (new / "truecase.de").write_text("sie (3/3)\n")
+    keep_replaced(out, new)
+    assert not capsys.readouterr().err
