@@ -10,7 +10,6 @@ from runs import Run
 
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.base import Base
-from lass_plugin.experiments.launching.devices import Device
 from lass_plugin.experiments.launching.flags import FlagBuilder
 from lass_plugin.experiments.searches.course import course_of, peak_rate
 from lass_plugin.experiments.searches.run import _heading
@@ -19,6 +18,7 @@ from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.languages import parse_pairs
 from lass_plugin.methods.search.advice import Training, departures
 from lass_plugin.methods.search.plan import SearchPlan, stages_of
+from lass_plugin.places.devices import Device
 from lass_plugin.schedules import cubic
 
 STAGES = {
