@@ -146,14 +146,6 @@ class LanguageTokens:
         """Index of the token before the target of *pair*, or None."""
         return self._index(pair.target, dictionary) if self.decoder else None
 
-    def no_text(self, dictionary: "Dictionary") -> set[int]:
-        """Indices of what is left out of a translation, into whatever language.
-
-        Nothing, as in the stock task, where no token is put before a target.
-        """
-        found = map(dictionary.index, self.names if self.decoder else ())
-        return {*found} - {dictionary.unk()}
-
     def _index(self, language: str, dictionary: "Dictionary") -> int:
         from fairseq.data.multilingual.multilingual_utils import get_lang_tok
 

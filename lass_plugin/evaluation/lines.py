@@ -121,8 +121,9 @@ class LineTranslator:
         done = 0
         for numbers, outputs in itertools.chain(self._batches(requests), [([], [])]):
             for number, output in zip(numbers, outputs, strict=True):
-                pair, made = requests[number].pair, self._translator.text(output)
+                pair = requests[number].pair
                 assert pair is not None
+                made = self._translator.text(output, pair)
                 texts[number] = self._after.undo(made, pair.target)
             ready = []
             for text in texts[done:]:

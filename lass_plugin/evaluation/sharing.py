@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-import pickle
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,9 +13,9 @@ from lass_plugin.data.workers import Workers
 from lass_plugin.evaluation.engines import translator_of
 from lass_plugin.evaluation.kept import KeptTranslations
 from lass_plugin.evaluation.settings import Decoding
-from lass_plugin.evaluation.systems import Ready, Saved
+from lass_plugin.evaluation.systems import Ready, Saved, System
 from lass_plugin.languages import Pair
-from lass_plugin.masks import MaskSet
+from lass_plugin.masks import MaskSet, save_masks
 from lass_plugin.places.devices import Device
 
 EACH = 4
@@ -41,15 +41,16 @@ def translate_side_by_side(
     """
     missing = store.missing(how)
     most = sum(size for _, _, size in missing.values()) / (EACH * len(devices))
-    requests = [
-        _request(store, ready, pairs, how[ready])
-        for ready, pairs in _stretches(missing, most)
-    ]
-    number = min(len(devices), len(requests))
-    places = [device.settings() for device in devices[:number]]
-    with _told(missing, progress), Workers(number, places, "--jobs") as pool:
-        for _ in pool.map(_translate, requests):
-            pass
+    with tempfile.TemporaryDirectory() as masks:
+        requests = [
+            (store, _written(ready, pairs, Path(masks, str(n))), pairs, how[ready])
+            for n, (ready, pairs) in enumerate(_stretches(missing, most))
+        ]
+        number = min(len(devices), len(requests))
+        places = [device.settings() for device in devices[:number]]
+        with _told(missing, progress), Workers(number, places, "--jobs") as pool:
+            for _ in pool.map(_translate, requests):
+                pass
 
 
 def _stretches(missing: Missing, most: float) -> Iterator[tuple[Ready, list[Pair]]]:
@@ -67,19 +68,20 @@ def _stretches(missing: Missing, most: float) -> Iterator[tuple[Ready, list[Pair
         yield held, pairs
 
 
-def _request(
-    store: KeptTranslations, ready: Ready, pairs: Sequence[Pair], decoding: Decoding
-) -> bytes:
-    """What a process needs; masks of their own are those of *pairs* only."""
+def _written(ready: Ready, pairs: Sequence[Pair], folder: Path) -> tuple[System, Path]:
+    """A system and its data; masks that it was given in memory are put into *folder*,
+    since multiprocessing would hold a file open for each of their tensors."""
     system = ready.system
     if isinstance(masks := system.inference_masks, MaskSet):
-        system = replace(system, inference_masks=masks.only(map(str, pairs)))
-    # by itself: multiprocessing would hold a file open for each tensor of a mask
-    return pickle.dumps((store, system, ready.data, pairs, decoding))
+        save_masks(folder, masks.only(map(str, pairs)))
+        system = replace(system, inference_masks=str(folder))
+    return system, ready.data
 
 
-def _translate(request: bytes) -> None:
-    store, system, data, pairs, decoding = pickle.loads(request)
+def _translate(
+    request: tuple[KeptTranslations, tuple[System, Path], Sequence[Pair], Decoding],
+) -> None:
+    store, (system, data), pairs, decoding = request
     with contextlib.redirect_stderr(io.StringIO()):  # the first process has said it
         ready = Saved(system).set_up(data, pairs)
     store.translate(ready, decoding, translator_of, pairs=pairs)

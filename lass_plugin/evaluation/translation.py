@@ -54,7 +54,6 @@ class Translator(ABC):
     def __init__(self, ready: Ready, decoding: Decoding, positions: int):
         self.ready, self.task, self.decoding = ready, ready.task, decoding
         self.longest: int = min(self.task.max_positions()[0], positions)
-        self._no_text = self.task.tokens.no_text(self.task.target_dictionary)
 
     def translate(
         self,
@@ -82,7 +81,7 @@ class Translator(ABC):
         for ids, outputs in self.batches(dataset):
             for index, output in zip(ids, outputs, strict=True):
                 key, local = dataset.locate(index)
-                translated[key][local] = self.text(output)
+                translated[key][local] = self.text(output, Pair.parse(key))
                 tokens += len(output)
             advance(len(ids), key)
         seconds = time.perf_counter() - start
@@ -149,10 +148,15 @@ class Translator(ABC):
     def best(self, sample: dict[str, Any]) -> list[list[int]]:
         """The tokens of the best translation of each sentence of a batch of a pair."""
 
-    def text(self, tokens: Iterable[int]) -> str:
-        """A translation as text, without language tokens and subwords."""
+    def text(self, tokens: Iterable[int], pair: Pair) -> str:
+        """A translation of *pair* as text, without subwords and its language token.
+
+        Other language tokens stay, as in fairseq-generate, whatever else is translated.
+        """
         dictionary, subwords = self.task.target_dictionary, self.decoding.remove_bpe
-        return to_text(tokens, dictionary, subwords, self._no_text)
+        token = self.task.tokens.decoder_token(pair, dictionary)
+        own = set() if token is None else {token}
+        return to_text(tokens, dictionary, subwords, own)
 
 
 class FairseqTranslator(Translator):

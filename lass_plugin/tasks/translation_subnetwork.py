@@ -150,9 +150,10 @@ class TranslationSubnetworkTask(PairsTask):
                 self.method_of(model).bake(str(self.pairs[0]))
         extra = dict(kwargs.pop("extra_gen_cls_kwargs", None) or {})
         if self.tokens.decoder and not self.cfg.keep_inference_langtok:
-            given = set(extra.get("symbols_to_strip_from_output") or ())
-            no_text = self.tokens.no_text(self.target_dictionary)
-            extra["symbols_to_strip_from_output"] = no_text | given
+            extra["symbols_to_strip_from_output"] = {
+                self.tokens.decoder_token(pair, self.target_dictionary)
+                for pair in self.pairs
+            } | set(extra.get("symbols_to_strip_from_output") or ())
         return super().build_generator(
             models, args, *more, extra_gen_cls_kwargs=extra, **kwargs
         )

@@ -10,7 +10,6 @@ from conftest import TASK_FLAGS
 
 from lass_plugin.checkpoints.checkpoint import Checkpoint
 from lass_plugin.cli.main import main
-from lass_plugin.data.language_tokens import LanguageTokens
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import language_identifier, zero_shot
 from lass_plugin.evaluation.evaluation import evaluate
@@ -30,14 +29,6 @@ from lass_plugin.masks.merge import merge
 
 PLAIN = Decoding(beam=2, max_len_b=12, cpu=True)
 FLAGS = ("--cpu", "--beam", "2", "--max-len-b", "12")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tokens_are_text():
-    """A model that is hardly trained says little else than language tokens."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LanguageTokens, "no_text", lambda self, dictionary: set())
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +142,6 @@ def test_fairseq_generate_translates_under_a_merged_mask_and_only_when_asked(
     arguments = [
         *(more_data, *TASK_FLAGS, "--path", joint, "-s", "de", "-t", "nl", "--cpu"),
         *("--beam", 2, "--max-len-b", 12, "--num-workers", 0),
-        "--keep-inference-langtok",
     ]
     refused = commands.run("generate", *arguments, check=False)
     assert refused.returncode == 1
