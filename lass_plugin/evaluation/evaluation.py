@@ -135,10 +135,11 @@ def _translations(
         temporary = tempfile.TemporaryDirectory
         folder = stack.enter_context(temporary()) if out is None else Path(out) / FOLDER
         store = KeptTranslations(folder, split)
-        sizes = [size for _, _, size in store.missing(how).values()]
-        progress = Progress("translating", sum(sizes))
-        if min(len(sizes), len(devices)) > 1:
-            translate_side_by_side(store, how, devices, progress)
+        missing = store.missing(how)
+        sentences = sum(size for _, _, size in missing.values())
+        progress = Progress("translating", sentences)
+        if min(len(missing), len(devices)) > 1:
+            translate_side_by_side(store, missing, how, devices, progress)
         elif devices:
             torch.set_num_threads(devices[0].threads)
         models = _Models()

@@ -9,6 +9,7 @@ systems in which a pair has the same mask share its translations.
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -49,16 +50,23 @@ class KeptTranslations:
     ) -> dict[Path, tuple[Ready, Pair, int]]:
         """What has still to be translated: file -> system, pair, sentences.
 
+        Where something has been translated before, it is said.
+
         Args:
             how: system -> how it is decoded, with its ``remove_bpe`` found out
                 (:func:`.texts.with_subwords`).
         """
-        return {
-            self._path(of): (ready, pair, of["sentences"])
-            for ready, decoding in how.items()
-            for pair in ready.task.pairs
-            if self._read(of := self._identity(ready, pair, decoding)) is None
-        }
+        wanted, missing = set[Path](), {}
+        for ready, decoding in how.items():
+            for pair in ready.task.pairs:
+                of = self._identity(ready, pair, decoding)
+                wanted.add(path := self._path(of))
+                if self._read(of) is None:
+                    missing[path] = (ready, pair, of["sentences"])
+        if found := len(wanted) - len(missing):
+            what = f"{found} of {len(wanted)} translations of a pair"
+            print(f"{what} are there ({self._folder})", file=sys.stderr, flush=True)
+        return missing
 
     def translate(
         self,

@@ -26,20 +26,21 @@ Missing = Mapping[Path, tuple[Ready, Pair, int]]
 
 def translate_side_by_side(
     store: KeptTranslations,
+    missing: Missing,
     how: Mapping[Ready, Decoding],
     devices: Sequence[Device],
     progress: Progress,
 ) -> None:
-    """Translate what *store* lacks; what is made is kept there, pair by pair.
+    """Translate what is *missing*; what is made is kept in *store*, pair by pair.
 
     Args:
-        how: system -> how it is decoded, see :meth:`.KeptTranslations.missing`.
+        missing: see :meth:`.KeptTranslations.missing`.
+        how: system -> how it is decoded.
         devices: of the processes, one each.
 
     Raises:
         LassError: a sentence is too long, memory is short, or a process was killed.
     """
-    missing = store.missing(how)
     most = sum(size for _, _, size in missing.values()) / (EACH * len(devices))
     with tempfile.TemporaryDirectory() as masks:
         requests = [

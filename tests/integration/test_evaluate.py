@@ -141,7 +141,9 @@ def test_an_evaluation_that_is_interrupted_leaves_no_older_scores(
     assert [*tmp_path.iterdir()] and not [*tmp_path.glob("*.json")]
 
 
-def test_an_evaluation_that_was_killed_goes_on(joint, data, tmp_path, monkeypatch):
+def test_an_evaluation_that_was_killed_goes_on(
+    joint, data, tmp_path, monkeypatch, capsys
+):
     systems = [System("dense", joint, dense=True), System("one", joint)]
     whole = evaluate(data, systems, decoding=PLAIN, out=tmp_path / "whole")
     stock, done = Translator.translate, []
@@ -159,6 +161,8 @@ def test_an_evaluation_that_was_killed_goes_on(joint, data, tmp_path, monkeypatc
     again = evaluate(data, systems, decoding=PLAIN, out=tmp_path / "out")
     assert again == replace(whole, speeds=ANY)
     assert done == [("one", PAIRS[0]), *(("one", pair) for pair in PAIRS[1:])]
+    told = capsys.readouterr().err
+    assert f"5 of 8 translations of a pair are there ({tmp_path / 'out'}" in told
     speeds = again.speeds["one"]
     assert (speeds.sentences, speeds.tokens) == (52, whole.speeds["one"].tokens)
     # a system more translates itself, others not again
