@@ -235,6 +235,19 @@ def _discard(temporary: Path | None) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def stamp(path: Path) -> list[Any]:
+    """What changes when a file is written again, or another is taken.
+
+    Raises:
+        LassError: it is not there.
+    """
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise LassError(f"{path} is not there; run the same command again") from error
+    return [str(path.resolve()), state.st_size, state.st_mtime_ns]
+
+
 def check_space(needed: float, folder: Path, what: str, advice: str) -> None:
     """Refuse to begin what would fill the disk.
 

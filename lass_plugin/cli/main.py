@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING
 
 from lass_plugin.errors import LassError, of_the_system
 from lass_plugin.signals import signals_as_exceptions
-from lass_plugin.streams import (
-    discard_output,
-    open_streams,
-    output_fails,
-    quiet_logs,
-)
+from lass_plugin.streams import discard_output, open_streams, output_fails, quiet_logs
 
 if TYPE_CHECKING:
     import argparse

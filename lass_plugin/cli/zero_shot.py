@@ -4,7 +4,7 @@
 
 For X→Y the encoder takes the mask of X→en and the decoder that of en→Y, if the masks
 are those of pairs with English (Lin 2021, §5.2.2); another language in between is found
-or given with --through. All directions are translated in one process and scored with
+or given with --through. All directions are translated at once and scored with
 BLEU, chrF and on-target accuracy, the share of translations in the target language. The
 test sets of such pairs are made with 'lass prepare … --test-pairs'.
 

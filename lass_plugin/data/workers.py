@@ -23,7 +23,8 @@ _AHEAD = 4
 
 
 class Workers:
-    """*number* processes; with 1 everything runs in this one. A context manager.
+    """*number* processes; with 1 everything runs in this one, but at a place. A context
+    manager.
 
     Each process has a pipe of its own, so that one that is killed, at any moment, is
     noticed. Leaving the context kills what is still running.
@@ -67,7 +68,7 @@ class Workers:
             LassError: *function* raised it, or a process was killed.
             RuntimeError: *function* raised anything else; with its traceback.
         """
-        if self.number == 1:
+        if self.number == 1 and not self._places:
             yield from map(function, items)
             return
         self._start()

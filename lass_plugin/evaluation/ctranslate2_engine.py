@@ -23,6 +23,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
 from lass_plugin.evaluation.translation import Translator
+from lass_plugin.files import stamp
 from lass_plugin.languages import Pair
 from lass_plugin.methods.export_settings import ExportSettings
 from lass_plugin.methods.registry import method_of
@@ -146,9 +147,8 @@ class CTranslate2Translator(Translator):
         """
         ready, system = self.ready, self.ready.system
         dictionaries = (self.task.source_dictionary, self.task.target_dictionary)
-        state = system.checkpoint.stat()
         made_of = {
-            "checkpoint": [state.st_size, state.st_mtime_ns],
+            "checkpoint": stamp(system.checkpoint)[1:],
             "pair": str(pair),
             **ready.method.translation_identity(str(pair)),
             "dictionaries": entry_of(dictionaries),
@@ -156,8 +156,7 @@ class CTranslate2Translator(Translator):
             "ctranslate2": self._library.__version__,
         }
         if ready.method.entry and system.base is not None:
-            base = system.base.stat()
-            made_of["base"] = [base.st_size, base.st_mtime_ns]
+            made_of["base"] = stamp(system.base)[1:]
         place = self.decoding.converted or system.checkpoint.parent / FOLDER
         name = f"{system.checkpoint.stem}.{pair}.{digest_of(made_of)[:16]}"
         folder = Path(place) / name

@@ -138,7 +138,8 @@ def _translations(
         missing = store.missing(how)
         sentences = sum(size for _, _, size in missing.values())
         progress = Progress("translating", sentences)
-        if min(len(missing), len(devices)) > 1:
+        on_gpu = bool(devices) and devices[0].gpu is not None
+        if missing and (on_gpu or min(len(missing), len(devices)) > 1):
             translate_side_by_side(store, missing, how, devices, progress)
         elif devices:
             torch.set_num_threads(devices[0].threads)
@@ -220,13 +221,12 @@ def choose_pairs(
 def _describe(split: str, decoding: Decoding) -> str:
     """The conditions of a translation in a sentence."""
     cut = "" if decoding.limit is None else f" (first {decoding.limit} of each pair)"
+    short = ", sources cut to what the model takes" if decoding.truncate_source else ""
     return (
         f"translations of {split}{cut}: beam {decoding.beam}, length penalty "
         f"{decoding.lenpen:g}, at most {decoding.max_len_a:g} × source + "
         f"{decoding.max_len_b} tokens, {decoding.precision} on "
-        f"{decoding.device.type}, subwords {decoding.remove_bpe}"
-        + ", sources cut to what the model takes"
-        * decoding.truncate_source
+        f"{decoding.device.type}, subwords {decoding.remove_bpe}{short}"
     )
 
 

@@ -20,7 +20,7 @@ from lass_plugin.evaluation.settings import Decoding
 from lass_plugin.evaluation.systems import Ready
 from lass_plugin.evaluation.texts import load_sources
 from lass_plugin.evaluation.translation import Speed, Translator
-from lass_plugin.files import read_json, write_json
+from lass_plugin.files import read_json, stamp, write_json
 from lass_plugin.languages import Pair
 from lass_plugin.records.json_record import digest_of
 from lass_plugin.records.versions import versions_here
@@ -101,10 +101,10 @@ class KeptTranslations:
         if (ready, pair) not in self._identities:
             task, system = ready.task, ready.system
             sources = load_sources(ready, self._split, decoding.limit, pairs=[pair])
-            base = {} if system.base is None else {"base": _stamp(system.base)}
+            base = {} if system.base is None else {"base": stamp(system.base)}
             both = (task.source_dictionary, task.target_dictionary)
             identity = {
-                "checkpoint": _stamp(system.checkpoint),
+                "checkpoint": stamp(system.checkpoint),
                 **base,
                 "pair": str(pair),
                 **ready.method.translation_identity(str(pair)),
@@ -137,12 +137,6 @@ class KeptTranslations:
             and all(isinstance(value, (int, float)) for value in astuple(speed))
         )
         return (lines, speed) if whole else None
-
-
-def _stamp(path: Path) -> list[Any]:
-    """A file as it is now."""
-    state = path.stat()
-    return [str(path.resolve()), state.st_size, state.st_mtime_ns]
 
 
 def _digest(sentences: Sequence[Any]) -> str:

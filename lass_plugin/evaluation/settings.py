@@ -331,10 +331,10 @@ class ScoringSettings(MetricSettings):
         Raises:
             LassError: what a metric needs is missing.
         """
-        names = ("split", "decoding", "references")
-        found = {name: getattr(self, name) for name in names}
         from lass_plugin.places.devices import devices_to_translate
 
+        names = ("split", "decoding", "references")
+        found = {name: getattr(self, name) for name in names}
         gpu = self.decoding.device.type == "cuda"
         found["devices"] = devices_to_translate(replace(self.running, cpu=not gpu))
         return {**found, "choice": self.choice(gpu)}

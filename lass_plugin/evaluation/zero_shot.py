@@ -70,7 +70,7 @@ class ZeroShot:
 
 
 def zero_shot(settings: ZeroShotSettings) -> ZeroShot:
-    """Translate zero-shot pairs without masks and under merged ones, in one process.
+    """Translate zero-shot pairs without masks and under merged ones.
 
     Raises:
         LassError: there are no masks to merge, a pair was trained, it has no test data,

@@ -97,7 +97,8 @@ def of_data(
     patterns = ["dict*.txt"]
     for name in _names(pairs):
         for split in splits:
-            for part in (split, f"{split}[0-9]*"):  # which fairseq trains on, too
+            # fairseq trains on train1, train2 … as well
+            for part in (split, f"{split}[0-9]", f"{split}[0-9][0-9]"):
                 patterns += [f"{part}.{name}.*.bin", f"{part}.{name}.*.idx"]
     if len(folders) == 1:
         return of_folder(folders[0], patterns)

@@ -231,7 +231,7 @@ class Erasure:
 
 
 def erase(settings: ErasureSettings) -> Erasure:
-    """Translate every pair with the whole model and without neurons, in one process.
+    """Translate every pair with the whole model and without neurons.
 
     Raises:
         LassError: the checkpoint has other masks than the allocation, or nothing can be

@@ -83,13 +83,14 @@ def devices_to_translate(settings: DeviceSettings) -> list[Device]:
     Each has a model in memory, for which a core each would be too many.
 
     Returns:
-        Nothing where neither their number nor their threads matter: this process will
-        do.
+        Nothing where this process will do: it is to be one, with threads as they are,
+        on whichever GPU comes first.
     """
     if settings.jobs is None and on_cpu(settings):
         settings = replace(settings, jobs=1)
     found = find_devices(settings, sys.maxsize)
-    return found if len(found) > 1 or settings.threads else []
+    told = settings.threads or settings.devices
+    return found if len(found) > 1 or told else []
 
 
 def single_device(

@@ -199,7 +199,7 @@ def test_a_sweep_says_what_was_scored(own, moses_data, model, comet, tmp_path, c
         )
     out = tmp_path / "sweep"
     words = ["sweep", moses_data, "--base", model, "--searches", found, "--out", out]
-    words += ["--ratios", "0.5", "--updates", 3, "--jobs", 1, *SHORT]
+    words += ["--ratios", "0.5", "--updates", 3, "--jobs", 2, *SHORT]
     check_sweep(words, out, capsys)
 
 

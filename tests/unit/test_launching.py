@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from lass_plugin.experiments.launching.trainings import make_job, run_trainings
 from lass_plugin.experiments.searches.settings import SearchSettings
 from lass_plugin.experiments.stage import Stage
 from lass_plugin.languages import parse_pairs
-from lass_plugin.places.devices import Device, find_devices
+from lass_plugin.places.devices import Device, devices_to_translate, find_devices
 from lass_plugin.settings import parse_words
 
 SETTLED = (
@@ -417,6 +418,22 @@ def test_one_job_a_gpu_and_more_go_round(tmp_path, monkeypatch):
     wanted = settings(tmp_path, devices=("1", "3"), jobs=3)
     assert [device.gpu for device in find_devices(wanted, 8)] == ["1", "3", "1"]
     assert find_devices(wanted, 8)[0].settings()["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+def test_one_process_translates_on_a_cpu_and_one_on_each_gpu(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    on_cpu = partial(settings, tmp_path, cpu=True)
+    assert devices_to_translate(on_cpu()) == []  # this process does it
+    assert devices_to_translate(on_cpu(threads=3)) == [Device(None, 3)]
+    assert devices_to_translate(on_cpu(jobs=2)) == [Device(None, 2)] * 2
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert devices_to_translate(settings(tmp_path)) == []
+    # not on the first one, where another is named
+    assert devices_to_translate(settings(tmp_path, devices=("3",))) == [Device("3", 2)]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    found = devices_to_translate(settings(tmp_path))
+    assert [device.gpu for device in found] == ["0", "1"]
 
 
 def test_a_search_does_not_join_the_processes_of_a_launcher(monkeypatch):

@@ -726,6 +726,16 @@ def test_a_failure_in_a_worker_shows_where_it_was():
             list(pool.map(fails, range(1)))
 
 
+def test_each_worker_has_the_variables_of_its_place():
+    places = [{"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}]
+    before = dict(os.environ)
+    for number in (1, 2):
+        with Workers(number, places[:number], "--jobs") as pool:
+            found = {*pool.map(os.getenv, ["CUDA_VISIBLE_DEVICES"] * 8)}
+        assert found <= {"3", "5"} and "3" in found
+    assert dict(os.environ) == before
+
+
 def answer_and_die(flag: Path | None) -> bytes:
     """At once for None; else wait for the file and be killed half-way through."""
     if flag is None:

@@ -6,12 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lass_plugin.corpora.xtreme.files import (
-    SEVERAL,
-    Files,
-    find_files,
-    is_treebank,
-)
+from lass_plugin.corpora.xtreme.files import SEVERAL, Files, find_files, is_treebank
 from lass_plugin.corpora.xtreme.pairs import languages_of_pairs, read_pairs
 from lass_plugin.corpora.xtreme.questions import (
     languages_of_questions,

@@ -27,12 +27,7 @@ from lass_plugin.experiments.recipes.words import Scope, nearest
 from lass_plugin.experiments.stage import RECORD, Stage, read_record
 from lass_plugin.files import check_space
 from lass_plugin.locks import FolderLock
-from lass_plugin.places.devices import (
-    Device,
-    check_devices,
-    find_devices,
-    on_cpu,
-)
+from lass_plugin.places.devices import Device, check_devices, find_devices, on_cpu
 
 BUILT_IN = (
     "out",

@@ -16,11 +16,7 @@ from lass_plugin.experiments.searches.settings import SCORES_ONLY, SearchSetting
 from lass_plugin.languages import Pair
 from lass_plugin.methods.search.cut_down import cut_down, is_cut_down
 from lass_plugin.methods.search.plan import SearchPlan
-from lass_plugin.places.devices import (
-    Device,
-    check_devices,
-    find_devices,
-)
+from lass_plugin.places.devices import Device, check_devices, find_devices
 
 
 def run_searches(settings: SearchSettings) -> list[SearchResult]:

@@ -29,9 +29,7 @@ from lass_plugin.languages import Pair
 from lass_plugin.masks import Fingerprint, fingerprint, parse_targets
 from lass_plugin.methods.search.plan import SearchPlan
 from lass_plugin.methods.search.searched_masks import search_states
-from lass_plugin.places.devices import (
-    on_cpu,
-)
+from lass_plugin.places.devices import on_cpu
 from lass_plugin.records.plain_settings import identity, option_of
 from lass_plugin.scores import SCORES
 

@@ -22,8 +22,8 @@ from lass_plugin.experiments.launching.jobs import LAST, Job
 from lass_plugin.experiments.launching.trainings import run_trainings, unfinished
 from lass_plugin.experiments.stage import Stage, State
 from lass_plugin.experiments.sweeps.settings import ComparisonSettings
-from lass_plugin.experiments.sweeps.variants import DENSE, V, Variant, stamp
-from lass_plugin.files import check_space, read_json
+from lass_plugin.experiments.sweeps.variants import DENSE, V, Variant
+from lass_plugin.files import check_space, read_json, stamp
 from lass_plugin.languages import parse_pairs
 from lass_plugin.masks import DEFAULT_TARGETS, MaskSet, fingerprint
 from lass_plugin.masks.file import digest
@@ -197,7 +197,7 @@ class JointTrainings:
     # -- scoring -----------------------------------------------------------------
 
     def scores(self, variants: Iterable[Variant]) -> Report:
-        """Translate and score every variant, the dense baseline first, in one process.
+        """Translate and score every variant, the dense baseline first.
 
         Skipped where the same checkpoints have been scored in the same way.
         """

@@ -11,8 +11,8 @@ from lass_plugin.data.progress import Progress
 from lass_plugin.errors import LassError
 from lass_plugin.experiments.launching.jobs import LAST
 from lass_plugin.experiments.stage import RECORD, read_record
-from lass_plugin.experiments.sweeps.variants import stamp
 from lass_plugin.experiments.sweeps.weight_variants import SearchKind, WeightVariant
+from lass_plugin.files import stamp
 from lass_plugin.masks import Fingerprint, MaskSet, load_mask, parse_targets, save_mask
 from lass_plugin.masks.file import SUFFIX
 from lass_plugin.masks.fingerprint import same_weights

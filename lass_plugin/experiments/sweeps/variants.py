@@ -1,8 +1,7 @@
 """Variants: what a sweep compares, each a way to choose the masks of all pairs."""
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from lass_plugin.errors import LassError
 
@@ -22,19 +21,6 @@ class Variant(Protocol):
 
 
 V = TypeVar("V", bound=Variant)
-
-
-def stamp(path: Path) -> list[Any]:
-    """What changes when a file is written again, or another is taken.
-
-    Raises:
-        LassError: it is not there.
-    """
-    try:
-        state = path.stat()
-    except OSError as error:
-        raise LassError(f"{path} is not there; run the same command again") from error
-    return [str(path.resolve()), state.st_size, state.st_mtime_ns]
 
 
 def check_once(option: str, values: Iterable[str | float]) -> None:
