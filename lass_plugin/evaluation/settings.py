@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lass_plugin.errors import LassError
 from lass_plugin.methods.export_settings import QUANTIZATIONS
 from lass_plugin.places.settings import TranslatingSettings
+from lass_plugin.records.versions import versions_of
 from lass_plugin.schedules import check_ratio
 from lass_plugin.settings import (
     Settings,
@@ -132,10 +133,8 @@ class Decoding(Settings):
     def precision(self) -> str:
         """``float32``, ``bfloat16 autocast``, ``int8 by ctranslate2 4.8`` …"""
         if self.engine == CTRANSLATE2:
-            from importlib.metadata import version
-
-            computes = self.quantization or "float32"
-            return f"{computes} by {CTRANSLATE2} {version(CTRANSLATE2)}"
+            library = versions_of([CTRANSLATE2], missing="not installed")[CTRANSLATE2]
+            return f"{self.quantization or 'float32'} by {CTRANSLATE2} {library}"
         if self.bf16_autocast:
             return "bfloat16 autocast"
         return "float16" if self.fp16 else "float32"

@@ -3,6 +3,7 @@
 import io
 import sys
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -211,7 +212,12 @@ def test_options_that_contradict_the_engine(tmp_path):
         Decoding(**PLAIN, converted=tmp_path)
 
 
+def no_package(name):
+    raise PackageNotFoundError(name)
+
+
 def test_without_the_library_it_says_how_to_get_it(base, data, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    monkeypatch.setattr("importlib.metadata.version", no_package)
     with pytest.raises(LassError, match=r"pip install 'lass-plugin\[ctranslate2\]'"):
         translated(data, base, fast(tmp_path))
