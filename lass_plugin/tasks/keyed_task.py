@@ -47,6 +47,9 @@ class KeyedTask(FairseqTask):
     mean_loss: ClassVar[str] = "pair_loss"
     """Name of the unweighted mean of the keys' validation losses."""
 
+    keeps_parts: ClassVar[bool] = False
+    """Whether it computes with what keys have in the checkpoint that it begins from."""
+
     def __init__(self, cfg: Any, tokens: LanguageTokens):
         super().__init__(cfg)
         self.tokens = tokens
@@ -123,13 +126,30 @@ class KeyedTask(FairseqTask):
             frozen["--finetune-from-model"] = begun
         for option, path in frozen.items():
             if path:
-                carried = method_of(Checkpoint.read(path).task_state, path)
-                refuse_parts(carried, path, option)
+                refuse_parts(_carried_by(path), path, option)
+        if begun and begun == cfg.finetune_from_model and not self.keeps_parts:
+            self._tell_what_is_left_out(begun)
         paths = [*filter(None, (begun, base))]
         self._begins = not paths
         for path in [] if cfg.allow_other_dictionary else paths:
             given = (self.tokens, self._dictionaries(), str(cfg.data), self.subwords)
             trained_with.check_start(path, *given, self.text)
+
+    def _tell_what_is_left_out(self, start: str) -> None:
+        """Warn where the parts of keys in *start* have no place in this training."""
+        carried, mine = _carried_by(start), self.method
+        if carried.entry == mine.entry:
+            extends = getattr(self.cfg, "extend", None)  # takes older pairs' masks over
+            if carried.masks is None or mine.masks is not None or extends:
+                return
+        if carried.entry:
+            logger.warning(
+                "%s is a model with %s, which this training leaves out: it begins from "
+                "the weights that all %s share",
+                start,
+                carried.words,
+                self.of_keys,
+            )
 
     def train_step(
         self,
@@ -346,3 +366,8 @@ class KeyedTask(FairseqTask):
             return 1
         frequencies = self.cfg.update_freq
         return ranks * frequencies[min(epoch, len(frequencies)) - 1]
+
+
+def _carried_by(path: str) -> Method:
+    """What each key has in the checkpoint *path*."""
+    return method_of(Checkpoint.read(path).task_state, path)

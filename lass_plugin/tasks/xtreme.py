@@ -42,6 +42,8 @@ class XtremeTask(EncoderTask):
     language (gates) is computed with and kept as it is; the other weights are trained.
     """
 
+    keeps_parts = True
+
     def __init__(self, cfg: Any, prepared: Prepared, dictionary: Dictionary):
         languages = dict.fromkeys(
             code for codes in prepared.languages.values() for code in codes

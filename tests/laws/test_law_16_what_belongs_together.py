@@ -178,6 +178,15 @@ def test_commands(commands, base, joint, masks, data, other_order, tmp_path, wor
 # -- checkpoints that do not say ------------------------------------------------------
 
 
+@pytest.fixture
+def with_masks(tmp_path) -> Path:
+    """A checkpoint that carries a sub-network and says nothing else."""
+    weights, path = {"encoder.layers.0.fc1.weight": torch.ones(2, 2)}, tmp_path / "b.pt"
+    masks = to_state(MaskSet([random_mask("de-en", weights)]))
+    torch.save({"model": weights, "task_state": {"masks": masks}}, path)
+    return path
+
+
 @pytest.mark.parametrize(
     ("flags", "option"),
     [
@@ -185,13 +194,20 @@ def test_commands(commands, base, joint, masks, data, other_order, tmp_path, wor
         ((*ADAPTERS, "--freeze-base"), "--finetune-from-model"),
     ],
 )
-def test_a_frozen_base_with_parts_of_its_own_is_refused(data, tmp_path, flags, option):
-    weights, path = {"encoder.layers.0.fc1.weight": torch.ones(2, 2)}, tmp_path / "b.pt"
-    masks = to_state(MaskSet([random_mask("de-en", weights)]))
-    torch.save({"model": weights, "task_state": {"masks": masks}}, path)
+def test_a_frozen_base_with_parts_of_its_own_is_refused(
+    data, with_masks, flags, option
+):
     told = f"a model with sub-networks, which {option} would leave out"
     with pytest.raises(LassError, match=told):
-        training_task(data, *flags, option, path)
+        training_task(data, *flags, option, with_masks)
+
+
+@pytest.mark.parametrize("flags", [(), ADAPTERS])
+def test_parts_that_a_training_has_no_place_for_are_told(
+    data, with_masks, flags, caplog
+):
+    training_task(data, *flags, "--finetune-from-model", with_masks)
+    assert "with sub-networks, which this training leaves out" in caplog.text
 
 
 def test_an_older_checkpoint_is_taken_with_a_warning(data, joint, tmp_path, caplog):
