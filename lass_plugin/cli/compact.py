@@ -14,6 +14,7 @@ model), and so do the outputs of a layer, which are added to its input: what the
 remove there is not cut. Nothing is written unless the outputs are the same.
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping
 
@@ -31,12 +32,14 @@ def run(settings: CompactSettings) -> int:
     from lass_plugin.checkpoints.checkpoint import Checkpoint
     from lass_plugin.checkpoints.torch_files import save_tensors
     from lass_plugin.errors import LassError
+    from lass_plugin.masks.belonging import other_base
     from lass_plugin.masks.file import carried_masks, masks_at
     from lass_plugin.methods.subnetworks.compaction import compacted_group
 
     path, given = settings.checkpoint, settings.masks
     checkpoint = Checkpoint.read_whole(path)
-    masks = masks_at(given) if given else carried_masks(checkpoint)
+    carried = carried_masks(checkpoint)
+    masks = masks_at(given) if given else carried
     if not masks:
         raise LassError(
             f"{path} carries no masks; give a jointly trained checkpoint, or the mask "
@@ -44,6 +47,9 @@ def run(settings: CompactSettings) -> int:
         )
     if settings.pairs:
         masks = masks.only(map(str, settings.pairs))
+    if given:  # what is written says that they are of its own weights
+        if told := other_base(masks, carried, checkpoint.weights, str(path)):
+            print(f"note: {told}", file=sys.stderr, flush=True)
     multiple = settings.multiple or MULTIPLE
     result, cut, difference = compacted_group(checkpoint, masks, multiple)
     save_tensors(settings.out, result)

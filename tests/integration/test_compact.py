@@ -1,5 +1,6 @@
 """``lass export --compact`` and ``lass compact`` translate as the masked model does."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,19 @@ def test_nothing_to_cut_is_said(joint, tmp_path, capsys):
     lass("export", joint, "--pair", "de-en", "--compact", "--out", out)
     assert "nothing was cut" in capsys.readouterr().out
     assert load(out)["cfg"]["model"]["encoder_ffn_embed_dim"] == 64
+
+
+def test_compact_says_that_masks_are_of_other_weights(base, neurons, tmp_path, capsys):
+    """As 'lass export' does: what is written has them for masks of its own weights."""
+    out, others = tmp_path / "out.pt", tmp_path / "others"
+    found = load_masks(neurons)
+    elsewhere = [replace(m, base=dict.fromkeys(m.shapes, 5.0)) for m in found.values()]
+    save_masks(others, MaskSet(elsewhere))
+    lass("compact", base, "--masks", others, "--pairs", "de-en", "--out", out)
+    told = capsys.readouterr().err
+    assert "note: the masks of de-en were searched on weights" in told
+    lass("compact", base, "--masks", neurons, "--pairs", "de-en", "--out", out)
+    assert "note: " not in capsys.readouterr().err
 
 
 def test_compact_names_what_is_wrong(base, joint_neurons, neurons, tmp_path, capsys):
