@@ -105,9 +105,19 @@ def _convert(
     )
     dictionaries = (ready.task.source_dictionary, ready.task.target_dictionary)
     convert(exported, dictionaries, folder, settings.quantization)
-    token = ready.task.tokens.decoder_token(settings.pair, dictionaries[1])
-    prefix = f", target prefix {dictionaries[1][token]}" if token is not None else ""
+    pair, tokens = settings.pair, ready.task.tokens
+    numbers = (
+        tokens.encoder_token(pair, dictionaries[0]),
+        tokens.decoder_token(pair, dictionaries[1]),
+    )
+    prefixes = "".join(
+        f", {side} prefix {dictionary[number]}"
+        for side, dictionary, number in zip(
+            ("source", "target"), dictionaries, numbers, strict=True
+        )
+        if number is not None
+    )
     print(
-        f"as a model of CTranslate2 ({settings.quantization or 'float32'}{prefix}) -> "
-        f"{folder}"
+        f"as a model of CTranslate2 ({settings.quantization or 'float32'}{prefixes}) "
+        f"-> {folder}"
     )

@@ -168,7 +168,7 @@ def test_an_export_is_written_for_it(library, joint, data, tmp_path, commands):
     folder = tmp_path / "model"
     words = ("export", joint, "--pair", "de-en", "--out", tmp_path / "de-en.pt")
     told = commands.run("lass", *words, "--compact", "--ctranslate2", folder).stdout
-    assert f"(float32, target prefix __en__) -> {folder}" in told
+    assert f"(float32, source prefix __de__, target prefix __en__) -> {folder}" in told
     _, expected = translated(data, joint, Decoding(**PLAIN))
     lines = (data / "raw" / "test.en-de.de").read_text().splitlines()
     model = library.Translator(str(folder))
