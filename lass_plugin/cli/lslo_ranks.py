@@ -100,6 +100,11 @@ def run(settings: RanksSettings) -> int:
     others = placed_otherwise(found, plan.placement)
     if others:
         print(f"note: estimated under another index: {', '.join(others)}")
+    if found.unpruned:
+        print(
+            "note: not pruned in the estimate, so ranked as if all of their B were in "
+            f"demand: {', '.join(found.unpruned)}"
+        )
     write_plan(
         settings.out,
         plan,

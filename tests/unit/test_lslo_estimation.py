@@ -198,6 +198,15 @@ def test_a_language_of_ratio_0_keeps_all_and_is_not_shown(tmp_path):
     assert set(Cells(found).languages) == {"de", "nl"}
 
 
+def test_a_language_that_was_not_trained_competes_with_nobody(tmp_path):
+    """Of a plan with more languages than the training has (--lslo-plan)."""
+    path, _ = pruned_checkpoint(tmp_path, LAYER, {"de": 0.5, "nl": 0.5})
+    found = estimated(path)
+    assert found.unpruned == ["en"]
+    pruned = sum(each.pruned for each in found.demands)
+    assert pruned == sum(each.units for each in found.demands if each.ratio) // 2
+
+
 # -- mistakes -------------------------------------------------------------------------
 
 

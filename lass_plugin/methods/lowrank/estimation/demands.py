@@ -155,11 +155,11 @@ def estimate(checkpoint: LowRankCheckpoint, where: str) -> Estimate:
 
 def _check_counts(demands: Sequence[Demand], group: str, where: str) -> None:
     """Refuse numbers that exact selection in each group does not give."""
-    groups: dict[str, list[Demand]] = defaultdict(list)
-    for demand in demands:
-        groups[group_of(demand, group)].append(demand)
-    for name, members in groups.items():
-        count, ratio = sum(each.pruned for each in members), members[-1].ratio
+    groups: dict[tuple[str, float], list[Demand]] = defaultdict(list)
+    for demand in demands:  # a language without a ratio is in no group
+        groups[group_of(demand, group), demand.ratio].append(demand)
+    for (name, ratio), members in groups.items():
+        count = sum(each.pruned for each in members)
         expected = removed_units(sum(each.units for each in members), ratio)
         if count != expected:
             raise LassError(
