@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from lass_plugin.cli import lslo_estimate, lslo_placement, lslo_ranks
 from lass_plugin.experiments.low_rank_fit_settings import FitSettings
+from lass_plugin.methods.lowrank.planning.placement import LEARN
 
 if TYPE_CHECKING:
     from lass_plugin.experiments.low_rank_fit import Trainings
@@ -57,7 +58,7 @@ def _fit(settings: FitSettings, trainings: "Trainings") -> tuple[Path, Path]:
         common += ["--lslo-matrices", settings.matrices]
     placement = settings.placement
     if placement is None:
-        learn = ("--lslo-placement", "learn")
+        learn = ("--lslo-placement", LEARN)
         learned = trainings.run("learned", "weight learning", *common, *learn)
         lslo_placement.run(
             lslo_placement.PlacementSettings(checkpoint=learned, out=out / "placement")

@@ -6,6 +6,7 @@ from pathlib import Path
 from lass_plugin.errors import LassError
 from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.methods.lowrank.planning.budget import BudgetSettings
+from lass_plugin.methods.lowrank.planning.placement import LEARN
 from lass_plugin.schedules import check_ratio
 from lass_plugin.settings import (
     Settings,
@@ -53,6 +54,11 @@ class FitSettings(Settings):
             raise LassError(
                 "--ratio 0 prunes nothing, so nothing would tell the demands; give a "
                 "share such as 0.7"
+            )
+        if self.placement == LEARN:
+            raise LassError(
+                f"--placement {LEARN} leaves undecided what the ranks are planned for; "
+                "leave it out, which learns the placement first"
             )
         if self.epochs < self.start + self.length:
             raise LassError(

@@ -14,6 +14,8 @@ from lass_plugin.languages import SOURCE, TARGET
 from lass_plugin.records.fields import filled
 from lass_plugin.records.json_record import RecordFormat
 
+LEARN = "learn"
+"""The rule by which both indices are tried."""
 BOTH = "both"
 INDICES = (SOURCE, TARGET, BOTH)
 
@@ -93,7 +95,7 @@ def parse_placement(text: str, layers: Mapping[str, int]) -> Placement:
         LassError: none of these, or a file for another number of layers.
     """
     encoder, decoder = layers["encoder"], layers["decoder"]
-    if text == "learn":
+    if text == LEARN:
         return Placement((BOTH,) * encoder, (BOTH,) * decoder)
     rules = {SOURCE: f"first:{encoder}", TARGET: "first:0"}
     rule = rules.get(text, text)
