@@ -14,7 +14,7 @@ from torch import Tensor
 from lass_plugin.checkpoints.checkpoint import Checkpoint, changed_options
 from lass_plugin.checkpoints.trained_with import ENTRY as DICTIONARIES
 from lass_plugin.errors import LassError
-from lass_plugin.languages import parse_pairs, written
+from lass_plugin.languages import Pair, parse_pairs, sides_of, written
 from lass_plugin.masks.fingerprint import same_weights
 from lass_plugin.methods.sparse_tuning.stored import (
     ENTRY,
@@ -77,8 +77,8 @@ def join(paths: Sequence[Path], keys: Iterable[str] = (), half: bool = False) ->
         size = values.numel() * values.element_size()
         size += state["keys"][key]["positions"].numel()
         bits[key] = 8 * size / max(1, values.numel())
-    pairs = [_pairs_of(checkpoint) for checkpoint in (first, *others)]
-    listed = ",".join(dict.fromkeys(str(pair) for own in pairs for pair in own))
+    pairs = [pair for each in (first, *others) for pair in _pairs_of(each)]
+    listed = ",".join(computed_with(entry, dict.fromkeys(pairs)))
     content = first.as_start(
         cfg=_with_pairs(first.content.get("cfg"), listed),
         model=model,
@@ -123,8 +123,16 @@ def _check_together(
             )
 
 
-def _pairs_of(checkpoint: Checkpoint) -> list[Any]:
+def _pairs_of(checkpoint: Checkpoint) -> list[Pair]:
     return parse_pairs((checkpoint.task_options or {}).get("lang_pairs") or "")
+
+
+def computed_with(entry: Entry, pairs: Iterable[Pair]) -> list[str]:
+    """Those of *pairs* whose differences are all there, or all of them if there are
+    none: then others were left out, and directions without training are wanted."""
+    there = entry.positions.keys()
+    kept = [p for p in pairs if str(p) in there or there >= set(sides_of(p))]
+    return list(map(str, kept or pairs))
 
 
 def _with_pairs(cfg: Any, pairs: str) -> Any:
