@@ -86,6 +86,8 @@ class LowRank(Method):
         self._pruner: Pruner | None = None
         self._training: LowRankTraining | None = None
         self._epoch = 1
+        self._looked_at: set[tuple[str, str]] = set()
+        """Index and language of the modules that translations have begun with."""
 
     @property
     def plan(self) -> LowRankPlan:
@@ -250,14 +252,29 @@ class LowRank(Method):
     def part(self, key: str) -> Iterator[None]:
         pair = Pair.parse(key)
         self.plan.check_pairs([pair])
+        if self._cfg is None:
+            self._tell_untrained(pair)
         with self.routing.using([pair]):
             yield
+
+    def _tell_untrained(self, pair: Pair) -> None:
+        """Warn, once, of modules of *pair* that add nothing, as they began."""
+        for index in (SOURCE, TARGET):
+            language = self.plan.language_of(index, pair)
+            if (index, language) not in self._looked_at:
+                self._looked_at.add((index, language))
+                modules = (each for _, each in low_rank_modules(self.model))
+                found = [
+                    each.factors(language) for each in modules if each.index == index
+                ]
+                _warn_of_zeros([b for _, b in filter(None, found)], index, language)
 
     @torch.no_grad()
     def put_in(self, key: str) -> None:
         """Add the modules of the pair *key* to the matrices."""
         pair = Pair.parse(key)
         self.plan.check_pairs([pair])
+        self._tell_untrained(pair)
         merge(self.model, {SOURCE: pair.source, TARGET: pair.target})
 
     # -- files -------------------------------------------------------------------
@@ -272,6 +289,10 @@ class LowRank(Method):
         beside: dict[str, list[StoredModule]] = defaultdict(list)
         for module in found.modules:
             beside[f"{module.matrix.name}.weight"].append(module)
+        for index in (SOURCE, TARGET):
+            own = [each for each in found.modules if each.index == index]
+            language = self.plan.language_of(index, settings.pair)
+            _warn_of_zeros([each.b for each in own], index, language)
 
         def merged(name: str, first: str, weight: Tensor) -> Tensor:
             """W + scale · B A, float32 also where the base is stored in half precision:
@@ -310,3 +331,12 @@ class LowRank(Method):
 
     def translation_identity(self, key: str) -> dict[str, Any]:
         return {"mask": None, "low_rank": True}
+
+
+def _warn_of_zeros(factors: Sequence[Tensor], index: str, language: str) -> None:
+    """Warn where all B, *factors*, of a language by one index are 0, as they began."""
+    if factors and not any(bool(each.any()) for each in factors):
+        logger.warning(
+            f"the low-rank modules of {language} as {index} add nothing: no direction "
+            f"with this {index} was trained, so the base computes alone there"
+        )
