@@ -117,8 +117,13 @@ def stock_command(
     source, language = task["source_lang"], task["target_lang"]
     trained_on = str((checkpoint.task_options or {}).get("data") or "DATA")
     words = ["fairseq-generate", trained_on.split(":")[0], "--path", str(target)]
-    words += ["--task", STOCK_TASK, "--langs", ",".join(task["langs"])]
-    words += ["--lang-pairs", f"{source}-{language}", "-s", source, "-t", language]
+    words += ["-s", source, "-t", language]
+    without_tokens = task["lang_tok_style"] == "none"
+    if without_tokens:  # the multilingual task of stock fairseq always adds them
+        words += ["--task", "translation"]
+    else:
+        words += ["--task", STOCK_TASK, "--langs", ",".join(task["langs"])]
+        words += ["--lang-pairs", f"{source}-{language}"]
     if task["encoder_langtok"]:
         words += ["--encoder-langtok", task["encoder_langtok"]]
     if task["decoder_langtok"]:
@@ -126,8 +131,12 @@ def stock_command(
     defaults = _stock_defaults()
     for option in _OPTIONS_IN_COMMAND:
         name = option.strip("-").replace("-", "_")
-        if task[name] != defaults[name]:
+        if task[name] == defaults[name]:
+            continue
+        if not without_tokens:
             words += [option] if task[name] is True else [option, str(task[name])]
+        elif option in _OF_TRANSLATION:
+            words += [option, str(task[name])] if "max" in option else [option]
     # otherwise stock fairseq drops the sentences that do not fill a batch of 8
     words += ["--required-batch-size-multiple", "1"]
     return shlex.join(words)
@@ -143,6 +152,10 @@ _OPTIONS_IN_COMMAND = (
     "--max-target-positions",
     "--truncate-source",
 )
+
+
+_OF_TRANSLATION = _OPTIONS_IN_COMMAND[3:]
+"""Those that the task ``translation`` has, too; its switches have no value."""
 
 
 def changed_weights(
