@@ -9,6 +9,7 @@ from lass_plugin.errors import LassError
 from lass_plugin.experiments.recipes.jobs import MODULES, stage_record, updates_of
 from lass_plugin.experiments.recipes.reading import read_recipe
 from lass_plugin.experiments.recipes.stages import selected, stages_of
+from lass_plugin.experiments.recipes.standing import Standing, look
 from lass_plugin.experiments.recipes.words import Scope
 from lass_plugin.experiments.stage import Stage, State
 
@@ -261,6 +262,27 @@ def test_a_configuration_of_hydra_is_a_training_like_another(stages, tmp_path):
     assert stage_record(other).identity != made
     config.write_text("optimization: {max_update: 71}\n")
     assert stage_record(base).identity != made
+
+
+def test_a_training_is_not_gone_on_with_by_another_command(stages):
+    """fairseq goes on from checkpoint_last.pt, whatever the result of a stage is."""
+    text = """
+    stages:
+      base:
+        run: fairseq-train data --lr ${rate} --save-dir ${out}/base
+        results: ${out}/base/checkpoint_best.pt
+    """
+    (planned,) = stages(text, rate="0.1")
+    stage_record(planned).begin()
+    last = Path("out/base/checkpoint_last.pt")
+    last.write_text("half-way")
+    assert look([planned])["base"].standing is Standing.CONTINUED
+    (other,) = stages(text, rate="0.2")
+    found = look([other])["base"]
+    assert found.standing is Standing.REFUSED
+    assert f"remove out/base/checkpoint_best.pt, {last} to do it again" in found.why
+    last.unlink()
+    assert look([other])["base"].standing is Standing.LEFT
 
 
 NAMES = {

@@ -59,7 +59,7 @@ def stage_record(planned: RecipeStage, coming: Sequence[Path] = ()) -> Stage:
     made = stage_of(
         as_options(planned.command), planned.record, what, planned.written, coming
     )
-    results = ", ".join(map(str, planned.made))
+    results = ", ".join(map(str, planned.left))
     made.advice = f"run it with the same words, or remove {results} to do it again"
     return made
 
@@ -143,13 +143,13 @@ class StageJob(Work):
 
 
 def is_done(planned: RecipeStage, stage: Stage) -> bool:
-    """Whether *stage* is done; anew if no result is left.
+    """Whether *stage* is done; anew if nothing is left of it.
 
     Raises:
         LassError: another command has made the results; not where the command itself
             knows better.
     """
-    if not any(path.exists() for path in planned.made):
+    if not any(path.exists() for path in planned.left):
         return False
     try:
         return stage.state() is State.DONE

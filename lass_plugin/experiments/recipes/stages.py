@@ -62,6 +62,16 @@ class RecipeStage:
         """What it is done with: the results, what it prints among them."""
         return [*self.results, *([self.output] if self.output else [])]
 
+    @property
+    def left(self) -> list[Path]:
+        """What says that it was begun: what it makes, and the checkpoint that fairseq
+        goes on from, whatever command wrote it."""
+        folder = None
+        if self.command[0] in TRAINING:
+            folder = _option(as_options(self.command), "--save-dir")
+        last = [Path(folder) / "checkpoint_last.pt"] if folder else []
+        return list(dict.fromkeys([*self.made, *last]))
+
 
 @dataclass(frozen=True)
 class _Draft:

@@ -44,7 +44,7 @@ def look(stages: Sequence[RecipeStage]) -> dict[str, Found]:
 
 
 def _found(planned: RecipeStage, stages: Sequence[RecipeStage], early: bool) -> Found:
-    if not any(path.exists() for path in planned.made):
+    if not any(path.exists() for path in planned.left):
         return Found(Standing.LEFT)
     others = [each for each in stages if each is not planned]
     coming = [path for each in others for path in each.made] if early else []
