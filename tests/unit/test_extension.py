@@ -4,6 +4,7 @@ from collections import OrderedDict
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from lass_plugin.data.text_steps import TextSteps
 from lass_plugin.errors import LassError
 from lass_plugin.evaluation import report_file
 from lass_plugin.evaluation.ctranslate2_engine import CTranslate2Translator
+from lass_plugin.experiments.new_pairs import run as extension
 from lass_plugin.experiments.new_pairs.checkpoint import extended
 from lass_plugin.experiments.new_pairs.models import SubwordModel
 from lass_plugin.experiments.new_pairs.report import (
@@ -28,7 +30,7 @@ from lass_plugin.experiments.new_pairs.report import (
     mean_curve,
     read_bilingual,
 )
-from lass_plugin.experiments.new_pairs.run import watches_fewer
+from lass_plugin.experiments.new_pairs.run import stage_of, watches_fewer
 from lass_plugin.experiments.new_pairs.scores import effect_of
 from lass_plugin.experiments.new_pairs.settings import ExtendSettings
 from lass_plugin.experiments.new_pairs.vocabulary import (
@@ -36,7 +38,8 @@ from lass_plugin.experiments.new_pairs.vocabulary import (
     count_text,
     extend_vocabulary,
 )
-from lass_plugin.languages import parse_pairs
+from lass_plugin.experiments.stage import Stage, State
+from lass_plugin.languages import Pair, parse_pairs
 from lass_plugin.masks import Mask, MaskSet, Provenance
 from lass_plugin.masks.file import from_state, to_state
 from lass_plugin.methods.export_settings import ExportSettings
@@ -491,3 +494,36 @@ def test_points_are_never_more_than_asked_for(updates, points, interval):
 )
 def test_fewer_older_pairs_may_be_watched_when_it_goes_on(before, now, fewer):
     assert watches_fewer(before, now) is fewer
+
+
+def test_an_extension_goes_on_with_fewer_older_pairs_but_not_with_other_data(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(extension, "flags_of", lambda *_: Mock(identity=dict))
+    monkeypatch.setattr(extension.content, "of_weights", lambda _: "sha256:0")
+    data, text = tmp_path / "data", tmp_path / "text"
+    for folder in (data, text):
+        folder.mkdir()
+    files = [data / f"test.{pair}.en.bin" for pair in ("de-en", "fr-en")]
+    for path in files:
+        path.write_text(path.name)
+
+    def begun(*watched: str, **given) -> Stage:
+        settings = ExtendSettings(
+            checkpoint=tmp_path / "joint.pt",
+            data=data,
+            text=text,
+            pairs=(Pair("en", "uk"),),
+            out=tmp_path / "out",
+            **given,
+        )
+        return stage_of(settings, parse_pairs(watched))
+
+    begun("de-en", "fr-en").begin()
+    fewer = {"old_pairs": (Pair("de", "en"),)}
+    assert begun("de-en", **fewer).state() is State.CONTINUE
+    files[1].unlink()
+    assert begun("de-en", **fewer).state() is State.CONTINUE
+    files[0].write_text("other")
+    with pytest.raises(LassError, match="another test.de-en.en.bin"):
+        begun("de-en", **fewer).state()

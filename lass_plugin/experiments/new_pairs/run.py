@@ -113,6 +113,9 @@ def stage_of(settings: ExtendSettings, watched: Sequence[Pair]) -> Stage:
         options, wanted = stage.record["identity"]["options"], stage.identity["options"]
         if watches_fewer(options["old-pairs"], wanted["old-pairs"]):
             wanted["old-pairs"] = options["old-pairs"]  # their data are all there
+            data, known = stage.identity["data"], stage.record["identity"].get("data")
+            if isinstance(known, dict):  # those of pairs that are not watched now, too
+                data.update({name: known[name] for name in known if name not in data})
     return stage
 
 
