@@ -36,6 +36,9 @@ PART = "part of "
 _EACH = re.compile(r"((?<!\S)[^\s{}=]*=)?([^\s{}=]*/)([^\s{}/]*\{\w+\}[^\s{}]*)")
 """A place of each pair, such as ``runs/{pair}/checkpoint_best.pt``."""
 
+_OF_EACH = re.compile(r"([^\s{}]*/)([^\s{}/]*\{\w+\}[^\s{}]*)")
+"""The same, whatever is in its name."""
+
 _remembered: dict[tuple[str, str, int, int], str] = {}
 """(kind, path, size, time of change in ns) -> digest."""
 
@@ -153,16 +156,28 @@ def of_words(
             inputs[f"{len(inputs) + 1} {option} {name}".strip()] = _of(places, read)
             word = f"{name}="
         elif name not in {*OUTPUTS, *NO_MATTER}:
-            places = [each for part in named(value) for each in _matching(part)]
+            several = [
+                [each for part in parts for each in _matching(part)]
+                for parts in ways_to_name(word)
+            ]
             word = movable(word) if _EACH.fullmatch(word) else word
-            if places and all(_is_input(place, written, ()) for place in places):
-                key = PART + f"{option} {word}".strip()
-                further.setdefault(key, []).extend(places)
+            for places in several:
+                if places and all(_is_input(place, written, ()) for place in places):
+                    key = PART + f"{option} {word}".strip()
+                    further.setdefault(key, []).extend(places)
+                    break
         latest = before or latest
         kept.setdefault(latest, []).extend([] if before else [word])
     given = {name: " ".join(values) or True for name, values in kept.items()}
     inputs |= {key: _of(places, read) for key, places in further.items()}
     return {"words": given, "inputs": inputs}
+
+
+def ways_to_name(word: str) -> list[list[str]]:
+    """Places that *word* may name: the whole, or what is behind one of its ``=``,
+    which names of files have, too (``base=runs/lr=0.1/model.pt``)."""
+    parts = word.split("=")
+    return [named("=".join(parts[start:])) for start in range(len(parts))]
 
 
 def named(value: str) -> list[str]:
@@ -181,10 +196,10 @@ def movable(words: str) -> str:
 
 def _matching(place: str) -> list[Path]:
     """*place*, or those that are there where it is of each pair."""
-    if not (each := _EACH.fullmatch(place)):
+    if not (each := _OF_EACH.fullmatch(place)):
         return [Path(place)]
     try:
-        return sorted(Path(each[2]).glob(re.sub(r"\{\w+\}", "*", each[3])))
+        return sorted(Path(each[1]).glob(re.sub(r"\{\w+\}", "*", each[2])))
     except OSError:  # too long for a name
         return []
 

@@ -291,18 +291,21 @@ NAMES = {
     "called alike": "--models ${out}/de-en/model.pt,${out}/en-de/model.pt",
     "shards": "${out}/de-en:${out}/en-de",
     "by an equals sign": "--models=${out}/de-en,${out}/en-de",
+    "with an equals sign in them": "--models lr=1/de-en/model.pt,lr=1/en-de/model.pt",
+    "labelled, with one in it": "--system one=lr=1/{pair}/model.pt",
 }
 
 
 @pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
 def test_every_file_that_a_word_names_is_waited_for_and_compared(stages, words):
+    folder = Path("lr=1" if "lr=1" in words else "out")
     text = f"""
     stages:
       report: {{run: "lass evaluate {words}", output: "${{out}}/report"}}
       train-${{pair}}:
         for: {{pair: "de-en,en-de"}}
         run: echo ${{pair}}
-        results: ${{out}}/${{pair}}/model.pt
+        results: {folder}/${{pair}}/model.pt
     """
 
     def report(**values):
@@ -311,14 +314,14 @@ def test_every_file_that_a_word_names_is_waited_for_and_compared(stages, words):
         return stage_record(found)
 
     for pair in ("de-en", "en-de"):
-        (Path("out") / pair).mkdir(parents=True)
-        (Path("out") / pair / "model.pt").write_text(pair)
+        (folder / pair).mkdir(parents=True)
+        (folder / pair / "model.pt").write_text(pair)
     first = report()
     first.begin()
     first.finish([])
     assert report().state() is State.DONE
     for pair in ("de-en", "en-de"):
-        place = Path("out") / pair / "model.pt"
+        place = folder / pair / "model.pt"
         place.write_text("another")
         with pytest.raises(LassError, match=r"model\.pt \(content"):
             report().state()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lass_plugin.errors import LassError
-from lass_plugin.experiments.content import OUTPUTS, named, within
+from lass_plugin.experiments.content import OUTPUTS, ways_to_name, within
 from lass_plugin.experiments.recipes.hydra import PROGRAM as HYDRA
 from lass_plugin.experiments.recipes.hydra import as_options
 from lass_plugin.experiments.recipes.reading import Recipe, WrittenStage
@@ -331,7 +331,7 @@ def _named_places(stage: RecipeStage) -> Iterator[Path]:
         option, before = before, word if word.startswith("--") else ""
         if option in OUTPUTS:
             continue
-        for part in named(word.rpartition("=")[2]):
+        for part in itertools.chain.from_iterable(ways_to_name(word)):
             if part in ("", ".", "..") or len(part) > _LONGEST:
                 continue
             place = Path(part).resolve()
