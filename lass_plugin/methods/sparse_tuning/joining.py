@@ -128,7 +128,7 @@ def _pairs_of(checkpoint: Checkpoint) -> list[Pair]:
 
 
 def computed_with(entry: Entry, pairs: Iterable[Pair]) -> list[str]:
-    """Those of *pairs* whose differences are all there, or all of them if there are
+    """Pairs, of *pairs*, whose differences are all there; all of them if there are
     none: then others were left out, and directions without training are wanted."""
     there = entry.positions.keys()
     kept = [p for p in pairs if str(p) in there or there >= set(sides_of(p))]
